@@ -1,0 +1,1 @@
+"""Physics behind one seam: the robot model and the simulator backends."""

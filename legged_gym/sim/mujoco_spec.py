@@ -1,0 +1,175 @@
+"""The one place that turns a robot's URDF into a MuJoCo model; MuJoCo and MuJoCo Warp both step what this builds."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import mujoco
+
+from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, RobotModel
+
+GROUND_NAME = "ground"
+CAMERA_NAME = "track"
+COLLISION_GROUP = 3
+"""Geom group of collision shapes, hidden by MuJoCo's renderers unless asked for."""
+VISUAL_GROUP = 1
+"""Geom group of visuals."""
+
+
+def build_spec(
+    robot: RobotModel,
+    *,
+    timestep: float = 0.005,
+    kp: float = 42.0,
+    kd: float = 2.5,
+    armature: float = 0.0,
+    damping: float = 0.0,
+    ground: bool = True,
+) -> mujoco.MjSpec:
+    """Builds the simulated world: one free-floating robot and, if wanted, a flat ground.
+
+    Contacts are between robot and ground only. The robot's geoms have the higher contact priority, so the friction
+    coefficient of a contact is exactly the `geom_friction` of the robot's geom, whatever the ground's is.
+
+    Args:
+        robot: The robot; its URDF is loaded.
+        timestep: Physics step [s].
+        kp: Stiffness of the position servos [N m/rad].
+        kd: Damping of the position servos [N m s/rad].
+        armature: Rotor inertia added to every joint [kg m^2].
+        damping: Passive joint damping [N m s/rad].
+        ground: Whether to add the plane z = 0; without it the caller adds geoms with `contype` 1, `conaffinity` 0.
+
+    Returns:
+        The spec, to be extended or compiled. `ctrl` holds joint targets [rad] in `JOINT_ORDER`; `sensordata` starts
+        with the net contact force [N, world frame] on each of `BODY_NAMES`, then the 6 actuator torques [N m].
+    """
+    spec = _load_urdf(robot)
+    _set_options(spec, timestep)
+    spec.body(BASE_NAME).add_freejoint()
+    _set_collisions(spec)
+    for name in robot.joint_names:
+        joint = spec.joint(name)
+        joint.armature = armature
+        joint.damping[:] = damping, 0.0, 0.0
+        joint.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE
+    for name, limit in zip(robot.joint_names, robot.torque_limits, strict=True):
+        _add_servo(spec, name, kp, kd, limit)
+    _add_sensors(spec, robot)
+    _add_scenery(spec)
+    if ground:
+        _add_ground(spec)
+    return spec
+
+
+def _load_urdf(robot: RobotModel) -> mujoco.MjSpec:
+    """Loads the URDF with its visuals kept; fixed links are merged unless a sensor names them, as it does the feet."""
+    root = ElementTree.parse(robot.urdf).getroot()
+    extension = ElementTree.Element("mujoco")
+    ElementTree.SubElement(
+        extension, "compiler", discardvisual="false", fusestatic="true", strippath="false", balanceinertia="false"
+    )
+    root.insert(0, extension)
+    return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
+    """Sets integrator and solver."""
+    spec.option.timestep = timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+
+
+def _set_collisions(spec: mujoco.MjSpec) -> None:
+    """Lets the robot touch the ground only, with its own friction, and sorts geoms into groups."""
+    for geom in spec.geoms:
+        is_collision = bool(geom.contype or geom.conaffinity)
+        geom.contype = 0
+        geom.conaffinity = int(is_collision)
+        geom.group = COLLISION_GROUP if is_collision else VISUAL_GROUP
+        if is_collision:
+            geom.name = geom.parent.name.replace("_Link", "_collision")
+            geom.condim = 3
+            geom.priority = 1
+
+
+def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float, limit: float) -> None:
+    """Adds a position servo: torque = kp (target - q) - kd dq, clipped to the joint's limit [N m]."""
+    servo = spec.add_actuator(
+        name=joint,
+        target=joint,
+        trntype=mujoco.mjtTrn.mjTRN_JOINT,
+        gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+        biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+        forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
+        forcerange=[-limit, limit],
+        ctrllimited=mujoco.mjtLimited.mjLIMITED_FALSE,
+    )
+    servo.gainprm[0] = kp
+    servo.biasprm[1], servo.biasprm[2] = -kp, -kd
+
+
+def _add_sensors(spec: mujoco.MjSpec, robot: RobotModel) -> None:
+    """Adds the net contact force per body and the torque per joint."""
+    for body in BODY_NAMES:
+        sensor = spec.add_sensor(
+            name=f"contact_{body}",
+            type=mujoco.mjtSensor.mjSENS_CONTACT,
+            reftype=mujoco.mjtObj.mjOBJ_BODY,  # as the second side of the contact: the force ON the body
+            refname=body,
+        )
+        data = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
+        sensor.intprm[0], sensor.intprm[1], sensor.intprm[2] = data, 3, 1  # force; reduced to one net force; one slot
+    for joint in robot.joint_names:
+        spec.add_sensor(
+            name=f"torque_{joint}",
+            type=mujoco.mjtSensor.mjSENS_ACTUATORFRC,
+            objtype=mujoco.mjtObj.mjOBJ_ACTUATOR,
+            objname=joint,
+        )
+
+
+def _add_ground(spec: mujoco.MjSpec) -> None:
+    """Adds the plane z = 0 with a checker pattern."""
+    spec.worldbody.add_geom(
+        name=GROUND_NAME,
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0, 0, 0.05],
+        contype=1,
+        conaffinity=0,
+        material=GROUND_NAME,
+    )
+
+
+def _add_scenery(spec: mujoco.MjSpec) -> None:
+    """Adds sky, ground material, light, tracking camera and the off-screen buffer size."""
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 720
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.78, 0.86, 0.94],
+        rgb2=[0.96, 0.97, 0.98],
+        width=256,
+        height=256,
+    )
+    spec.add_texture(
+        name=GROUND_NAME,
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        mark=mujoco.mjtMark.mjMARK_EDGE,
+        rgb1=[0.36, 0.41, 0.46],
+        rgb2=[0.31, 0.36, 0.41],
+        markrgb=[0.55, 0.6, 0.65],
+        width=300,
+        height=300,
+    )
+    material = spec.add_material(name=GROUND_NAME, texrepeat=[2, 2], texuniform=True, reflectance=0.1)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = GROUND_NAME
+    spec.worldbody.add_light(
+        pos=[0, 0, 4], dir=[0.3, 0.4, -1], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
+    )
+    spec.body(BASE_NAME).add_camera(
+        name=CAMERA_NAME, mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM, pos=[1.6, -1.9, 0.5], fovy=40
+    )

@@ -1,0 +1,240 @@
+"""Which robot, and its numbers: finds the URDF of a robot and reads it without any physics engine.
+
+The robot is a biped with three joints per leg and a spherical point foot. Its links carry fixed names (see
+`JOINT_ORDER`, `BODY_NAMES`), its leg frames are parallel to the base frame at zero joint angles.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legged_gym import LEGGED_GYM_ROOT_DIR
+
+Array = NDArray[np.float64]
+
+DEFAULT_ROBOT_TYPE = "PF_TRON1A"
+SIDES = ("L", "R")
+BASE_NAME = "base_Link"
+LEG_JOINTS = ("abad", "hip", "knee")
+LEG_LINKS = ("abad", "hip", "knee", "foot")
+JOINT_ORDER = tuple(f"{part}_{side}_Joint" for side in SIDES for part in LEG_JOINTS)
+FOOT_NAMES = tuple(f"foot_{side}_Link" for side in SIDES)
+BODY_NAMES = (BASE_NAME, *(f"{part}_{side}_Link" for side in SIDES for part in LEG_LINKS))
+
+
+def robots_dir() -> Path:
+    """Returns the folder with one sub-folder per ROBOT_TYPE, of the repository or of an installed wheel."""
+    in_repository = LEGGED_GYM_ROOT_DIR / "resources" / "robots"
+    return in_repository if in_repository.is_dir() else Path(__file__).parents[1] / "resources" / "robots"
+
+
+def robot_types() -> list[str]:
+    """Returns the names that ROBOT_TYPE may take, sorted."""
+    return sorted(path.parents[1].name for path in robots_dir().glob("*/urdf/robot.urdf"))
+
+
+@functools.cache
+def _say_default() -> None:
+    """Says, once per process, which robot is used when none was asked for."""
+    print(f"ROBOT_TYPE is not set: using {DEFAULT_ROBOT_TYPE} (known: {', '.join(robot_types())})")
+
+
+def robot_urdf(robot_type: str | None = None, urdf: str | Path | None = None) -> Path:
+    """Finds the URDF to simulate.
+
+    Args:
+        robot_type: One of `robot_types()`; None reads the environment variable ROBOT_TYPE, and falls back to
+            PF_TRON1A with one printed line if that is unset or empty.
+        urdf: Path of a user's own URDF; goes before `robot_type`.
+
+    Returns:
+        Absolute path of an existing URDF file.
+
+    Raises:
+        ValueError: The robot is unknown or the file does not exist.
+    """
+    if urdf is not None:
+        path = Path(urdf).expanduser().resolve()
+        if not path.is_file():
+            raise ValueError(f"no such URDF file: {path}")
+        return path
+    robot_type = robot_type or os.environ.get("ROBOT_TYPE")
+    if not robot_type:
+        _say_default()
+        robot_type = DEFAULT_ROBOT_TYPE
+    if robot_type not in robot_types():
+        raise ValueError(f"unknown ROBOT_TYPE {robot_type!r}, known: {', '.join(robot_types())}")
+    return robots_dir() / robot_type / "urdf" / "robot.urdf"
+
+
+@dataclass(frozen=True)
+class RobotModel:
+    """Kinematics and masses of the robot, float64. Side 0 is the left leg, side 1 the right one."""
+
+    name: str
+    """The ROBOT_TYPE, or the file stem of a user's own URDF."""
+    urdf: Path
+    """The file that all the numbers below were read from."""
+    joint_names: tuple[str, ...]
+    """The 6 actuated joints in the order of every joint vector."""
+    joint_limits: Array
+    """Lower and upper joint limit [rad], shape (6, 2)."""
+    torque_limits: Array
+    """Largest joint torque [N m], shape (6,)."""
+    velocity_limits: Array
+    """Largest joint velocity [rad/s], shape (6,)."""
+    joint_axes: Array
+    """Unit joint axis in the frame of the joint's link, shape (6, 3)."""
+    body_names: tuple[str, ...]
+    """The 9 bodies left after merging fixed joints, the feet kept apart."""
+    foot_names: tuple[str, ...]
+    """The two foot bodies, left and right."""
+    total_mass: float
+    """Mass of the whole robot [kg]."""
+    abad_pos_b: Array
+    """Abad joint in the base frame [m], shape (2, 3)."""
+    hip_pos: Array
+    """Hip joint in the abad frame [m], shape (2, 3)."""
+    thigh: Array
+    """Knee joint in the hip frame [m], shape (2, 3)."""
+    shank: Array
+    """Foot centre in the knee frame [m], shape (2, 3)."""
+    foot_radius: float
+    """Radius of the spherical foot [m]."""
+    link_masses: Array
+    """Masses of abad, hip, knee and foot link [kg], shape (2, 4)."""
+    link_coms: Array
+    """Centres of mass of the same links, each in its own link frame [m], shape (2, 4, 3)."""
+    base_mass: float
+    """Mass of the base with all that is fixed to it [kg]."""
+    base_com: Array
+    """Centre of mass of the same in the base frame [m], shape (3,)."""
+
+    @classmethod
+    def from_urdf(cls, path: str | Path) -> RobotModel:
+        """Reads the model from a URDF file.
+
+        Args:
+            path: The URDF file.
+
+        Returns:
+            The model; links behind fixed joints are merged into their parents, the feet excepted.
+
+        Raises:
+            ValueError: The file is no URDF of a point-foot biped; the text says what is missing.
+        """
+        urdf = Path(path).resolve()
+        tree = _UrdfTree(urdf)
+        joints = [tree.joint(name, "revolute") for name in JOINT_ORDER]
+        offsets = np.array([[tree.offset_of(f"{part}_{side}_Link") for part in LEG_LINKS] for side in SIDES])
+        merged = {name: tree.merged_mass(name) for name in BODY_NAMES}
+        legs = [[merged[f"{part}_{side}_Link"] for part in LEG_LINKS] for side in SIDES]
+        limits = [tree.child_of(joint, "limit") for joint in joints]
+        return cls(
+            name=urdf.parents[1].name if urdf.is_relative_to(robots_dir()) else urdf.stem,
+            urdf=urdf,
+            joint_names=JOINT_ORDER,
+            joint_limits=np.array([[float(limit.attrib[key]) for key in ("lower", "upper")] for limit in limits]),
+            torque_limits=np.array([float(limit.attrib["effort"]) for limit in limits]),
+            velocity_limits=np.array([float(limit.attrib["velocity"]) for limit in limits]),
+            joint_axes=np.array([_vector(joint.find("axis"), "xyz", "1 0 0") for joint in joints]),
+            body_names=BODY_NAMES,
+            foot_names=FOOT_NAMES,
+            total_mass=sum(mass for mass, _ in merged.values()),
+            abad_pos_b=offsets[:, 0],
+            hip_pos=offsets[:, 1],
+            thigh=offsets[:, 2],
+            shank=offsets[:, 3],
+            foot_radius=tree.sphere_radius(FOOT_NAMES[0]),
+            link_masses=np.array([[mass for mass, _ in leg] for leg in legs]),
+            link_coms=np.array([[com for _, com in leg] for leg in legs]),
+            base_mass=merged[BASE_NAME][0],
+            base_com=merged[BASE_NAME][1],
+        )
+
+
+def _vector(element: ElementTree.Element | None, key: str, default: str = "0 0 0") -> Array:
+    """Reads a list of numbers from an attribute of an element that may be missing."""
+    text = default if element is None else element.get(key, default)
+    return np.array([float(word) for word in text.split()])
+
+
+def _rotation(rpy: Array) -> Array:
+    """Rotation matrix (3, 3) of fixed-axis roll, pitch, yaw angles [rad]."""
+    (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
+    roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    pitch = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    return yaw @ pitch @ roll
+
+
+class _UrdfTree:
+    """Links and joints of one URDF file by name."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            root = ElementTree.parse(path).getroot()
+        except (OSError, ElementTree.ParseError) as error:
+            raise ValueError(f"{path}: not a readable URDF: {error}") from error
+        self.path = path
+        self.links = {link.attrib["name"]: link for link in root.iterfind("link")}
+        self.joints = {joint.attrib["name"]: joint for joint in root.iterfind("joint")}
+        self.joint_above = {self.child_of(j, "child").attrib["link"]: j for j in self.joints.values()}
+        missing = [name for name in BODY_NAMES if name not in self.links]
+        if missing:
+            raise ValueError(f"{path}: links {', '.join(missing)} not found; has: {', '.join(self.links)}")
+
+    def child_of(self, element: ElementTree.Element, tag: str) -> ElementTree.Element:
+        """Returns the child element with that tag, which must exist."""
+        found = element.find(tag)
+        if found is None:
+            raise ValueError(f"{self.path}: <{element.tag} name={element.get('name')!r}> has no <{tag}>")
+        return found
+
+    def joint(self, name: str, kind: str) -> ElementTree.Element:
+        """Returns a joint, which must exist and be of that kind."""
+        joint = self.joints.get(name)
+        if joint is None or joint.get("type") != kind:
+            raise ValueError(f"{self.path}: no {kind} joint {name}; has: {', '.join(self.joints)}")
+        return joint
+
+    def offset_of(self, link: str) -> Array:
+        """Returns the position [m] of a leg link's frame in its parent's; the two frames must be parallel."""
+        origin = self.child_of(self.joint_above[link], "origin")
+        if np.any(_vector(origin, "rpy")):
+            raise ValueError(f"{self.path}: the frame of {link} must be parallel to its parent's, not turned by rpy")
+        return _vector(origin, "xyz")
+
+    def merged_mass(self, link: str) -> tuple[float, Array]:
+        """Returns mass [kg] and centre of mass [m] of a link and all that is fixed to it, in the link's frame."""
+        parts = list(self._fixed_parts(link, np.eye(3), np.zeros(3)))
+        mass = sum(part_mass for part_mass, _ in parts)
+        return mass, sum((part_mass * com for part_mass, com in parts), np.zeros(3)) / mass
+
+    def _fixed_parts(self, link: str, rotation: Array, position: Array) -> Iterator[tuple[float, Array]]:
+        """Yields mass [kg] and centre of mass [m] of a link and of every link fixed to it but the feet."""
+        inertial = self.links[link].find("inertial")
+        if inertial is not None:
+            mass = float(self.child_of(inertial, "mass").attrib["value"])
+            yield mass, position + rotation @ _vector(inertial.find("origin"), "xyz")
+        for child, joint in self.joint_above.items():
+            is_part = joint.get("type") == "fixed" and child not in FOOT_NAMES
+            if is_part and self.child_of(joint, "parent").attrib["link"] == link:
+                origin = joint.find("origin")
+                offset = position + rotation @ _vector(origin, "xyz")
+                yield from self._fixed_parts(child, rotation @ _rotation(_vector(origin, "rpy")), offset)
+
+    def sphere_radius(self, link: str) -> float:
+        """Returns the radius [m] of a link's collision sphere."""
+        sphere = self.links[link].find("collision/geometry/sphere")
+        if sphere is None:
+            raise ValueError(f"{self.path}: {link} must collide as a sphere")
+        return float(sphere.attrib["radius"])
