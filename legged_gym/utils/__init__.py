@@ -1,0 +1,1 @@
+"""Tools every other package may use: configs, registry, command line, checkpoints."""

@@ -1,0 +1,29 @@
+"""Installs legged_gym: `pip install -e .`, with the extras `gpu` (MuJoCo Warp) and `dev` (tests and checks)."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="legged_gym",
+    version="0.1.0",
+    description="Train a point-foot biped to walk, helped by a DCM stepping teacher, on any machine",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["legged_gym", "legged_gym.*"]),
+    install_requires=[
+        "torch>=2.6",
+        "rsl-rl-lib>=5.5,<6",
+        "mujoco>=4.0,<5",
+        "numpy",
+        "matplotlib",
+        "tensorboard",
+        "imageio",
+        "imageio-ffmpeg",  # carries its own ffmpeg: mp4 files need nothing from the system
+        "onnx",
+        "onnxscript",  # torch.onnx writes through it
+        "onnxruntime",  # runs an exported policy: check of the export, evaluate --onnx
+    ],
+    extras_require={
+        "gpu": ["mujoco-warp>=4.0", "warp-lang"],
+        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml", "types-PyYAML"],
+    },
+)
