@@ -46,6 +46,7 @@ def build_spec(
     """
     spec = _load_urdf(robot)
     _set_options(spec, timestep)
+    spec.body(BASE_NAME).pos[2] = robot.zero_pose_height
     spec.body(BASE_NAME).add_freejoint()
     _set_collisions(spec)
     for name in robot.joint_names:
@@ -56,7 +57,7 @@ def build_spec(
     for name, limit in zip(robot.joint_names, robot.torque_limits, strict=True):
         _add_servo(spec, name, kp, kd, limit)
     _add_sensors(spec, robot)
-    _add_scenery(spec)
+    _add_scenery(spec, robot)
     if ground:
         _add_ground(spec)
     return spec
@@ -142,15 +143,19 @@ def _add_ground(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _add_scenery(spec: mujoco.MjSpec) -> None:
-    """Adds sky, ground material, light, tracking camera and the off-screen buffer size."""
+def _add_scenery(spec: mujoco.MjSpec, robot: RobotModel) -> None:
+    """Adds sky, ground material, a sun and a camera that follow the robot, and the off-screen buffer size."""
+    spec.stat.extent = 1.5
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 720
+    spec.visual.headlight.ambient[:], spec.visual.headlight.diffuse[:] = 0.35, 0.25
+    spec.visual.quality.shadowsize = 4096
+    spec.visual.map.zfar = 100.0
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.78, 0.86, 0.94],
-        rgb2=[0.96, 0.97, 0.98],
+        rgb1=[0.62, 0.76, 0.90],
+        rgb2=[0.93, 0.95, 0.97],
         width=256,
         height=256,
     )
@@ -159,17 +164,29 @@ def _add_scenery(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
         mark=mujoco.mjtMark.mjMARK_EDGE,
-        rgb1=[0.36, 0.41, 0.46],
-        rgb2=[0.31, 0.36, 0.41],
-        markrgb=[0.55, 0.6, 0.65],
+        rgb1=[0.52, 0.56, 0.60],
+        rgb2=[0.46, 0.50, 0.54],
+        markrgb=[0.66, 0.70, 0.74],
         width=300,
         height=300,
     )
-    material = spec.add_material(name=GROUND_NAME, texrepeat=[2, 2], texuniform=True, reflectance=0.1)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = GROUND_NAME
-    spec.worldbody.add_light(
-        pos=[0, 0, 4], dir=[0.3, 0.4, -1], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
+    material = spec.add_material(name=GROUND_NAME, texrepeat=[1, 1], texuniform=True, specular=0.1)
+    material.textures[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = GROUND_NAME
+    middle = -robot.zero_pose_height / 2
+    base = spec.body(BASE_NAME)
+    base.add_light(
+        name="sun",
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
+        pos=[1.2, -1.6, 3.0],
+        dir=[-0.4, 0.55, -1.0],
+        diffuse=[0.65, 0.65, 0.65],
+        castshadow=True,
     )
-    spec.body(BASE_NAME).add_camera(
-        name=CAMERA_NAME, mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM, pos=[1.6, -1.9, 0.5], fovy=40
+    base.add_camera(
+        name=CAMERA_NAME,
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
+        pos=[1.3, -1.56, 0.4 + middle],
+        xyaxes=[1.56, 1.3, 0.0, -0.52, 0.624, 4.124],
+        fovy=35,
     )

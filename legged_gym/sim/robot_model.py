@@ -118,6 +118,12 @@ class RobotModel:
     base_com: Array
     """Centre of mass of the same in the base frame [m], shape (3,)."""
 
+    @property
+    def zero_pose_height(self) -> float:
+        """Height of the base above flat ground when all joints are at zero and the feet touch it [m]."""
+        feet_z = (self.abad_pos_b + self.hip_pos + self.thigh + self.shank)[:, 2]
+        return self.foot_radius - float(feet_z.min())
+
     @classmethod
     def from_urdf(cls, path: str | Path) -> RobotModel:
         """Reads the model from a URDF file.
