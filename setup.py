@@ -24,6 +24,6 @@ setup(
     ],
     extras_require={
         "gpu": ["mujoco-warp>=4.0", "warp-lang"],
-        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml", "types-PyYAML"],
+        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml"],
     },
 )

@@ -56,7 +56,7 @@ def bounded(
         A dataclass field, typed as its value so that type checkers follow.
     """
     limits = {"ge": ge, "gt": gt, "le": le, "lt": lt, "choices": choices}
-    return cast(T, dataclasses.field(default=default, metadata={k: v for k, v in limits.items() if v is not None}))
+    return dataclasses.field(default=default, metadata={k: v for k, v in limits.items() if v is not None})
 
 
 def _specs(cls: type["Config"]) -> dict[str, tuple[Any, dict[str, Any]]]:

@@ -1,0 +1,53 @@
+# make train | play | evaluate | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
+# The first call makes .venv from constraints.txt; it is made again only when setup.py or constraints.txt change.
+
+TASK ?= pointfoot_flat
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+# The first Python that is new enough; give another one with PYTHON=...
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || $(PYTHON) -c \
+	'from urllib.request import urlopen; urlopen("$(CPU_INDEX)/", timeout=5)' 2>/dev/null && echo $(CPU_INDEX))
+
+.PHONY: setup train play evaluate test lint clean
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+$(STAMP): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "legged_gym needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): is the venv module there (python3-venv)?" >&2; exit 1; }
+	@index="$(TORCH_INDEX)"; $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$${index:+--extra-index-url $$index} --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+	@echo "Set-up done"
+
+train: $(STAMP)
+	@$(BIN)/python legged_gym/scripts/train.py --task=$(TASK) --headless $(ARGS)
+
+play: $(STAMP)
+	@$(BIN)/python legged_gym/scripts/play.py --task=$(TASK) $(ARGS)
+
+evaluate: $(STAMP)
+	@$(BIN)/python legged_gym/scripts/evaluate.py --task=$(TASK) $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -q $(ARGS)
+
+# Runs stay: logs/ is never removed.
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find legged_gym resources tests -name __pycache__ -type d -prune -exec rm -rf {} +
