@@ -1,0 +1,83 @@
+"""Velocity commands and the gait clock: what is asked of each robot."""
+
+import torch
+
+from legged_gym.envs.base.legged_robot_config import CommandsCfg, GaitCfg
+
+
+def _draw(u: torch.Tensor, bounds: tuple[float, float]) -> torch.Tensor:
+    """Scale uniform numbers from [0, 1) to a range."""
+    return bounds[0] + (bounds[1] - bounds[0]) * u
+
+
+class Commands:
+    """Commanded velocities in the heading frame."""
+
+    def __init__(self, cfg: CommandsCfg, num_envs: int, device: torch.device) -> None:
+        """Allocate; all robots stand until `resample` is called."""
+        self.cfg = cfg
+        self.command = torch.zeros(num_envs, 3, device=device)
+        """v_x, v_y [m/s] and w_z [rad/s], heading frame. Shape (N, 3)."""
+        self.standing = torch.ones(num_envs, dtype=torch.bool, device=device)
+        """The command asks to stand: all of it is zero. Shape (N,)."""
+
+    def resample(self, mask: torch.Tensor) -> None:
+        """Draw new commands for the robots in `mask` (N,)."""
+        u = torch.rand(len(mask), 4, device=mask.device)
+        ranges = self.cfg.ranges
+        bounds = (ranges.lin_vel_x, ranges.lin_vel_y, ranges.ang_vel_yaw)
+        drawn = torch.stack([_draw(u[:, i], b) for i, b in enumerate(bounds)], dim=-1)
+        stands = u[:, 3] < self.cfg.standing_share
+        self.set(torch.where(stands.unsqueeze(-1), 0.0, drawn), mask)
+
+    def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
+        """Give the robots in `mask` (N,) a command (N, 3)."""
+        self.command.copy_(torch.where(mask.unsqueeze(-1), command, self.command))
+        self.standing.copy_((self.command == 0.0).all(-1))
+
+
+class GaitClock:
+    """The clock that teacher, rewards and policy share, and its parameters.
+
+    The clock g runs over [0, 1) once per gait cycle of two steps. A foot is to be on the ground while its own phase is
+    below `duration`; the left foot's phase is g, the right one's g - offset.
+    """
+
+    def __init__(self, cfg: GaitCfg, num_envs: int, device: torch.device) -> None:
+        """Allocate; `resample` and `reset` fill in."""
+        self.cfg = cfg
+        self.clock = torch.zeros(num_envs, device=device)
+        """g [cycles]. Shape (N,)."""
+        self.params = torch.zeros(num_envs, 4, device=device)
+        """Frequency [Hz], offset [cycles], duration [cycles], swing height [m]. Shape (N, 4)."""
+
+    def resample(self, mask: torch.Tensor) -> None:
+        """Draw new gait parameters for the robots in `mask` (N,)."""
+        u = torch.rand(len(mask), 4, device=mask.device)
+        ranges = self.cfg.ranges
+        bounds = (ranges.frequency, ranges.offset, ranges.duration, ranges.swing_height)
+        drawn = torch.stack([_draw(u[:, i], b) for i, b in enumerate(bounds)], dim=-1)
+        self.params.copy_(torch.where(mask.unsqueeze(-1), drawn, self.params))
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Start the robots in `mask` (N,) at a random point of the cycle."""
+        self.clock.copy_(torch.where(mask, torch.rand_like(self.clock), self.clock))
+
+    def advance(self, dt: float) -> None:
+        """Let the clock run for dt [s]."""
+        self.shift(self.params[:, 0] * dt)
+
+    def shift(self, delta: torch.Tensor) -> None:
+        """Move the clock by delta [cycles]. Shape (N,)."""
+        self.clock.add_(delta).remainder_(1.0)
+
+    def desired_contact(self, kappa: float) -> torch.Tensor:
+        """Contact the clock asks for: 1 in stance, 0 in swing, a logistic switch of width `kappa` [cycles] between.
+
+        Returns:
+            Left and right. Shape (N, 2).
+        """
+        phase = torch.stack((self.clock, self.clock - self.params[:, 1]), dim=-1)  # (N, 2)
+        half = 0.5 * self.params[:, 2:3]
+        from_mid_stance = torch.remainder(phase - half + 0.5, 1.0) - 0.5
+        return torch.sigmoid((half - from_mid_stance.abs()) / (0.5 * kappa))

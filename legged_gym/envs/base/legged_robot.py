@@ -1,0 +1,292 @@
+"""The legged robot environment: what the robot is asked, what it observes, what it earns, and when an episode ends."""
+
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+
+from legged_gym.envs.base import observations, rewards
+from legged_gym.envs.base.commands import Commands, GaitClock
+from legged_gym.envs.base.domain_rand import DomainRandomizer
+from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
+from legged_gym.envs.base.observations import ObservationGroup
+from legged_gym.sim.registry import make_simulator
+from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.sim.simulator import SimOptions
+from legged_gym.utils.math import quat_from_rpy, quat_rotate, quat_rotate_inverse, rotate_yaw, uniform, yaw_from_quat
+
+GROUND_AHEAD_POINTS = 4
+"""Points ahead of the robot whose ground height the teacher reads."""
+
+
+class LeggedRobot(VecEnv):
+    """N biped robots on one simulator, stepped together.
+
+    Frames: `_w` world, `_b` base, `_y` heading (the world turned by the base's yaw). Nothing in `step` waits for the
+    device: no value is read back, no index list is made.
+    """
+
+    def __init__(self, cfg: LeggedRobotCfg, sim_device: str = "cpu", headless: bool = True) -> None:
+        """Build the simulator and reset every robot.
+
+        Args:
+            cfg: The configuration; `cfg.seed` seeds torch's global generator.
+            sim_device: Device of physics and of all buffers, e.g. "cpu" or "cuda:0".
+            headless: Without a viewer.
+        """
+        self.cfg = cfg
+        self.headless = headless
+        torch.manual_seed(cfg.seed)
+        options = SimOptions(
+            timestep=cfg.sim.dt,
+            decimation=cfg.control.decimation,
+            kp=cfg.control.stiffness,
+            kd=cfg.control.damping,
+            armature=cfg.sim.armature,
+            joint_damping=cfg.sim.joint_damping,
+            num_threads=cfg.sim.num_threads,
+        )
+        robot = RobotModel.from_urdf(robot_urdf(cfg.asset.robot_type, cfg.asset.file))
+        self.sim = make_simulator(cfg.sim.backend, robot, cfg.env.num_envs, options, sim_device)
+        self.state = self.sim.state
+        self.device = self.sim.device
+        self.num_envs = cfg.env.num_envs
+        self.num_actions = len(robot.joint_names)
+        self.dt = self.sim.policy_dt
+        self.max_episode_length = round(cfg.env.episode_length_s / self.dt)
+        self._allocate()
+        self._derive()
+        self._build_observations()
+        self.reset()
+
+    # -- set-up --------------------------------------------------------------------------------------------------------
+
+    def _allocate(self) -> None:
+        cfg, n, device, robot = self.cfg, self.num_envs, self.device, self.sim.robot
+        self.commands = Commands(cfg.commands, n, device)
+        self.gait = GaitClock(cfg.gait, n, device)
+        self.randomizer = DomainRandomizer(cfg, self.sim)
+        self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
+        self.actions = torch.zeros(n, self.num_actions, device=device)
+        self.last_actions = torch.zeros(n, 2, self.num_actions, device=device)
+        """The actions one and two steps before `actions`."""
+        self.last_joint_vel = torch.zeros(n, self.num_actions, device=device)
+        self._episode_length = torch.zeros(n, dtype=torch.long, device=device)
+        self._tilt_steps = torch.zeros(n, dtype=torch.long, device=device)
+        self._push_phase = torch.randint(0, max(1, self._push_interval), (n,), device=device)
+        self.fell = torch.zeros(n, dtype=torch.bool, device=device)
+        """The robot fell in the last step (and was reset after it)."""
+        self.timed_out = torch.zeros(n, dtype=torch.bool, device=device)
+        """The episode ended by time in the last step, without a fall."""
+        self.broke = torch.zeros(n, dtype=torch.bool, device=device)
+        """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
+        self._terminating = self._bodies(cfg.asset.terminate_after_contacts_on)
+        self.penalized_bodies = self._bodies(cfg.asset.penalize_contacts_on)
+        self._feet = self._bodies(("foot",))
+        limits = torch.as_tensor(robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
+        middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
+        self.soft_joint_limits = (middle - half, middle + half)
+        scales = {term.__name__: getattr(cfg.rewards.scales, term.__name__) for term in rewards.TERMS}
+        self.reward_terms = [(term, scales[term.__name__] * self.dt) for term in rewards.TERMS if scales[term.__name__]]
+        names = [term.__name__ for term, _ in self.reward_terms]
+        self._episode_sums = torch.zeros(n, len(names), device=device)
+        self._finished_sums = torch.zeros(len(names) + 3, device=device)
+        """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
+        self._log_names = [f"rew_{name}" for name in names]
+
+    @property
+    def _push_interval(self) -> int:
+        return round(self.cfg.domain_rand.push_interval_s / self.dt)
+
+    def _bodies(self, patterns: tuple[str, ...]) -> list[int]:
+        names = self.sim.robot.body_names
+        return [i for i, name in enumerate(names) if any(pattern in name for pattern in patterns)]
+
+    def _build_observations(self) -> None:
+        noisy = self.cfg.noise.add_noise
+        self.groups = {
+            "policy": ObservationGroup(observations.policy_terms(self), self, noisy),
+            "command": ObservationGroup(observations.command_terms(self), self),
+            "velocity": ObservationGroup(observations.velocity_terms(self), self),
+            "critic": ObservationGroup(observations.critic_terms(self), self),
+            "teacher": ObservationGroup(observations.teacher_terms(self), self),
+        }
+        self.observation_terms = {name: group.layout for name, group in self.groups.items()}
+        """Ordered (name, width) of every observation group; the history repeats the policy group."""
+        width = sum(w for _, w in self.observation_terms["policy"])
+        self._history = torch.zeros(self.num_envs, self.cfg.env.history_length, width, device=self.device)
+
+    # -- rsl_rl's VecEnv -----------------------------------------------------------------------------------------------
+
+    @property
+    def episode_length_buf(self) -> torch.Tensor:
+        """Policy steps since the last reset. Shape (N,)."""
+        return self._episode_length
+
+    @episode_length_buf.setter
+    def episode_length_buf(self, value: torch.Tensor) -> None:
+        self._episode_length.copy_(value)
+
+    def get_observations(self) -> TensorDict:
+        """Return the observation groups of the current instant, as fresh tensors."""
+        return self._observations
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        """Apply an action for one policy step.
+
+        Args:
+            actions: Joint targets relative to the default angles, in units of `action_scale`. Shape (N, J).
+
+        Returns:
+            Observations after the step (of the new episode where one ended), rewards (N,), dones (N,), and extras with
+            `time_outs` (N,), the episodes that ended by time and not by a fall.
+        """
+        clip = self.cfg.normalization.clip_actions
+        self.last_actions[:, 1].copy_(self.last_actions[:, 0])
+        self.last_actions[:, 0].copy_(self.actions)
+        self.actions.copy_(actions.clamp(-clip, clip))
+        self.sim.step(self.joint_zero + self.cfg.control.action_scale * self.actions)
+        self._episode_length += 1
+        self.gait.advance(self.dt)
+        self._derive()
+        self._check_termination()
+        reward = self._compute_reward()
+        done = self.fell | self.timed_out
+        self._reset(done)
+        self._resample_commands()
+        self._push()
+        self.last_joint_vel.copy_(self.state.joint_vel)
+        self._derive()
+        self._observe(done)
+        return self._observations, reward, done, {"time_outs": self.timed_out}
+
+    def reset(self) -> TensorDict:
+        """Start a new episode with every robot and return the observations."""
+        everyone = torch.ones_like(self.fell)
+        self._reset(everyone)
+        self.last_joint_vel.copy_(self.state.joint_vel)
+        self._derive()
+        self._observe(everyone)
+        self._finished_sums.zero_()
+        return self._observations
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def joint_zero(self) -> torch.Tensor:
+        """Joint angles that the robot takes for its default ones: the default plus its calibration error. Shape (N, J)."""
+        return self.default_joint_pos + self.randomizer.joint_zero_error
+
+    def _derive(self) -> None:
+        """Compute what observations, rewards and terminations share."""
+        s, down = self.state, torch.tensor((0.0, 0.0, -1.0), device=self.device).expand(self.num_envs, 3)
+        self.base_lin_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_lin_vel_w)
+        self.base_ang_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_ang_vel_w)
+        self.projected_gravity_b = quat_rotate_inverse(s.root_quat_xyzw, down)
+        self.yaw = yaw_from_quat(s.root_quat_xyzw)
+        self.base_lin_vel_y = rotate_yaw(-self.yaw, s.root_lin_vel_w)
+        self.measured_ang_vel = quat_rotate(self.randomizer.imu_quat, self.base_ang_vel_b)
+        self.measured_gravity = quat_rotate(self.randomizer.imu_quat, self.projected_gravity_b)
+        self.feet_force_w = s.contact_force_w[:, self._feet]  # (N, F, 3)
+        self.feet_contact = self.feet_force_w[..., 2] > 1.0  # (N, F)
+        self.feet_ground_height = torch.zeros_like(s.feet_pos_w[..., 2])
+        self.ground_ahead = torch.zeros(self.num_envs, GROUND_AHEAD_POINTS, device=self.device)
+        self.feet_height = s.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
+        self.feet_pos_y = torch.stack([rotate_yaw(-self.yaw, s.feet_pos_w[:, f] - s.root_pos_w) for f in (0, 1)], 1)
+        self.base_height = s.root_pos_w[:, 2]
+        self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
+        if self.cfg.rewards.gait_when_standing:
+            self.gait_active = torch.ones_like(self.yaw)
+        else:
+            self.gait_active = (~self.commands.standing).float()
+
+    def _check_termination(self) -> None:
+        cfg, s = self.cfg.termination, self.state
+        self.broke = ~torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
+        touched = (s.contact_force_w[:, self._terminating].square().sum(-1) > cfg.contact_force**2).any(-1)
+        tilted = -self.projected_gravity_b[:, 2] < torch.cos(torch.tensor(cfg.max_tilt))
+        self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))
+        self.fell = touched | (self._tilt_steps * self.dt > cfg.tilt_time) | self.broke
+        self.timed_out = (self._episode_length >= self.max_episode_length) & ~self.fell
+
+    def _compute_reward(self) -> torch.Tensor:
+        """Sum the weighted terms and keep each one's sum over the episode. Shape (N,)."""
+        terms = torch.stack([scale * term(self) for term, scale in self.reward_terms], dim=-1)
+        terms = torch.where(self.broke.unsqueeze(-1), 0.0, terms)
+        self._episode_sums += terms
+        total = terms.sum(-1)
+        return total.clamp(min=0.0) if self.cfg.rewards.only_positive_rewards else total
+
+    def episode_log(self) -> dict[str, torch.Tensor]:
+        """Means over the episodes that ended since the last call: reward terms per second, share of falls, broken robots.
+
+        Returns:
+            Scalars by name; empty if no episode ended. Waits for the device: call it once per iteration.
+        """
+        sums = self._finished_sums.tolist()
+        self._finished_sums.zero_()
+        ended, fell, broke = sums[-3:]
+        if not ended:
+            return {}
+        per_second = 1.0 / self.cfg.env.episode_length_s
+        log = {name: torch.tensor(total / ended * per_second) for name, total in zip(self._log_names, sums, strict=False)}
+        return log | {"fall_share": torch.tensor(fell / ended), "broken_robots": torch.tensor(broke)}
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _reset(self, mask: torch.Tensor) -> None:
+        """Start a new episode with the robots in `mask` (N,)."""
+        rows = mask.unsqueeze(-1)
+        ends = torch.cat((self._episode_sums, torch.ones_like(self._episode_sums[:, :1])), dim=-1)
+        ends = torch.cat((ends, self.fell.float().unsqueeze(-1), self.broke.float().unsqueeze(-1)), dim=-1)
+        self._finished_sums += torch.where(rows, ends, 0.0).sum(0)
+        self.randomizer.reset(mask)
+        self.commands.resample(mask)
+        self.gait.resample(mask)
+        self.gait.reset(mask)
+        self._place(mask)
+        for buffer in (self._episode_sums, self.actions):
+            buffer.masked_fill_(rows, 0.0)
+        self.last_actions.masked_fill_(rows.unsqueeze(-1), 0.0)
+        for buffer in (self._episode_length, self._tilt_steps):
+            buffer.masked_fill_(mask, 0)
+
+    def _place(self, mask: torch.Tensor) -> None:
+        cfg, n, device = self.cfg.init_state, self.num_envs, self.device
+        rpy = torch.nn.functional.pad(uniform((n, 1), *cfg.yaw, device), (2, 0))
+        self.sim.reset(
+            mask,
+            root_pos_w=torch.tensor(cfg.pos, device=device).repeat(n, 1),
+            root_quat_xyzw=quat_from_rpy(rpy),
+            root_lin_vel_w=uniform((n, 3), *cfg.lin_vel, device),
+            root_ang_vel_w=uniform((n, 3), *cfg.ang_vel, device),
+            joint_pos=self.joint_zero + uniform((n, self.num_actions), *cfg.joint_pos, device),
+            joint_vel=torch.zeros(n, self.num_actions, device=device),
+        )
+
+    def _resample_commands(self) -> None:
+        interval = round(self.cfg.commands.resampling_time / self.dt)
+        due = (self._episode_length % interval == 0) & (self._episode_length > 0)
+        self.commands.resample(due)
+        self.gait.resample(due)
+
+    def _push(self) -> None:
+        if not self.cfg.domain_rand.push_robots:
+            return
+        due = ((self._episode_length + self._push_phase) % self._push_interval == 0) & (self._episode_length > 0)
+        self.sim.push(due, self.randomizer.push_velocity())
+
+    def shift_gait_clock(self, delta: torch.Tensor) -> None:
+        """Move each robot's gait clock, as a teacher that adapts step timing asks. Shape (N,) [cycles]."""
+        self.gait.shift(delta)
+
+    def _observe(self, fresh: torch.Tensor) -> None:
+        """Assemble all observations; the history of the robots in `fresh` (N,) starts with copies of the first one."""
+        groups = {name: group.compute(self) for name, group in self.groups.items()}
+        newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
+        shifted = torch.cat((self._history[:, 1:], newest), dim=1)
+        self._history = torch.where(fresh.view(-1, 1, 1), newest.expand_as(shifted), shifted)
+        groups["history"] = self._history.flatten(1)
+        clip = self.cfg.normalization.clip_observations
+        for name in ("policy", "history", "critic"):
+            groups[name] = groups[name].clamp(-clip, clip)
+        self._observations = TensorDict(groups, batch_size=[self.num_envs], device=self.device)

@@ -1,0 +1,346 @@
+"""Configuration of the legged robot environment, with legged_gym's section and field names.
+
+Everything is SI. Ranges are (low, high) and drawn uniformly.
+"""
+
+from dataclasses import dataclass, field
+
+from legged_gym.utils.config import Config, ConfigError, bounded
+
+Range = tuple[float, float]
+
+
+def check_ranges(cfg: Config, *names: str) -> None:
+    """Raise if a (low, high) field of a config has low > high."""
+    for name in names:
+        low, high = getattr(cfg, name)
+        if low > high:
+            raise ConfigError(f"{type(cfg).__name__}.{name}: low {low} is above high {high}")
+
+
+@dataclass
+class EnvCfg(Config):
+    """Size and length of the batch of environments."""
+
+    num_envs: int = bounded(4096, ge=1)
+    """Robots simulated side by side."""
+    episode_length_s: float = bounded(20.0, gt=0)
+    """Time after which an episode ends as a time-out [s]."""
+    history_length: int = bounded(10, ge=1)
+    """Policy observations kept in the history group, the newest last."""
+
+
+@dataclass
+class TerrainCfg(Config):
+    """The ground."""
+
+    mesh_type: str = bounded("plane", choices=("plane",))
+    """Kind of ground."""
+    static_friction: float = bounded(1.0, ge=0)
+    """Friction coefficient between robot and ground where it is not randomised."""
+
+
+@dataclass
+class CommandRangesCfg(Config):
+    """Velocity commands, in the heading frame."""
+
+    lin_vel_x: Range = (-1.0, 1.0)
+    """Forward velocity [m/s]."""
+    lin_vel_y: Range = (-0.6, 0.6)
+    """Velocity to the left [m/s]."""
+    ang_vel_yaw: Range = (-1.0, 1.0)
+    """Yaw rate [rad/s]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "lin_vel_x", "lin_vel_y", "ang_vel_yaw")
+
+
+@dataclass
+class CommandsCfg(Config):
+    """When and how velocity commands are drawn."""
+
+    resampling_time: float = bounded(5.0, gt=0)
+    """Time between two commands [s]."""
+    standing_share: float = bounded(0.1, ge=0, le=1)
+    """Share of the commands that ask to stand: all zero."""
+    ranges: CommandRangesCfg = field(default_factory=CommandRangesCfg)
+
+
+@dataclass
+class GaitRangesCfg(Config):
+    """Gait parameters, drawn with each command and shown to the policy."""
+
+    frequency: Range = bounded((1.5, 2.5), gt=0)
+    """Gait cycles per second, two steps each [Hz]."""
+    offset: Range = bounded((0.5, 0.5), ge=0, le=1)
+    """Phase of the right foot's contact after the left one's [cycles]."""
+    duration: Range = bounded((0.5, 0.5), gt=0, lt=1)
+    """Share of the cycle a foot is on the ground."""
+    swing_height: Range = bounded((0.0, 0.1), ge=0)
+    """Height of the swing foot [m]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "frequency", "offset", "duration", "swing_height")
+
+
+@dataclass
+class GaitCfg(Config):
+    """The gait clock."""
+
+    ranges: GaitRangesCfg = field(default_factory=GaitRangesCfg)
+
+
+@dataclass
+class InitStateCfg(Config):
+    """Where a robot starts an episode."""
+
+    pos: tuple[float, float, float] = (0.0, 0.0, 0.82)
+    """Base position [m, world]."""
+    yaw: Range = (-3.14159, 3.14159)
+    """Base heading [rad]."""
+    lin_vel: Range = (-0.5, 0.5)
+    """Each component of the base velocity [m/s]."""
+    ang_vel: Range = (-0.5, 0.5)
+    """Each component of the base angular velocity [rad/s]."""
+    joint_pos: Range = (-0.1, 0.1)
+    """Deviation of each joint from its default angle [rad]."""
+    default_joint_angles: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    """Joint angles at zero action, in the order of the joints [rad]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "yaw", "lin_vel", "ang_vel", "joint_pos")
+
+
+@dataclass
+class ControlCfg(Config):
+    """From action to torque: target = default + action_scale * action, then a PD law."""
+
+    stiffness: float = bounded(42.0, gt=0)
+    """K_p [N m/rad]."""
+    damping: float = bounded(2.5, ge=0)
+    """K_d [N m s/rad]."""
+    action_scale: float = bounded(0.25, gt=0)
+    """[rad] per unit of action."""
+    decimation: int = bounded(4, ge=1)
+    """Physics steps per policy step."""
+
+
+@dataclass
+class AssetCfg(Config):
+    """The robot."""
+
+    robot_type: str | None = None
+    """Name of a robot in resources/robots; None takes the environment variable ROBOT_TYPE."""
+    file: str | None = None
+    """Path of a user's own URDF, instead of `robot_type`."""
+    penalize_contacts_on: tuple[str, ...] = ("abad", "hip", "knee", "base")
+    """Bodies whose contacts are penalised, by part of their name."""
+    terminate_after_contacts_on: tuple[str, ...] = ("abad", "base")
+    """Bodies whose contacts end the episode, by part of their name."""
+
+
+@dataclass
+class TerminationCfg(Config):
+    """What counts as a fall."""
+
+    contact_force: float = bounded(1.0, gt=0)
+    """Force on a terminating body that ends the episode [N]."""
+    max_tilt: float = bounded(1.466, gt=0, le=3.1416)
+    """Angle between the base's z axis and the vertical [rad]."""
+    tilt_time: float = bounded(0.5, ge=0)
+    """How long the tilt must last [s]."""
+
+
+@dataclass
+class DomainRandCfg(Config):
+    """What differs from robot to robot. Rigid-body values are drawn once per robot, the others at every reset."""
+
+    randomize_friction: bool = True
+    friction_range: Range = bounded((0.1, 1.6), ge=0)
+    """Friction coefficient between robot and ground."""
+    randomize_base_mass: bool = True
+    added_mass_range: Range = (-0.5, 5.0)
+    """Mass added to the base [kg]."""
+    randomize_base_com: bool = True
+    base_com_range: tuple[float, float, float] = bounded((0.03, 0.02, 0.03), ge=0)
+    """Largest shift of the base's centre of mass along x, y, z [m]."""
+    randomize_link_mass: bool = True
+    link_mass_range: Range = bounded((0.8, 1.2), gt=0)
+    """Factor on each link's mass."""
+    randomize_link_inertia: bool = True
+    link_inertia_range: Range = bounded((0.8, 1.2), gt=0)
+    """Factor on each link's rotational inertia."""
+    randomize_gains: bool = True
+    stiffness_range: Range = bounded((0.8, 1.2), gt=0)
+    """Factor on K_p."""
+    damping_range: Range = bounded((0.8, 1.5), gt=0)
+    """Factor on K_d; 1.4 is what the maker's controller runs with."""
+    strength_range: Range = bounded((0.8, 1.2), gt=0)
+    """Factor on the PD torque."""
+    randomize_default_pose: bool = True
+    default_pose_range: Range = (-0.05, 0.05)
+    """Error of each joint's zero [rad]."""
+    randomize_action_delay: bool = True
+    action_delay_range: Range = bounded((0.0, 0.02), ge=0)
+    """Delay of the action [s], rounded to physics steps."""
+    randomize_imu: bool = True
+    imu_tilt_range: Range = (-0.021, 0.021)
+    """Mounting error of the IMU in roll and in pitch [rad]."""
+    push_robots: bool = True
+    push_interval_s: float = bounded(7.0, gt=0)
+    """Time between two pushes of a robot [s]."""
+    max_push_vel_xy: float = bounded(1.5, ge=0)
+    """Largest change of the base velocity by a push, in a random horizontal direction [m/s]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "friction_range", "added_mass_range", "link_mass_range", "link_inertia_range", "stiffness_range")
+        check_ranges(self, "damping_range", "strength_range", "default_pose_range", "action_delay_range", "imu_tilt_range")
+
+
+@dataclass
+class RewardScalesCfg(Config):
+    """Weight of each reward term per second; 0 switches a term off. The terms are the functions in rewards.py."""
+
+    keep_balance: float = 1.0
+    tracking_lin_vel: float = 1.0
+    tracking_ang_vel: float = 0.5
+    base_height: float = -2.0
+    orientation: float = -10.0
+    lin_vel_z: float = -0.5
+    ang_vel_xy: float = -0.05
+    feet_distance: float = -100.0
+    tracking_contacts_shaped_force: float = -2.0
+    tracking_contacts_shaped_vel: float = -2.0
+    torques: float = -8e-5
+    dof_acc: float = -2.5e-7
+    action_rate: float = -0.01
+    action_smooth: float = -0.01
+    collision: float = -1.0
+    dof_pos_limits: float = -2.0
+    foot_landing_vel: float = -0.15
+    feet_regulation: float = -0.05
+    termination: float = 0.0
+
+
+@dataclass
+class RewardsCfg(Config):
+    """Parameters of the reward terms."""
+
+    only_positive_rewards: bool = False
+    """Clip the sum of a step's rewards at zero."""
+    tracking_sigma: float = bounded(0.2, gt=0)
+    """Width of the linear-velocity kernel exp(-error^2/sigma) [m^2/s^2]."""
+    ang_tracking_sigma: float = bounded(0.25, gt=0)
+    """Width of the yaw-rate kernel [rad^2/s^2]."""
+    base_height_target: float = bounded(0.68, gt=0)
+    """Height of the base over the ground [m]."""
+    min_feet_distance: float = bounded(0.115, ge=0)
+    """Horizontal distance of the feet below which `feet_distance` acts [m]."""
+    gait_force_sigma: float = bounded(25.0, gt=0)
+    """Width of the contact-force kernel 1 - exp(-F^2/sigma) [N^2]."""
+    gait_vel_sigma: float = bounded(0.25, gt=0)
+    """Width of the foot-velocity kernel [m^2/s^2]."""
+    gait_kappa: float = bounded(0.05, gt=0)
+    """Width of the switch between swing and stance in the clock's desired contact [cycles]."""
+    gait_when_standing: bool = True
+    """Gait terms act for standing commands too: on point feet, to stand is to step in place."""
+    soft_dof_pos_limit: float = bounded(0.95, gt=0, le=1)
+    """Share of the joint range that costs nothing."""
+    about_landing_threshold: float = bounded(0.08, gt=0)
+    """Height of a foot over the ground below which its downward velocity is penalised [m]."""
+    scales: RewardScalesCfg = field(default_factory=RewardScalesCfg)
+
+
+@dataclass
+class ObsScalesCfg(Config):
+    """Factors on the observed quantities."""
+
+    lin_vel: float = bounded(2.0, gt=0)
+    ang_vel: float = bounded(0.25, gt=0)
+    dof_pos: float = bounded(1.0, gt=0)
+    dof_vel: float = bounded(0.05, gt=0)
+
+
+@dataclass
+class NormalizationCfg(Config):
+    """Scales and clips of observations and actions."""
+
+    obs_scales: ObsScalesCfg = field(default_factory=ObsScalesCfg)
+    clip_observations: float = bounded(100.0, gt=0)
+    clip_actions: float = bounded(100.0, gt=0)
+
+
+@dataclass
+class NoiseScalesCfg(Config):
+    """Half-width of the uniform noise on what the robot measures, before scaling."""
+
+    ang_vel: float = bounded(0.2, ge=0)
+    """[rad/s]"""
+    gravity: float = bounded(0.05, ge=0)
+    dof_pos: float = bounded(0.01, ge=0)
+    """[rad]"""
+    dof_vel: float = bounded(1.5, ge=0)
+    """[rad/s]"""
+
+
+@dataclass
+class NoiseCfg(Config):
+    """Observation noise."""
+
+    add_noise: bool = True
+    noise_level: float = bounded(1.0, ge=0)
+    """Factor on all noise scales."""
+    noise_scales: NoiseScalesCfg = field(default_factory=NoiseScalesCfg)
+
+
+@dataclass
+class SimCfg(Config):
+    """The physics engine."""
+
+    backend: str = "auto"
+    """Name of a simulator, or auto."""
+    dt: float = bounded(0.005, gt=0, le=0.05)
+    """Physics step [s]."""
+    num_threads: int = bounded(0, ge=0)
+    """Physics threads on the CPU; 0 takes the cores there are."""
+    armature: float = bounded(0.0, ge=0)
+    """Rotor inertia seen by each joint [kg m^2]."""
+    joint_damping: float = bounded(0.0, ge=0)
+    """Passive damping of each joint [N m s/rad]."""
+
+
+@dataclass
+class LeggedRobotCfg(Config):
+    """Everything about an environment."""
+
+    seed: int = bounded(1, ge=0)
+    env: EnvCfg = field(default_factory=EnvCfg)
+    terrain: TerrainCfg = field(default_factory=TerrainCfg)
+    commands: CommandsCfg = field(default_factory=CommandsCfg)
+    gait: GaitCfg = field(default_factory=GaitCfg)
+    init_state: InitStateCfg = field(default_factory=InitStateCfg)
+    control: ControlCfg = field(default_factory=ControlCfg)
+    asset: AssetCfg = field(default_factory=AssetCfg)
+    termination: TerminationCfg = field(default_factory=TerminationCfg)
+    domain_rand: DomainRandCfg = field(default_factory=DomainRandCfg)
+    rewards: RewardsCfg = field(default_factory=RewardsCfg)
+    normalization: NormalizationCfg = field(default_factory=NormalizationCfg)
+    noise: NoiseCfg = field(default_factory=NoiseCfg)
+    sim: SimCfg = field(default_factory=SimCfg)
+
+    @property
+    def policy_dt(self) -> float:
+        """Duration of a policy step [s]."""
+        return self.sim.dt * self.control.decimation
+
+    def validate(self) -> None:
+        """Check values that depend on each other."""
+        longest = self.domain_rand.action_delay_range[1]
+        if longest > self.policy_dt + 1e-9:
+            raise ConfigError(
+                f"domain_rand.action_delay_range: {longest} s is longer than a policy step, {self.policy_dt:g} s"
+            )

@@ -1,0 +1,216 @@
+"""The seam between the environment and physics: what every simulator can do, and nothing else.
+
+All tensors are batched over N robots, float32, SI units, on one device. Frames are named by suffix: ``_w`` world (z up), ``_b`` base.
+Quaternions are x, y, z, w. Joints follow `RobotModel.joint_names`, bodies `RobotModel.body_names`, feet are left then right.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from legged_gym.sim.robot_model import RobotModel
+
+
+@dataclass
+class SimState:
+    """State of N robots after a policy step or a reset. Tensors keep their memory for the simulator's lifetime."""
+
+    root_pos_w: torch.Tensor
+    """Origin of the base link [m]. Shape (N, 3)."""
+    root_quat_xyzw: torch.Tensor
+    """Rotation base -> world. Shape (N, 4)."""
+    root_lin_vel_w: torch.Tensor
+    """Velocity of the base link's origin [m/s]. Shape (N, 3)."""
+    root_ang_vel_w: torch.Tensor
+    """Angular velocity of the base [rad/s]. Shape (N, 3)."""
+    joint_pos: torch.Tensor
+    """[rad]. Shape (N, J)."""
+    joint_vel: torch.Tensor
+    """[rad/s]. Shape (N, J)."""
+    joint_torque: torch.Tensor
+    """Torque applied during the last physics step, after the limit [N m]. Shape (N, J)."""
+    feet_pos_w: torch.Tensor
+    """Origin of the foot links, the centre of the foot sphere [m]. Shape (N, F, 3)."""
+    feet_lin_vel_w: torch.Tensor
+    """[m/s]. Shape (N, F, 3)."""
+    contact_force_w: torch.Tensor
+    """Net contact force on each body during the last physics step [N]. Shape (N, B, 3)."""
+    com_pos_w: torch.Tensor
+    """Centre of mass of the whole robot, with its randomised masses [m]. Shape (N, 3)."""
+    com_lin_vel_w: torch.Tensor
+    """[m/s]. Shape (N, 3)."""
+
+    @classmethod
+    def zeros(cls, num_envs: int, robot: RobotModel, device: str | torch.device) -> "SimState":
+        """Allocate a state of zeros with identity orientations."""
+        joints, feet, bodies = len(robot.joint_names), len(robot.foot_names), len(robot.body_names)
+        shapes = {
+            "root_quat_xyzw": (4,),
+            "joint_pos": (joints,),
+            "joint_vel": (joints,),
+            "joint_torque": (joints,),
+            "feet_pos_w": (feet, 3),
+            "feet_lin_vel_w": (feet, 3),
+            "contact_force_w": (bodies, 3),
+        }
+        state = cls(**{f.name: torch.zeros(num_envs, *shapes.get(f.name, (3,)), device=device) for f in fields(cls)})
+        state.root_quat_xyzw[:, 3] = 1.0
+        return state
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """What a simulator is built with besides the robot. The same for every backend."""
+
+    timestep: float = 0.005
+    """Physics step [s]."""
+    decimation: int = 4
+    """Physics steps per policy step."""
+    kp: float = 42.0
+    """Nominal joint stiffness [N m/rad]."""
+    kd: float = 2.5
+    """Nominal joint damping [N m s/rad]."""
+    armature: float = 0.0
+    """Rotor inertia seen by each joint [kg m^2]."""
+    joint_damping: float = 0.0
+    """Passive damping of each joint [N m s/rad]."""
+    num_threads: int = 0
+    """Physics threads of a CPU backend; 0 takes the cores this process may use."""
+
+
+class Simulator(ABC):
+    """N robots, one engine.
+
+    The PD law and the action delay run inside the engine's loop of physics steps:
+    ``torque = clip(strength * (kp * (target - joint_pos) - kd * joint_vel), +-torque_limit)``,
+    where ``target`` is the previous policy step's until `action_delay` physics steps have passed.
+    """
+
+    PARAMETERS: dict[str, str] = {
+        "friction": "sliding friction coefficient between robot and ground, (N,)",
+        "base_mass_added": "mass added to the base at its centre of mass [kg], (N,)",
+        "base_com_offset": "shift of the base's centre of mass [m, base frame], (N, 3)",
+        "link_mass_scale": "factor on every body's mass, (N, B)",
+        "link_inertia_scale": "factor on every body's rotational inertia, (N, B)",
+        "kp": "joint stiffness [N m/rad], (N, J)",
+        "kd": "joint damping [N m s/rad], (N, J)",
+        "strength": "factor on the PD torque, (N, J)",
+        "action_delay": "delay of a new joint target [physics steps], 0..decimation, (N,)",
+    }
+    """Randomisable parameters, their meaning and shape."""
+
+    def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str) -> None:
+        """Allocate state and nominal parameters."""
+        self.robot = robot
+        self.num_envs = num_envs
+        self.options = options
+        self.device = torch.device(device)
+        self.state = SimState.zeros(num_envs, robot, self.device)
+        self.parameters = self._nominal_parameters()
+        """Values in force, by name; read them freely, change them through `set_parameter`."""
+
+    def _nominal_parameters(self) -> dict[str, torch.Tensor]:
+        joints, bodies = len(self.robot.joint_names), len(self.robot.body_names)
+        nominal = {
+            "friction": torch.full((self.num_envs,), 1.0),
+            "base_mass_added": torch.zeros(self.num_envs),
+            "base_com_offset": torch.zeros(self.num_envs, 3),
+            "link_mass_scale": torch.ones(self.num_envs, bodies),
+            "link_inertia_scale": torch.ones(self.num_envs, bodies),
+            "kp": torch.full((self.num_envs, joints), self.options.kp),
+            "kd": torch.full((self.num_envs, joints), self.options.kd),
+            "strength": torch.ones(self.num_envs, joints),
+            "action_delay": torch.zeros(self.num_envs),
+        }
+        return {name: value.to(self.device) for name, value in nominal.items()}
+
+    @property
+    def policy_dt(self) -> float:
+        """Duration of one `step` [s]."""
+        return self.options.timestep * self.options.decimation
+
+    def set_parameter(self, name: str, value: torch.Tensor, mask: torch.Tensor | None = None) -> None:
+        """Change a parameter of `PARAMETERS` for the robots in `mask` (all if None).
+
+        Args:
+            name: One of `PARAMETERS`.
+            value: New values for all N robots; rows outside the mask are ignored.
+            mask: Robots to change, bool. Shape (N,).
+
+        Raises:
+            KeyError: The name is not a parameter.
+            ValueError: The shape does not fit.
+        """
+        if name not in self.PARAMETERS:
+            raise KeyError(f"unknown simulation parameter '{name}'; known: {', '.join(self.PARAMETERS)}")
+        current = self.parameters[name]
+        if value.shape != current.shape:
+            raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {tuple(current.shape)}")
+        if mask is None:
+            current.copy_(value)
+        else:
+            rows = mask.view(-1, *[1] * (current.ndim - 1))
+            current.copy_(torch.where(rows, value, current))
+        self._apply_parameter(name, mask)
+
+    @abstractmethod
+    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
+        """Hand `self.parameters[name]` of the robots in `mask` to the engine."""
+
+    @abstractmethod
+    def step(self, joint_targets: torch.Tensor) -> None:
+        """Advance one policy step and refresh `state`.
+
+        Args:
+            joint_targets: Joint position targets [rad]. Shape (N, J).
+        """
+
+    @abstractmethod
+    def reset(
+        self,
+        mask: torch.Tensor,
+        root_pos_w: torch.Tensor,
+        root_quat_xyzw: torch.Tensor,
+        root_lin_vel_w: torch.Tensor,
+        root_ang_vel_w: torch.Tensor,
+        joint_pos: torch.Tensor,
+        joint_vel: torch.Tensor,
+    ) -> None:
+        """Place the robots in `mask`; the others' state stays as it is, bit for bit.
+
+        The reset robots' torques and contact forces read zero until the next step, and their delayed target is `joint_pos`.
+
+        Args:
+            mask: Robots to place, bool. Shape (N,).
+            root_pos_w: Base position [m]. Shape (N, 3), rows outside the mask ignored (so below).
+            root_quat_xyzw: Base orientation. Shape (N, 4).
+            root_lin_vel_w: Base velocity [m/s]. Shape (N, 3).
+            root_ang_vel_w: Base angular velocity [rad/s]. Shape (N, 3).
+            joint_pos: [rad]. Shape (N, J).
+            joint_vel: [rad/s]. Shape (N, J).
+        """
+
+    @abstractmethod
+    def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
+        """Add a velocity to the base of the robots in `mask`.
+
+        Args:
+            mask: Robots to push, bool. Shape (N,).
+            delta_vel_w: Velocity change [m/s]. Shape (N, 3).
+        """
+
+    @abstractmethod
+    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
+        """Draw one robot, seen from a camera that follows it.
+
+        Returns:
+            RGB image, uint8. Shape (height, width, 3).
+
+        Raises:
+            RuntimeError: No off-screen rendering here; says what to install.
+        """
+
+    def close(self) -> None:
+        """Free what the engine holds. The simulator is not used afterwards."""
