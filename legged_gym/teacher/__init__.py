@@ -1,0 +1,1 @@
+"""The DCM stepping teacher: pure batched mathematics, no environment and no simulator."""

@@ -1,0 +1,170 @@
+"""Parameters of the DCM stepping teacher, with units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from legged_gym.utils.config import Config, bounded
+
+
+@dataclass
+class ControlCfg(Config):
+    """The joint servo that the teacher's action is meant for; must equal the environment's."""
+
+    kp: float = bounded(42.0, gt=0.0)
+    """Proportional gain K_p [N m/rad]."""
+    kd: float = bounded(2.5, ge=0.0)
+    """Derivative gain K_d [N m s/rad]."""
+    torque_limit: float = bounded(80.0, gt=0.0)
+    """Largest joint torque [N m]."""
+    action_scale: float = bounded(0.25, gt=0.0)
+    """Radians per unit of action: target = default + scale * action [rad]."""
+    default_angles: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    """Joint angles at zero action, in joint order [rad]."""
+    dt: float = bounded(0.02, gt=0.0)
+    """Time between two teacher evaluations [s]."""
+    gravity: float = bounded(9.81, gt=0.0)
+    """Gravitational acceleration [m/s^2]."""
+
+
+@dataclass
+class SteppingCfg(Config):
+    """Where the next foot goes."""
+
+    law: Literal["dcm", "raibert"] = "dcm"
+    """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
+    stance_width: float = bounded(0.21, gt=0.0)
+    """Nominal lateral distance between the feet W_s [m]."""
+    dv: float = bounded(0.15, ge=0.0)
+    """Largest distance of the reference velocity from the filtered CoM velocity [m/s]."""
+    velocity_filter: float = bounded(0.4, gt=0.0)
+    """Time constant of the low-pass filter on the CoM velocity [s]."""
+    reach_forward: float = bounded(0.45, gt=0.0)
+    """Farthest foothold ahead of the stance foot [m]."""
+    reach_backward: float = bounded(0.40, gt=0.0)
+    """Farthest foothold behind the stance foot [m]."""
+    reach_lateral: float = bounded(0.45, gt=0.0)
+    """Farthest foothold to the swing side of the stance foot [m]."""
+    keep_out: float = bounded(0.10, ge=0.0)
+    """Closest lateral foothold to the stance foot: the legs never cross [m]."""
+    yaw_in_preview: bool = True
+    """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
+    min_height: float = bounded(0.3, gt=0.0)
+    """Lower clamp on the CoM height over the stance foot inside omega [m]."""
+    raibert_gain: float = bounded(0.12, ge=0.0)
+    """Gain of the Raibert law on the velocity error [s]."""
+
+
+@dataclass
+class SwingCfg(Config):
+    """How the swing foot gets there."""
+
+    lead: float = bounded(0.05, ge=0.0)
+    """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
+    landing: float = bounded(1.0, gt=0.0, le=1.0)
+    """Phase of the step at which the swing foot arrives over its foothold [1]."""
+    depth: float = bounded(0.02, ge=0.0)
+    """How far under the terrain the swing aims at the end, so that contact is made [m]."""
+
+
+@dataclass
+class BodyCfg(Config):
+    """What the stance leg does for the base."""
+
+    base_height: float = bounded(0.77, gt=0.0)
+    """Height of the base frame over the stance ground h_d [m]."""
+    attitude_kp: float = bounded(100.0, ge=0.0)
+    """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
+    attitude_kd: float = bounded(8.0, ge=0.0)
+    """Base pitch and roll damping [N m s/rad]."""
+    yaw_gain: float = bounded(20.0, ge=0.0)
+    """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
+    yaw_force_limit: float = bounded(40.0, ge=0.0)
+    """Largest fore-aft yaw force [N]."""
+
+
+@dataclass
+class TimingCfg(Config):
+    """Step-timing adaptation (Khadiv et al., 2020): land earlier when the foothold would leave the box."""
+
+    enabled: bool = False
+    """Whether the teacher asks for clock shifts."""
+    min_step: float = bounded(0.12, gt=0.0)
+    """Shortest step, lift-off to touchdown [s]."""
+    max_shift: float = bounded(0.10, ge=0.0)
+    """Largest clock shift asked for in one evaluation [cycles]."""
+    margin: float = bounded(0.9, gt=0.0, le=1.0)
+    """Fraction of the reachable box that triggers an earlier step [1]."""
+
+
+@dataclass
+class OffsetCfg(Config):
+    """The learned DCM offset and its training."""
+
+    enabled: bool = False
+    """Whether the network's offset is applied."""
+    max_offset: float = bounded(0.05, gt=0.0)
+    """Bound of each component of the offset [m]."""
+    constant: tuple[float, float] = (0.0, 0.0)
+    """Hand-set offset added to the network's, forward and towards the stance side [m]."""
+    hidden_dims: tuple[int, ...] = bounded((64, 64), ge=1)
+    """Widths of the hidden layers."""
+    learning_rate: float = bounded(1e-3, gt=0.0)
+    """Adam step size."""
+    max_grad_norm: float = bounded(1.0, gt=0.0)
+    """Gradient clipping (norm)."""
+    preview_steps: int = bounded(2, ge=0)
+    """Steps H that the differentiable preview looks ahead."""
+    w_track: float = bounded(1.0, ge=0.0)
+    """Weight of the touchdown DCM error."""
+    w_mag: float = bounded(0.01, ge=0.0)
+    """Weight of the offset's magnitude."""
+    w_preview: float = bounded(0.1, ge=0.0)
+    """Weight of the previewed DCM errors."""
+    w_vstab: float = bounded(0.0, ge=0.0)
+    """Weight of the capture-margin hinge on previewed steps."""
+    follow_scale: float = bounded(0.5, gt=0.0)
+    """Distance of the executed action from a_ref at which a sample's weight is 1/e [action units, rms]."""
+
+
+@dataclass
+class ValidityCfg(Config):
+    """Thresholds (good, bad) between which the weight of the reference falls from 1 to 0."""
+
+    tilt: tuple[float, float] = (0.35, 0.7)
+    """Angle of the base from upright [rad]."""
+    height_rate: tuple[float, float] = (0.5, 1.2)
+    """Vertical CoM speed [m/s]."""
+    slip: tuple[float, float] = (0.4, 1.0)
+    """Horizontal speed of a loaded stance foot [m/s]."""
+    mismatch: tuple[float, float] = (0.08, 0.2)
+    """Time that the stance foot has been without contact against the clock [s]."""
+    clamp: tuple[float, float] = (0.03, 0.15)
+    """Distance by which the foothold was clamped into the reachable box [m]."""
+    push: tuple[float, float] = (0.4, 1.2)
+    """Unexplained jump of the CoM velocity, remembered with a decay [m/s]."""
+    push_memory: float = bounded(0.3, gt=0.0)
+    """Decay time of the remembered jump [s]."""
+    contact_force: float = bounded(5.0, ge=0.0)
+    """Foot force that counts as contact [N]."""
+
+
+@dataclass
+class TeacherCfg(Config):
+    """All parameters of the teacher."""
+
+    control: ControlCfg = field(default_factory=ControlCfg)
+    """Joint servo."""
+    stepping: SteppingCfg = field(default_factory=SteppingCfg)
+    """Foothold law."""
+    swing: SwingCfg = field(default_factory=SwingCfg)
+    """Swing trajectory."""
+    body: BodyCfg = field(default_factory=BodyCfg)
+    """Base height, attitude and yaw."""
+    timing: TimingCfg = field(default_factory=TimingCfg)
+    """Step-timing adaptation."""
+    offset: OffsetCfg = field(default_factory=OffsetCfg)
+    """Learned DCM offset."""
+    validity: ValidityCfg = field(default_factory=ValidityCfg)
+    """Where the reference may be trusted."""

@@ -1,0 +1,261 @@
+"""The DCM stepping teacher: footholds from the capture point, carried out by closed-form joint references.
+
+    symbol   name                        unit    equation, source
+    ------   -------------------------   -----   ---------------------------------------------------------------
+    c        CoM of the whole robot      m       read
+    p        stance foot                 m       read
+    xi       DCM (capture point)         m       c + c_dot / omega                       Englsberger et al. 2015
+    omega    natural frequency           rad/s   sqrt(g / (c_z - p_z))                   Kajita et al. 2001
+    g, phi   gait clock, phase of step   1       left stance for g < 0.5;  phi = 2 g mod 1
+    T, T_r   step duration, time left    s       1 / (2 f),  (1 - phi) T
+    xi_T     DCM at touchdown            m       p + e^(omega T_r) (xi - p)              Khadiv et al. 2020
+    b        nominal DCM offset          m       v T / (E - 1) +- W_s / (E + 1),  E = e^(omega T)
+    v_ref    reference velocity          m/s     command, within +-dv of the filtered CoM velocity
+    dxi      learned offset              m       max_offset tanh(net(o))
+    p*       next foothold               m       xi_T + dxi - b, clamped into the reachable box
+    e_n      DCM offset error            m       (xi - p) - b at touchdown n
+    F        ground force on the foot    N       (m g / (c_z - p_z)) (c - p) + yaw force
+    tau      feed-forward torque         N m     -J_p^T F + weight of the links + attitude feedback
+    a_ref    action                      1       (q_ref + tau / K_p - q_default) / action_scale
+
+Steps are planned in the mirrored heading frame M (see frame.py). The DCM is derived, never stored.
+
+Differentiable: everything from the state (positions, velocities, terrain heights) and from the network's parameters to
+plan and action. Not differentiable: the clock's choice of stance foot, and what the simulator does with the action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from legged_gym.teacher.action import TeacherAction
+from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.frame import StepFrame, observe
+from legged_gym.teacher.kinematics import InverseKinematics, LegGeometry
+from legged_gym.teacher.memory import TeacherMemory
+from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.teacher.predictor import DcmPredictor, StepPlan
+from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout, TeacherState
+from legged_gym.teacher.validity import ValidityWeight
+
+__all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "TeacherOutput"]
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What one evaluation of the teacher hands to the runner."""
+
+    action: Tensor
+    """a_ref in the policy's action space (N, 6)."""
+    weight: Tensor
+    """w_k in [0, 1] (N,)."""
+    clock_shift: Tensor
+    """Clock shift asked for; zero unless timing adaptation is on (N,) [cycles]."""
+    inputs: Tensor
+    """Inputs o of the offset network (N, num_inputs)."""
+    offset: Tensor
+    """Applied offset dxi, frame M (N, 2) [m]."""
+    touchdown: Tensor
+    """1 where a step ended since the last evaluation (N,)."""
+    touchdown_error: Tensor
+    """e_n of that step in the frame M of that step; 0 elsewhere (N, 2) [m]."""
+    foothold_error: Tensor
+    """Where that step landed minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
+    foothold_w: Tensor
+    """p* (N, 2) [m]."""
+    clamped: Tensor
+    """Distance by which p* was clamped into the reachable box (N,) [m]."""
+
+
+class DcmTeacher:
+    """Teacher of N robots on one device.
+
+    `step` evaluates the teacher once per policy step and keeps its own memory, which starts afresh for robots whose
+    `episode_time` is 0. `evaluate` is the same as a pure function of observation and memory.
+
+    Args:
+        cfg: parameters.
+        geometry: leg constants; their device and dtype are the teacher's.
+        num_envs: number of robots N.
+        terms: layout of the `teacher` observation.
+    """
+
+    def __init__(
+        self,
+        cfg: TeacherCfg,
+        geometry: LegGeometry,
+        num_envs: int,
+        terms: Sequence[tuple[str, int]] = TEACHER_TERMS,
+    ) -> None:
+        like = geometry.abad_pos
+        self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
+        self.layout = TeacherLayout(terms)
+        self.predictor = DcmPredictor(cfg, geometry.total_mass, geometry.foot_radius, like.device, like.dtype)
+        self.act = TeacherAction(cfg, geometry)
+        self.validity = ValidityWeight(cfg.validity, like.device, like.dtype)
+        net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
+        self.network = net.to(device=like.device, dtype=like.dtype)
+        self.memory = TeacherMemory.allocate(num_envs, like.device, like.dtype)
+        self._constant = like.new_tensor(cfg.offset.constant)
+
+    @torch.no_grad()
+    def step(self, obs: Tensor) -> TeacherOutput:
+        """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory."""
+        output, memory = self.evaluate(obs, self.memory)
+        self.memory.store(memory)
+        return output
+
+    def evaluate(self, obs: Tensor, memory: TeacherMemory) -> tuple[TeacherOutput, TeacherMemory]:
+        """One evaluation without side effects.
+
+        Args:
+            obs: flat observation (N, num_obs).
+            memory: of the last evaluation.
+
+        Returns:
+            Output and new memory.
+        """
+        state = self.layout.parse(obs)
+        frame = observe(state)
+        fresh = state.episode_time <= 0.0
+        new = self._recall(state, frame, memory, fresh)
+        yaw_force = self._yaw_force(state, frame)
+        velocity = self._reference_velocity(frame, new.velocity)
+        plan, inputs = self._plan(state, frame, velocity, yaw_force)
+        liftoff = frame.to_frame((new.liftoff_w - frame.stance_w).unsqueeze(1)).squeeze(1)
+        action = self.act(
+            frame,
+            plan,
+            liftoff,
+            new.liftoff_phase,
+            state.swing_height,
+            yaw_force,
+            state.joint_pos,
+            state.base_ang_vel_b,
+        )
+        switched = (memory.stance_left != frame.left) & ~fresh
+        error, miss = self._touchdown(frame, plan, memory, switched)
+        foothold_w = frame.to_world(torch.cat((plan.foothold, plan.clamped), dim=-1))[:, :2] + frame.stance_w[:, :2]
+        new.offset_b, new.foothold_w = plan.offset_b, foothold_w
+        new.predicted_vel = self._predicted_velocity(frame, plan, state)
+        weight = self._weight(frame, plan, new)
+        output = TeacherOutput(
+            action,
+            weight,
+            plan.clock_shift,
+            inputs,
+            plan.correction,
+            switched.squeeze(-1),
+            error,
+            miss,
+            foothold_w,
+            plan.clamped.squeeze(-1),
+        )
+        return output, new
+
+    def _recall(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> TeacherMemory:
+        """Memory brought up to this instant: lift-off, filtered velocity, push and contact bookkeeping."""
+        cfg, dt = self.cfg, self.cfg.control.dt
+        lifted = fresh | (memory.stance_left != frame.left)
+        swing_w = torch.where(frame.left, state.feet_pos_w[:, 3:], state.feet_pos_w[:, :3])
+        velocity = frame.com_vel[:, :2] * _mirror(frame.side)
+        filtered = torch.lerp(memory.velocity, velocity, dt / (cfg.stepping.velocity_filter + dt))
+        jump = (state.com_lin_vel_w[:, :2] - memory.predicted_vel).norm(dim=-1, keepdim=True)
+        push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
+        missing = (frame.stance_force < cfg.validity.contact_force).to(velocity.dtype)
+        return TeacherMemory(
+            stance_left=frame.left.to(velocity.dtype),
+            liftoff_w=torch.where(lifted, swing_w, memory.liftoff_w),
+            liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
+            velocity=torch.where(fresh, velocity, filtered),
+            predicted_vel=memory.predicted_vel,
+            push=torch.where(fresh, torch.zeros_like(push), push),
+            no_contact=torch.where(lifted, 0.0, missing * (memory.no_contact + dt)),
+            offset_b=memory.offset_b,
+            foothold_w=memory.foothold_w,
+        )
+
+    def _reference_velocity(self, frame: StepFrame, filtered: Tensor) -> Tensor:
+        """v_ref in M (N, 2) [m/s]: the command, within +-dv of the filtered velocity so that it never jumps."""
+        dv = self.cfg.stepping.dv
+        around = filtered * _mirror(frame.side)
+        return around + (frame.command[:, :2] - around).clamp(-dv, dv)
+
+    def _yaw_force(self, state: TeacherState, frame: StepFrame) -> Tensor:
+        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N, 1) [N].
+
+        A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
+        the two feet, so that over two steps it cancels for translation.
+        """
+        cfg = self.cfg.body
+        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=-1, keepdim=True) * frame.side
+        return (cfg.yaw_gain * (rate - frame.command[:, 2:])).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+
+    def _plan(
+        self, state: TeacherState, frame: StepFrame, velocity: Tensor, yaw_force: Tensor
+    ) -> tuple[StepPlan, Tensor]:
+        """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
+        kept: list[Tensor] = []
+
+        def offset(parts: dict[str, Tensor]) -> Tensor:
+            inputs = self.network.pack(self._inputs(state, frame, parts))
+            kept.append(inputs)
+            learned = self.network(inputs) if self.cfg.offset.enabled else torch.zeros_like(inputs[:, :2])
+            return learned + self._constant
+
+        return self.predictor.plan(frame, velocity, yaw_force, offset), kept[0]
+
+    def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Completes the named inputs of the offset network: nothing in them depends on world position or heading."""
+        side, rates = frame.side, state.base_ang_vel_b
+        threshold = self.cfg.validity.contact_force
+        contact = torch.cat((frame.stance_force, frame.swing_force), dim=-1) > threshold
+        ahead = state.ground_ahead - frame.stance_w[:, 2:]
+        return parts | {
+            "swing": frame.swing,
+            "command": frame.command,
+            "phase": frame.phase,
+            "duration": frame.duration,
+            "contact": contact.to(side.dtype),
+            "tilt": torch.cat((frame.up_b[:, :1], frame.up_b[:, 1:2] * side), dim=-1),
+            "ang_vel": torch.cat((rates[:, :1] * side, rates[:, 1:2], rates[:, 2:] * side), dim=-1),
+            "swing_ground": frame.swing_ground - frame.stance_ground,
+            "ground_ahead": ahead - frame.stance_ground,
+        }
+
+    def _touchdown(
+        self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, switched: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """e_n and foothold error of the step that just ended (N, 2) each [m].
+
+        The state was read a little after the touchdown; the LIP takes the DCM back to the instant of the switch. e_n is
+        in the frame M of the ended step, that is with y the other way round than now.
+        """
+        back = (-plan.omega * frame.phase * frame.duration).exp()
+        landed = torch.cat((plan.xi[:, :1], -plan.xi[:, 1:]), dim=-1) * back
+        miss = torch.cat((frame.stance_w[:, :2] - memory.foothold_w, frame.phase), dim=-1)
+        miss_y = frame.to_frame(miss.unsqueeze(1)).squeeze(1)[:, :2] * _mirror(frame.side)
+        zero = torch.zeros_like(landed)
+        return torch.where(switched, landed - memory.offset_b, zero), torch.where(switched, miss_y, zero)
+
+    def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:
+        """CoM velocity in W that the LIP expects at the next evaluation (N, 2) [m/s]."""
+        pull = (plan.omega * plan.omega) * self.cfg.control.dt
+        return state.com_lin_vel_w[:, :2] + pull * (state.com_pos_w - frame.stance_w)[:, :2]
+
+    def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory) -> Tensor:
+        """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""
+        tilt = frame.up_b[:, 2:].clamp(-1.0, 1.0).acos()
+        slip = frame.stance_vel[:, :2].norm(dim=-1, keepdim=True)
+        slip = torch.where(frame.stance_force > self.cfg.validity.contact_force, slip, 0.0)
+        rate = frame.com_vel[:, 2:].abs()
+        return self.validity(torch.cat((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push), dim=-1))
+
+
+def _mirror(side: Tensor) -> Tensor:
+    """(1, side): turns horizontal vectors between heading frame and M (N, 2)."""
+    return torch.cat((torch.ones_like(side), side), dim=-1)

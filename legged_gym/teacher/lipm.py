@@ -1,0 +1,114 @@
+"""Linear inverted pendulum and divergent component of motion: pure functions on tensors of any shape.
+
+Symbols: c CoM, p stance point, xi DCM, omega natural frequency, T step duration. All functions are differentiable,
+work in any horizontal frame and broadcast; `omega` and times have shape (N, 1) where points have (N, 2).
+
+Sources: Kajita et al., "The 3D linear inverted pendulum mode", IROS 2001; Englsberger, Ott and Albu-Schaeffer,
+"Three-dimensional bipedal walking control based on divergent component of motion", T-RO 2015; Khadiv et al.,
+"Walking control based on step timing adaptation", T-RO 2020.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def natural_frequency(height: Tensor, gravity: float = 9.81, min_height: float = 0.3) -> Tensor:
+    """omega = sqrt(g / (c_z - p_z)), the height clamped from below so that a falling robot gives no NaN.
+
+    Args:
+        height: CoM height over the stance point [m], any shape.
+        gravity: g [m/s^2].
+        min_height: lower clamp on the height [m].
+
+    Returns:
+        omega [rad/s], same shape.
+    """
+    return (gravity / height.clamp(min=min_height)).sqrt()
+
+
+def dcm(com: Tensor, com_vel: Tensor, omega: Tensor) -> Tensor:
+    """xi = c + c_dot / omega (Englsberger 2015, eq. 4). Points (..., 2) [m], velocity [m/s], omega (..., 1)."""
+    return com + com_vel / omega
+
+
+def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Tensor:
+    """xi(t) = p + e^(omega t) (xi - p), the solution of xi_dot = omega (xi - p) (Khadiv 2020, eq. 3).
+
+    Args:
+        xi: DCM (..., 2) [m].
+        pivot: stance point p (..., 2) [m].
+        omega: natural frequency (..., 1) [rad/s].
+        time: time ahead, negative for backwards (..., 1) [s].
+
+    Returns:
+        DCM at that time (..., 2) [m].
+    """
+    return pivot + (omega * time).exp() * (xi - pivot)
+
+
+def propagate_com(com: Tensor, com_vel: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """CoM within a step: c(t) = p + (c - p) cosh(omega t) + (c_dot / omega) sinh(omega t) (Kajita 2001).
+
+    Args:
+        com: c (..., 2) [m].
+        com_vel: c_dot (..., 2) [m/s].
+        pivot: stance point p (..., 2) [m].
+        omega: natural frequency (..., 1) [rad/s].
+        time: time ahead (..., 1) [s].
+
+    Returns:
+        CoM (..., 2) [m] and its velocity (..., 2) [m/s] at that time.
+    """
+    cosh, sinh = torch.cosh(omega * time), torch.sinh(omega * time)
+    rel = com - pivot
+    return pivot + rel * cosh + com_vel * (sinh / omega), omega * rel * sinh + com_vel * cosh
+
+
+def com_velocity(com: Tensor, xi: Tensor, omega: Tensor) -> Tensor:
+    """c_dot = omega (xi - c): the CoM follows the DCM (Englsberger 2015, eq. 5). Returns (..., 2) [m/s]."""
+    return omega * (xi - com)
+
+
+def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
+    """DCM offset b at touchdown of the periodic gait with this velocity (Khadiv 2020, eqs. 9-10).
+
+    b_x = v_x T / (E - 1),  b_y = v_y T / (E - 1) + W_s / (E + 1),  E = e^(omega T), in the mirrored heading frame,
+    where y points to the stance side (left when the left foot is stance).
+
+    Args:
+        velocity: (..., 2) [m/s].
+        width: stance width W_s [m].
+        omega: natural frequency (..., 1) [rad/s].
+        duration: step duration T (..., 1) [s].
+
+    Returns:
+        b (..., 2) [m].
+    """
+    growth = (omega * duration).exp()
+    lateral = width / (growth + 1.0)
+    forward = velocity * (duration / (growth - 1.0))
+    return forward + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
+
+
+def foothold(xi_end: Tensor, offset: Tensor, correction: Tensor) -> Tensor:
+    """p* = xi_T + (delta_xi - b): the stepping law (Khadiv 2020, eq. 7, with the learned correction). (..., 2) [m]."""
+    return xi_end + correction - offset
+
+
+def capture_radius(reach: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
+    """d_cap = L_max e^(-omega T): the largest |xi - p| at touchdown from which the next step still captures.
+
+    After a step of duration T the DCM is at e^(omega T) d from the stance foot; a foot that reaches L_max can be put
+    on it if that is not farther (one-step capturability, Koolen et al., IJRR 2012).
+
+    Args:
+        reach: longest step L_max [m].
+        omega: natural frequency (..., 1) [rad/s].
+        duration: step duration T (..., 1) [s].
+
+    Returns:
+        d_cap (..., 1) [m].
+    """
+    return reach * (-omega * duration).exp()

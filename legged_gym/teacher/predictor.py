@@ -1,0 +1,121 @@
+"""DCM predictor: from the state at the stance foot to the next foothold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from legged_gym.teacher import lipm
+from legged_gym.teacher.config import SteppingCfg, TeacherCfg
+from legged_gym.teacher.frame import StepFrame
+from legged_gym.teacher.timing import adapted_time_left, clock_shift
+
+Offset = Callable[[dict[str, Tensor]], Tensor]
+"""From the named inputs of the offset network to the offset (N, 2) [m]."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """The next step, frame M, relative to the stance foot centre."""
+
+    omega: Tensor
+    """Natural frequency (N, 1) [rad/s]."""
+    xi: Tensor
+    """DCM now (N, 2) [m]."""
+    xi_end: Tensor
+    """DCM previewed at touchdown (N, 2) [m]."""
+    offset_b: Tensor
+    """Nominal DCM offset b (N, 2) [m]."""
+    correction: Tensor
+    """Applied offset delta_xi (N, 2) [m]."""
+    foothold: Tensor
+    """p* inside the reachable box (N, 2) [m]."""
+    clamped: Tensor
+    """Distance by which p* was moved into the box (N, 1) [m]."""
+    time_left: Tensor
+    """Time to touchdown (N, 1) [s]."""
+    clock_shift: Tensor
+    """Clock shift asked for (N,) [cycles]."""
+
+
+class DcmPredictor:
+    """Closed-form preview, nominal offsets, foothold with learned offset, reachable box, no leg crossing.
+
+    Args:
+        cfg: the teacher's parameters.
+        mass: of the robot [kg].
+        foot_radius: from foot centre to contact point [m].
+        device: of the tensors.
+        dtype: of the tensors.
+    """
+
+    def __init__(
+        self, cfg: TeacherCfg, mass: float, foot_radius: float, device: torch.device | str, dtype: torch.dtype
+    ) -> None:
+        s = cfg.stepping
+        self.cfg = cfg
+        self.mass, self.radius = mass, foot_radius
+        self.low = torch.tensor((-s.reach_backward, -s.reach_lateral), device=device, dtype=dtype)
+        self.high = torch.tensor((s.reach_forward, -s.keep_out), device=device, dtype=dtype)
+        self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
+
+    def plan(self, frame: StepFrame, velocity: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
+        """Plans the next foothold.
+
+        Args:
+            frame: the state at the stance foot.
+            velocity: reference velocity v_ref in M (N, 2) [m/s].
+            yaw_force: fore-aft force added for the heading (N, 1) [N].
+            offset: learned offset as a function of the network's named inputs that the predictor knows.
+
+        Returns:
+            The plan.
+        """
+        cfg, t = self.cfg.stepping, frame.duration
+        omega = lipm.natural_frequency(frame.com[:, 2:] + self.radius, self.cfg.control.gravity, cfg.min_height)
+        com, com_vel = frame.com[:, :2], frame.com_vel[:, :2]
+        xi = lipm.dcm(com, com_vel, omega)
+        pivot = self._pivot(omega, yaw_force) if cfg.yaw_in_preview else torch.zeros_like(xi)
+        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, t)
+        time_left = (1.0 - frame.phase) * t
+        shift = torch.zeros_like(time_left).squeeze(-1)
+        if self.cfg.timing.enabled:
+            adapted = self._adapt(frame, xi, b, omega, time_left)
+            shift = clock_shift(self.cfg.timing, time_left, adapted, t)
+            time_left = time_left - 2.0 * t * shift.unsqueeze(-1)
+        xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+        parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
+        parts |= {"time_left": time_left, "omega": omega}
+        correction = offset(parts)
+        wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
+        foothold = torch.minimum(torch.maximum(wanted, self.low), self.high)
+        clamped = (wanted - foothold).abs().sum(dim=-1, keepdim=True)
+        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift)
+
+    def _pivot(self, omega: Tensor, yaw_force: Tensor) -> Tensor:
+        """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
+        shift = yaw_force / (-self.mass * omega * omega)
+        return torch.cat((shift, torch.zeros_like(shift)), dim=-1)
+
+    def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
+        cfg = self.cfg.timing
+        shortest = (cfg.min_step - frame.phase * frame.duration).clamp(min=0.0)
+        return adapted_time_left(xi, b, cfg.margin * self.low, cfg.margin * self.high, omega, time_left, shortest)
+
+    def _dcm_foothold(
+        self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor
+    ) -> Tensor:
+        return lipm.foothold(xi_end, b, correction)
+
+    def _raibert_foothold(
+        self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor
+    ) -> Tensor:
+        """p* = c + v T_r + v_ref T/2 + k (v - v_ref) + lateral W_s/2 (Raibert, Legged Robots that Balance, 1986)."""
+        cfg: SteppingCfg = self.cfg.stepping
+        v = frame.com_vel[:, :2]
+        neutral = frame.com[:, :2] + v * time_left + velocity * (0.5 * frame.duration)
+        out = neutral + cfg.raibert_gain * (v - velocity) + correction
+        return torch.cat((out[:, :1], out[:, 1:] - 0.5 * cfg.stance_width), dim=-1)

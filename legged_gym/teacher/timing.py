@@ -1,0 +1,42 @@
+"""Step-timing adaptation: land earlier when the foothold would leave the reachable box."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from legged_gym.teacher.config import TimingCfg
+
+
+def adapted_time_left(
+    xi: Tensor, offset: Tensor, low: Tensor, high: Tensor, omega: Tensor, time_left: Tensor, shortest: Tensor
+) -> Tensor:
+    """Largest time to touchdown, not above the nominal one, at which the foothold is inside the box.
+
+    With tau = e^(omega T_r), the foothold p* - p = tau (xi - p) - b is linear in tau (Khadiv et al., T-RO 2020, where
+    the same bound is a constraint of the QP). Each axis bounds tau by (bound + b) / (xi - p) on the side towards
+    which the DCM runs; the smallest bound holds for the step.
+
+    Args:
+        xi: DCM relative to the stance point, mirrored heading frame (N, 2) [m].
+        offset: b minus the correction (N, 2) [m].
+        low: lower corner of the box relative to the stance point (2,) [m].
+        high: upper corner (2,) [m].
+        omega: (N, 1) [rad/s].
+        time_left: nominal T_r (N, 1) [s].
+        shortest: least time left that the swing foot needs (N, 1) [s].
+
+    Returns:
+        Time left (N, 1) [s], in [min(shortest, time_left), time_left].
+    """
+    bound = torch.where(xi > 0.0, high, low) + offset
+    safe = torch.where(xi.abs() > 1e-3, xi, 1e-3)
+    tau = torch.where(xi.abs() > 1e-3, bound / safe, float("inf")).amin(dim=-1, keepdim=True)
+    wanted = tau.clamp(1.0, 1e3).log() / omega
+    return torch.minimum(torch.maximum(wanted, shortest), time_left)
+
+
+def clock_shift(cfg: TimingCfg, time_left: Tensor, adapted: Tensor, duration: Tensor) -> Tensor:
+    """Clock shift [cycles] (N,) that makes the time left the adapted one: dg = (T_r - T_r') / (2 T), bounded."""
+    shift = (time_left - adapted) / (2.0 * duration)
+    return shift.clamp(0.0, cfg.max_shift).squeeze(-1)

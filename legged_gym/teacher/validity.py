@@ -1,0 +1,43 @@
+"""w_k: how far the reference may be trusted, 1 where the LIP holds and 0 where it does not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from legged_gym.teacher.config import ValidityCfg
+
+
+class ValidityWeight:
+    """Product of ramps that fall from 1 to 0 between two thresholds of each indicator.
+
+    The LIP assumes a level base, constant height, a stance foot that holds, contacts as the clock says, a reachable
+    foothold and no force but the ground's; the further one of them is from the truth, the less the reference weighs.
+
+    Args:
+        cfg: thresholds (good, bad) of each indicator.
+        device: where the weights are computed.
+        dtype: of the weights.
+    """
+
+    NAMES = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
+
+    def __init__(self, cfg: ValidityCfg, device: torch.device | str, dtype: torch.dtype) -> None:
+        limits = torch.tensor([getattr(cfg, name) for name in self.NAMES], device=device, dtype=dtype)
+        if bool((limits[:, 1] <= limits[:, 0]).any()):
+            raise ValueError(f"validity thresholds must be (good, bad) with good < bad, got {limits.tolist()}")
+        self._slope = 1.0 / (limits[:, 1] - limits[:, 0])
+        self._start = limits[:, 1] * self._slope
+
+    def __call__(self, indicators: Tensor) -> Tensor:
+        """Weight of the reference.
+
+        Args:
+            indicators: tilt [rad], height rate [m/s], slip [m/s], mismatch [s], clamp [m], push [m/s], all as
+                magnitudes (N, 6).
+
+        Returns:
+            w_k in [0, 1] (N,); 0 where an indicator is not finite.
+        """
+        ramps = torch.addcmul(self._start, indicators, self._slope, value=-1.0).clamp(0.0, 1.0)
+        return ramps.nan_to_num(0.0).prod(dim=-1)
