@@ -24,7 +24,7 @@ $(STAMP): setup.py constraints.txt
 		{ echo "legged_gym needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): is the venv module there (python3-venv)?" >&2; exit 1; }
-	@index="$(TORCH_INDEX)"; $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@index="$(TORCH_INDEX)"; $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		$${index:+--extra-index-url $$index} --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 	@echo "Set-up done"

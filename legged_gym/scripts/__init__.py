@@ -1,0 +1,1 @@
+"""Programs: train, play, evaluate and more; each can be run as a file from any directory."""

@@ -1,0 +1,90 @@
+"""Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
+
+Ctrl-C (or SIGTERM) saves a checkpoint and ends with exit code 0; before training has begun it ends with 130.
+"""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.utils import runs
+from legged_gym.utils.cli import make_parser, parse_args, run_main
+from legged_gym.utils.machine import require_display
+from legged_gym.utils.task_registry import task_registry
+
+
+def train(args: argparse.Namespace) -> Any:
+    """Trains a task to the end, or until the user stops it.
+
+    Args:
+        args: From `cli.parse_args`.
+
+    Returns:
+        The runner, its last checkpoint saved.
+    """
+    if not args.headless:
+        require_display()
+    env_cfg, train_cfg = task_registry.cfgs_from_args(args)
+    env, _ = task_registry.make_env(args.task, args, env_cfg)
+    runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        runner.learn(train_cfg.runner.max_iterations)
+    except KeyboardInterrupt:
+        save_now(runner)
+    return runner
+
+
+def save_now(runner: Any) -> None:
+    """Saves the runner's state after an interruption; further signals wait until the file is whole."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if runner.logger.log_dir is None:
+        return
+    path = Path(runner.logger.log_dir) / f"model_{runner.current_learning_iteration}.pt"
+    runner.save(str(path))
+    print(f"\nStopped; saved {path}")
+
+
+def next_commands(task: str, log_dir: Path) -> str:
+    """Returns the commands that play and evaluate a run, to be pasted as they are into this shell.
+
+    Args:
+        task: The task's name.
+        log_dir: Directory of the run.
+
+    Returns:
+        Two lines.
+    """
+    last = max(runs.checkpoints(log_dir), default=-1)
+    # The run is given by its path: its own config then says which robot and experiment it is of.
+    options = [f"--task={task}", f"--load_run={_from_here(log_dir)}", f"--checkpoint={last}"]
+    lines = []
+    for script in ("play", "evaluate"):
+        program = [_from_here(Path(sys.executable)), _from_here(Path(__file__).with_name(f"{script}.py"))]
+        lines.append(f"{script + ':':<10}{shlex.join(program + options)}")
+    return "\n".join(lines)
+
+
+def _from_here(path: Path) -> str:
+    """Returns a path relative to the working directory if it lies below, else in full."""
+    path = Path(os.path.abspath(path))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def main() -> None:
+    """Trains from the command line."""
+    args = parse_args(make_parser("Train a task."))
+    runner = train(args)
+    if runner.logger.log_dir is not None:
+        log_dir = Path(runner.logger.log_dir)
+        print(f"run:      {_from_here(log_dir)}\n{next_commands(args.task, log_dir)}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,131 @@
+"""What this machine has, and the run sizes that suit it."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from legged_gym.utils.errors import UserError
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The resources this process may use."""
+
+    cores: int
+    """Usable CPU cores."""
+    memory_gib: float
+    """Usable main memory [GiB]."""
+    cuda_devices: int
+    """CUDA devices that torch sees."""
+
+    def __str__(self) -> str:
+        cuda = f"{self.cuda_devices} CUDA device{'s' * (self.cuda_devices > 1)}" if self.cuda_devices else "no CUDA"
+        return f"{self.cores} cores, {self.memory_gib:.1f} GiB memory, {cuda}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Size of a default run."""
+
+    num_envs: int
+    """Robots simulated side by side."""
+    hidden_dims: tuple[int, ...]
+    """Layers of actor and critic."""
+
+
+def usable_cores() -> int:
+    """Returns the cores this process may use: its affinity mask, cut to the container's quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = _read(_CGROUP / "cpu.max").partition(" ")
+    if quota.isdigit() and period.strip().isdigit():
+        affinity = min(affinity, round(int(quota) / int(period)))
+    return max(affinity, 1)
+
+
+def usable_memory_gib() -> float:
+    """Returns the main memory this process may use [GiB]; 0 where the system does not say."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return 0.0
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _read(_CGROUP / "memory.max")
+    return min(memory, int(limit) if limit.isdigit() else memory) / 2**30
+
+
+def _read(path: Path) -> str:
+    """Returns the stripped text of a file, or nothing when it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def detect() -> Machine:
+    """Looks at the machine."""
+    import torch  # slow to import: only once a size is really asked for
+
+    return Machine(usable_cores(), usable_memory_gib(), torch.cuda.device_count() if torch.cuda.is_available() else 0)
+
+
+def suggest(machine: Machine, sim_device: str) -> Scale:
+    """Chooses the size of a run when the user did not.
+
+    On a CPU physics is the bottleneck: few robots and a small network make progress visible within minutes.
+
+    Args:
+        machine: What there is.
+        sim_device: Where physics runs, e.g. `"cpu"` or `"cuda:0"`.
+
+    Returns:
+        The size.
+    """
+    if sim_device.startswith("cuda"):
+        return Scale(num_envs=8192, hidden_dims=(512, 256, 128))
+    if machine.cores >= 16:
+        return Scale(num_envs=4096, hidden_dims=(512, 256, 128))
+    return Scale(num_envs=min(256 * machine.cores, 2048), hidden_dims=(256, 128, 64))
+
+
+def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:
+    """Returns the torch device to use, after checking that it exists.
+
+    Args:
+        asked: What the user asked for, e.g. `"cpu"`, `"cuda"`, `"cuda:1"`; None leaves the choice.
+        machine: What there is.
+        prefer_cuda: Whether the choice falls on CUDA where it is there.
+
+    Returns:
+        `"cpu"` or `"cuda:<index>"`.
+
+    Raises:
+        UserError: The device is unknown or not there.
+    """
+    local_rank = os.environ.get("LOCAL_RANK", "0")  # torchrun: one process per device
+    if asked is None:
+        return f"cuda:{local_rank}" if prefer_cuda and machine.cuda_devices else "cpu"
+    kind, _, index = asked.partition(":")
+    if asked == "cpu":
+        return asked
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise UserError(f"unknown device '{asked}'; known: cpu, cuda, cuda:<index>")
+    number = int(index or local_rank)
+    if number >= machine.cuda_devices:
+        raise UserError(f"device '{asked}' is not there: this machine has {machine}")
+    return f"cuda:{number}"
+
+
+def require_display() -> None:
+    """Raises when no window can be opened.
+
+    Raises:
+        UserError: There is no display; says what to do instead.
+    """
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UserError("no display (DISPLAY is not set): add --headless to run without a window")
+    import glfw  # comes with the MuJoCo viewer; no engine
+
+    if not glfw.init():
+        raise UserError("no window can be opened on this display: add --headless to run without one")
+    glfw.terminate()
