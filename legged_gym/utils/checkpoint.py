@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
     if not path.is_file():
         raise UserError(f"no such checkpoint: {path}")
     try:
-        data = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about foreign files; the error below says it all
+            data = torch.load(path, map_location=map_location, weights_only=True)
     except (
         pickle.UnpicklingError,
         RuntimeError,

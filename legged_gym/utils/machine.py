@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def require_display() -> None:
         raise UserError("no display (DISPLAY is not set): add --headless to run without a window")
     import glfw  # comes with the MuJoCo viewer; no engine
 
-    if not glfw.init():
-        raise UserError("no window can be opened on this display: add --headless to run without one")
+    with warnings.catch_warnings(action="ignore"):  # one line says it all
+        if not glfw.init():
+            raise UserError("no window can be opened on this display: add --headless to run without one")
     glfw.terminate()

@@ -1,0 +1,95 @@
+"""Checkpoints: whole or not there, and no code runs on loading."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from legged_gym.utils import checkpoint
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.errors import UserError
+
+CONTENT = {
+    "iter": 3,
+    "weights": torch.arange(5000.0),
+    "rng": torch.get_rng_state(),
+    "state": {"a": (1, 2.0, "x", None)},
+}
+
+
+class Intruder:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_checked(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    save_atomically(CONTENT, tmp_path / "model_3.pt")
+    data = load_checked(tmp_path / "model_3.pt")
+    assert torch.equal(data["weights"], CONTENT["weights"]) and data["state"] == CONTENT["state"]  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["model_3.pt"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
+def test_truncated_files(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "model_3.pt"
+    save_atomically(CONTENT, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert "is damaged or no checkpoint of legged_gym" in refusal(path)
+
+
+def test_foreign_files(tmp_path: Path) -> None:
+    path = tmp_path / "model_3.pt"
+    assert "no such checkpoint" in refusal(path)
+    path.write_text("not a checkpoint")
+    assert "is damaged or no checkpoint" in refusal(path)
+    torch.save({"model_state_dict": {}}, path)
+    assert "is a torch file, but no checkpoint of legged_gym" in refusal(path)
+    torch.save([1, 2], path)
+    assert "is a torch file, but no checkpoint of legged_gym" in refusal(path)
+    torch.save({"format": checkpoint.FORMAT, "version": 99}, path)
+    assert "has checkpoint version 99, this legged_gym reads version 1" in refusal(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_no_code_of_the_file_is_run(tmp_path: Path, legacy: bool) -> None:
+    path, trace = tmp_path / "model_3.pt", tmp_path / "trace"
+    content = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": Intruder(trace)}
+    if legacy:
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path)
+    refusal(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("exception", [KeyboardInterrupt, OSError])
+def test_an_interrupted_save_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exception: type[BaseException]
+) -> None:
+    path = tmp_path / "model_3.pt"
+    save_atomically(CONTENT, path)
+    before = path.read_bytes()
+
+    def half(obj: object, file: Any) -> None:
+        file.write(b"half")
+        raise exception
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(exception):
+        save_atomically(CONTENT, path)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,70 @@
+"""Run sizes and devices for the machine at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from legged_gym.utils import machine
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import Machine
+
+SMALL, BIG = Machine(2, 7.5, 0), Machine(16, 128.0, 2)
+
+
+def test_this_machine_is_described() -> None:
+    here = machine.detect()
+    assert 1 <= here.cores <= (os.cpu_count() or 1)
+    assert str(SMALL) == "2 cores, 7.5 GiB memory, no CUDA"
+    assert str(BIG) == "16 cores, 128.0 GiB memory, 2 CUDA devices"
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"), [("max 100000", 10**6), ("150000 100000", 2), ("20000 100000", 1), ("", 10**6)]
+)
+def test_a_container_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, cores: int) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(10**6), raising=False)
+    assert machine.usable_cores() == cores
+
+
+def test_sizes_grow_with_the_machine() -> None:
+    assert machine.suggest(SMALL, "cpu").num_envs == 512
+    assert machine.suggest(SMALL, "cpu").hidden_dims < machine.suggest(BIG, "cpu").hidden_dims
+    assert machine.suggest(BIG, "cuda:0").num_envs == 8192
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert machine.choose_device(None, SMALL, prefer_cuda=True) == "cpu"
+    assert machine.choose_device(None, BIG, prefer_cuda=False) == "cpu"
+    assert machine.choose_device(None, BIG, prefer_cuda=True) == "cuda:0"
+    assert machine.choose_device("cuda", BIG, prefer_cuda=False) == "cuda:0"
+    assert machine.choose_device("cuda:1", BIG, prefer_cuda=False) == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert machine.choose_device("cuda", BIG, prefer_cuda=True) == "cuda:1"
+
+
+@pytest.mark.parametrize("asked", ["gpu", "cuda:x", "cuda0", "cpu:0", ""])
+def test_unknown_devices(asked: str) -> None:
+    with pytest.raises(UserError, match=f"unknown device '{asked}'; known: cpu, cuda, cuda:<index>"):
+        machine.choose_device(asked, BIG, prefer_cuda=False)
+
+
+def test_missing_devices_say_what_there_is() -> None:
+    with pytest.raises(
+        UserError, match=r"device 'cuda:0' is not there: this machine has 2 cores, 7.5 GiB memory, no CUDA"
+    ):
+        machine.choose_device("cuda:0", SMALL, prefer_cuda=False)
+
+
+@pytest.mark.skipif(os.uname().sysname != "Linux", reason="other systems always have a display")
+def test_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(UserError, match="add --headless"):
+        machine.require_display()
+    monkeypatch.setenv("DISPLAY", ":987")
+    with pytest.raises(UserError, match="add --headless"):
+        machine.require_display()
