@@ -29,7 +29,9 @@ class DomainRandomizer:
         p, device = sim.parameters, sim.device
         n, bodies = p["link_mass_scale"].shape
         friction = torch.full((n,), self._friction, device=device)
-        sim.set_parameter("friction", uniform((n,), *cfg.friction_range, device) if cfg.randomize_friction else friction)
+        sim.set_parameter(
+            "friction", uniform((n,), *cfg.friction_range, device) if cfg.randomize_friction else friction
+        )
         if cfg.randomize_base_mass:
             sim.set_parameter("base_mass_added", uniform((n,), *cfg.added_mass_range, device))
         if cfg.randomize_base_com:

@@ -228,7 +228,9 @@ class LeggedRobot(VecEnv):
         if not ended:
             return {}
         per_second = 1.0 / self.cfg.env.episode_length_s
-        log = {name: torch.tensor(total / ended * per_second) for name, total in zip(self._log_names, sums, strict=False)}
+        log = {
+            name: torch.tensor(total / ended * per_second) for name, total in zip(self._log_names, sums, strict=False)
+        }
         return log | {"fall_share": torch.tensor(fell / ended), "broken_robots": torch.tensor(broke)}
 
     # -- events --------------------------------------------------------------------------------------------------------

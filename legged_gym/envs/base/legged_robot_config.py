@@ -197,8 +197,12 @@ class DomainRandCfg(Config):
 
     def validate(self) -> None:
         """Check that ranges are ordered."""
-        check_ranges(self, "friction_range", "added_mass_range", "link_mass_range", "link_inertia_range", "stiffness_range")
-        check_ranges(self, "damping_range", "strength_range", "default_pose_range", "action_delay_range", "imu_tilt_range")
+        check_ranges(
+            self, "friction_range", "added_mass_range", "link_mass_range", "link_inertia_range", "stiffness_range"
+        )
+        check_ranges(
+            self, "damping_range", "strength_range", "default_pose_range", "action_delay_range", "imu_tilt_range"
+        )
 
 
 @dataclass

@@ -1,0 +1,89 @@
+"""The losses of PPO as pure functions of tensors: the update and the tests call the same ones."""
+
+import torch
+
+
+def surrogate_loss(
+    log_prob: torch.Tensor, old_log_prob: torch.Tensor, advantages: torch.Tensor, clip_param: float
+) -> torch.Tensor:
+    """PPO's clipped surrogate per sample (Schulman et al., 2017, arXiv 1707.06347, eq. 7), to be minimised.
+
+    Args:
+        log_prob: Log-probability of the taken actions under the current policy. Shape (B,).
+        old_log_prob: The same under the policy that took them. Shape (B,).
+        advantages: Shape (B,).
+        clip_param: Largest deviation of the probability ratio from 1 that is rewarded.
+
+    Returns:
+        Shape (B,).
+    """
+    ratio = torch.exp(log_prob - old_log_prob)
+    return torch.max(-advantages * ratio, -advantages * torch.clamp(ratio, 1.0 - clip_param, 1.0 + clip_param))
+
+
+def value_loss(
+    values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, clip_param: float | None
+) -> torch.Tensor:
+    """Squared error of the value, or the larger of it and that of the value clipped around the old one.
+
+    Args:
+        values: Current values. Shape (B, 1).
+        old_values: Values at collection. Shape (B, 1).
+        returns: Targets. Shape (B, 1).
+        clip_param: Largest change of the value that counts; None for the plain error.
+
+    Returns:
+        Shape (B, 1).
+    """
+    if clip_param is None:
+        return (returns - values).pow(2)
+    clipped = old_values + (values - old_values).clamp(-clip_param, clip_param)
+    return torch.max((values - returns).pow(2), (clipped - returns).pow(2))
+
+
+def imitation_loss(mean: torch.Tensor, reference: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted squared distance of the policy's mean from the reference action: mean_k w_k |mu(s_k) - a_ref,k|^2.
+
+    On the mean, not on the sampled action: a stored sample does not depend on the policy's parameters.
+
+    Args:
+        mean: Mean action of the current policy. Shape (B, A).
+        reference: Reference action. Shape (B, A).
+        weight: How far to trust the reference, 0 to 1. Shape (B,).
+
+    Returns:
+        Scalar.
+    """
+    return (weight * (mean - reference).square().sum(-1)).mean()
+
+
+def masked_mean(loss: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean over the samples where mask (B,) is 1; over all if None. The loss has B elements."""
+    if mask is None:
+        return loss.mean()
+    return (loss.flatten() * mask).sum() / mask.sum().clamp(min=1.0)
+
+
+def adapted_learning_rate(learning_rate: float, kl: float, desired_kl: float) -> float:
+    """rsl_rl's rule: slower by 1.5 when the KL divergence is over twice the desired one, faster below half of it."""
+    if kl > 2.0 * desired_kl:
+        return max(1e-5, learning_rate / 1.5)
+    if 0.0 < kl < 0.5 * desired_kl:
+        return min(1e-2, learning_rate * 1.5)
+    return learning_rate
+
+
+def scheduled_weight(schedule: str, initial: float, final: float, progress: float) -> float:
+    """A weight that goes from `initial` to `final` while progress goes from 0 to 1, and stays there.
+
+    Raises:
+        ValueError: The schedule is unknown.
+    """
+    progress = min(max(progress, 0.0), 1.0)
+    if schedule == "constant" or initial == 0.0:
+        return initial
+    if schedule == "linear":
+        return initial + (final - initial) * progress
+    if schedule == "exponential":
+        return initial * (max(final, 1e-8) / initial) ** progress if progress < 1.0 else final
+    raise ValueError(f"unknown schedule '{schedule}'; known: constant, linear, exponential")

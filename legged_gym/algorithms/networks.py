@@ -1,0 +1,45 @@
+"""The actor with its velocity estimator."""
+
+import torch
+from rsl_rl.models import MLPModel
+from rsl_rl.modules import MLP
+from tensordict import TensorDict
+
+VELOCITY_ESTIMATE = "velocity_estimate"
+"""Observation group that PPO adds: the estimator's output at collection, which the update then sees unchanged."""
+
+
+class EstimatorActor(MLPModel):
+    """Actor whose input is [velocity estimate (3), policy observation (30), command (3)].
+
+    The estimate is of the base velocity in the base frame [m/s], told from the observation history by an MLP that is
+    trained by its own loss; no policy gradient reaches it.
+    """
+
+    def __init__(
+        self,
+        obs: TensorDict,
+        obs_groups: dict[str, list[str]],
+        obs_set: str,
+        output_dim: int,
+        estimator_hidden_dims: tuple[int, ...] = (256, 128),
+        **kwargs: object,
+    ) -> None:
+        """Build both networks; see rsl_rl's `MLPModel` for the other arguments."""
+        self._estimate_dim = obs["velocity"].shape[-1]
+        super().__init__(obs, obs_groups, obs_set, output_dim, **kwargs)
+        activation = str(kwargs.get("activation", "elu"))
+        self.estimator = MLP(obs["history"].shape[-1], self._estimate_dim, list(estimator_hidden_dims), activation)
+
+    def _get_latent_dim(self) -> int:
+        return self._estimate_dim + self.obs_dim
+
+    def estimate(self, obs: TensorDict) -> torch.Tensor:
+        """Estimate the base velocity from the history, without gradient. Shape (N, 3)."""
+        with torch.no_grad():
+            return self.estimator(obs["history"])
+
+    def get_latent(self, obs: TensorDict, masks: object = None, hidden_state: object = None) -> torch.Tensor:
+        """Concatenate the actor's input. Shape (N, 36)."""
+        estimate = obs[VELOCITY_ESTIMATE] if VELOCITY_ESTIMATE in obs.keys() else self.estimate(obs)  # noqa: SIM118
+        return torch.cat([estimate, *(obs[group] for group in self.obs_groups)], dim=-1)

@@ -1,0 +1,1 @@
+"""Rollouts, updates, logs and checkpoints."""

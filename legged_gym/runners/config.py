@@ -1,0 +1,66 @@
+"""Configuration of a training run."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
+from legged_gym.utils.config import Config, bounded, to_dict
+
+
+@dataclass
+class RunnerCfg(Config):
+    """Length, place and habits of a run."""
+
+    num_steps_per_env: int = bounded(24, ge=1)
+    """Policy steps per robot and iteration."""
+    max_iterations: int = bounded(1500, ge=1)
+    save_interval: int = bounded(50, ge=1)
+    """Iterations between two checkpoints."""
+    experiment_name: str = "pointfoot_flat"
+    run_name: str = ""
+    resume: bool = False
+    load_run: str = "-1"
+    """Name of the run to load; -1 is the newest."""
+    checkpoint: int = bounded(-1, ge=-1)
+    """Iteration to load; -1 is the last."""
+    logger: str = "tensorboard"
+
+
+@dataclass
+class LeggedRobotCfgPPO(Config):
+    """Everything about how a task is learned."""
+
+    seed: int = bounded(1, ge=0)
+    policy: PolicyCfg = field(default_factory=PolicyCfg)
+    estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
+    algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)
+    runner: RunnerCfg = field(default_factory=RunnerCfg)
+
+
+def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
+    """Translate a training config into rsl_rl's nested dict."""
+    policy, estimator = cfg.policy, to_dict(cfg.estimator)
+    hidden_dims = estimator.pop("hidden_dims")
+    network = {"activation": policy.activation}
+    return {
+        **to_dict(cfg.runner),
+        "obs_groups": {"actor": ["policy", "command"], "critic": ["critic"]},
+        "algorithm": {
+            "class_name": "legged_gym.algorithms.ppo:PPO",
+            **to_dict(cfg.algorithm),
+            "estimator": estimator,
+        },
+        "actor": {
+            "class_name": "legged_gym.algorithms.networks:EstimatorActor",
+            "hidden_dims": list(policy.actor_hidden_dims),
+            "estimator_hidden_dims": list(hidden_dims),
+            "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": policy.init_noise_std},
+            **network,
+        },
+        "critic": {
+            "class_name": "MLPModel",
+            "hidden_dims": list(policy.critic_hidden_dims),
+            "obs_normalization": policy.critic_obs_normalization,
+            **network,
+        },
+    }

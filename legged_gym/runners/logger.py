@@ -1,0 +1,88 @@
+"""The training log: tensorboard scalars and one line on the console per iteration."""
+
+import datetime
+import time
+
+import torch
+from rsl_rl.utils.logger import Logger as RslLogger
+
+
+class Logger(RslLogger):
+    """rsl_rl's logger, with sums kept on the device during the rollout and a compact console line."""
+
+    def init_logging_writer(self) -> None:
+        """Open the writer, and the sums of the episodes under way."""
+        super().init_logging_writer()
+        device = self.device
+        self._finished = torch.zeros(3, device=device)
+        """Number, total return and total length [steps] of the episodes that ended since the last `log`."""
+        self._last_printed = 0.0
+
+    def process_env_step(
+        self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None
+    ) -> None:
+        """Add a step; nothing is read back from the device."""
+        done = dones.bool()
+        self.cur_reward_sum += rewards
+        self.cur_episode_length += 1
+        ended = torch.stack((torch.ones_like(rewards), self.cur_reward_sum, self.cur_episode_length))  # (3, N)
+        self._finished += torch.where(done, ended, 0.0).sum(-1)
+        self.cur_reward_sum.masked_fill_(done, 0.0)
+        self.cur_episode_length.masked_fill_(done, 0.0)
+
+    def log_iteration(
+        self,
+        it: int,
+        start_it: int,
+        total_it: int,
+        collect_time: float,
+        learn_time: float,
+        scalars: dict[str, float],
+        step_dt: float,
+    ) -> None:
+        """Write scalars and print the console line.
+
+        Args:
+            it: This iteration.
+            start_it: First iteration of this process.
+            total_it: Iteration to stop before.
+            collect_time: Duration of the rollout [s].
+            learn_time: Duration of the update [s].
+            scalars: Further values by tensorboard tag.
+            step_dt: Duration of a policy step [s].
+        """
+        steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
+        self.tot_timesteps += steps
+        self.tot_time += collect_time + learn_time
+        ended, total_return, total_length = self._finished.tolist()
+        self._finished.zero_()
+        if ended:
+            scalars["Train/mean_reward"] = self.mean_reward = total_return / ended
+            scalars["Train/mean_episode_length"] = self.mean_length = total_length / ended
+        scalars["Perf/total_fps"] = steps / (collect_time + learn_time)
+        scalars["Perf/collection_time"], scalars["Perf/learning_time"] = collect_time, learn_time
+        scalars["Perf/total_steps"], scalars["Perf/total_time"] = float(self.tot_timesteps), self.tot_time
+        if self.writer is not None:
+            for tag, value in scalars.items():
+                self.writer.add_scalar(tag, value, it)
+        if not self.disable_logs:
+            self._print(it, start_it, total_it, scalars, step_dt)
+
+    def _print(self, it: int, start_it: int, total_it: int, scalars: dict[str, float], step_dt: float) -> None:
+        done = it + 1
+        if time.monotonic() - self._last_printed < 1.0 and done < total_it:
+            return
+        self._last_printed = time.monotonic()
+        pace = (scalars["Perf/collection_time"] + scalars["Perf/learning_time"]) * (total_it - done)
+        parts = [
+            f"iteration {done}/{total_it}",
+            f"{self.tot_timesteps / 1e6:.2f} M steps",
+            f"{scalars['Perf/total_fps']:,.0f} steps/s",
+            f"reward {getattr(self, 'mean_reward', float('nan')):.2f}",
+            f"episode {getattr(self, 'mean_length', float('nan')) * step_dt:.1f} s",
+        ]
+        if "Loss/imitation" in scalars:
+            parts.append(f"imitation {scalars['Loss/imitation']:.2f}")
+        parts.append(f"elapsed {datetime.timedelta(seconds=int(self.tot_time))}")
+        parts.append(f"ETA {datetime.timedelta(seconds=int(pace))}")
+        print("  ".join(parts), flush=True)

@@ -1,0 +1,166 @@
+"""The training loop: rollout, update, log, checkpoint."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.runners import OnPolicyRunner as RslOnPolicyRunner
+from tensordict import TensorDict
+
+from legged_gym.algorithms.networks import EstimatorActor
+from legged_gym.algorithms.ppo import PPO
+from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.logger import Logger
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+
+
+class OnPolicyRunner(RslOnPolicyRunner):
+    """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log."""
+
+    alg: PPO
+
+    def __init__(
+        self, env: VecEnv, train_cfg: LeggedRobotCfgPPO, log_dir: str | None = None, device: str = "cpu"
+    ) -> None:
+        """Build algorithm and logger.
+
+        Args:
+            env: The environments.
+            train_cfg: The training configuration; its seed seeds the networks.
+            log_dir: Where checkpoints and events go; None writes nothing.
+            device: Where the networks live.
+        """
+        self.train_cfg = train_cfg
+        torch.manual_seed(train_cfg.seed)
+        super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
+        self.logger = Logger(
+            log_dir=log_dir,
+            cfg=self.cfg,
+            env_cfg=env.cfg,
+            num_envs=env.num_envs,
+            is_distributed=self.is_distributed,
+            gpu_world_size=self.gpu_world_size,
+            gpu_global_rank=self.gpu_global_rank,
+            device=device,
+        )
+        self.logger.git_status_repos = [__file__]
+        self.interrupted = False
+        """Set from outside (a signal handler, say) to stop after the current iteration."""
+
+    @property
+    def log_dir(self) -> str | None:
+        """Directory of this run."""
+        return self.logger.log_dir
+
+    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = True) -> None:
+        """Train, and save a checkpoint at the end even when interrupted.
+
+        Args:
+            num_learning_iterations: Iterations to add.
+            init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once.
+        """
+        if init_at_random_ep_len:
+            self.env.episode_length_buf = torch.randint_like(
+                self.env.episode_length_buf, high=int(self.env.max_episode_length)
+            )
+        obs = self.env.get_observations().to(self.device)
+        self.alg.train_mode()
+        if self.is_distributed:
+            self.alg.broadcast_parameters()
+        self.logger.init_logging_writer()
+        start_it = self.current_learning_iteration
+        total_it = start_it + num_learning_iterations
+        try:
+            for it in range(start_it, total_it):
+                obs = self._iterate(obs, it, start_it, total_it)
+                self.current_learning_iteration = it + 1
+                if self.current_learning_iteration % self.cfg["save_interval"] == 0:
+                    self.save_checkpoint()
+                if self.interrupted:
+                    break
+        finally:
+            self.save_checkpoint()
+            self.logger.stop_logging_writer()
+
+    def _iterate(self, obs: TensorDict, it: int, start_it: int, total_it: int) -> TensorDict:
+        """Run one iteration; returns the last observations."""
+        start = time.perf_counter()
+        obs = self._collect(obs)
+        collected = time.perf_counter()
+        losses = self.alg.update()
+        learned = time.perf_counter()
+        scalars = {f"Loss/{name}": value for name, value in losses.items()}
+        scalars["Loss/learning_rate"] = self.alg.learning_rate
+        scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
+        scalars |= {f"Episode/{name}": float(value) for name, value in self.env.episode_log().items()}
+        self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
+        return obs
+
+    def _collect(self, obs: TensorDict) -> TensorDict:
+        """Fill the storage with one rollout; returns the observations after it."""
+        with torch.inference_mode():
+            for _ in range(self.cfg["num_steps_per_env"]):
+                actions = self.alg.act(obs)
+                obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
+                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
+                self.alg.process_env_step(obs, rewards, dones, extras)
+                self.logger.process_env_step(rewards, dones, extras)
+            self.alg.compute_returns(obs)
+        return obs
+
+    def save_checkpoint(self) -> Path | None:
+        """Write `model_<iteration>.pt` into the run's directory; None if there is no directory to write to."""
+        if self.log_dir is None or self.logger.disable_logs:
+            return None
+        path = Path(self.log_dir) / f"model_{self.current_learning_iteration}.pt"
+        self.save(str(path))
+        return path
+
+    def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint atomically: networks, optimisers, normalisers, counters, random state."""
+        checkpoint = self.alg.save() | {
+            "iter": self.current_learning_iteration,
+            "infos": infos,
+            "total_steps": self.logger.tot_timesteps,
+            "total_time": self.logger.tot_time,
+            "rng_state": torch.get_rng_state(),
+        }
+        if torch.cuda.is_available():
+            checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        save_atomically(checkpoint, path)
+
+    def load(
+        self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
+    ) -> dict[str, Any] | None:
+        """Take over a checkpoint.
+
+        Args:
+            path: The file.
+            load_cfg: What to load, see rsl_rl; None loads everything and restores counters and random state.
+            strict: Parameter names must match.
+            map_location: Device for the tensors; the runner's own if None.
+
+        Returns:
+            What was saved as `infos`.
+
+        Raises:
+            UserError: The file is missing, truncated, or no checkpoint.
+        """
+        checkpoint = load_checked(path, map_location or self.device)
+        if self.alg.load(checkpoint, load_cfg, strict):
+            self.current_learning_iteration = checkpoint["iter"]
+        if load_cfg is None:
+            self.logger.tot_timesteps = checkpoint["total_steps"]
+            self.logger.tot_time = checkpoint["total_time"]
+            torch.set_rng_state(checkpoint["rng_state"].cpu())
+            if torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
+                torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
+        return checkpoint["infos"]
+
+    def get_inference_policy(self, device: str | None = None) -> EstimatorActor:
+        """Return the actor, which maps observations to mean actions (N, A), in evaluation mode."""
+        return super().get_inference_policy(device)
