@@ -1,14 +1,17 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
-Ctrl-C (or SIGTERM) saves a checkpoint and ends with exit code 0; before training has begun it ends with 130.
+Ctrl-C (or SIGTERM) ends training after the running iteration, with a checkpoint and exit code 0: it did what was asked.
+Before training has begun there is nothing to save, and the exit code is 130.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import legged_gym.envs  # noqa: F401  registers the tasks
@@ -32,23 +35,31 @@ def train(args: argparse.Namespace) -> Any:
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)
     env, _ = task_registry.make_env(args.task, args, env_cfg)
     runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    stop_on_signals(runner)
+    # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
+    with contextlib.suppress(KeyboardInterrupt):
         runner.learn(train_cfg.runner.max_iterations)
-    except KeyboardInterrupt:
-        save_now(runner)
     return runner
 
 
-def save_now(runner: Any) -> None:
-    """Saves the runner's state after an interruption; further signals wait until the file is whole."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    if runner.logger.log_dir is None:
-        return
-    path = Path(runner.logger.log_dir) / f"model_{runner.current_learning_iteration}.pt"
-    runner.save(str(path))
-    print(f"\nStopped; saved {path}")
+def stop_on_signals(runner: Any) -> None:
+    """Lets Ctrl-C and SIGTERM end training after the running iteration, and a second one at once.
+
+    Args:
+        runner: Has `interrupted`, and saves a checkpoint whichever way `learn` ends.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if not runner.interrupted:
+            runner.interrupted = True
+            print("\nStopping after this iteration; once more stops at once.", flush=True)
+            return
+        for ignored in (signal.SIGINT, signal.SIGTERM):  # nothing may cut the last checkpoint short
+            signal.signal(ignored, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
 
 
 def next_commands(task: str, log_dir: Path) -> str:
@@ -81,8 +92,8 @@ def main() -> None:
     """Trains from the command line."""
     args = parse_args(make_parser("Train a task."))
     runner = train(args)
-    if runner.logger.log_dir is not None:
-        log_dir = Path(runner.logger.log_dir)
+    if runner.log_dir is not None:
+        log_dir = Path(runner.log_dir)
         print(f"run:      {_from_here(log_dir)}\n{next_commands(args.task, log_dir)}")
 
 

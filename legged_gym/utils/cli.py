@@ -168,4 +168,6 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
+    except KeyboardInterrupt:
+        code = 130  # what shells make of Ctrl-C
     sys.exit(code or 0)

@@ -53,7 +53,7 @@ def test_configs_are_shared_with_nobody(registry: TaskRegistry) -> None:
 
 def test_a_run_leaves_its_checkpoint_and_both_configs(registry: TaskRegistry, logs: Path) -> None:
     runner = start(registry, "--num_envs=7", "--run_name=mine", "--seed=3")
-    run = Path(runner.logger.log_dir)
+    run = Path(runner.log_dir)
     assert run.parent == logs / "dummy" / "PF_TRON1A" and run.name.endswith("_mine")
     assert sorted(path.name for path in run.iterdir()) == ["env_cfg.json", "model_3.pt", "train_cfg.json"]
     saved = json.loads((run / "env_cfg.json").read_text())
@@ -64,7 +64,7 @@ def test_a_run_leaves_its_checkpoint_and_both_configs(registry: TaskRegistry, lo
 
 def test_the_robot_chooses_the_folder(registry: TaskRegistry, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBOT_TYPE", "PF_P441A")
-    assert Path(start(registry).logger.log_dir).parent.name == "PF_P441A"
+    assert Path(start(registry).log_dir).parent.name == "PF_P441A"
     monkeypatch.setenv("ROBOT_TYPE", "PF_P441Z")
     assert "unknown ROBOT_TYPE 'PF_P441Z', known: PF_P441A" in refusal(logs, registry)
 
@@ -85,16 +85,16 @@ def test_resume_goes_on_with_the_configs_of_the_run(registry: TaskRegistry) -> N
     assert second.current_learning_iteration == 5
     assert second.cfg.policy.actor_hidden_dims == (3, 4) and second.env.cfg.env.num_envs == 9
     assert second.env.cfg.commands.resampling_time == 1.0
-    assert second.logger.log_dir != first.logger.log_dir and not second.logger.log_dir.endswith("_first")
-    assert second.cfg.runner.load_run == first.logger.log_dir and second.cfg.runner.checkpoint == 3
-    third = start(registry, "--resume", f"--load_run={Path(first.logger.log_dir).name}", "--max_iterations=1")
+    assert second.log_dir != first.log_dir and not second.log_dir.endswith("_first")
+    assert second.cfg.runner.load_run == first.log_dir and second.cfg.runner.checkpoint == 3
+    third = start(registry, "--resume", f"--load_run={Path(first.log_dir).name}", "--max_iterations=1")
     assert third.current_learning_iteration == 4
 
 
 def test_resume_that_cannot_be(registry: TaskRegistry, logs: Path) -> None:
     assert "no run with a checkpoint in" in refusal(logs, registry, "--resume")
     assert "they need --resume" in refusal(logs, registry, "--load_run=-1")
-    run = Path(start(registry).logger.log_dir)
+    run = Path(start(registry).log_dir)
     assert f"there are: {run.name}" in refusal(logs, registry, "--resume", "--load_run=Nov")
     assert "no checkpoint 7 in" in refusal(logs, registry, "--resume", "--checkpoint=7")
     text = refusal(logs, registry, "--resume", "--train.policy.actor_hidden_dims=1")
@@ -130,11 +130,11 @@ def test_make_env_alone(registry: TaskRegistry) -> None:
 
 def test_make_alg_runner_alone(registry: TaskRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     env, _ = registry.make_env("dummy")
-    assert registry.make_alg_runner(env, "dummy", log_root=None)[0].logger.log_dir is None
+    assert registry.make_alg_runner(env, "dummy", log_root=None)[0].log_dir is None
     runner, _ = registry.make_alg_runner(env, "dummy", log_root=tmp_path / "here")
-    assert Path(runner.logger.log_dir).parent == tmp_path / "here" / "dummy" / "PF_TRON1A"
+    assert Path(runner.log_dir).parent == tmp_path / "here" / "dummy" / "PF_TRON1A"
     monkeypatch.setenv("RANK", "1")
-    assert registry.make_alg_runner(env, "dummy")[0].logger.log_dir is None
+    assert registry.make_alg_runner(env, "dummy")[0].log_dir is None
 
 
 def test_a_runner_that_cannot_be_built_leaves_no_directory(registry: TaskRegistry, logs: Path) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,13 +78,13 @@ class DummyRunner:
 
     def __init__(self, env: DummyEnv, cfg: DummyCfgPPO, log_dir: str | None, device: str) -> None:
         self.env, self.cfg, self.device = env, cfg, device
-        self.logger = SimpleNamespace(log_dir=log_dir)
+        self.log_dir, self.interrupted = log_dir, False
         self.current_learning_iteration = 0
         self.weights = torch.zeros(cfg.policy.actor_hidden_dims)
 
     def learn(self, num_iterations: int) -> None:
         self.current_learning_iteration += num_iterations
-        self.save(f"{self.logger.log_dir}/model_{self.current_learning_iteration}.pt")
+        self.save(f"{self.log_dir}/model_{self.current_learning_iteration}.pt")
 
     def save(self, path: str) -> None:
         save_atomically({"iter": self.current_learning_iteration, "weights": self.weights}, path)

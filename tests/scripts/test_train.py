@@ -1,0 +1,116 @@
+"""The training script on a dummy task, and its errors as a user meets them."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.scripts import train
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.cli import run_main
+from legged_gym.utils.task_registry import TaskRegistry
+
+SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "train.py"
+
+
+@pytest.fixture(autouse=True)
+def dummy_task(registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Puts the dummy task in place of the real ones, and the signal handlers back afterwards."""
+    monkeypatch.setattr(train, "task_registry", registry)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    """Runs the script in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["train.py", "--task=dummy", *argv])
+    with pytest.raises(SystemExit) as stop:
+        run_main(train.main)
+    return stop.value.code
+
+
+def the_run(logs: Path) -> Path:
+    """Returns the only run in `logs`."""
+    (found,) = (path.parent for path in logs.rglob("env_cfg.json"))
+    return found
+
+
+def test_trains_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+) -> None:
+    monkeypatch.chdir(logs.parent)
+    assert run(monkeypatch, "--headless", "--max_iterations=2", "--run_name=a b") == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    relative = the_run(logs).relative_to(logs.parent)
+    assert lines[0] == f"run:      {relative}"
+    for line, script in zip(lines[1:], ("play", "evaluate"), strict=True):
+        python, path, *options = shlex.split(line)[1:]
+        assert Path(python).exists() and Path(path).name == f"{script}.py" and Path(path).is_absolute()
+        assert options == ["--task=dummy", f"--load_run={relative}", "--checkpoint=2"]
+
+
+def test_commands_are_short_in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(LEGGED_GYM_ROOT_DIR)
+    text = train.next_commands("dummy", LEGGED_GYM_ROOT_DIR / "logs" / "x")
+    assert " legged_gym/scripts/play.py --task=dummy --load_run=logs/x --checkpoint=-1" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_saves_and_ends_cleanly(
+    registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch, logs: Path, number: signal.Signals, times: int
+) -> None:
+    runner_class: Any = registry._task("dummy").runner_class
+
+    def learn(self: Any, num_iterations: int) -> None:
+        try:
+            for _ in range(num_iterations):
+                self.current_learning_iteration += 1
+                if self.current_learning_iteration == 4:
+                    for _ in range(times):
+                        os.kill(os.getpid(), number)
+                    assert times == 1, "the second signal must not get here"
+                if self.interrupted:
+                    break
+        finally:
+            os.kill(os.getpid(), number) if times == 2 else None  # a third one must not spoil the checkpoint
+            self.save(f"{self.log_dir}/model_{self.current_learning_iteration}.pt")
+
+    monkeypatch.setattr(runner_class, "learn", learn)
+    assert run(monkeypatch, "--headless", "--max_iterations=1000") == 0
+    assert load_checked(the_run(logs) / "model_4.pt")["iter"] == 4
+
+
+def test_ctrl_c_before_training(registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    def interrupted(args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "cfgs_from_args", interrupted)
+    assert run(monkeypatch, "--headless") == 130 and not logs.exists()
+
+
+def test_a_window_needs_a_display(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert run(monkeypatch) == 2
+    assert "add --headless" in capsys.readouterr().err and not logs.exists()
+
+
+def test_the_script_itself_refuses_in_one_line(tmp_path: Path) -> None:
+    call = [sys.executable, str(SCRIPT), "--headless", "--task=pointfoot_flt"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "unknown task 'pointfoot_flt'; did you mean 'pointfoot_flat'? known: pointfoot_flat" in done.stderr
+    assert list(tmp_path.iterdir()) == []
