@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
@@ -14,6 +15,8 @@ COLLISION_GROUP = 3
 """Geom group of collision shapes, hidden by MuJoCo's renderers unless asked for."""
 VISUAL_GROUP = 1
 """Geom group of visuals."""
+MESH_SUFFIXES = (".stl", ".obj", ".msh")
+"""Mesh files that MuJoCo reads."""
 
 
 def build_spec(
@@ -67,13 +70,43 @@ def build_spec(
 
 
 def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:
-    """Loads the URDF; its fixed links are merged into their parents unless a sensor names them, as one does the feet."""
+    """Loads the URDF; links on fixed joints are merged into their parents, but not the feet, which a sensor names."""
     root = ElementTree.parse(robot.urdf).getroot()
     settings = {"discardvisual": str(not visuals).lower(), "fusestatic": "true", "strippath": "false"}
     extension = ElementTree.Element("mujoco")
     ElementTree.SubElement(extension, "compiler", settings)
     root.insert(0, extension)
+    _resolve_meshes(root, robot.urdf.parent)
     return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _resolve_meshes(root: ElementTree.Element, folder: Path) -> None:
+    """Makes mesh file names absolute and drops visuals whose mesh MuJoCo cannot load.
+
+    Args:
+        root: The URDF, changed in place.
+        folder: Where the URDF lies; `package://name/path` is looked up in the folders above it.
+
+    Raises:
+        ValueError: The mesh of a collision shape is not there.
+    """
+    for link in root.iterfind("link"):
+        for shape in [*link.findall("visual"), *link.findall("collision")]:
+            mesh = shape.find("geometry/mesh")
+            if mesh is None:
+                continue
+            name = mesh.get("filename", "").removeprefix("file://")
+            path = folder / name
+            if name.startswith("package://"):
+                _, _, path_in_package = name.removeprefix("package://").partition("/")
+                candidates = [parent / path_in_package for parent in folder.parents]
+                path = next((candidate for candidate in candidates if candidate.is_file()), path)
+            if path.is_file() and path.suffix.lower() in MESH_SUFFIXES:
+                mesh.set("filename", str(path))
+            elif shape.tag == "visual":
+                link.remove(shape)
+            else:
+                raise ValueError(f"link {link.get('name')}: cannot load collision mesh {name} (kinds: {MESH_SUFFIXES})")
 
 
 def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:

@@ -75,7 +75,7 @@ def robot_urdf(robot_type: str | None = None, urdf: str | Path | None = None) ->
     return robots_dir() / robot_type / "urdf" / "robot.urdf"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RobotModel:
     """Kinematics and masses of the robot, float64. Side 0 is the left leg, side 1 the right one."""
 
@@ -139,19 +139,21 @@ class RobotModel:
         """
         urdf = Path(path).resolve()
         tree = _UrdfTree(urdf)
-        joints = [tree.joint(name, "revolute") for name in JOINT_ORDER]
-        offsets = np.array([[tree.offset_of(f"{part}_{side}_Link") for part in LEG_LINKS] for side in SIDES])
+        joints = [tree.joint(f"{part}_{side}_Joint", *ends) for side in SIDES for part, ends in _leg_ends(side)]
+        offsets = np.array([tree.offset(joint) for joint in joints]).reshape(2, 4, 3)
         merged = {name: tree.merged_mass(name) for name in BODY_NAMES}
         legs = [[merged[f"{part}_{side}_Link"] for part in LEG_LINKS] for side in SIDES]
-        limits = [tree.child_of(joint, "limit") for joint in joints]
+        moving = [joint for joint in joints if joint.get("type") == "revolute"]
+        tree.check_all_known(moving)
+        limits = [tree.child(joint, "limit") for joint in moving]
         return cls(
             name=urdf.parents[1].name if urdf.is_relative_to(robots_dir()) else urdf.stem,
             urdf=urdf,
             joint_names=JOINT_ORDER,
-            joint_limits=np.array([[float(limit.attrib[key]) for key in ("lower", "upper")] for limit in limits]),
-            torque_limits=np.array([float(limit.attrib["effort"]) for limit in limits]),
-            velocity_limits=np.array([float(limit.attrib["velocity"]) for limit in limits]),
-            joint_axes=np.array([_vector(joint.find("axis"), "xyz", "1 0 0") for joint in joints]),
+            joint_limits=np.array([[tree.number(limit, key) for key in ("lower", "upper")] for limit in limits]),
+            torque_limits=np.array([tree.number(limit, "effort") for limit in limits]),
+            velocity_limits=np.array([tree.number(limit, "velocity") for limit in limits]),
+            joint_axes=np.array([_vector(joint.find("axis"), "xyz", "1 0 0") for joint in moving]),
             body_names=BODY_NAMES,
             foot_names=FOOT_NAMES,
             total_mass=sum(mass for mass, _ in merged.values()),
@@ -159,12 +161,21 @@ class RobotModel:
             hip_pos=offsets[:, 1],
             thigh=offsets[:, 2],
             shank=offsets[:, 3],
-            foot_radius=tree.sphere_radius(FOOT_NAMES[0]),
+            foot_radius=tree.foot_radius(),
             link_masses=np.array([[mass for mass, _ in leg] for leg in legs]),
             link_coms=np.array([[com for _, com in leg] for leg in legs]),
             base_mass=merged[BASE_NAME][0],
             base_com=merged[BASE_NAME][1],
         )
+
+
+def _leg_ends(side: str) -> list[tuple[str, tuple[str, str, str]]]:
+    """Name, then type, parent and child link of each joint that a leg must have, from the base down."""
+    links = [BASE_NAME, *(f"{part}_{side}_Link" for part in LEG_LINKS)]
+    return [
+        (part, ("fixed" if part == "foot" else "revolute", parent, child))
+        for part, parent, child in zip(LEG_LINKS, links[:-1], links[1:], strict=True)
+    ]
 
 
 def _vector(element: ElementTree.Element | None, key: str, default: str = "0 0 0") -> Array:
@@ -183,64 +194,95 @@ def _rotation(rpy: Array) -> Array:
 
 
 class _UrdfTree:
-    """Links and joints of one URDF file by name."""
+    """Links and joints of one URDF file by name; every lookup that fails says what is missing in which file."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             root = ElementTree.parse(path).getroot()
         except (OSError, ElementTree.ParseError) as error:
-            raise ValueError(f"{path}: not a readable URDF: {error}") from error
-        self.path = path
-        self.links = {link.attrib["name"]: link for link in root.iterfind("link")}
-        self.joints = {joint.attrib["name"]: joint for joint in root.iterfind("joint")}
-        self.joint_above = {self.child_of(j, "child").attrib["link"]: j for j in self.joints.values()}
+            raise self.fault(f"not a readable URDF: {error}") from error
+        self.links = {link.get("name", ""): link for link in root.iterfind("link")}
+        self.joints = {joint.get("name", ""): joint for joint in root.iterfind("joint")}
         missing = [name for name in BODY_NAMES if name not in self.links]
         if missing:
-            raise ValueError(f"{path}: links {', '.join(missing)} not found; has: {', '.join(self.links)}")
+            raise self.fault(f"no link {', '.join(missing)}; its links: {', '.join(self.links)}")
 
-    def child_of(self, element: ElementTree.Element, tag: str) -> ElementTree.Element:
+    def fault(self, text: str) -> ValueError:
+        """Returns the error to raise."""
+        return ValueError(f"{self.path}: {text}")
+
+    def child(self, element: ElementTree.Element, tag: str) -> ElementTree.Element:
         """Returns the child element with that tag, which must exist."""
         found = element.find(tag)
         if found is None:
-            raise ValueError(f"{self.path}: <{element.tag} name={element.get('name')!r}> has no <{tag}>")
+            raise self.fault(f"<{element.tag} name={element.get('name')!r}> has no <{tag}>")
         return found
 
-    def joint(self, name: str, kind: str) -> ElementTree.Element:
-        """Returns a joint, which must exist and be of that kind."""
+    def number(self, element: ElementTree.Element, key: str) -> float:
+        """Returns a number from an attribute, which must exist."""
+        try:
+            return float(element.attrib[key])
+        except (KeyError, ValueError) as error:
+            raise self.fault(f"<{element.tag}> needs a number as {key}, has {element.attrib}") from error
+
+    def joint(self, name: str, kind: str, parent: str, child: str) -> ElementTree.Element:
+        """Returns a joint, which must be of that kind and between those links."""
         joint = self.joints.get(name)
-        if joint is None or joint.get("type") != kind:
-            raise ValueError(f"{self.path}: no {kind} joint {name}; has: {', '.join(self.joints)}")
+        wanted = (kind, parent, child)
+        found = None if joint is None else (joint.get("type"), *self._ends(joint))
+        if joint is None or found != wanted:
+            raise self.fault(f"joint {name} must be (type, parent, child) = {wanted}, is {found}")
         return joint
 
-    def offset_of(self, link: str) -> Array:
-        """Returns the position [m] of a leg link's frame in its parent's; the two frames must be parallel."""
-        origin = self.child_of(self.joint_above[link], "origin")
+    def check_all_known(self, moving: list[ElementTree.Element]) -> None:
+        """Raises if joints other than the given ones move."""
+        others = [name for name, joint in self.joints.items() if joint.get("type") != "fixed" and joint not in moving]
+        if others:
+            raise self.fault(f"joints other than {', '.join(JOINT_ORDER)} must be fixed: {', '.join(others)}")
+
+    def offset(self, joint: ElementTree.Element) -> Array:
+        """Returns the position [m] of a leg joint in its parent's frame, to which its own must be parallel."""
+        origin = joint.find("origin")
         if np.any(_vector(origin, "rpy")):
-            raise ValueError(f"{self.path}: the frame of {link} must be parallel to its parent's, not turned by rpy")
+            raise self.fault(f"{joint.get('name')} must not be turned: its origin has rpy {_vector(origin, 'rpy')}")
         return _vector(origin, "xyz")
 
     def merged_mass(self, link: str) -> tuple[float, Array]:
         """Returns mass [kg] and centre of mass [m] of a link and all that is fixed to it, in the link's frame."""
         parts = list(self._fixed_parts(link, np.eye(3), np.zeros(3)))
         mass = sum(part_mass for part_mass, _ in parts)
+        if mass <= 0.0:
+            raise self.fault(f"link {link} has no mass")
         return mass, sum((part_mass * com for part_mass, com in parts), np.zeros(3)) / mass
+
+    def foot_radius(self) -> float:
+        """Returns the radius [m] of the feet, which must be alike and collide as a sphere about their origin."""
+        radii = set()
+        for name in FOOT_NAMES:
+            collision = self.child(self.links[name], "collision")
+            sphere = collision.find("geometry/sphere")
+            if sphere is None or np.any(_vector(collision.find("origin"), "xyz")):
+                raise self.fault(f"{name} must collide as a sphere about its origin")
+            radii.add(self.number(sphere, "radius"))
+        if len(radii) > 1:
+            raise self.fault(f"the feet must have one radius, have {sorted(radii)}")
+        return radii.pop()
+
+    def _ends(self, joint: ElementTree.Element) -> tuple[str | None, str | None]:
+        """Returns the parent and child link of a joint."""
+        return self.child(joint, "parent").get("link"), self.child(joint, "child").get("link")
 
     def _fixed_parts(self, link: str, rotation: Array, position: Array) -> Iterator[tuple[float, Array]]:
         """Yields mass [kg] and centre of mass [m] of a link and of every link fixed to it but the feet."""
         inertial = self.links[link].find("inertial")
         if inertial is not None:
-            mass = float(self.child_of(inertial, "mass").attrib["value"])
-            yield mass, position + rotation @ _vector(inertial.find("origin"), "xyz")
-        for child, joint in self.joint_above.items():
-            is_part = joint.get("type") == "fixed" and child not in FOOT_NAMES
-            if is_part and self.child_of(joint, "parent").attrib["link"] == link:
-                origin = joint.find("origin")
-                offset = position + rotation @ _vector(origin, "xyz")
-                yield from self._fixed_parts(child, rotation @ _rotation(_vector(origin, "rpy")), offset)
-
-    def sphere_radius(self, link: str) -> float:
-        """Returns the radius [m] of a link's collision sphere."""
-        sphere = self.links[link].find("collision/geometry/sphere")
-        if sphere is None:
-            raise ValueError(f"{self.path}: {link} must collide as a sphere")
-        return float(sphere.attrib["radius"])
+            com = rotation @ _vector(inertial.find("origin"), "xyz")
+            yield self.number(self.child(inertial, "mass"), "value"), position + com
+        for joint in self.joints.values():
+            parent, child = self._ends(joint)
+            if parent != link or child is None or joint.get("type") != "fixed" or child in FOOT_NAMES:
+                continue
+            origin = joint.find("origin")
+            offset = position + rotation @ _vector(origin, "xyz")
+            yield from self._fixed_parts(child, rotation @ _rotation(_vector(origin, "rpy")), offset)
