@@ -66,7 +66,7 @@ class TeacherAction:
         feet, force_b = self._into_base(frame, stance, swing, force)
         reference = torch.minimum(torch.maximum(self.inverse(feet), self._lower), self._upper)
         torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
-        torque = torque + self._attitude(frame, ang_vel_b)
+        torque = torque + self._attitude(frame, plan, yaw_force, ang_vel_b)
         target = torch.addcmul(reference, torque, torch.ones_like(torque), value=1.0 / control.kp)
         target = torch.minimum(torch.maximum(target, joint_pos - self._range), joint_pos + self._range)
         return (target - self._default) / control.action_scale
@@ -81,12 +81,20 @@ class TeacherAction:
         """
         cfg = self.cfg.swing
         phase = 1.0 - plan.time_left / frame.duration
-        s = (phase + cfg.lead / frame.duration - liftoff_phase) / (cfg.landing - liftoff_phase).clamp(min=0.05)
+        rate = 1.0 / ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration)  # ds/dt
+        s = (phase - liftoff_phase) * frame.duration * rate
+        ahead = (s + cfg.lead * rate).clamp(0.0, 1.0)
         s = s.clamp(0.0, 1.0)
-        blend = s * s * (3.0 - 2.0 * s)
+        rest = 1.0 - s
+        blend = s * s * s * (10.0 + s * (6.0 * s - 15.0))
+        speed = 30.0 * (s * rest).square() * rate
+        acceleration = 60.0 * s * rest * (1.0 - 2.0 * s) * rate * rate
+        planar = blend + cfg.lead * speed + cfg.inertia / self.cfg.control.kp * acceleration
         landing = torch.cat((plan.foothold, frame.swing_ground + (self._radius - cfg.depth)), dim=-1)
-        line = torch.addcmul(liftoff, blend, landing - liftoff)
-        return torch.cat((line[:, :2], torch.addcmul(line[:, 2:], swing_height, (math.pi * s).sin())), dim=-1)
+        vertical = ahead * ahead * (3.0 - 2.0 * ahead)
+        way = landing - liftoff
+        height = vertical * way[:, 2:] + swing_height * (math.pi * ahead).sin()
+        return liftoff + torch.cat((planar * way[:, :2], height), dim=-1)
 
     def _stance_target(self, frame: StepFrame, base: Tensor) -> Tensor:
         """Stance foot relative to an upright base at its height over the stance ground (N, 3) [m]."""
@@ -116,11 +124,20 @@ class TeacherAction:
         loads = torch.stack((force_b, torch.zeros_like(force_b)), dim=1)
         return feet, torch.where(left, loads, loads.flip(1))
 
-    def _attitude(self, frame: StepFrame, ang_vel_b: Tensor) -> Tensor:
-        """Stance abad and hip torques that right the base in roll and pitch (N, 6) [N m]."""
+    def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
+        """Stance abad and hip torques that right the base in roll and pitch (N, 6) [N m].
+
+        The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it: theta_ddot = a = -(c_z - p_z) F_x / I_y,
+        the other way on the other foot. Of the periodic motion theta = a T^2 (phi^2 - phi) / 2 the feedback is told,
+        or it would take the yaw force back within the step.
+        """
         cfg = self.cfg.body
-        tilt = torch.stack((frame.up_b[:, 1], -frame.up_b[:, 0]), dim=-1)  # roll, pitch (N, 2)
-        moment = torch.add(cfg.attitude_kp * tilt, ang_vel_b[:, :2], alpha=cfg.attitude_kd)
+        phase, t = 1.0 - plan.time_left / frame.duration, frame.duration
+        nod = yaw_force * (frame.com[:, 2:] + self._radius) * t / -cfg.pitch_inertia  # a T (N, 1)
+        pitch = -frame.up_b[:, :1] - 0.5 * nod * t * (phase * phase - phase)
+        rate = ang_vel_b[:, 1:2] - nod * (phase - 0.5)
+        tilt = torch.cat((frame.up_b[:, 1:2], pitch), dim=-1)
+        moment = torch.add(cfg.attitude_kp * tilt, torch.cat((ang_vel_b[:, :1], rate), dim=-1), alpha=cfg.attitude_kd)
         moment = torch.cat((moment, torch.zeros_like(moment[:, :1])), dim=-1).unsqueeze(1)  # (N, 1, 3)
         stance = torch.cat((frame.left, ~frame.left), dim=-1).unsqueeze(-1)  # (N, 2, 1)
         return (moment * self._signs * stance).flatten(1)

@@ -60,8 +60,10 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.05, ge=0.0)
+    lead: float = bounded(0.06, ge=0.0)
     """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
+    inertia: float = bounded(0.15, ge=0.0)
+    """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
     depth: float = bounded(0.02, ge=0.0)
@@ -80,6 +82,10 @@ class BodyCfg(Config):
     """Base pitch and roll damping [N m s/rad]."""
     yaw_gain: float = bounded(20.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
+    pitch_inertia: float = bounded(0.5, gt=0.0)
+    """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
+    yaw_filter: float = bounded(0.25, ge=0.0)
+    """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
     yaw_force_limit: float = bounded(40.0, ge=0.0)
     """Largest fore-aft yaw force [N]."""
 

@@ -123,9 +123,9 @@ class DcmTeacher:
         frame = observe(state)
         fresh = state.episode_time <= 0.0
         new = self._recall(state, frame, memory, fresh)
-        yaw_force = self._yaw_force(state, frame)
+        yaw_force = self._yaw_force(frame, new.yaw_rate)
         velocity = self._reference_velocity(frame, new.velocity)
-        plan, inputs = self._plan(state, frame, velocity, yaw_force)
+        plan, inputs = self._plan(state, frame, velocity, new.yaw_rate * frame.side, yaw_force)
         liftoff = frame.to_frame((new.liftoff_w - frame.stance_w).unsqueeze(1)).squeeze(1)
         action = self.act(
             frame,
@@ -164,6 +164,7 @@ class DcmTeacher:
         swing_w = torch.where(frame.left, state.feet_pos_w[:, 3:], state.feet_pos_w[:, :3])
         velocity = frame.com_vel[:, :2] * _mirror(frame.side)
         filtered = torch.lerp(memory.velocity, velocity, dt / (cfg.stepping.velocity_filter + dt))
+        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=-1, keepdim=True)
         jump = (state.com_lin_vel_w[:, :2] - memory.predicted_vel).norm(dim=-1, keepdim=True)
         push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
         missing = (frame.stance_force < cfg.validity.contact_force).to(velocity.dtype)
@@ -172,6 +173,7 @@ class DcmTeacher:
             liftoff_w=torch.where(lifted, swing_w, memory.liftoff_w),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
             velocity=torch.where(fresh, velocity, filtered),
+            yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
             predicted_vel=memory.predicted_vel,
             push=torch.where(fresh, torch.zeros_like(push), push),
             no_contact=torch.where(lifted, 0.0, missing * (memory.no_contact + dt)),
@@ -185,18 +187,17 @@ class DcmTeacher:
         around = filtered * _mirror(frame.side)
         return around + (frame.command[:, :2] - around).clamp(-dv, dv)
 
-    def _yaw_force(self, state: TeacherState, frame: StepFrame) -> Tensor:
+    def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N, 1) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=-1, keepdim=True) * frame.side
-        return (cfg.yaw_gain * (rate - frame.command[:, 2:])).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        return (cfg.yaw_gain * (yaw_rate * frame.side - frame.command[:, 2:])).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, velocity: Tensor, yaw_force: Tensor
+        self, state: TeacherState, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -207,7 +208,7 @@ class DcmTeacher:
             learned = self.network(inputs) if self.cfg.offset.enabled else torch.zeros_like(inputs[:, :2])
             return learned + self._constant
 
-        return self.predictor.plan(frame, velocity, yaw_force, offset), kept[0]
+        return self.predictor.plan(frame, velocity, turn_rate, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network: nothing in them depends on world position or heading."""

@@ -92,6 +92,13 @@ def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, durat
     return forward + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
 
 
+def rotate(vector: Tensor, angle: Tensor) -> Tensor:
+    """Turns a horizontal vector (N, 2) by an angle (N, 1) [rad]."""
+    cos, sin = angle.cos(), angle.sin()
+    x, y = vector.split(1, dim=-1)
+    return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=-1)
+
+
 def foothold(xi_end: Tensor, offset: Tensor, correction: Tensor) -> Tensor:
     """p* = xi_T + (delta_xi - b): the stepping law (Khadiv 2020, eq. 7, with the learned correction). (..., 2) [m]."""
     return xi_end + correction - offset

@@ -20,6 +20,8 @@ class TeacherMemory:
     """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N, 1)."""
     velocity: Tensor
     """Low-pass filtered CoM velocity in the heading frame (N, 2) [m/s]."""
+    yaw_rate: Tensor
+    """Low-pass filtered yaw rate (N, 1) [rad/s]."""
     predicted_vel: Tensor
     """CoM velocity in W that the LIP predicted for this evaluation (N, 2) [m/s]."""
     push: Tensor

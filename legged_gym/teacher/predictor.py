@@ -62,12 +62,13 @@ class DcmPredictor:
         self.high = torch.tensor((s.reach_forward, -s.keep_out), device=device, dtype=dtype)
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
-    def plan(self, frame: StepFrame, velocity: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
+    def plan(self, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
         """Plans the next foothold.
 
         Args:
             frame: the state at the stance foot.
             velocity: reference velocity v_ref in M (N, 2) [m/s].
+            turn_rate: filtered yaw rate in M (N, 1) [rad/s].
             yaw_force: fore-aft force added for the heading (N, 1) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
@@ -87,6 +88,7 @@ class DcmPredictor:
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
             time_left = time_left - 2.0 * t * shift.unsqueeze(-1)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+        b = lipm.rotate(b, turn_rate * time_left)
         parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
         parts |= {"time_left": time_left, "omega": omega}
         correction = offset(parts)
