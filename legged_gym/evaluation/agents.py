@@ -1,0 +1,202 @@
+"""What can control the robots: trained policies, exported ones, the teacher, and two yardsticks without any skill."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.errors import UserError
+
+AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
+"""Names for the command line."""
+
+
+class Agent(Protocol):
+    """A controller of N robots."""
+
+    def reset(self, seed: int) -> None:
+        """Forget the past; draw random numbers, if any, from this seed on."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """Choose an action for every robot. Shape (N, J)."""
+
+
+class ZeroAgent:
+    """Holds the default joint angles."""
+
+    def __init__(self, num_actions: int) -> None:
+        """Remember the width of an action."""
+        self.num_actions = num_actions
+
+    def reset(self, seed: int) -> None:
+        """See `Agent.reset`."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """See `Agent.act`."""
+        return torch.zeros(len(obs["policy"]), self.num_actions, device=obs["policy"].device)
+
+
+class RandomAgent:
+    """Draws each action uniformly from [-1, 1]."""
+
+    def __init__(self, num_actions: int) -> None:
+        """Remember the width of an action."""
+        self.num_actions = num_actions
+        self._generator = torch.Generator()
+
+    def reset(self, seed: int) -> None:
+        """See `Agent.reset`."""
+        self._generator.manual_seed(seed)
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """See `Agent.act`."""
+        policy = obs["policy"]
+        return (2.0 * torch.rand(len(policy), self.num_actions, generator=self._generator) - 1.0).to(policy.device)
+
+
+class PolicyAgent:
+    """A trained actor, without exploration noise."""
+
+    def __init__(self, actor: Any, device: torch.device | str = "cpu") -> None:
+        """Wrap an actor that maps an observation TensorDict to actions (N, J)."""
+        self.actor = actor
+        self.device = torch.device(device)
+
+    def reset(self, seed: int) -> None:
+        """See `Agent.reset`."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """See `Agent.act`."""
+        return self.actor(obs.to(self.device)).to(obs.device)
+
+
+class TeacherAgent:
+    """The DCM teacher, told the true state."""
+
+    def __init__(self, env: Any, cfg: TeacherCfg, offset: str | Path | None = None) -> None:
+        """Build the teacher for an environment's robot.
+
+        Args:
+            env: The environment it will act in; its gait clock is shifted if the teacher adapts step timing.
+            cfg: The teacher's parameters.
+            offset: File of a learned DCM offset.
+        """
+        geometry = LegGeometry.from_model(env.sim.robot, env.device)
+        if offset is not None:
+            cfg.offset.enabled = True
+        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, env.observation_terms["teacher"])
+        if offset is not None:
+            _load_offset(self.teacher, Path(offset))
+        self._shift = env.shift_gait_clock if cfg.timing.enabled else None
+
+    def reset(self, seed: int) -> None:
+        """See `Agent.reset`; the teacher itself forgets robots whose episode begins."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """See `Agent.act`."""
+        output = self.teacher.step(obs["teacher"])
+        if self._shift is not None:
+            self._shift(output.clock_shift)
+        return output.action
+
+
+def _load_offset(teacher: DcmTeacher, path: Path) -> None:
+    """Give the teacher a learned offset."""
+    data = load_checked(path)
+    try:
+        teacher.network.load_state_dict(data["offset_network"])
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"{path}: holds no offset for this teacher ({str(error).splitlines()[0]})") from None
+
+
+class OnnxAgent:
+    """`encoder.onnx` and `policy.onnx` as the robot runs them: 1-D inputs of 300 and 36.
+
+    Where the graph gives the same with a batch axis in front, as it does for plain networks, all robots go through it
+    at once; otherwise one after the other.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        """Load both files.
+
+        Raises:
+            UserError: A file is missing or no ONNX model.
+        """
+        self.encoder = OnnxNetwork(Path(directory) / "encoder.onnx")
+        self.policy = OnnxNetwork(Path(directory) / "policy.onnx")
+
+    def reset(self, seed: int) -> None:
+        """See `Agent.reset`."""
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """See `Agent.act`."""
+        history, policy, command = (obs[name].cpu().numpy() for name in ("history", "policy", "command"))
+        actions = self.policy(np.concatenate((self.encoder(history), policy, command), axis=-1))
+        return torch.from_numpy(actions).to(obs["policy"].device)
+
+
+class OnnxNetwork:
+    """An ONNX graph with one 1-D float32 input, run on a batch."""
+
+    def __init__(self, path: Path) -> None:
+        """Load the graph and find out whether it takes a batch."""
+        import onnx
+        import onnxruntime
+
+        if not path.is_file():
+            raise UserError(f"no such file: {path}; --onnx takes a folder with encoder.onnx and policy.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 4
+        try:
+            model = onnx.load(str(path))
+            self._single = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        except Exception as error:  # noqa: BLE001  protobuf and onnxruntime raise classes of their own for broken files
+            raise UserError(f"{path}: is no ONNX model ({str(error).splitlines()[0][:100]})") from None
+        source = self._single.get_inputs()[0]
+        self._input, self.width = source.name, source.shape[-1]
+        if len(source.shape) != 1 or not isinstance(self.width, int):
+            raise UserError(f"{path}: its input has shape {source.shape}, expected one axis")
+        self._batched = self._with_batch_axis(model, options)
+
+    def _with_batch_axis(self, model: Any, options: Any) -> Any | None:
+        """Make a session of the same graph for inputs (N, width), or None if that changes its results."""
+        import onnxruntime
+
+        del model.graph.value_info[:]
+        for value in (model.graph.input[0], model.graph.output[0]):
+            shape = value.type.tensor_type.shape
+            widths = list(shape.dim)
+            del shape.dim[:]
+            shape.dim.add().dim_param = "batch"
+            shape.dim.extend(widths)
+        probe = np.random.default_rng(0).standard_normal((3, self.width), dtype=np.float32)
+        try:
+            session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+            (batched,) = session.run(None, {self._input: probe})
+        except Exception:  # noqa: BLE001  the graph takes no batch: onnxruntime's own exception classes
+            return None
+        return session if np.allclose(batched, self._one_by_one(probe), atol=1e-4) else None
+
+    def _one_by_one(self, batch: np.ndarray) -> np.ndarray:
+        return np.stack([self._single.run(None, {self._input: row})[0] for row in batch])
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Run the graph on a batch.
+
+        Args:
+            batch: Float32. Shape (N, width).
+
+        Returns:
+            Shape (N, outputs).
+        """
+        if batch.shape[-1] != self.width:
+            raise UserError(f"the ONNX model takes {self.width} numbers, the environment gives {batch.shape[-1]}")
+        if self._batched is None:
+            return self._one_by_one(batch)
+        return self._batched.run(None, {self._input: batch})[0]

@@ -1,0 +1,139 @@
+"""From a command line to an environment and an agent; shared by play and evaluate."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.evaluation.agents import AGENTS, Agent, OnnxAgent, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
+from legged_gym.utils import machine
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.cli import Parser, apply_args, make_parser
+from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.task_registry import choose_devices, find_checkpoint, robot_name, task_registry
+
+_BELONGS_TO = {"onnx": "onnx", "offset": "teacher", "load_run": "checkpoint", "checkpoint": "checkpoint"}
+"""Option -> the only agent that it says something about."""
+
+
+@dataclass
+class Session:
+    """What the command line asks for, checked, before anything is built."""
+
+    agent: str
+    """Kind of agent, one of `AGENTS`."""
+    env_cfg: Any
+    """Config of the environment: the run's own if the agent is a checkpoint, then the user's options."""
+    train_cfg: Any
+    checkpoint: Path | None = None
+    """File of the policy, if the agent is a checkpoint."""
+    onnx_dir: Path | None = None
+    """Folder of encoder.onnx and policy.onnx, if the agent is one."""
+
+    @property
+    def source(self) -> str | None:
+        """Where the agent comes from: run and checkpoint, or folder."""
+        if self.checkpoint is not None:
+            return f"{self.checkpoint.parent.name}/{self.checkpoint.name}"
+        return self.onnx_dir.name if self.onnx_dir is not None else None
+
+
+def make_agent_parser(description: str) -> Parser:
+    """Build the shared parser with the options that say which agent is meant."""
+    parser = make_parser(description)
+    parser.add_argument("--agent", metavar="NAME", help=f"{', '.join(AGENTS)} (default: checkpoint, see --load_run)")
+    parser.add_argument("--onnx", metavar="DIR", help="folder with encoder.onnx and policy.onnx; implies --agent onnx")
+    parser.add_argument("--offset", metavar="FILE", help="learned DCM offset of --agent teacher")
+    return parser
+
+
+def open_session(args: argparse.Namespace) -> Session:
+    """Read and check the command line; finds the checkpoint, builds nothing.
+
+    Raises:
+        UserError: Something is unknown, contradictory or not there.
+    """
+    agent = args.agent or ("onnx" if args.onnx else "checkpoint")
+    if agent not in AGENTS:
+        raise UserError(unknown_name("agent", agent, AGENTS))
+    for option, kind in _BELONGS_TO.items():
+        if getattr(args, option) is not None and agent != kind:
+            raise UserError(f"--{option} goes with --agent {kind}, not with --agent {agent}")
+    args.resume = None
+    choose_devices(args, machine.detect())
+    env_cfg, train_cfg = task_registry.get_cfgs(args.task)
+    apply_args(args, env_cfg, train_cfg)
+    session = Session(agent, env_cfg, train_cfg)
+    if agent == "checkpoint":
+        session.checkpoint = find_checkpoint(env_cfg, train_cfg)
+        load_checked(session.checkpoint)
+        session.env_cfg, session.train_cfg = task_registry.get_cfgs(args.task, session.checkpoint.parent)
+        apply_args(args, session.env_cfg, session.train_cfg)
+    elif agent == "onnx":
+        if args.onnx is None:
+            raise UserError("--agent onnx needs --onnx=DIR, a folder with encoder.onnx and policy.onnx")
+        session.onnx_dir = Path(args.onnx).expanduser()
+    elif agent == "pretrained":
+        session.onnx_dir = _pretrained_dir(args.task, robot_name(env_cfg))
+    _keep_policy_rate(args, session.env_cfg)
+    return session
+
+
+def _pretrained_dir(task: str, robot: str) -> Path:
+    """Return the folder of the policy that comes with the package."""
+    root = LEGGED_GYM_ROOT_DIR / "resources" / "policies"
+    folder = root / robot / task
+    if not folder.is_dir():
+        there = sorted(str(path.relative_to(root)) for path in root.glob("*/*") if path.is_dir())
+        listed = ", ".join(there) or "none"
+        raise UserError(f"no pretrained policy for robot {robot} and task {task}; there are: {listed}")
+    return folder
+
+
+def _keep_policy_rate(args: argparse.Namespace, env_cfg: Any) -> None:
+    """With another physics step, change the number of physics steps too, so that the policy still runs at its rate."""
+    changed = {override.path for override in args.overrides if override.scope == "env"}
+    if "sim.dt" not in changed or "control.decimation" in changed:
+        return
+    default, _ = task_registry.get_cfgs(args.task)
+    steps = round(default.policy_dt / env_cfg.sim.dt)
+    if steps < 1 or abs(steps * env_cfg.sim.dt - default.policy_dt) > 1e-6:
+        raise UserError(
+            f"--env.sim.dt: {env_cfg.sim.dt:g} s does not divide the policy step of {default.policy_dt:g} s; "
+            "set --env.control.decimation too"
+        )
+    env_cfg.control.decimation = steps
+
+
+def make_agent(session: Session, args: argparse.Namespace, env: Any) -> Agent:
+    """Build the agent for an environment.
+
+    Raises:
+        UserError: The policy cannot be loaded or does not fit.
+    """
+    if session.agent == "zero":
+        return ZeroAgent(env.num_actions)
+    if session.agent == "random":
+        return RandomAgent(env.num_actions)
+    if session.agent == "teacher":
+        return TeacherAgent(env, session.train_cfg.teacher.dcm, args.offset)
+    if session.onnx_dir is not None:
+        return OnnxAgent(session.onnx_dir)
+    return PolicyAgent(load_actor(session, args, env), args.rl_device)
+
+
+def load_actor(session: Session, args: argparse.Namespace, env: Any) -> Any:
+    """Load the actor of the session's checkpoint, in evaluation mode.
+
+    Raises:
+        UserError: The checkpoint does not fit the run's config.
+    """
+    session.train_cfg.runner.resume = False
+    session.train_cfg.teacher.enabled = False
+    runner, _ = task_registry.make_alg_runner(env, args.task, args, session.train_cfg, log_root=None)
+    try:
+        runner.load(str(session.checkpoint), load_cfg={"actor": True})
+    except (RuntimeError, KeyError) as error:
+        raise UserError(f"{session.checkpoint}: does not fit the run's config ({str(error).splitlines()[0]})") from None
+    return runner.get_inference_policy(args.rl_device)
