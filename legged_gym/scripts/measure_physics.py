@@ -1,0 +1,159 @@
+"""Measures what MuJoCo's options cost and change on this robot: the figures behind `legged_gym.sim.mujoco_spec`.
+
+Random targets drive robots from standing until they lie on the ground. Every variant steps the same start states:
+its speed is policy steps per second of one thread's processor time (which other processes hardly disturb), its errors
+are against steps of 0.25 ms solved to convergence (integration) and against the same step solved to convergence
+(solver). Sliding friction is measured along the ground's axes and between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco import rollout
+from numpy.typing import NDArray
+
+from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.robot_model import RobotModel, robot_urdf
+
+STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
+STAND = np.array([0.0, 0.25, 0.5, 0.0, -0.25, -0.5])
+"""Joint angles the targets wander about [rad]."""
+PERIOD = 0.02
+"""Policy period [s]."""
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to step the robot; `set_options` changes what `build_spec` chose."""
+
+    name: str
+    set_options: Callable[[mujoco.MjOption], None] = lambda option: None
+    visuals: bool = False
+
+    def build(self, robot: RobotModel, timestep: float = 0.005, converged: bool = False) -> mujoco.MjModel:
+        """Compiles the robot with these options."""
+        model = build_spec(robot, timestep=timestep, visuals=self.visuals).compile()
+        self.set_options(model.opt)
+        if converged:
+            model.opt.iterations, model.opt.ls_iterations, model.opt.tolerance = 100, 50, 1e-12
+        return model
+
+
+def _setter(**values: float) -> Callable[[mujoco.MjOption], None]:
+    """Returns a function that sets options by name."""
+
+    def set_options(option: mujoco.MjOption) -> None:
+        for name, value in values.items():
+            setattr(option, name, value)
+
+    return set_options
+
+
+PYRAMIDAL = int(mujoco.mjtCone.mjCONE_PYRAMIDAL)
+VARIANTS = (
+    Variant("as built"),
+    Variant("with visuals", visuals=True),
+    Variant("pyramidal cone", _setter(cone=PYRAMIDAL)),
+    Variant("Euler", _setter(integrator=int(mujoco.mjtIntegrator.mjINT_EULER))),
+    Variant("discrete", _setter(integrator=int(mujoco.mjtIntegrator.mjINT_DISCRETE))),
+    Variant("sparse Jacobian", _setter(jacobian=int(mujoco.mjtJacobian.mjJAC_SPARSE))),
+    Variant("CG solver", _setter(solver=int(mujoco.mjtSolver.mjSOL_CG), iterations=100)),
+    Variant("no contact sensors", _setter(disableflags=int(mujoco.mjtDisableBit.mjDSBL_SENSOR))),
+    Variant("100 / 50 iterations", _setter(iterations=100, ls_iterations=50)),
+    Variant("5 / 10 iterations", _setter(iterations=5, ls_iterations=10)),
+    Variant("3 / 5 iterations", _setter(iterations=3, ls_iterations=5)),
+    Variant("impratio 10", _setter(impratio=10.0)),
+    Variant("impratio 10, 100 / 50", _setter(impratio=10.0, iterations=100, ls_iterations=50)),
+    Variant("impratio 10, 100 / 10", _setter(impratio=10.0, iterations=100, ls_iterations=10)),
+)
+
+
+def start_states(robot: RobotModel, model: mujoco.MjModel, count: int, rng: np.random.Generator) -> Array:
+    """Returns `count` states of robots about to touch down or standing, moving a little, shape (count, state)."""
+    data, states = mujoco.MjData(model), np.empty((count, mujoco.mj_stateSize(model, STATE)))
+    for state in states:
+        mujoco.mj_resetData(model, data)
+        data.qpos[7:] = STAND + rng.uniform(-0.1, 0.1, 6)
+        data.qpos[4:7] = rng.normal(0.0, 0.05, 3)
+        data.qvel[:6] = rng.uniform(-0.5, 0.5, 6)
+        mujoco.mj_kinematics(model, data)
+        lowest = min(data.body(name).xpos[2] for name in robot.foot_names) - robot.foot_radius
+        data.qpos[2] += rng.uniform(0.0, 0.03) - lowest
+        mujoco.mj_getState(model, data, state, STATE)
+    return states
+
+
+def roll(model: mujoco.MjModel, states: Array, targets: Array) -> tuple[Array, float]:
+    """Steps all robots; returns the states after every policy step, shape (N, T, state), and processor time [s]."""
+    substeps = round(PERIOD / model.opt.timestep)
+    with rollout.Rollout(nthread=0) as runner:
+        begin = time.thread_time()
+        path, _ = runner.rollout(
+            [model] * len(states), [mujoco.MjData(model)], states, np.repeat(targets, substeps, axis=1)
+        )
+        return path[:, substeps - 1 :: substeps], time.thread_time() - begin
+
+
+def joint_error(path: Array, reference: Array, seconds: float) -> Array:
+    """Returns the largest joint deviation [mrad] of every robot at one time, shape (N,)."""
+    deviation = path[:, round(seconds / PERIOD) - 1, 8:14] - reference[:, round(seconds / PERIOD) - 1, 8:14]
+    return 1e3 * np.abs(deviation).max(1)
+
+
+def sliding_friction(model: mujoco.MjModel, robot: RobotModel, degrees: float, friction: float = 0.5) -> float:
+    """Returns tangential over normal force of a foot that slides in one direction, with that friction set on it."""
+    friction_before = model.geom_friction.copy()
+    model.geom_friction[:, 0] = friction
+    data = mujoco.MjData(model)
+    data.qpos[7:] = STAND
+    mujoco.mj_kinematics(model, data)
+    data.qpos[2] += robot.foot_radius - 2e-4 - min(data.body(name).xpos[2] for name in robot.foot_names)
+    data.qvel[:2] = 3.0 * np.cos(np.radians(degrees)), 3.0 * np.sin(np.radians(degrees))
+    mujoco.mj_forward(model, data)
+    force = data.sensor(f"contact_{robot.foot_names[0]}").data
+    model.geom_friction[:] = friction_before
+    return float(np.hypot(force[0], force[1]) / force[2]) if force[2] else float("nan")
+
+
+def main() -> None:
+    """Prints one line per variant."""
+    parser = argparse.ArgumentParser(description="What MuJoCo's options cost and change on this robot.")
+    parser.add_argument("--num_envs", type=int, default=128)
+    parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot")
+    parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many runs counts")
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    robot = RobotModel.from_urdf(robot_urdf())
+    steps = round(args.seconds / PERIOD)
+    wander = np.cumsum(rng.normal(0.0, 0.06, (args.num_envs, steps, 6)), axis=1)
+    targets = STAND + np.clip(wander, -0.5, 0.5)
+    states = start_states(robot, VARIANTS[0].build(robot), args.num_envs, rng)
+    models = [variant.build(robot) for variant in VARIANTS]
+    best = [np.inf] * len(models)
+    for _ in range(args.repeats):  # interleaved, so that a busy moment of the machine hits all
+        best = [min(before, roll(model, states, targets)[1]) for before, model in zip(best, models, strict=True)]
+    print(f"{robot.name}, MuJoCo {mujoco.__version__}, {args.num_envs} robots, {args.seconds} s, errors median / 95 %")
+    print(f"{'':24}steps/s  integration [mrad]  solver [mrad]   friction 0.5 at 0, 45 deg")
+    for variant, model, seconds in zip(VARIANTS, models, best, strict=True):
+        path, _ = roll(model, states, targets[:, :10])
+        fine, _ = roll(variant.build(robot, 0.00025, converged=True), states, targets[:, :5])
+        exact, _ = roll(variant.build(robot, converged=True), states, targets[:, :10])
+        integration = np.quantile(joint_error(path, fine, 0.1), [0.5, 0.95])
+        solver = np.quantile(joint_error(path, exact, 0.2), [0.5, 0.95])
+        grip = [sliding_friction(model, robot, degrees) for degrees in (0.0, 45.0)]
+        print(
+            f"{variant.name:24}{args.num_envs * steps / seconds:7.0f}  {integration[0]:8.2f} / {integration[1]:6.2f}  "
+            f"{solver[0]:8.3f} / {solver[1]:7.3f}   {grip[0]:.3f} {grip[1]:.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
