@@ -11,8 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
-TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || $(PYTHON) -c \
-	'from urllib.request import urlopen; urlopen("$(CPU_INDEX)/", timeout=5)' 2>/dev/null && echo $(CPU_INDEX))
+TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
+	'from urllib.request import urlopen; urlopen("$(CPU_INDEX)/", timeout=5)' 2>/dev/null && echo $(CPU_INDEX); })
 
 .PHONY: setup train play evaluate test lint clean
 .DEFAULT_GOAL := setup
@@ -20,10 +20,10 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || $(PYTHON) -c \
 setup: $(STAMP)
 
 $(STAMP): setup.py constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "legged_gym needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
-	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): is the venv module there (python3-venv)?" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
+	@"$(PYTHON)" -m venv $(VENV) || { echo "cannot make $(VENV): is the venv module there (python3-venv)?" >&2; exit 1; }
 	@index="$(TORCH_INDEX)"; $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		$${index:+--extra-index-url $$index} --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -1,6 +1,23 @@
 """Installs legged_gym: `pip install -e .`, with the extras `gpu` (MuJoCo Warp) and `dev` (tests and checks)."""
 
+import shutil
+from pathlib import Path
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithResources(build_py):
+    """Puts `resources/` into a wheel; an editable install reads it where it lies."""
+
+    def run(self) -> None:
+        """Builds the package, then copies the data beside it."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "legged_gym" / "resources"
+            ignore = shutil.ignore_patterns("*.py", "__pycache__")
+            shutil.copytree("resources", target, ignore=ignore, dirs_exist_ok=True)
+
 
 setup(
     name="legged_gym",
@@ -8,6 +25,7 @@ setup(
     description="Train a point-foot biped to walk, helped by a DCM stepping teacher, on any machine",
     license="MIT",
     python_requires=">=3.11",
+    cmdclass={"build_py": BuildWithResources},
     packages=find_packages(include=["legged_gym", "legged_gym.*"]),
     install_requires=[
         "torch>=2.6",

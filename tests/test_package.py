@@ -1,0 +1,34 @@
+"""The set-up: what gets installed, and what a machine that cannot is told."""
+
+import os
+import re
+import shutil
+import subprocess
+from importlib.metadata import requires
+
+import pytest
+
+from legged_gym import LEGGED_GYM_ROOT_DIR
+
+
+def pins() -> dict[str, str]:
+    """Returns package -> version of constraints.txt."""
+    lines = (LEGGED_GYM_ROOT_DIR / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_every_requirement_is_pinned_and_none_is_cuda() -> None:
+    required = {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in requires("legged_gym") or []}
+    assert len(required) > 10 and required <= set(pins())
+    assert not [name for name in pins() if name.startswith(("nvidia", "triton"))]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("python", ["", "no-such-python"])
+def test_make_without_a_new_enough_python_says_so_in_one_line(python: str) -> None:
+    call = ["make", "--no-print-directory", "train", f"PYTHON={python}", "VENV=/nonexistent/venv", "TORCH_INDEX="]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(call, cwd=LEGGED_GYM_ROOT_DIR, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("legged_gym needs Python 3.11 or newer; name one with: make train PYTHON=")
+    assert len(done.stderr.splitlines()) == 2  # ours, and make's own
