@@ -1,6 +1,8 @@
 """MuJoCo on the CPU: one `MjModel` per robot, stepped by `mujoco.rollout` on a persistent thread pool."""
 
 import os
+import sys
+from collections.abc import Callable
 
 import mujoco
 import numpy as np
@@ -8,17 +10,25 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
-from legged_gym.utils.math import quat_rotate, quat_rotate_inverse
+from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
+_DIVERGED = 1e4
+"""A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
+
+
+def _warn(message: str) -> None:
+    """Pass MuJoCo's warnings on, except that a robot is unstable: its state says so, and a log file would only grow."""
+    if "simulation is unstable" not in message:
+        print(f"mujoco: {message}", file=sys.stderr)
 
 
 class MujocoSimulator(Simulator):
-    """The embedded simulator. State lives in MuJoCo's float64 layout and is mirrored into float32 tensors after each step."""
+    """The embedded simulator. State lives in MuJoCo's float64 layout and is mirrored into float32 tensors."""
 
     def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cpu") -> None:
         """Compile one model and copy it for every robot.
@@ -36,7 +46,10 @@ class MujocoSimulator(Simulator):
             kd=options.kd,
             armature=options.armature,
             damping=options.joint_damping,
+            visuals=False,  # drawn by a model of their own, see `render`
         )
+        self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
+        mujoco.set_mju_user_warning(_warn)
         self.model = self.spec.compile()
         self._check_layout()
         self.models = [self.model.__copy__() for _ in range(num_envs)]
@@ -63,9 +76,10 @@ class MujocoSimulator(Simulator):
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
         self._sensor_out = np.zeros((n, steps, model.nsensordata))
         self._control = np.zeros((n, steps, joints))
-        # Tensor views of the arrays above. FULLPHYSICS is time, qpos (position, quaternion w x y z, joints), qvel (the base's
-        # angular part in its own frame), then activations, of which there are none.
+        # Tensor views of the arrays above. FULLPHYSICS is time, qpos (position, quaternion w x y z, joints), qvel (the
+        # base's angular part in its own frame), then activations, of which there are none.
         self._full = torch.from_numpy(self._state_now)
+        self._widths = (3, 4, joints, 3, 3, joints)
         self._qpos, self._qvel = self._full[:, 1 : 8 + joints], self._full[:, 8 + joints : 14 + 2 * joints]
         self._last_sensors = torch.from_numpy(self._sensor_out)[:, -1]
         self._controls = torch.from_numpy(self._control)
@@ -75,10 +89,17 @@ class MujocoSimulator(Simulator):
         self._torque_columns = self._sensor_columns([f"torque_{j}" for j in self.robot.joint_names])
         self._body_ids = [model.body(b).id for b in self.robot.body_names]
         self._mass = torch.as_tensor(model.body_mass[self._body_ids]).float().repeat(n, 1)  # (N, B)
-        self._leg_rows = [
-            [self.robot.body_names.index(f"{link}_{side}_Link") for link in ("abad", "hip", "knee", "foot")] for side in "LR"
-        ]
         self._base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float().repeat(n, 1)  # (N, 3)
+        gains, body = (
+            ("kp", "kd", "strength"),
+            ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
+        )
+        self._writers: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
+            "friction": (self._write_friction, ("friction",)),
+            **{name: (self._write_gains, gains) for name in gains},
+            **{name: (self._write_inertia, body) for name in body},
+        }
+        """For each parameter, what writes it into a model, and the parameters that takes."""
         self._refresh(slice(None))
 
     def _sensor_columns(self, names: list[str]) -> slice:
@@ -106,34 +127,28 @@ class MujocoSimulator(Simulator):
             sensordata=self._sensor_out,
         )
         self._state_now[:] = self._state_out[:, -1]
+        broken = ~(self._full[:, 1:].abs().amax(-1, keepdim=True) < _DIVERGED)
+        self._full[:, 1:].masked_fill_(broken, torch.nan)
         self._refresh(slice(None))
-        self.state.contact_force_w.copy_(self._last_sensors[:, self._contact_columns].view_as(self.state.contact_force_w))
-        self.state.joint_torque.copy_(self._last_sensors[:, self._torque_columns])
+        s, sensors = self.state, self._last_sensors
+        s.contact_force_w.copy_(sensors[:, self._contact_columns].view_as(s.contact_force_w))
+        s.joint_torque.copy_(sensors[:, self._torque_columns])
 
     def _refresh(self, rows: slice | torch.Tensor) -> None:
         """Mirror MuJoCo's state into tensors and derive the feet and the centre of mass, for some rows."""
-        s, qpos, qvel = self.state, self._qpos[rows].float(), self._qvel[rows].float()
-        root_pos, quat, joint_pos = qpos[:, :3], qpos[:, [4, 5, 6, 3]], qpos[:, 7:]
-        root_vel, joint_vel = qvel[:, :3], qvel[:, 6:]
-        root_omega = quat_rotate(quat, qvel[:, 3:6])
-        base_rot, feet_pos, feet_vel, link_pos, link_vel = self._kinematics.forward(
-            root_pos, quat, root_vel, root_omega, joint_pos, joint_vel
+        s, full = self.state, self._full[rows, 1:].float()
+        pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
+        quat = quat_wxyz.roll(-1, -1)
+        motion = self._kinematics.forward(
+            pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass[rows], self._base_com[rows]
         )
-        mass = self._mass[rows]
-        lever = (base_rot @ self._base_com[rows].unsqueeze(-1)).squeeze(-1)
-        leg_mass = mass[:, self._leg_rows].unsqueeze(-1)  # (N, 2, 4, 1)
-        base_mass, total = mass[:, :1], mass.sum(-1, keepdim=True)
-        s.root_pos_w[rows] = root_pos
+        s.root_pos_w[rows] = pos
         s.root_quat_xyzw[rows] = quat
-        s.root_lin_vel_w[rows] = root_vel
-        s.root_ang_vel_w[rows] = root_omega
+        s.root_lin_vel_w[rows] = vel
         s.joint_pos[rows] = joint_pos
         s.joint_vel[rows] = joint_vel
-        s.feet_pos_w[rows] = feet_pos
-        s.feet_lin_vel_w[rows] = feet_vel
-        s.com_pos_w[rows] = (base_mass * (root_pos + lever) + (leg_mass * link_pos).sum((1, 2))) / total
-        base_com_vel = root_vel + torch.linalg.cross(root_omega, lever)
-        s.com_lin_vel_w[rows] = (base_mass * base_com_vel + (leg_mass * link_vel).sum((1, 2))) / total
+        for name, value in motion._asdict().items():
+            getattr(s, name)[rows] = value
 
     def reset(
         self,
@@ -169,49 +184,47 @@ class MujocoSimulator(Simulator):
 
     def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
         if name == "action_delay":
-            if not ((self.parameters[name] >= 0) & (self.parameters[name] <= self.options.decimation)).all():
-                raise ValueError(f"action_delay must lie in 0..{self.options.decimation} physics steps")
             return
         rows = range(self.num_envs) if mask is None else mask.nonzero().squeeze(-1).tolist()
-        write = {"friction": self._write_friction, "kp": self._write_gains, "kd": self._write_gains, "strength": self._write_gains}
-        values = {key: value.double().numpy() for key, value in self.parameters.items()}
-        for i in rows:
-            write.get(name, self._write_inertia)(self.models[i], {key: value[i] for key, value in values.items()})
-        if name.startswith(("base", "link")):
-            for i in rows:
+        write, inputs = self._writers[name]
+        values = [self.parameters[key][rows].double().numpy() for key in inputs]
+        for i, row in zip(rows, zip(*values, strict=True), strict=True):
+            write(self.models[i], *row)
+            if write == self._write_inertia:
                 mujoco.mj_setConst(self.models[i], self._data[0])
                 self._mass[i] = torch.from_numpy(self.models[i].body_mass[self._body_ids])
                 self._base_com[i] = torch.from_numpy(self.models[i].body_ipos[self._body_ids[0]])
 
-    def _write_friction(self, model: mujoco.MjModel, values: dict[str, np.ndarray]) -> None:
-        model.geom_friction[:, 0] = values["friction"]
+    def _write_friction(self, model: mujoco.MjModel, friction: np.ndarray) -> None:
+        model.geom_friction[:, 0] = friction
 
-    def _write_gains(self, model: mujoco.MjModel, values: dict[str, np.ndarray]) -> None:
-        kp, kd = values["strength"] * values["kp"], values["strength"] * values["kd"]
-        model.actuator_gainprm[:, 0] = kp
-        model.actuator_biasprm[:, 1] = -kp
-        model.actuator_biasprm[:, 2] = -kd
+    def _write_gains(self, model: mujoco.MjModel, kp: np.ndarray, kd: np.ndarray, strength: np.ndarray) -> None:
+        model.actuator_gainprm[:, 0] = strength * kp
+        model.actuator_biasprm[:, 1] = -strength * kp
+        model.actuator_biasprm[:, 2] = -strength * kd
 
-    def _write_inertia(self, model: mujoco.MjModel, values: dict[str, np.ndarray]) -> None:
+    def _write_inertia(
+        self, model: mujoco.MjModel, added: np.ndarray, com_offset: np.ndarray, mass: np.ndarray, inertia: np.ndarray
+    ) -> None:
         ids, base, nominal = self._body_ids, self._body_ids[0], self.model
-        model.body_mass[ids] = nominal.body_mass[ids] * values["link_mass_scale"]
-        model.body_mass[base] += values["base_mass_added"]
-        model.body_inertia[ids] = nominal.body_inertia[ids] * values["link_inertia_scale"][:, None]
-        model.body_ipos[base] = nominal.body_ipos[base] + values["base_com_offset"]
+        model.body_mass[ids] = nominal.body_mass[ids] * mass
+        model.body_mass[base] += added
+        model.body_inertia[ids] = nominal.body_inertia[ids] * inertia[:, None]
+        model.body_ipos[base] = nominal.body_ipos[base] + com_offset
 
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
         """See `Simulator.render`."""
         if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
             try:
-                self._renderer = mujoco.Renderer(self.model, height, width)
+                self._scene = mujoco.MjData(build_spec(self.robot).compile())
+                self._renderer = mujoco.Renderer(self._scene.model, height, width)
             except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
                 raise RuntimeError(
                     f"no off-screen rendering here ({error}); set MUJOCO_GL=egl and install Mesa's EGL (libegl1)"
                 ) from error
-        data = self._data[0]
-        mujoco.mj_setState(self.models[robot], data, self._state_now[robot], _STATE)
-        mujoco.mj_forward(self.models[robot], data)
-        self._renderer.update_scene(data, camera="track")
+        mujoco.mj_setState(self._scene.model, self._scene, self._state_now[robot], _STATE)
+        mujoco.mj_forward(self._scene.model, self._scene)
+        self._renderer.update_scene(self._scene, camera=CAMERA_NAME)
         return self._renderer.render()
 
     def close(self) -> None:
@@ -219,4 +232,3 @@ class MujocoSimulator(Simulator):
         self._pool.close()
         if self._renderer is not None:
             self._renderer.close()
-

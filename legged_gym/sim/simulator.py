@@ -1,7 +1,8 @@
 """The seam between the environment and physics: what every simulator can do, and nothing else.
 
-All tensors are batched over N robots, float32, SI units, on one device. Frames are named by suffix: ``_w`` world (z up), ``_b`` base.
-Quaternions are x, y, z, w. Joints follow `RobotModel.joint_names`, bodies `RobotModel.body_names`, feet are left then right.
+All tensors are batched over N robots, float32, SI units, on one device. Frames are named by suffix: ``_w`` world
+(z up), ``_b`` base. Quaternions are x, y, z, w. Joints follow `RobotModel.joint_names`, bodies `RobotModel.body_names`,
+feet are left then right.
 """
 
 from abc import ABC, abstractmethod
@@ -141,18 +142,21 @@ class Simulator(ABC):
 
         Raises:
             KeyError: The name is not a parameter.
-            ValueError: The shape does not fit.
+            ValueError: The shape does not fit or, seen on the CPU only, a delay is out of range. Nothing is changed.
         """
         if name not in self.PARAMETERS:
             raise KeyError(f"unknown simulation parameter '{name}'; known: {', '.join(self.PARAMETERS)}")
         current = self.parameters[name]
         if value.shape != current.shape:
             raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {tuple(current.shape)}")
-        if mask is None:
-            current.copy_(value)
-        else:
+        if mask is not None:
             rows = mask.view(-1, *[1] * (current.ndim - 1))
-            current.copy_(torch.where(rows, value, current))
+            value = torch.where(rows, value, current)
+        longest = self.options.decimation
+        # Only where it costs no wait for the device.
+        if name == "action_delay" and value.device.type == "cpu" and not ((value >= 0) & (value <= longest)).all():
+            raise ValueError(f"action_delay must lie in 0..{longest} physics steps")
+        current.copy_(value)
         self._apply_parameter(name, mask)
 
     @abstractmethod
@@ -162,6 +166,8 @@ class Simulator(ABC):
     @abstractmethod
     def step(self, joint_targets: torch.Tensor) -> None:
         """Advance one policy step and refresh `state`.
+
+        A robot whose simulation diverges shows non-finite numbers until it is reset; the others go on undisturbed.
 
         Args:
             joint_targets: Joint position targets [rad]. Shape (N, J).
@@ -180,7 +186,7 @@ class Simulator(ABC):
     ) -> None:
         """Place the robots in `mask`; the others' state stays as it is, bit for bit.
 
-        The reset robots' torques and contact forces read zero until the next step, and their delayed target is `joint_pos`.
+        The reset robots' torques and contact forces read zero until the next step; their delayed target is `joint_pos`.
 
         Args:
             mask: Robots to place, bool. Shape (N,).
@@ -212,5 +218,5 @@ class Simulator(ABC):
             RuntimeError: No off-screen rendering here; says what to install.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - not every engine holds something
         """Free what the engine holds. The simulator is not used afterwards."""
