@@ -58,6 +58,7 @@ class PPO(RslPPO):
         self.optimizer = resolve_optimizer(kwargs.get("optimizer", "adam"))(
             chain(self.policy_parameters(), critic.parameters()), lr=self.learning_rate
         )
+        self._initial_learning_rate = self.learning_rate
         estimator = estimator or {}
         self.estimator_epochs = estimator.get("num_learning_epochs", 1)
         self.estimator_mini_batches = estimator.get("num_mini_batches", 4)
@@ -101,10 +102,12 @@ class PPO(RslPPO):
         has_reference = "reference" in self.storage.observations.keys()  # noqa: SIM118
         weight = self.imitation_weight if has_reference else 0.0
         sums: dict[str, torch.Tensor] = {}
-        batches = self.storage.mini_batch_generator(self.num_mini_batches, self.num_learning_epochs)
-        for batch in batches:
+        observations = self.storage.observations
+        self.storage.observations = observations.exclude("history", "teacher", "velocity")  # not read below
+        for batch in self.storage.mini_batch_generator(self.num_mini_batches, self.num_learning_epochs):
             for name, value in self._update_mini_batch(batch, weight).items():
                 sums[name] = sums.get(name, 0.0) + value
+        self.storage.observations = observations
         self.critic.update_normalization(self.storage.observations.flatten(0, 1))
         self.storage.clear()
         self.iteration += 1
@@ -118,7 +121,7 @@ class PPO(RslPPO):
         log_prob = self.actor.get_output_log_prob(batch.actions)
         values = self.critic(batch.observations)
         if self.desired_kl is not None and self.schedule == "adaptive":
-            self._adapt_learning_rate(batch)
+            self._adapt_learning_rate(batch, imitation_weight)
         driven = batch.observations.get("teacher_driven", None)
         mask = None if driven is None else 1.0 - driven.squeeze(-1)
         clip = self.clip_param if self.use_clipped_value_loss else None
@@ -155,14 +158,18 @@ class PPO(RslPPO):
         parameters = chain(self.policy_parameters(), self.critic.parameters())
         reduce_gradients_in_buckets(parameters, self.gpu_world_size, self.grad_reduce_bucket_mb)
 
-    def _adapt_learning_rate(self, batch: RolloutStorage.Batch) -> None:
-        """Set the learning rate by the divergence of the policy from the one that collected the batch."""
+    def _adapt_learning_rate(self, batch: RolloutStorage.Batch, imitation_weight: float) -> None:
+        """Set the learning rate by the divergence of the policy from the one that collected the batch.
+
+        Imitation is supervised and needs no trust region: while it is strong, the rate stays near its initial value.
+        """
         with torch.inference_mode():
             params = self.actor.output_distribution_params
             kl = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
             if self.is_multi_gpu:
                 torch.distributed.all_reduce(kl, op=torch.distributed.ReduceOp.AVG)
-        self.learning_rate = adapted_learning_rate(self.learning_rate, kl.item(), self.desired_kl)
+        rate = adapted_learning_rate(self.learning_rate, kl.item(), self.desired_kl)
+        self.learning_rate = max(rate, self._initial_learning_rate * min(1.0, imitation_weight))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
 

@@ -4,7 +4,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
+from legged_gym.teacher.config import TeacherCfg
 from legged_gym.utils.config import Config, bounded, to_dict
+
+
+@dataclass
+class TeacherInLoopCfg(Config):
+    """The DCM teacher in the training loop."""
+
+    enabled: bool = True
+    """Without it, training is plain PPO."""
+    driven_initial: float = bounded(1.0, ge=0, le=1)
+    """Share of the robots that the teacher drives at the start."""
+    driven_final: float = bounded(0.05, ge=0, le=1)
+    """Share at the end; their transitions are left out of PPO's surrogate."""
+    driven_decay_steps: int = bounded(20, ge=1)
+    """Iterations from the one to the other."""
+    dcm: TeacherCfg = field(default_factory=TeacherCfg)
 
 
 @dataclass
@@ -35,6 +51,7 @@ class LeggedRobotCfgPPO(Config):
     estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
     algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)
     runner: RunnerCfg = field(default_factory=RunnerCfg)
+    teacher: TeacherInLoopCfg = field(default_factory=TeacherInLoopCfg)
 
 
 def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
@@ -44,6 +61,7 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
     network = {"activation": policy.activation}
     return {
         **to_dict(cfg.runner),
+        "has_teacher": cfg.teacher.enabled,
         "obs_groups": {"actor": ["policy", "command"], "critic": ["critic"]},
         "algorithm": {
             "class_name": "legged_gym.algorithms.ppo:PPO",

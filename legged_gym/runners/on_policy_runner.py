@@ -14,6 +14,7 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.logger import Logger
+from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 
 
@@ -36,6 +37,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.train_cfg = train_cfg
         torch.manual_seed(train_cfg.seed)
         super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
+        self.teacher = TeacherInLoop(train_cfg.teacher, env, device) if train_cfg.teacher.enabled else None
         self.logger = Logger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -95,15 +97,25 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars = {f"Loss/{name}": value for name, value in losses.items()}
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
-        scalars |= {f"Episode/{name}": float(value) for name, value in self.env.episode_log().items()}
+        episodes = self.env.episode_log()
+        self.env.update_curriculum(episodes["fall_rate"])
+        scalars |= {f"Episode/{name}": value for name, value in episodes.items()}
+        if self.teacher is not None:
+            scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         return obs
 
     def _collect(self, obs: TensorDict) -> TensorDict:
         """Fill the storage with one rollout; returns the observations after it."""
+        if self.teacher is not None:
+            self.teacher.set_progress(self.alg.iteration)
         with torch.inference_mode():
             for _ in range(self.cfg["num_steps_per_env"]):
+                if self.teacher is not None:
+                    self.teacher.add_reference(obs)
                 actions = self.alg.act(obs)
+                if self.teacher is not None:
+                    actions = self.teacher.act(actions, obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
                 self.alg.process_env_step(obs, rewards, dones, extras)
@@ -124,6 +136,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         checkpoint = self.alg.save() | {
             "iter": self.current_learning_iteration,
             "infos": infos,
+            "env_state": self.env.state_dict(),
             "total_steps": self.logger.tot_timesteps,
             "total_time": self.logger.tot_time,
             "rng_state": torch.get_rng_state(),
@@ -154,6 +167,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.alg.load(checkpoint, load_cfg, strict):
             self.current_learning_iteration = checkpoint["iter"]
         if load_cfg is None:
+            self.env.load_state_dict(checkpoint["env_state"])
             self.logger.tot_timesteps = checkpoint["total_steps"]
             self.logger.tot_time = checkpoint["total_time"]
             torch.set_rng_state(checkpoint["rng_state"].cpu())

@@ -1,0 +1,1 @@
+"""The legged robot environment."""

@@ -5,17 +5,22 @@ import torch
 from legged_gym.envs.base.legged_robot_config import CommandsCfg, GaitCfg
 
 
-def _draw(u: torch.Tensor, bounds: tuple[float, float]) -> torch.Tensor:
-    """Scale uniform numbers from [0, 1) to a range."""
-    return bounds[0] + (bounds[1] - bounds[0]) * u
-
-
 class Commands:
     """Commanded velocities in the heading frame."""
 
-    def __init__(self, cfg: CommandsCfg, num_envs: int, device: torch.device) -> None:
-        """Allocate; all robots stand until `resample` is called."""
+    def __init__(self, cfg: CommandsCfg, num_envs: int, difficulty: torch.Tensor) -> None:
+        """Allocate; all robots stand until `resample` is called.
+
+        Args:
+            cfg: Ranges and shares.
+            num_envs: Number of robots N.
+            difficulty: Where between `initial_ranges` and `ranges` commands are drawn, 0 to 1. Scalar tensor.
+        """
         self.cfg = cfg
+        self._difficulty, device = difficulty, difficulty.device
+        names = ("lin_vel_x", "lin_vel_y", "ang_vel_yaw")
+        self._initial = torch.tensor([getattr(cfg.initial_ranges, name) for name in names], device=device)  # (3, 2)
+        self._full = torch.tensor([getattr(cfg.ranges, name) for name in names], device=device)
         self.command = torch.zeros(num_envs, 3, device=device)
         """v_x, v_y [m/s] and w_z [rad/s], heading frame. Shape (N, 3)."""
         self.standing = torch.ones(num_envs, dtype=torch.bool, device=device)
@@ -24,9 +29,8 @@ class Commands:
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new commands for the robots in `mask` (N,)."""
         u = torch.rand(len(mask), 4, device=mask.device)
-        ranges = self.cfg.ranges
-        bounds = (ranges.lin_vel_x, ranges.lin_vel_y, ranges.ang_vel_yaw)
-        drawn = torch.stack([_draw(u[:, i], b) for i, b in enumerate(bounds)], dim=-1)
+        low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
+        drawn = low + (high - low) * u[:, :3]
         stands = u[:, 3] < self.cfg.standing_share
         self.set(torch.where(stands.unsqueeze(-1), 0.0, drawn), mask)
 
@@ -45,7 +49,9 @@ class GaitClock:
 
     def __init__(self, cfg: GaitCfg, num_envs: int, device: torch.device) -> None:
         """Allocate; `resample` and `reset` fill in."""
-        self.cfg = cfg
+        ranges = cfg.ranges
+        bounds = (ranges.frequency, ranges.offset, ranges.duration, ranges.swing_height)
+        self._low, self._high = torch.tensor(bounds, device=device).unbind(-1)
         self.clock = torch.zeros(num_envs, device=device)
         """g [cycles]. Shape (N,)."""
         self.params = torch.zeros(num_envs, 4, device=device)
@@ -54,9 +60,7 @@ class GaitClock:
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new gait parameters for the robots in `mask` (N,)."""
         u = torch.rand(len(mask), 4, device=mask.device)
-        ranges = self.cfg.ranges
-        bounds = (ranges.frequency, ranges.offset, ranges.duration, ranges.swing_height)
-        drawn = torch.stack([_draw(u[:, i], b) for i, b in enumerate(bounds)], dim=-1)
+        drawn = self._low + (self._high - self._low) * u
         self.params.copy_(torch.where(mask.unsqueeze(-1), drawn, self.params))
 
     def reset(self, mask: torch.Tensor) -> None:

@@ -62,9 +62,11 @@ class LeggedRobot(VecEnv):
 
     def _allocate(self) -> None:
         cfg, n, device, robot = self.cfg, self.num_envs, self.device, self.sim.robot
-        self.commands = Commands(cfg.commands, n, device)
+        self.difficulty = torch.tensor(cfg.curriculum.initial if cfg.curriculum.enabled else 1.0, device=device)
+        """Difficulty of the curriculum, 0 to 1. Scalar."""
+        self.commands = Commands(cfg.commands, n, self.difficulty)
         self.gait = GaitClock(cfg.gait, n, device)
-        self.randomizer = DomainRandomizer(cfg, self.sim)
+        self.randomizer = DomainRandomizer(cfg, self.sim, self.difficulty)
         self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
         self.actions = torch.zeros(n, self.num_actions, device=device)
         self.last_actions = torch.zeros(n, 2, self.num_actions, device=device)
@@ -91,6 +93,7 @@ class LeggedRobot(VecEnv):
         self._episode_sums = torch.zeros(n, len(names), device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
+        self._steps_since_log = 0
         self._log_names = [f"rew_{name}" for name in names]
 
     @property
@@ -146,6 +149,7 @@ class LeggedRobot(VecEnv):
         self.actions.copy_(actions.clamp(-clip, clip))
         self.sim.step(self.joint_zero + self.cfg.control.action_scale * self.actions)
         self._episode_length += 1
+        self._steps_since_log += 1
         self.gait.advance(self.dt)
         self._derive()
         self._check_termination()
@@ -173,7 +177,7 @@ class LeggedRobot(VecEnv):
 
     @property
     def joint_zero(self) -> torch.Tensor:
-        """Joint angles that the robot takes for its default ones: the default plus its calibration error. Shape (N, J)."""
+        """Joint angles the robot takes for its default ones: the default plus its calibration error. Shape (N, J)."""
         return self.default_joint_pos + self.randomizer.joint_zero_error
 
     def _derive(self) -> None:
@@ -216,22 +220,37 @@ class LeggedRobot(VecEnv):
         total = terms.sum(-1)
         return total.clamp(min=0.0) if self.cfg.rewards.only_positive_rewards else total
 
-    def episode_log(self) -> dict[str, torch.Tensor]:
-        """Means over the episodes that ended since the last call: reward terms per second, share of falls, broken robots.
+    def episode_log(self) -> dict[str, float]:
+        """Sum up the episodes that ended since the last call.
 
         Returns:
-            Scalars by name; empty if no episode ended. Waits for the device: call it once per iteration.
+            Reward terms per second of a full episode (absent if none ended), falls per second and robot, robots whose
+            simulation broke, difficulty. Waits for the device: call it once per iteration.
         """
         sums = self._finished_sums.tolist()
+        robot_seconds = max(self._steps_since_log, 1) * self.dt * self.num_envs
         self._finished_sums.zero_()
+        self._steps_since_log = 0
         ended, fell, broke = sums[-3:]
-        if not ended:
-            return {}
-        per_second = 1.0 / self.cfg.env.episode_length_s
-        log = {
-            name: torch.tensor(total / ended * per_second) for name, total in zip(self._log_names, sums, strict=False)
-        }
-        return log | {"fall_share": torch.tensor(fell / ended), "broken_robots": torch.tensor(broke)}
+        log = {"fall_rate": fell / robot_seconds, "broken_robots": broke, "difficulty": self.difficulty.item()}
+        if ended:
+            scale = 1.0 / (ended * self.cfg.env.episode_length_s)
+            log |= {name: total * scale for name, total in zip(self._log_names, sums, strict=False)}
+        return log
+
+    def update_curriculum(self, fall_rate: float) -> None:
+        """Make the task harder or easier, by how often robots fell [1/s] in the last iteration."""
+        cfg = self.cfg.curriculum
+        if cfg.enabled and not cfg.fall_rate_up <= fall_rate <= cfg.fall_rate_down:
+            self.difficulty.add_(cfg.step if fall_rate < cfg.fall_rate_up else -cfg.step).clamp_(0.0, 1.0)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return what training has changed in the environment: the state of the curriculum."""
+        return {"difficulty": self.difficulty}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over what `state_dict` returned."""
+        self.difficulty.copy_(state["difficulty"])
 
     # -- events --------------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,12 @@ class CommandsCfg(Config):
     """Time between two commands [s]."""
     standing_share: float = bounded(0.1, ge=0, le=1)
     """Share of the commands that ask to stand: all zero."""
+    initial_ranges: CommandRangesCfg = field(
+        default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
+    )
+    """Ranges at difficulty 0 of the curriculum."""
     ranges: CommandRangesCfg = field(default_factory=CommandRangesCfg)
+    """Ranges at difficulty 1."""
 
 
 @dataclass
@@ -155,8 +160,36 @@ class TerminationCfg(Config):
 
 
 @dataclass
+class CurriculumCfg(Config):
+    """Difficulty: one number from 0 to 1 that scales the randomisation, the pushes and the command ranges.
+
+    It rises while robots rarely fall and sinks while they fall often. Without the curriculum it is 1.
+    """
+
+    enabled: bool = True
+    initial: float = bounded(0.0, ge=0, le=1)
+    """Difficulty at the start."""
+    step: float = bounded(0.02, ge=0, le=1)
+    """Change per iteration."""
+    fall_rate_up: float = bounded(0.02, ge=0)
+    """Falls per second and robot below which the difficulty rises [1/s]."""
+    fall_rate_down: float = bounded(0.06, ge=0)
+    """Falls per second and robot above which it sinks [1/s]."""
+
+    def validate(self) -> None:
+        """Check that the two thresholds are ordered."""
+        if self.fall_rate_up > self.fall_rate_down:
+            raise ConfigError(
+                f"CurriculumCfg.fall_rate_up: {self.fall_rate_up} is above fall_rate_down, {self.fall_rate_down}"
+            )
+
+
+@dataclass
 class DomainRandCfg(Config):
-    """What differs from robot to robot. Rigid-body values are drawn once per robot, the others at every reset."""
+    """What differs from robot to robot and from episode to episode: drawn at every reset.
+
+    The ranges are those at difficulty 1; the curriculum shrinks them towards the nominal values.
+    """
 
     randomize_friction: bool = True
     friction_range: Range = bounded((0.1, 1.6), ge=0)
@@ -330,6 +363,7 @@ class LeggedRobotCfg(Config):
     control: ControlCfg = field(default_factory=ControlCfg)
     asset: AssetCfg = field(default_factory=AssetCfg)
     termination: TerminationCfg = field(default_factory=TerminationCfg)
+    curriculum: CurriculumCfg = field(default_factory=CurriculumCfg)
     domain_rand: DomainRandCfg = field(default_factory=DomainRandCfg)
     rewards: RewardsCfg = field(default_factory=RewardsCfg)
     normalization: NormalizationCfg = field(default_factory=NormalizationCfg)

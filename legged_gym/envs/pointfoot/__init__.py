@@ -1,0 +1,1 @@
+"""The point-foot biped's tasks."""
