@@ -13,6 +13,7 @@ from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.viewer import Viewer
 from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -134,6 +135,20 @@ class MujocoSimulator(Simulator):
         s.contact_force_w.copy_(sensors[:, self._contact_columns].view_as(s.contact_force_w))
         s.joint_torque.copy_(sensors[:, self._torque_columns])
 
+    def step_engine(self) -> None:
+        """See `Simulator.step_engine`. The nominal model for all robots, no sensor output: what bare MuJoCo can do."""
+        self._pool.rollout(
+            [self.model] * self.num_envs,
+            self._data,
+            self._state_now,
+            self._control,
+            control_spec=_CONTROL,
+            skip_checks=True,
+            nstep=self.options.decimation,
+            state=self._state_out,
+        )
+        self._state_now[:] = self._state_out[:, -1]
+
     def _refresh(self, rows: slice | torch.Tensor) -> None:
         """Mirror MuJoCo's state into tensors and derive the feet and the centre of mass, for some rows."""
         s, full = self.state, self._full[rows, 1:].float()
@@ -216,7 +231,7 @@ class MujocoSimulator(Simulator):
         """See `Simulator.render`."""
         if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
             try:
-                self._scene = mujoco.MjData(build_spec(self.robot).compile())
+                self._scene = mujoco.MjData(self._drawn_model())
                 self._renderer = mujoco.Renderer(self._scene.model, height, width)
             except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
                 raise RuntimeError(
@@ -226,6 +241,21 @@ class MujocoSimulator(Simulator):
         mujoco.mj_forward(self._scene.model, self._scene)
         self._renderer.update_scene(self._scene, camera=CAMERA_NAME)
         return self._renderer.render()
+
+    def _drawn_model(self) -> mujoco.MjModel:
+        """Compile the model with its visuals, for drawing at a quality that software rendering bears."""
+        model = build_spec(self.robot).compile()
+        model.vis.quality.shadowsize, model.vis.quality.offsamples = 1024, 0
+        return model
+
+    def open_viewer(self, robot: int = 0) -> Viewer:
+        """See `Simulator.open_viewer`."""
+        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+
+        model = self._drawn_model()
+        return MujocoViewer(
+            model, lambda data: mujoco.mj_setState(model, data, self._state_now[robot], _STATE), self.policy_dt
+        )
 
     def close(self) -> None:
         """Stop the thread pool."""

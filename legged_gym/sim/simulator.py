@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.viewer import Viewer
 
 
 @dataclass
@@ -217,6 +218,18 @@ class Simulator(ABC):
         Raises:
             RuntimeError: No off-screen rendering here; says what to install.
         """
+
+    def step_engine(self) -> None:
+        """Advance the engine by a policy step at the last targets and leave `state` alone: the yardstick for `step`."""
+        raise NotImplementedError(f"{type(self).__name__} does not step its engine alone")
+
+    def open_viewer(self, robot: int = 0) -> Viewer:
+        """Open a window that shows one robot.
+
+        Raises:
+            RuntimeError: This simulator has no viewer.
+        """
+        raise RuntimeError(f"{type(self).__name__} has no viewer: add --headless")
 
     def close(self) -> None:  # noqa: B027 - not every engine holds something
         """Free what the engine holds. The simulator is not used afterwards."""
