@@ -57,6 +57,8 @@ class LeggedRobot(VecEnv):
         self._derive()
         self._build_observations()
         self.reset()
+        self.viewer = None if headless else self.sim.open_viewer()
+        """Shows robot 0 after each step; None without a window."""
 
     # -- set-up --------------------------------------------------------------------------------------------------------
 
@@ -161,6 +163,8 @@ class LeggedRobot(VecEnv):
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         self._observe(done)
+        if self.viewer is not None:
+            self.viewer.update()
         return self._observations, reward, done, {"time_outs": self.timed_out}
 
     def reset(self) -> TensorDict:
