@@ -26,6 +26,8 @@ class Viewer(ABC):
         """
         self.step_time = step_time
         self.drawing = True
+        self.realtime = False
+        """Wait in `update` so that simulated time does not run faster than the clock; not while drawing is off."""
         self._quit = False
         self._drawn_at = 0.0
         self._due = time.perf_counter()
@@ -37,11 +39,8 @@ class Viewer(ABC):
         elif code == KEY_QUIT:
             self._quit = True
 
-    def update(self, realtime: bool = False) -> None:
+    def update(self) -> None:
         """Show the state after a step.
-
-        Args:
-            realtime: Wait so that simulated time does not run faster than the clock; not while drawing is off.
 
         Raises:
             ViewerClosed: The user pressed Esc or closed the window.
@@ -54,7 +53,7 @@ class Viewer(ABC):
         if now - self._drawn_at >= 1.0 / MAX_FPS:
             self._draw()
             self._drawn_at = now
-        if realtime:
+        if self.realtime:
             self._due = max(self._due + self.step_time, now - self.step_time)
             time.sleep(max(0.0, self._due - time.perf_counter()))
 
