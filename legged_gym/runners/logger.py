@@ -2,6 +2,7 @@
 
 import datetime
 import time
+from typing import Any
 
 import torch
 from rsl_rl.utils.logger import Logger as RslLogger
@@ -10,13 +11,16 @@ from rsl_rl.utils.logger import Logger as RslLogger
 class Logger(RslLogger):
     """rsl_rl's logger, with sums kept on the device during the rollout and a compact console line."""
 
-    def init_logging_writer(self) -> None:
-        """Open the writer, and the sums of the episodes under way."""
-        super().init_logging_writer()
-        device = self.device
-        self._finished = torch.zeros(3, device=device)
-        """Number, total return and total length [steps] of the episodes that ended since the last `log`."""
+    def __init__(self, **kwargs: Any) -> None:
+        """Allocate; see rsl_rl's logger for the arguments."""
+        super().__init__(**kwargs)
+        self._finished = torch.zeros(3, device=self.device)
+        """Number, total return and total length [steps] of the episodes that ended since the last `log_iteration`."""
         self._last_printed = 0.0
+
+    def _store_code_state(self) -> list[str]:
+        """Store nothing: a run's directory holds its configs, checkpoints and events."""
+        return []
 
     def process_env_step(
         self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None

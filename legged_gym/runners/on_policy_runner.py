@@ -1,5 +1,7 @@
 """The training loop: rollout, update, log, checkpoint."""
 
+import contextlib
+import io
 import os
 import time
 from pathlib import Path
@@ -36,7 +38,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """
         self.train_cfg = train_cfg
         torch.manual_seed(train_cfg.seed)
-        super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
+        with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
+            super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
         self.teacher = TeacherInLoop(train_cfg.teacher, env, device) if train_cfg.teacher.enabled else None
         self.logger = Logger(
             log_dir=log_dir,
@@ -48,7 +51,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=device,
         )
-        self.logger.git_status_repos = [__file__]
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
 

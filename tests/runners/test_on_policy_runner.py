@@ -1,0 +1,241 @@
+"""The runner and PPO on an environment without physics."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rsl_rl.algorithms import PPO as RslPPO
+from rsl_rl.env import VecEnv
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensordict import TensorDict
+
+from legged_gym.algorithms.ppo import PPO
+from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
+from legged_gym.utils.errors import UserError
+
+
+class DummyEnv(VecEnv):
+    """No physics: the reward asks for the action that the observation names."""
+
+    observation_terms = {"policy": [("target", 6)]}
+    dt = 0.02
+
+    def __init__(self, num_envs: int = 8, episode_length: int = 10) -> None:
+        self.num_envs, self.num_actions, self.max_episode_length = num_envs, 6, episode_length
+        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.long)
+        self.device, self.cfg = "cpu", {}
+        self.generator = torch.Generator().manual_seed(0)
+        self.difficulty = 0.0
+        self.actions: list[torch.Tensor] = []
+        self._observe()
+
+    def _observe(self) -> None:
+        target = torch.rand(self.num_envs, 6, generator=self.generator) - 0.5
+        policy = torch.cat((target, torch.zeros(self.num_envs, 24)), dim=-1)
+        groups = {
+            "policy": policy,
+            "command": torch.zeros(self.num_envs, 3),
+            "velocity": target[:, :3].clone(),
+            "history": policy.repeat(1, 10),
+            "critic": policy.clone(),
+        }
+        self.obs = TensorDict(groups, batch_size=[self.num_envs])
+
+    def get_observations(self) -> TensorDict:
+        return self.obs
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        self.actions.append(actions.clone())
+        reward = -(actions - self.obs["policy"][:, :6]).square().sum(-1)
+        self.episode_length_buf += 1
+        done = self.episode_length_buf >= self.max_episode_length
+        self.episode_length_buf[done] = 0
+        self._observe()
+        return self.obs, reward, done, {"time_outs": done}
+
+    def episode_log(self) -> dict[str, float]:
+        return {"fall_rate": 0.0}
+
+    def update_curriculum(self, fall_rate: float) -> None:
+        self.difficulty += 1.0
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"difficulty": torch.tensor(self.difficulty)}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.difficulty = float(state["difficulty"])
+
+
+def small_cfg(**algorithm: Any) -> LeggedRobotCfgPPO:
+    cfg = LeggedRobotCfgPPO()
+    cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (16,)
+    cfg.policy.init_noise_std = 0.3
+    cfg.estimator.hidden_dims = (16,)
+    cfg.runner.num_steps_per_env = 6
+    cfg.teacher.enabled = False
+    for name, value in algorithm.items():
+        setattr(cfg.algorithm, name, value)
+    return cfg
+
+
+def runner(log_dir: Path | None = None, cfg: LeggedRobotCfgPPO | None = None) -> OnPolicyRunner:
+    return OnPolicyRunner(DummyEnv(), cfg or small_cfg(), None if log_dir is None else str(log_dir))
+
+
+def parameters(alg: PPO) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in (*alg.actor.parameters(), *alg.critic.parameters())])
+
+
+def test_learns_what_the_reward_asks_for() -> None:
+    cfg = small_cfg(learning_rate=3e-3, schedule="fixed", entropy_coef=0.0)
+    cfg.runner.num_steps_per_env = 24
+    r = OnPolicyRunner(DummyEnv(num_envs=64), cfg)
+    r.learn(40)
+    obs = r.env.get_observations()
+    error = (r.get_inference_policy()(obs) - obs["policy"][:, :6]).square().sum(-1).mean()
+    assert error < 0.15, "a policy that outputs zero has 0.5"
+    estimate_error = (r.alg.actor.estimate(obs) - obs["velocity"]).square().mean()
+    assert estimate_error < 0.02, "an estimator that outputs zero has 0.083"
+
+
+def test_without_teacher_the_update_is_rsl_rls_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = runner(), runner()
+    for r in (ours, theirs):
+        torch.manual_seed(5)
+        r._collect(r.env.get_observations())
+    monkeypatch.setattr(PPO, "_update_estimator", lambda self: 0.0)
+    torch.manual_seed(7)
+    losses = ours.alg.update()
+    torch.manual_seed(7)
+    expected = RslPPO.update(theirs.alg)
+    assert torch.equal(parameters(ours.alg), parameters(theirs.alg))
+    assert ours.alg.learning_rate == theirs.alg.learning_rate
+    for name in ("surrogate", "value", "entropy"):
+        assert losses[name] == pytest.approx(expected[name], rel=1e-5)
+
+
+def with_reference(
+    reference: float, weight: float, driven: float, iterations: int, **imitation: float
+) -> OnPolicyRunner:
+    """Train on a constant reference action, which a teacher would have put into the observations."""
+    cfg = small_cfg(learning_rate=3e-3, schedule="fixed")
+    cfg.algorithm.imitation.schedule = "constant"
+    for name, value in imitation.items():
+        setattr(cfg.algorithm.imitation, name, value)
+    r = runner(cfg=cfg)
+    r.alg = PPO.construct_algorithm(
+        r.env.get_observations(), r.env, rsl_rl_cfg(cfg) | {"has_teacher": True, "multi_gpu": None}, "cpu"
+    )
+    for _ in range(iterations):
+        obs = r.env.get_observations()
+        with torch.inference_mode():
+            for _ in range(6):
+                n = r.env.num_envs
+                obs["reference"] = torch.full((n, 6), reference)
+                obs["reference_weight"] = torch.full((n, 1), weight)
+                obs["teacher_driven"] = torch.full((n, 1), driven)
+                actions = r.alg.act(obs)
+                obs, rewards, dones, extras = r.env.step(actions)
+                r.alg.process_env_step(obs, rewards, dones, extras)
+            r.alg.compute_returns(obs)
+        r.alg.update()
+    return r
+
+
+def mean_action(r: OnPolicyRunner) -> float:
+    return r.alg.get_policy()(r.env.get_observations()).mean().item()
+
+
+def test_imitation_pulls_the_mean_to_the_reference() -> None:
+    assert mean_action(with_reference(0.8, 1.0, 1.0, 40, initial=3.0)) == pytest.approx(0.8, abs=0.1)
+    assert abs(mean_action(with_reference(0.8, 0.0, 1.0, 40, initial=3.0))) < 0.25, "weight 0 must pull nothing"
+    assert abs(mean_action(with_reference(0.8, 1.0, 1.0, 40, initial=0.0))) < 0.25, "lambda 0 must pull nothing"
+
+
+def test_driven_transitions_stay_out_of_surrogate_and_value() -> None:
+    torch.manual_seed(0)
+    r = with_reference(0.0, 0.0, 1.0, 1, initial=0.0)
+    r.alg.entropy_coef = 0.0
+    before = parameters(r.alg)
+    obs = r.env.get_observations()
+    with torch.inference_mode():
+        for _ in range(6):
+            obs["reference"], obs["reference_weight"] = torch.zeros(8, 6), torch.zeros(8, 1)
+            obs["teacher_driven"] = torch.ones(8, 1)
+            obs_next, rewards, dones, extras = r.env.step(r.alg.act(obs))
+            r.alg.process_env_step(obs_next, rewards, dones, extras)
+            obs = obs_next
+        r.alg.compute_returns(obs)
+    r.alg.optimizer.state.clear()
+    r.alg.estimator_epochs = 0
+    losses = r.alg.update()
+    assert losses["surrogate"] == 0.0
+    assert losses["value"] == 0.0
+    assert torch.equal(parameters(r.alg), before)
+
+
+def test_checkpoint_restores_everything(tmp_path: Path) -> None:
+    r = runner(tmp_path / "run")
+    r.learn(3)
+    assert sorted(p.name for p in (tmp_path / "run").glob("model_*.pt")) == ["model_3.pt"]
+    other = runner(cfg=small_cfg())
+    other.load(str(tmp_path / "run" / "model_3.pt"))
+    obs = DummyEnv().get_observations()
+    assert torch.equal(r.get_inference_policy()(obs), other.get_inference_policy()(obs))
+    assert torch.equal(parameters(r.alg), parameters(other.alg))
+    assert other.current_learning_iteration == 3
+    assert other.alg.iteration == 3
+    assert other.alg.learning_rate == r.alg.learning_rate
+    assert other.logger.tot_timesteps == 3 * 6 * 8
+    assert other.env.difficulty == 3.0
+    for name in ("optimizer", "estimator_optimizer"):
+        mine, theirs = getattr(r.alg, name).state_dict(), getattr(other.alg, name).state_dict()
+        assert all(torch.equal(mine["state"][k]["exp_avg"], theirs["state"][k]["exp_avg"]) for k in mine["state"])
+
+
+def test_resumed_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    whole = runner(tmp_path / "whole")
+    whole.learn(4, init_at_random_ep_len=False)
+    first = runner(tmp_path / "first")
+    first.learn(2, init_at_random_ep_len=False)
+    second = OnPolicyRunner(first.env, small_cfg(), str(tmp_path / "second"))
+    second.load(str(tmp_path / "first" / "model_2.pt"))
+    second.learn(2, init_at_random_ep_len=False)
+    assert second.current_learning_iteration == 4
+    assert torch.equal(parameters(whole.alg), parameters(second.alg))
+
+
+def test_interrupt_saves_and_stops(tmp_path: Path) -> None:
+    r = runner(tmp_path)
+    r.interrupted = True
+    r.learn(100)
+    assert r.current_learning_iteration == 1
+    assert (tmp_path / "model_1.pt").is_file()
+
+
+def test_load_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "model_1.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"model_1\.pt"):
+        runner().load(str(path))
+
+
+def test_tensorboard_has_losses_speed_and_episodes(tmp_path: Path) -> None:
+    runner(tmp_path).learn(3)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"Loss/surrogate", "Loss/value", "Loss/estimator", "Loss/learning_rate", "Perf/total_fps"} <= tags
+    assert {"Train/mean_reward", "Train/mean_episode_length", "Policy/mean_std", "Episode/fall_rate"} <= tags
+    length = events.Scalars("Train/mean_episode_length")[-1]
+    assert length.value == pytest.approx(10.0, abs=6.0)
+    assert length.step == 2
+
+
+def test_progress_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runner(tmp_path).learn(2)
+    line = capsys.readouterr().out.splitlines()[-1]
+    for part in ("iteration 2/2", "steps/s", "reward", "ETA"):
+        assert part in line
