@@ -1,0 +1,161 @@
+"""The bench on which every simulator backend is tested, and the plain MuJoCo that it is compared with."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import mujoco
+import pytest
+import torch
+
+from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.registry import SIMULATORS, make_simulator
+from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+
+Vector = tuple[float, ...] | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How a backend is tested: where it runs, what can be poisoned, how exact it must be."""
+
+    device: str
+    atol: float
+    """Largest deviation from MuJoCo in float64, relative to 1 m, 1 m/s, 1 rad, 1 rad/s."""
+    views: tuple[str, ...] = ()
+    """State tensors that are the engine's own memory: to poison them would be to break the robot."""
+
+
+BACKENDS = {
+    # Stepped in float64, read as float32, whose rounding (6e-8) grows in the chain of five links and in differences.
+    "mujoco": Backend(device="cpu", atol=2e-5),
+    # The same physics in float32, whose rounding adds up over the steps of a test.
+    "mujoco_warp": Backend(device="cpu", atol=1e-4),
+}
+
+
+class Bench:
+    """Builds one backend's simulators and drives them, with all outputs poisoned before every call."""
+
+    def __init__(self, name: str, backend: Backend, factory: Callable[..., Simulator]) -> None:
+        self.name, self.backend, self.factory = name, backend, factory
+        self.robot = RobotModel.from_urdf(robot_urdf("PF_TRON1A"))
+        self.built: list[Simulator] = []
+
+    @property
+    def atol(self) -> float:
+        return self.backend.atol
+
+    def make(self, num_envs: int, options: SimOptions | None = None) -> Simulator:
+        """Build a simulator whose robots are high in the air, at rest, one second above the ground."""
+        sim = self.factory(self.robot, num_envs, options or SimOptions(num_threads=1), self.backend.device)
+        self.built.append(sim)
+        self.place(sim)
+        return sim
+
+    def tensor(self, sim: Simulator, value: Vector) -> torch.Tensor:
+        """Give every robot the same vector, or take one that is batched already."""
+        value = torch.as_tensor(value, dtype=torch.float32, device=sim.device)
+        return value.expand(sim.num_envs, -1).clone() if value.ndim == 1 else value
+
+    def everyone(self, sim: Simulator) -> torch.Tensor:
+        return torch.ones(sim.num_envs, dtype=torch.bool, device=sim.device)
+
+    def place(
+        self,
+        sim: Simulator,
+        mask: torch.Tensor | None = None,
+        *,
+        pos: Vector = (0.0, 0.0, 5.0),
+        quat: Vector = (0.0, 0.0, 0.0, 1.0),
+        lin_vel: Vector = (0.0, 0.0, 0.0),
+        ang_vel: Vector = (0.0, 0.0, 0.0),
+        q: Vector = (0.0,) * 6,
+        qd: Vector = (0.0,) * 6,
+    ) -> None:
+        """Reset robots; only their outputs are poisoned before, for the others' must not change."""
+        mask = self.everyone(sim) if mask is None else mask
+        self.poison(sim, mask)
+        sim.reset(mask, *(self.tensor(sim, x) for x in (pos, quat, lin_vel, ang_vel, q, qd)))
+
+    def place_tumbling(self, sim: Simulator, height: float = 5.0) -> None:
+        """Give every robot a random pose and twist, seeded."""
+        draw = torch.Generator().manual_seed(7)
+        n = sim.num_envs
+
+        def uniform(width: int, size: float) -> torch.Tensor:
+            return (2.0 * torch.rand(n, width, generator=draw) - 1.0).mul(size).to(sim.device)
+
+        pos = uniform(3, 0.5) + torch.tensor([0.0, 0.0, height], device=sim.device)
+        quat = torch.nn.functional.normalize(uniform(4, 1.0), dim=-1)
+        self.place(
+            sim,
+            pos=pos,
+            quat=quat,
+            lin_vel=uniform(3, 1.0),
+            ang_vel=uniform(3, 2.0),
+            q=uniform(6, 0.3),
+            qd=uniform(6, 2.0),
+        )
+
+    def poison(self, sim: Simulator, mask: torch.Tensor) -> None:
+        for field in fields(SimState):
+            if field.name not in self.backend.views:
+                getattr(sim.state, field.name)[mask] = torch.nan
+
+    def step(self, sim: Simulator, targets: Vector = (0.0,) * 6, times: int = 1) -> SimState:
+        """Step and return a copy of the state."""
+        for _ in range(times):
+            self.poison(sim, self.everyone(sim))
+            sim.step(self.tensor(sim, targets))
+        return self.snapshot(sim)
+
+    @staticmethod
+    def snapshot(sim: Simulator) -> SimState:
+        return SimState(**{f.name: getattr(sim.state, f.name).clone() for f in fields(SimState)})
+
+    def close(self, actual: torch.Tensor, expected: torch.Tensor, factor: float = 1.0) -> None:
+        """Assert that two tensors agree within the backend's tolerance times a factor."""
+        torch.testing.assert_close(actual.cpu().double(), expected.cpu().double(), rtol=0.0, atol=factor * self.atol)
+
+
+class Reference:
+    """One robot in plain MuJoCo, float64, without any of the backend's code."""
+
+    def __init__(self, robot: RobotModel, **options: float) -> None:
+        self.robot = robot
+        self.model = build_spec(robot, **options).compile()  # type: ignore[arg-type]
+        self.data = mujoco.MjData(self.model)
+        self.bodies = [self.model.body(name).id for name in robot.body_names]
+        self.feet = [self.model.body(name).id for name in robot.foot_names]
+
+    def load(self, state: SimState, row: int) -> None:
+        """Copy a robot's pose and twist; MuJoCo wants the angular velocity in the base frame."""
+        d = self.data
+        mujoco.mj_resetData(self.model, d)
+        x, y, z, w = state.root_quat_xyzw[row].tolist()
+        d.qpos[:3], d.qpos[3:7], d.qpos[7:] = state.root_pos_w[row].cpu(), (w, x, y, z), state.joint_pos[row].cpu()
+        d.qvel[:3], d.qvel[6:] = state.root_lin_vel_w[row].cpu(), state.joint_vel[row].cpu()
+        mujoco.mju_rotVecQuat(d.qvel[3:6], state.root_ang_vel_w[row].cpu().double().numpy(), [w, -x, -y, -z])
+        mujoco.mj_forward(self.model, d)
+        mujoco.mj_subtreeVel(self.model, d)
+
+    def foot_velocity(self, side: int) -> torch.Tensor:
+        twist = torch.zeros(6, dtype=torch.float64).numpy()
+        mujoco.mj_objectVelocity(self.model, self.data, mujoco.mjtObj.mjOBJ_XBODY, self.feet[side], twist, 0)
+        return torch.from_numpy(twist[3:])
+
+
+def make_bench(name: str) -> Bench:
+    """Build a backend's bench; skip where the backend's engine is not installed."""
+    module = SIMULATORS[name].partition(":")[0]
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        pytest.skip(f"{name} is not installed here: {error}")
+
+    def factory(robot: RobotModel, num_envs: int, options: SimOptions, device: str) -> Simulator:
+        return make_simulator(name, robot, num_envs, options, device)
+
+    return Bench(name, BACKENDS[name], factory)
