@@ -1,0 +1,324 @@
+"""MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import mujoco
+import mujoco_warp as mjw
+import numpy as np
+import torch
+import warp as wp
+
+from legged_gym.sim import mujoco_warp_kernels as kernels
+from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.viewer import Viewer
+
+MAX_CONTACTS = 14
+"""Contacts that one robot may have at once; 12 were the most seen in 90,000 steps of robots that fall and thrash."""
+MEAN_CONTACTS = 10
+"""Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
+BATCHED_FIELDS = (
+    *("geom_friction", "actuator_gainprm", "actuator_biasprm"),
+    *("body_mass", "body_inertia", "body_ipos"),
+    *("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0"),
+)
+"""Fields of the engine's model of which every robot has its own: the randomised ones and what is derived of them."""
+
+
+class MujocoWarpSimulator(Simulator):
+    """The batched simulator.
+
+    The engine's arrays and the state tensors are separate memory, written by the kernels of `mujoco_warp_kernels`. All
+    that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without waiting for it, and
+    all but `step`, which launches a graph of its own, may be captured into a CUDA graph by the caller.
+    """
+
+    def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cuda:0") -> None:
+        """Build the batch and, on a GPU, capture its graphs. A machine's first start compiles kernels, for minutes.
+
+        Raises:
+            ValueError: There is no such device, or the robot's joints are not in the expected order.
+        """
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f"no CUDA device here (got '{device}'): use --sim mujoco, or --sim_device cpu for a few robots"
+            )
+        super().__init__(robot, num_envs, options, device)
+        if self.device.type == "cuda" and self.device.index is None:
+            self.device = torch.device("cuda", torch.cuda.current_device())
+        wp.config.log_level = max(wp.config.log_level, wp.LOG_ERROR)
+        wp.init()
+        self._wp_device = wp.device_from_torch(self.device)
+        self._streams: dict[int, Any] = {}
+        self._renderer: mujoco.Renderer | None = None
+        self._model = self._compile(visuals=False)
+        _check_layout(self._model, robot)
+        with wp.ScopedDevice(self._wp_device):
+            self._build_engine()
+            self._wrap_tensors()
+            mjw.set_const(self._engine, self._data, groups=mjw.SetConstGroup.ALL)
+            self._policy_step()  # loads every kernel
+            self._graph = self._capture(self._policy_step)
+            self._engine_graph = self._capture(self._physics)
+        self._place_nominally()
+
+    # -- set-up --------------------------------------------------------------------------------------------------------
+
+    def _compile(self, visuals: bool) -> mujoco.MjModel:
+        o = self.options
+        spec = build_spec(
+            self.robot,
+            timestep=o.timestep,
+            kp=o.kp,
+            kd=o.kd,
+            armature=o.armature,
+            damping=o.joint_damping,
+            visuals=visuals,
+        )
+        if visuals:
+            spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 0  # for software rendering
+        else:
+            for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
+                spec.delete(watcher)
+        return spec.compile()
+
+    def _build_engine(self) -> None:
+        model, n = self._model, self.num_envs
+        self._elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
+        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
+        self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
+        self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
+        # `read_forces` does the sensors' work once per policy step; overflows are counted there, not printed.
+        self._engine.opt.disableflags |= int(mjw.DisableBit.SENSOR)
+        self._engine.opt.warn_overflow = 0
+
+    def _wrap_tensors(self) -> None:
+        """Make the tensors that graphs hold on to, and Warp's views of them."""
+        n, joints, device, names = self.num_envs, len(self.robot.joint_names), self.device, self.robot.body_names
+        ids = [self._model.body(name).id for name in names]
+        slots = np.full(self._model.nbody, -1, dtype=np.int32)
+        slots[ids] = np.arange(len(ids))
+        links = ("abad", "hip", "knee", "foot")
+        legs = [[self._model.body(f"{link}_{side}_Link").id for link in links] for side in "LR"]
+        self._base, self._body_ids = ids[0], torch.tensor(ids, device=device)
+        self._target = torch.zeros(n, joints, device=device)
+        self._everyone = torch.ones(n, dtype=torch.bool, device=device)
+        self._overflow_counts = torch.zeros(int(mjw.OverflowType.ALL).bit_length(), dtype=torch.int32, device=device)
+        self._wp_previous = wp.zeros((n, joints), dtype=float)
+        self._wp_slots: Any = wp.array(slots, dtype=int)
+        self._wp_legs: Any = wp.array(legs, dtype=int)
+        self._wp_everyone, self._wp_target = wp.from_torch(self._everyone), wp.from_torch(self._target)
+        self._wp_overflow_counts = wp.from_torch(self._overflow_counts)
+        self._wp_parameters = {name: wp.from_torch(value) for name, value in self.parameters.items()}
+        m, s = self._engine, self.state
+        self._gain, self._bias = (wp.from_torch(wp.to_torch(x)) for x in (m.actuator_gainprm, m.actuator_biasprm))
+        self._friction = wp.to_torch(m.geom_friction)[:, :, 0]  # (N, geoms)
+        self._mass, self._inertia = wp.to_torch(m.body_mass), wp.to_torch(m.body_inertia)  # (N, bodies), (N, bodies, 3)
+        self._com = wp.to_torch(m.body_ipos)  # (N, bodies, 3)
+        self._nominal_mass, self._nominal_inertia = self._mass[0].clone(), self._inertia[0].clone()
+        self._nominal_base_com = self._com[0, ids[0]].clone()
+        self._motion = [
+            *(wp.from_torch(s.root_pos_w, dtype=wp.vec3), wp.from_torch(s.root_quat_xyzw, dtype=wp.quat)),
+            *(wp.from_torch(s.root_lin_vel_w, dtype=wp.vec3), wp.from_torch(s.root_ang_vel_w, dtype=wp.vec3)),
+            *(wp.from_torch(s.joint_pos), wp.from_torch(s.joint_vel)),
+            *(wp.from_torch(s.feet_pos_w, dtype=wp.vec3), wp.from_torch(s.feet_lin_vel_w, dtype=wp.vec3)),
+            *(wp.from_torch(s.com_pos_w, dtype=wp.vec3), wp.from_torch(s.com_lin_vel_w, dtype=wp.vec3)),
+        ]
+        self._forces = [wp.from_torch(s.joint_torque), wp.from_torch(s.contact_force_w, dtype=wp.vec3)]
+        self._wp_contact_friction = wp.from_torch(wp.to_torch(self._data.contact.friction))
+
+    def _place_nominally(self) -> None:
+        n, device = self.num_envs, self.device
+        pos = torch.as_tensor(self._model.qpos0[:3], dtype=torch.float32, device=device).repeat(n, 1)
+        quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).repeat(n, 1)
+        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self._target)
+        self.reset(self._everyone, pos, quat, still, still, joints, joints)
+        self._overflow_counts.zero_()
+
+    def _capture(self, function: Callable[[], None]) -> wp.Graph | None:
+        """Record what a function launches; on the CPU there is nothing to gain from it."""
+        if self.device.type == "cpu":
+            return None
+        torch.cuda.synchronize(self.device)
+        gc.collect()
+        gc.disable()  # the destructor of an old graph would be recorded into this one
+        try:
+            with wp.ScopedCapture() as capture:
+                function()
+        finally:
+            gc.enable()
+        return capture.graph
+
+    def _on_torch_stream(self) -> wp.ScopedStream | wp.ScopedDevice:
+        """Make Warp use torch's current stream, so that both keep the order in which things are called."""
+        if self.device.type == "cpu":
+            return wp.ScopedDevice(self._wp_device)
+        stream = torch.cuda.current_stream(self.device)
+        if stream.cuda_stream not in self._streams:
+            wrapped = self._wp_device.null_stream if stream.cuda_stream == 0 else wp.stream_from_torch(stream)
+            self._streams[stream.cuda_stream] = wrapped
+        return wp.ScopedStream(self._streams[stream.cuda_stream], sync_enter=False)
+
+    # -- stepping ------------------------------------------------------------------------------------------------------
+
+    def step(self, joint_targets: torch.Tensor) -> None:
+        """See `Simulator.step`. One graph launch on a GPU; not to be called while another graph is being captured."""
+        self._target.copy_(joint_targets)
+        self._run(self._graph, self._policy_step)
+
+    def step_engine(self) -> None:
+        """See `Simulator.step_engine`."""
+        self._run(self._engine_graph, self._physics)
+
+    def _run(self, graph: wp.Graph | None, function: Callable[[], None]) -> None:
+        with self._on_torch_stream():
+            if graph is None:
+                function()
+            else:
+                wp.capture_launch(graph)
+
+    def _physics(self) -> None:
+        for _ in range(self.options.decimation):
+            mjw.step(self._engine, self._data)
+
+    def _policy_step(self) -> None:
+        n, d, last = self.num_envs, self._data, self.options.decimation - 1
+        delay = self._wp_parameters["action_delay"]
+        for substep in range(self.options.decimation):
+            arguments = [substep, last, self._wp_target, delay, self._wp_previous, d.ctrl]
+            wp.launch(kernels.hold_targets, dim=d.ctrl.shape, inputs=arguments)
+            mjw.step(self._engine, d)
+        self._read_motion(self._wp_everyone)
+        efc, contact = d.efc, d.contact
+        wp.launch(
+            kernels.read_forces,
+            dim=n,
+            inputs=[
+                *(self._elliptic, self._engine.geom_bodyid, self._wp_slots),
+                *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
+                *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
+                *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
+            ],
+        )
+
+    def _read_motion(self, mask: Any) -> None:
+        m, d = self._engine, self._data
+        model = [self._base, self._wp_legs, m.body_pos, m.jnt_axis, m.body_mass, m.body_ipos]
+        wp.launch(kernels.read_motion, dim=self.num_envs, inputs=[mask, *model, d.qpos, d.qvel, *self._motion])
+
+    def overflow_counts(self) -> dict[str, int]:
+        """Count how often an engine limit was hit since the last call: robots times policy steps, by the limit's name.
+
+        `NEFC` (a robot's constraint rows), `NARROWPHASE` and `BROADPHASE` (the contacts of all) mean that contacts were
+        lost; `ITERATIONS` and `LS_ITERATIONS` that the solver stopped before it was as exact as asked. Empty if nothing
+        happened. Waits for the device: call it once per iteration.
+        """
+        counts = self._overflow_counts.tolist()
+        self._overflow_counts.zero_()
+        return {str(mjw.OverflowType(1 << bit).name): count for bit, count in enumerate(counts) if count}
+
+    # -- interventions -------------------------------------------------------------------------------------------------
+
+    def reset(
+        self,
+        mask: torch.Tensor,
+        root_pos_w: torch.Tensor,
+        root_quat_xyzw: torch.Tensor,
+        root_lin_vel_w: torch.Tensor,
+        root_ang_vel_w: torch.Tensor,
+        joint_pos: torch.Tensor,
+        joint_vel: torch.Tensor,
+    ) -> None:
+        """See `Simulator.reset`."""
+        d = self._data
+        with self._on_torch_stream():
+            wp_mask = wp.from_torch(mask)
+            pose = [_vectors(root_pos_w), wp.from_torch(root_quat_xyzw.contiguous(), dtype=wp.quat)]
+            twist = [_vectors(root_lin_vel_w), _vectors(root_ang_vel_w)]
+            joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
+            engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous]
+            arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
+            wp.launch(kernels.place_robots, dim=self.num_envs, inputs=arguments)
+            wp.launch(kernels.clear_constraint_rows, dim=d.efc.D.shape, inputs=[wp_mask, d.efc.J, d.efc.D])
+            self._read_motion(wp_mask)
+
+    def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
+        """See `Simulator.push`."""
+        with self._on_torch_stream():
+            wp_mask = wp.from_torch(mask)
+            arguments = [wp_mask, _vectors(delta_vel_w), self._data.qvel]
+            wp.launch(kernels.push_bases, dim=self.num_envs, inputs=arguments)
+            self._read_motion(wp_mask)
+
+    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
+        """Write all robots' values, whatever the mask: `parameters` holds those in force."""
+        p = self._wp_parameters
+        if name in ("kp", "kd", "strength"):
+            with self._on_torch_stream():
+                arguments = [p["kp"], p["kd"], p["strength"], self._gain, self._bias]
+                wp.launch(kernels.write_gains, dim=p["kp"].shape, inputs=arguments)
+        elif name == "friction":
+            self._friction.copy_(self.parameters["friction"].unsqueeze(-1))
+        elif name.startswith(("base", "link")):
+            self._write_inertia()
+
+    def _write_inertia(self) -> None:
+        """Set masses, inertias and the base's CoM, and let the engine derive its constants from them."""
+        p, ids, base = self.parameters, self._body_ids, self._base
+        self._mass[:, ids] = self._nominal_mass[ids] * p["link_mass_scale"]
+        self._mass[:, base] += p["base_mass_added"]
+        self._inertia[:, ids] = self._nominal_inertia[ids] * p["link_inertia_scale"].unsqueeze(-1)
+        self._com[:, base] = self._nominal_base_com + p["base_com_offset"]
+        with self._on_torch_stream():
+            groups = mjw.SetConstGroup.FIXED | mjw.SetConstGroup.INERT0
+            mjw.set_const(self._engine, self._data, groups=groups, restore=False)
+
+    # -- looking at it -------------------------------------------------------------------------------------------------
+
+    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
+        """See `Simulator.render`. Drawn by MuJoCo on the host."""
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
+            try:
+                self._scene = mujoco.MjData(self._compile(visuals=True))
+                self._renderer = mujoco.Renderer(self._scene.model, height, width)
+            except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
+                raise RuntimeError(
+                    f"no off-screen rendering here ({error}); set MUJOCO_GL=egl and install Mesa's EGL (libegl1)"
+                ) from error
+        self._show(self._scene, robot)
+        mujoco.mj_forward(self._scene.model, self._scene)
+        self._renderer.update_scene(self._scene, camera=CAMERA_NAME)
+        return self._renderer.render()
+
+    def open_viewer(self, robot: int = 0) -> Viewer:
+        """See `Simulator.open_viewer`."""
+        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+
+        return MujocoViewer(self._compile(visuals=True), lambda data: self._show(data, robot), self.policy_dt)
+
+    def _show(self, data: mujoco.MjData, robot: int) -> None:
+        """Copy a robot's pose to MuJoCo; waits for the device."""
+        data.qpos[:] = wp.to_torch(self._data.qpos)[robot].cpu()
+
+    def close(self) -> None:
+        """Drop the graphs and the renderer."""
+        self._graph = self._engine_graph = None
+        if self._renderer is not None:
+            self._renderer.close()
+
+
+def _vectors(tensor: torch.Tensor) -> Any:
+    """View an (N, 3) tensor as Warp vectors."""
+    return wp.from_torch(tensor.contiguous(), dtype=wp.vec3)
+
+
+def _check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
+    """Check what `read_motion` takes for granted."""
+    joints = tuple(model.joint(i).name for i in range(1, model.njnt))
+    if joints != tuple(robot.joint_names):
+        raise ValueError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
+    if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
+        raise ValueError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")

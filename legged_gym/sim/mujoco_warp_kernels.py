@@ -1,0 +1,267 @@
+"""Warp kernels that stand between MuJoCo Warp's arrays and the tensors of the seam, see `mujoco_warp`.
+
+One thread works on one robot (or one robot's joint); nothing is read back by the host. Robots outside a `mask` keep
+every bit. Vectors are in metres, radians, newtons and seconds, in the world frame unless a name says `_b`. Warp's
+quaternions are x, y, z, w as the seam's; the engine's `qpos` holds w, x, y, z.
+"""
+
+# mypy: ignore-errors
+# Warp compiles these functions itself: what they may do with an array is not in its Python types.
+
+import warp as wp
+
+MAX_VALUE = wp.constant(1.0e4)
+"""A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
+
+
+@wp.kernel
+def hold_targets(
+    substep: int,
+    last_substep: int,
+    target: wp.array2d[float],
+    delay: wp.array[float],
+    previous: wp.array2d[float],
+    ctrl: wp.array2d[float],
+) -> None:
+    """Give the servos the new target once its delay [physics steps] has passed, the old one until then. Over (N, J)."""
+    robot, joint = wp.tid()
+    if float(substep) >= delay[robot]:
+        ctrl[robot, joint] = target[robot, joint]
+    else:
+        ctrl[robot, joint] = previous[robot, joint]
+    if substep == last_substep:
+        previous[robot, joint] = target[robot, joint]
+
+
+@wp.kernel
+def place_robots(
+    mask: wp.array[bool],
+    root_pos: wp.array[wp.vec3],
+    root_quat: wp.array[wp.quat],
+    root_lin_vel: wp.array[wp.vec3],
+    root_ang_vel: wp.array[wp.vec3],
+    joint_pos: wp.array2d[float],
+    joint_vel: wp.array2d[float],
+    time: wp.array[float],
+    qpos: wp.array2d[float],
+    qvel: wp.array2d[float],
+    qacc: wp.array2d[float],
+    warmstart: wp.array2d[float],
+    previous_target: wp.array2d[float],
+    torque: wp.array2d[float],
+    force: wp.array2d[wp.vec3],
+) -> None:
+    """Write a new state into the engine and forget all that came before. Over (N,)."""
+    robot = wp.tid()
+    if not mask[robot]:
+        return
+    quat = wp.normalize(root_quat[robot])
+    omega_b = wp.quat_rotate_inv(quat, root_ang_vel[robot])
+    time[robot] = 0.0
+    for i in range(3):
+        qpos[robot, i] = root_pos[robot][i]
+        qpos[robot, 4 + i] = quat[i]
+        qvel[robot, i] = root_lin_vel[robot][i]
+        qvel[robot, 3 + i] = omega_b[i]
+    qpos[robot, 3] = quat[3]
+    for joint in range(joint_pos.shape[1]):
+        qpos[robot, 7 + joint] = joint_pos[robot, joint]
+        qvel[robot, 6 + joint] = joint_vel[robot, joint]
+        previous_target[robot, joint] = joint_pos[robot, joint]
+        torque[robot, joint] = 0.0
+    for dof in range(qacc.shape[1]):
+        qacc[robot, dof] = 0.0
+        warmstart[robot, dof] = 0.0
+    for body in range(force.shape[1]):
+        force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
+
+
+@wp.kernel
+def clear_constraint_rows(mask: wp.array[bool], jacobian: wp.array3d[float], inverse_mass: wp.array2d[float]) -> None:
+    """Zero the placed robots' old constraint rows. Over (N, rows).
+
+    The solver multiplies unused rows of a tile by zero instead of leaving them out, which would hand on the NaN of a
+    broken robot for ever.
+    """
+    robot, row = wp.tid()
+    if not mask[robot]:
+        return
+    inverse_mass[robot, row] = 0.0
+    for dof in range(jacobian.shape[2]):
+        jacobian[robot, row, dof] = 0.0
+
+
+@wp.kernel
+def push_bases(mask: wp.array[bool], delta_vel: wp.array[wp.vec3], qvel: wp.array2d[float]) -> None:
+    """Add a velocity to the base. Over (N,)."""
+    robot = wp.tid()
+    if mask[robot]:
+        for i in range(3):
+            qvel[robot, i] = qvel[robot, i] + delta_vel[robot][i]
+
+
+@wp.kernel
+def write_gains(
+    kp: wp.array2d[float],
+    kd: wp.array2d[float],
+    strength: wp.array2d[float],
+    gain: wp.array3d[float],
+    bias: wp.array3d[float],
+) -> None:
+    """Make the servos' torque strength (kp (target - q) - kd dq). Over (N, J)."""
+    robot, joint = wp.tid()
+    stiffness = strength[robot, joint] * kp[robot, joint]
+    gain[robot, joint, 0] = stiffness
+    bias[robot, joint, 1] = -stiffness
+    bias[robot, joint, 2] = -strength[robot, joint] * kd[robot, joint]
+
+
+@wp.kernel
+def read_motion(
+    mask: wp.array[bool],
+    base: int,
+    leg_bodies: wp.array2d[int],
+    body_pos: wp.array2d[wp.vec3],
+    joint_axis: wp.array2d[wp.vec3],
+    body_mass: wp.array2d[float],
+    body_com: wp.array2d[wp.vec3],
+    qpos: wp.array2d[float],
+    qvel: wp.array2d[float],
+    root_pos: wp.array[wp.vec3],
+    root_quat: wp.array[wp.quat],
+    root_lin_vel: wp.array[wp.vec3],
+    root_ang_vel: wp.array[wp.vec3],
+    joint_pos: wp.array2d[float],
+    joint_vel: wp.array2d[float],
+    feet_pos: wp.array2d[wp.vec3],
+    feet_lin_vel: wp.array2d[wp.vec3],
+    com_pos: wp.array[wp.vec3],
+    com_lin_vel: wp.array[wp.vec3],
+) -> None:
+    """Show the engine's state, with feet and CoM at that very state. Over (N,).
+
+    The engine's own `xpos` and `cvel` lag behind `qpos` by a physics step; this walks down both legs instead, link i of
+    a leg hanging on its joint i and the foot being fixed to the last one. Joint frames are unrotated at zero angles.
+    """
+    robot = wp.tid()
+    if not mask[robot]:
+        return
+    broken = bool(False)  # noqa: UP018 - Warp takes a literal for a constant
+    for i in range(qpos.shape[1]):
+        broken = broken or not (wp.abs(qpos[robot, i]) < MAX_VALUE)
+    for i in range(qvel.shape[1]):
+        broken = broken or not (wp.abs(qvel[robot, i]) < MAX_VALUE)
+    if broken:  # stays so until it is placed anew
+        for i in range(qpos.shape[1]):
+            qpos[robot, i] = wp.nan
+
+    origin = wp.vec3(qpos[robot, 0], qpos[robot, 1], qpos[robot, 2])
+    quat = wp.quat(qpos[robot, 4], qpos[robot, 5], qpos[robot, 6], qpos[robot, 3])
+    velocity = wp.vec3(qvel[robot, 0], qvel[robot, 1], qvel[robot, 2])
+    omega = wp.quat_rotate(quat, wp.vec3(qvel[robot, 3], qvel[robot, 4], qvel[robot, 5]))
+    root_pos[robot] = origin
+    root_quat[robot] = quat
+    root_lin_vel[robot] = velocity
+    root_ang_vel[robot] = omega
+    for joint in range(joint_pos.shape[1]):
+        joint_pos[robot, joint] = qpos[robot, 7 + joint]
+        joint_vel[robot, joint] = qvel[robot, 6 + joint]
+
+    mass = body_mass[robot, base]
+    lever = wp.quat_rotate(quat, body_com[robot, base])
+    moment = mass * (origin + lever)
+    momentum = mass * (velocity + wp.cross(omega, lever))
+    for leg in range(leg_bodies.shape[0]):
+        pos = origin
+        rot = quat
+        vel = velocity
+        spin = omega
+        links = leg_bodies.shape[1]
+        for link in range(links):
+            body = leg_bodies[leg, link]
+            arm = wp.quat_rotate(rot, body_pos[0, body])
+            pos = pos + arm
+            vel = vel + wp.cross(spin, arm)
+            if link + 1 < links:
+                joint = leg * (links - 1) + link
+                axis = joint_axis[0, 1 + joint]
+                spin = spin + qvel[robot, 6 + joint] * wp.quat_rotate(rot, axis)
+                rot = rot * wp.quat_from_axis_angle(axis, qpos[robot, 7 + joint])
+            lever = wp.quat_rotate(rot, body_com[robot, body])
+            moment = moment + body_mass[robot, body] * (pos + lever)
+            momentum = momentum + body_mass[robot, body] * (vel + wp.cross(spin, lever))
+            mass = mass + body_mass[robot, body]
+        feet_pos[robot, leg] = pos
+        feet_lin_vel[robot, leg] = vel
+    com_pos[robot] = moment / mass
+    com_lin_vel[robot] = momentum / mass
+
+
+@wp.kernel
+def read_forces(
+    elliptic: bool,
+    geom_body: wp.array[int],
+    body_slot: wp.array[int],
+    equality_rows: wp.array[int],
+    friction_rows: wp.array[int],
+    limit_rows: wp.array[int],
+    rows: wp.array[int],
+    row_force: wp.array2d[float],
+    row_contact: wp.array2d[int],
+    contact_dim: wp.array[int],
+    contact_geom: wp.array[wp.vec2i],
+    contact_frame: wp.array[wp.mat33],
+    contact_friction: wp.array2d[float],
+    actuator_force: wp.array2d[float],
+    overflow: wp.array[int],
+    torque: wp.array2d[float],
+    force: wp.array2d[wp.vec3],
+    overflow_counts: wp.array[int],
+) -> None:
+    """Show the last physics step's torques and the net contact force on each body, and count full buffers. Over (N,).
+
+    A robot's constraint rows are those of its joint limits, then a run of rows per contact: in the elliptic cone normal
+    and two tangents, in the pyramidal one the four edges n + mu t1, n - mu t1, n + mu t2, n - mu t2. The first row of a
+    contact's frame is the normal, from the first geom to the second, on whose body the force acts; the other body feels
+    its opposite.
+    """
+    robot = wp.tid()
+    for joint in range(torque.shape[1]):
+        torque[robot, joint] = actuator_force[robot, joint]
+    for body in range(force.shape[1]):
+        force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
+    row = equality_rows[robot] + friction_rows[robot] + limit_rows[robot]
+    end = wp.min(rows[robot], row_force.shape[1])
+    while row < end:
+        contact = row_contact[robot, row]
+        local = wp.vec3(row_force[robot, row], 0.0, 0.0)
+        width = contact_dim[contact]
+        if elliptic:
+            if row + 2 < end:
+                local = wp.vec3(row_force[robot, row], row_force[robot, row + 1], row_force[robot, row + 2])
+        else:
+            width = 2 * (width - 1)
+            if row + 3 < end:
+                a = row_force[robot, row]
+                b = row_force[robot, row + 1]
+                c = row_force[robot, row + 2]
+                d = row_force[robot, row + 3]
+                local = wp.vec3(
+                    a + b + c + d,
+                    contact_friction[contact, 0] * (a - b),
+                    contact_friction[contact, 1] * (c - d),
+                )
+        world = wp.transpose(contact_frame[contact]) * local
+        first = body_slot[geom_body[contact_geom[contact][0]]]
+        second = body_slot[geom_body[contact_geom[contact][1]]]
+        if first >= 0:
+            force[robot, first] = force[robot, first] - world
+        if second >= 0:
+            force[robot, second] = force[robot, second] + world
+        row += wp.max(1, width)
+    bits = overflow[robot]
+    if bits != 0:
+        for bit in range(overflow_counts.shape[0]):
+            if (bits & (1 << bit)) != 0:
+                wp.atomic_add(overflow_counts, bit, 1)
+        overflow[robot] = 0
