@@ -1,7 +1,7 @@
 """A trained actor as the files that run on the robot, each checked against torch.
 
-The robot's controller loads `encoder.onnx` (history 300 -> base velocity 3) and `policy.onnx` ([velocity 3, observation 30,
-command 3] -> action 6), both with one-dimensional float32 input. `policy_jit.pt` holds both for use from torch.
+The robot's controller loads `encoder.onnx` (history 300 -> base velocity 3) and `policy.onnx` ([velocity 3, observation
+30, command 3] -> action 6), both with one-dimensional float32 input. `policy_jit.pt` holds both for use from torch.
 """
 
 import copy
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -96,7 +96,7 @@ def _onnx_bytes(network: nn.Module, width: int) -> bytes:
     torch.onnx.export(
         network,
         (torch.zeros(width),),
-        buffer,
+        cast(Any, buffer),  # taken by this exporter, whatever the annotation says
         input_names=["obs"],
         output_names=["output"],
         opset_version=OPSET,

@@ -1,0 +1,159 @@
+"""Shows an agent: `python legged_gym/scripts/play.py --task=pointfoot_flat`, in a window or, without one, as a video.
+
+Also writes state plots and, for a checkpoint, exports the policy.
+"""
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.evaluation.agents import Agent, OnnxAgent, PolicyAgent
+from legged_gym.evaluation.loading import Session, make_agent, make_agent_parser, open_session
+from legged_gym.evaluation.plots import plot_states
+from legged_gym.evaluation.recording import StateRecorder, VideoRecorder
+from legged_gym.evaluation.report import check_writable
+from legged_gym.evaluation.suites import nominal_cfg
+from legged_gym.utils import runs
+from legged_gym.utils.cli import Parser, parse_args, run_main
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.export import TOLERANCE, export_policy
+from legged_gym.utils.machine import require_display
+from legged_gym.utils.task_registry import task_registry
+
+DURATION = 10.0
+"""Simulated time without a window [s]."""
+MAX_PLOTTED = 30.0
+"""Time at the start that is plotted [s]."""
+
+
+def make_play_parser() -> Parser:
+    """Build the parser of this script."""
+    parser = make_agent_parser("Show an agent on nominal physics; any randomisation can be switched on again by --env.")
+    add = parser.add_argument
+    add("--video", type=Path, metavar="FILE", help="record an mp4 (default without a window: video.mp4 in --out)")
+    add("--fps", type=float, default=50.0, help="pictures per second of the video (default: %(default)s)")
+    add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a window: endless)")
+    add("--out", type=Path, metavar="DIR", help="where plots, video and export go (default: in the run's folder)")
+    parser.set_defaults(num_envs=1)
+    return parser
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Check this script's own options.
+
+    Raises:
+        UserError: A value is not usable.
+    """
+    for name in ("fps", "duration"):
+        value = getattr(args, name)
+        if value is not None and not (math.isfinite(value) and value > 0.0):
+            raise UserError(f"--{name}: got {value}, expected a number > 0")
+    if args.video is not None:
+        if args.video.suffix != ".mp4":
+            raise UserError(f"--video: got '{args.video}', expected a file name that ends with .mp4")
+        check_writable(args.video)
+
+
+def choose_window(args: argparse.Namespace) -> None:
+    """Decide between window and video: sets `args.headless`, and how MuJoCo draws where there is no display."""
+    if not args.headless:
+        try:
+            require_display()
+        except UserError:
+            args.headless = True
+    if args.headless and sys.platform.startswith("linux"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported, which is later
+
+
+def output_dir(args: argparse.Namespace, session: Session) -> Path:
+    """Make the folder for what this script writes."""
+    if args.out is not None:
+        folder = args.out
+    elif session.checkpoint is not None:
+        folder = session.checkpoint.parent / "play"
+    else:
+        folder = runs.logs_root() / "play" / session.agent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
+    return folder
+
+
+def export(agent: PolicyAgent, env: Any, directory: Path) -> None:
+    """Export the agent's networks and compare them with the agent on the environment's own observations."""
+    width = {name: sum(w for _, w in terms) for name, terms in env.observation_terms.items()}
+    history = env.cfg.env.history_length * width["policy"]
+    for file in export_policy(agent.actor, directory, history, width["policy"], width["command"]):
+        print(f"exported {file.path} (largest difference to torch: {file.max_error:.1e})")
+    obs = env.get_observations()
+    with torch.inference_mode():
+        error = (agent.act(obs) - OnnxAgent(directory).act(obs)).abs().max().item()
+    if not error <= TOLERANCE:
+        raise RuntimeError(f"the exported policy acts differently from the checkpoint, by {error:.3g}")
+    print(f"encoder.onnx and policy.onnx together act as the checkpoint does (largest difference: {error:.1e})")
+
+
+@torch.inference_mode()
+def play(env: Any, agent: Agent, duration: float, states: StateRecorder, video: VideoRecorder | None) -> None:
+    """Run an agent for `duration` [s], or until the user closes the window or presses Ctrl-C."""
+    agent.reset(env.cfg.seed)
+    obs = env.reset()
+    plotted = round(MAX_PLOTTED / env.dt)
+    steps = 0
+    try:
+        while steps * env.dt < duration - 1e-9:
+            obs, *_ = env.step(agent.act(obs))
+            steps += 1
+            if steps <= plotted:
+                states.add()
+            if video is not None:
+                video.add()
+    except KeyboardInterrupt:  # also the viewer's, once it is closed
+        pass
+
+
+def run(args: argparse.Namespace) -> None:
+    """Play what the command line asks for."""
+    check_args(args)
+    session = open_session(args)
+    choose_window(args)
+    folder = output_dir(args, session)
+    env, _ = task_registry.make_env(args.task, args, nominal_cfg(session.env_cfg))
+    agent = make_agent(session, args, env)
+    print(f"{session.agent} {session.source or ''} on {env.sim.robot.name}")
+    if isinstance(agent, PolicyAgent):
+        export(agent, env, folder / "exported" if args.out else folder.parent / "exported")
+    path = args.video or (folder / "video.mp4" if args.headless else None)
+    video = VideoRecorder(env, path, args.fps) if path is not None else None
+    states = StateRecorder(env)
+    duration = args.duration or (DURATION if args.headless else math.inf)
+    if env.viewer is not None:
+        env.viewer.realtime = True
+        print("window: v switches drawing off and on, Esc quits")
+    play(env, agent, duration, states, video)
+    if video is not None:
+        video.close()
+        print(f"video: {video.path}")
+    plot_states(
+        states.arrays(), env.sim.robot.joint_names, folder / "states.png", f"{session.agent} {session.source or ''}"
+    )
+    print(f"plots: {folder / 'states.png'}")
+    if env.viewer is not None:
+        env.viewer.close()
+    env.sim.close()
+
+
+def main() -> None:
+    """Play from the command line."""
+    run(parse_args(make_play_parser()))
+
+
+if __name__ == "__main__":
+    run_main(main)
