@@ -32,6 +32,7 @@ setup(
         "rsl-rl-lib>=5.5,<6",
         "mujoco>=4.0,<5",
         "numpy",
+        "psutil",  # when this process began, for the time to a walking robot
         "matplotlib",
         "tensorboard",
         "imageio",

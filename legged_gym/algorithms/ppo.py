@@ -34,6 +34,7 @@ class PPO(RslPPO):
     """rsl_rl's PPO, with the estimator's own loss and optimiser, and the imitation term."""
 
     actor: EstimatorActor
+    learning_rate: float
 
     def __init__(
         self,

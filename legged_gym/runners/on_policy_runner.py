@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
     """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log."""
 
     alg: PPO
+    current_learning_iteration: int
 
     def __init__(
         self, env: VecEnv, train_cfg: LeggedRobotCfgPPO, log_dir: str | None = None, device: str = "cpu"
@@ -53,6 +55,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         )
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
+        self.after_iteration: Callable[[dict[str, float]], None] | None = None
+        """Called after every iteration with its scalars by tensorboard tag, before a checkpoint is due."""
 
     @property
     def log_dir(self) -> str | None:
@@ -80,7 +84,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
         try:
             for it in range(start_it, total_it):
                 obs = self._iterate(obs, it, start_it, total_it)
-                self.current_learning_iteration = it + 1
                 if self.current_learning_iteration % self.cfg["save_interval"] == 0:
                     self.save_checkpoint()
                 if self.interrupted:
@@ -105,6 +108,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
+        self.current_learning_iteration = it + 1
+        if self.after_iteration is not None:
+            self.after_iteration(scalars)
         return obs
 
     def _collect(self, obs: TensorDict) -> TensorDict:

@@ -14,11 +14,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.evaluation.walking_gate import WalkingGate
 from legged_gym.utils import runs
 from legged_gym.utils.cli import make_parser, parse_args, run_main
 from legged_gym.utils.machine import require_display
 from legged_gym.utils.task_registry import task_registry
+
+_STARTED = psutil.Process().create_time()
+"""When this process began: imports are part of the time to a walking robot."""
 
 
 def train(args: argparse.Namespace) -> Any:
@@ -36,9 +42,15 @@ def train(args: argparse.Namespace) -> Any:
     env, _ = task_registry.make_env(args.task, args, env_cfg)
     runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg)
     stop_on_signals(runner)
+    gate = None
+    if args.until_walking:
+        gate = WalkingGate(runner, lambda cfg: type(env)(cfg, args.sim_device, True), started=_STARTED)
+        runner.after_iteration = gate.check
     # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
     with contextlib.suppress(KeyboardInterrupt):
         runner.learn(train_cfg.runner.max_iterations)
+    if gate is not None:
+        print(gate.verdict())
     return runner
 
 
@@ -90,7 +102,11 @@ def _from_here(path: Path) -> str:
 
 def main() -> None:
     """Trains from the command line."""
-    args = parse_args(make_parser("Train a task."))
+    parser = make_parser("Train a task.")
+    parser.add_argument(
+        "--until_walking", action="store_true", help="stop at the first policy that passes the walking gate"
+    )
+    args = parse_args(parser)
     runner = train(args)
     if runner.log_dir is not None:
         log_dir = Path(runner.log_dir)
