@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,68 +33,91 @@ class PolicyAgent:
         return self.policy(obs.to(self.device)).to(obs.device)
 
 
-class WalkingGate:
-    """Stops a runner at the first policy that passes the walking gate."""
+@dataclass(frozen=True)
+class GateCfg:
+    """When the gate is looked at."""
 
-    def __init__(
-        self,
-        runner: Any,
-        make_env: Callable[[Any], Any],
-        num_envs: int = 256,
-        interval: float = 5.0,
-        max_fall_rate: float = 0.02,
-        started: float | None = None,
-    ) -> None:
-        """Prepare the evaluation environment.
+    stop: bool = True
+    """End training at the first policy that passes."""
+    num_envs: int = 256
+    """Robots that walk it."""
+    every_steps: int = 0
+    """Robot-steps between two evaluations; 0: by the two conditions below."""
+    interval: float = 5.0
+    """Shortest time between two evaluations [s]."""
+    max_fall_rate: float = 0.02
+    """Falls per second and robot in training above which an evaluation would be a waste [1/s]."""
+
+
+class WalkingGate:
+    """Evaluates a runner's policy on the `track` row; hook `check` into the runner's `after_iteration`.
+
+    The results go to tensorboard as `Eval/...`. Training does not notice: its random numbers go on as without it.
+    """
+
+    def __init__(self, runner: Any, make_env: Callable[[Any], Any], cfg: GateCfg, started: float) -> None:
+        """Build the evaluation environment.
 
         Args:
-            runner: The runner to watch; hook this object's `check` into its `after_iteration`.
+            runner: The runner to watch.
             make_env: Builds an environment from a config.
-            num_envs: Robots that walk the gate.
-            interval: Shortest time between two evaluations [s].
-            max_fall_rate: Falls per second and robot in training above which an evaluation would be a waste [1/s].
-            started: `time.time()` at the start of the clock; now if None.
+            cfg: When to look.
+            started: `time.time()` at which the clock began.
         """
-        self.runner = runner
-        cfg = evaluation_cfg(runner.env.cfg, num_envs, seed=0)
-        random_state = torch.get_rng_state()  # a new environment seeds torch: training must not notice
-        self.env = make_env(cfg)
+        self.runner, self.cfg, self.started = runner, cfg, started
+        random_state = torch.get_rng_state()
+        self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
         torch.set_rng_state(random_state)
         self.row = select_rows(["track"])[0]
-        self.interval, self.max_fall_rate = interval, max_fall_rate
-        self.started = time.time() if started is None else started
-        self.result: Result | None = None
-        """The row of the first policy that passed."""
-        self.seconds = 0.0
-        """Time from the start to that policy, evaluations included [s]."""
+        self.passed: dict[str, float] | None = None
+        """Of the first policy that passed: `seconds` since the start, `steps` [robot-steps], `iteration`."""
         self.evaluation_time = 0.0
-        """Part of it that went into evaluations [s]."""
-        self._last = time.time()
+        """Time spent in evaluations [s]."""
+        self._last_time, self._last_steps = time.time(), 0
+
+    def _due(self, scalars: dict[str, float]) -> bool:
+        if self.cfg.every_steps:
+            return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
+        waited = time.time() - self._last_time >= self.cfg.interval
+        return waited and scalars["Episode/fall_rate"] <= self.cfg.max_fall_rate
 
     def check(self, scalars: dict[str, float]) -> None:
-        """Evaluate if it is time and training looks like walking; end the run when the gate is passed."""
-        if scalars["Episode/fall_rate"] > self.max_fall_rate or time.time() - self._last < self.interval:
+        """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
+        if not self._due(scalars):
             return
         start = time.time()
+        result = self._evaluate()
+        self._last_time, self._last_steps = time.time(), self.runner.logger.tot_timesteps
+        self.evaluation_time += self._last_time - start
+        self._log(result)
+        if self.passed is None and passes_walking_gate(result):
+            steps, iteration = self._last_steps, self.runner.current_learning_iteration
+            self.passed = {"seconds": start - self.started, "steps": steps, "iteration": iteration}
+            self.runner.interrupted = self.runner.interrupted or self.cfg.stop
+
+    def _evaluate(self) -> Result:
         random_state = torch.get_rng_state()
         agent = PolicyAgent(self.runner.get_inference_policy(), self.runner.device)
-        result = run_row(self.env, agent, self.row, seed=0, give_up=GATE_SURVIVAL - 1e-6)
+        give_up = GATE_SURVIVAL - 1e-6 if self.cfg.stop else 0.0
+        result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
         self.runner.alg.train_mode()
         torch.set_rng_state(random_state)
-        self._last = time.time()
-        self.evaluation_time += self._last - start
+        return result
+
+    def _log(self, result: Result) -> None:
+        iteration, writer = self.runner.current_learning_iteration - 1, self.runner.logger.writer
+        for name, value in result.items():
+            if writer is not None and value is not None:
+                writer.add_scalar(f"Eval/{name}", value, iteration)
         errors = "  ".join(f"{name} {value:.2f}" for name, value in result.items() if name.startswith("rmse") and value)
         print(f"walking gate: survival {result['survival']:.3f}  {errors}", flush=True)
-        if passes_walking_gate(result):
-            self.result, self.seconds = result, start - self.started
-            self.runner.interrupted = True
 
     def verdict(self) -> str:
         """Return one line: how long it took, or that it did not happen."""
-        steps = self.runner.logger.tot_timesteps
-        if self.result is None:
+        if self.passed is None:
+            steps = self.runner.logger.tot_timesteps
             return f"walking gate not passed after {time.time() - self.started:.0f} s and {steps:,} robot-steps"
         return (
-            f"walking gate passed after {self.seconds:.0f} s and {steps:,} robot-steps "
-            f"({self.evaluation_time:.0f} s of evaluations included)"
+            f"walking gate passed after {self.passed['seconds']:.0f} s and {self.passed['steps']:,} robot-steps, "
+            f"counted from the start of the process; {self.evaluation_time:.0f} s were evaluations"
         )

@@ -72,8 +72,11 @@ def _sim_name(env: Any) -> str:
 
 
 def _content(session: Session, args: argparse.Namespace, env: Any, results: dict[str, Result]) -> dict[str, Any]:
-    content = {"agent": session.agent, "robot": env.sim.robot.name, "sim": _sim_name(env)}
-    return content | {"task": args.task, "source": session.source, "seed": args.seed, "rows": results}
+    content: dict[str, Any] = {"agent": session.agent, "robot": env.sim.robot.name, "sim": _sim_name(env)}
+    content |= {"task": args.task, "source": session.source, "seed": args.seed}
+    if args.time_scale != 1.0:
+        content["time_scale"] = args.time_scale
+    return content | {"rows": results}
 
 
 def main() -> None:
@@ -82,7 +85,7 @@ def main() -> None:
     content = run(args)
     if args.json is not None:
         report.write_json(content, args.json)
-    if "track" in content["rows"]:
+    if "track" in content["rows"] and args.time_scale == 1.0:
         print(report.gate_line(content["rows"]["track"]))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 import legged_gym.envs  # noqa: F401  registers the tasks
-from legged_gym.evaluation.walking_gate import WalkingGate
+from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.utils import runs
 from legged_gym.utils.cli import make_parser, parse_args, run_main
 from legged_gym.utils.machine import require_display
@@ -40,11 +40,12 @@ def train(args: argparse.Namespace) -> Any:
         require_display()
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)
     env, _ = task_registry.make_env(args.task, args, env_cfg)
-    runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg)
+    runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg, args.log_root)
     stop_on_signals(runner)
     gate = None
-    if args.until_walking:
-        gate = WalkingGate(runner, lambda cfg: type(env)(cfg, args.sim_device, True), started=_STARTED)
+    if args.until_walking or args.evaluate_every:
+        cfg = GateCfg(stop=args.until_walking, every_steps=args.evaluate_every)
+        gate = WalkingGate(runner, lambda cfg: type(env)(cfg, args.sim_device, True), cfg, _STARTED)
         runner.after_iteration = gate.check
     # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
     with contextlib.suppress(KeyboardInterrupt):
@@ -105,6 +106,10 @@ def main() -> None:
     parser = make_parser("Train a task.")
     parser.add_argument(
         "--until_walking", action="store_true", help="stop at the first policy that passes the walking gate"
+    )
+    parser.add_argument("--log_root", default="default", metavar="DIR", help="folder of the runs instead of logs/")
+    parser.add_argument(
+        "--evaluate_every", type=int, default=0, metavar="STEPS", help="log an evaluation every so many robot-steps"
     )
     args = parse_args(parser)
     runner = train(args)

@@ -1,5 +1,7 @@
 """The legged robot environment: what the robot is asked, what it observes, what it earns, and when an episode ends."""
 
+import math
+
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
@@ -83,6 +85,14 @@ class LeggedRobot(VecEnv):
         """The episode ended by time in the last step, without a fall."""
         self.broke = torch.zeros(n, dtype=torch.bool, device=device)
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
+        self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
+        self._start_pos = torch.tensor(cfg.init_state.pos, device=device).expand(n, 3)
+        self.gait_active = torch.ones(n, device=device)
+        """1 where the gait terms of the reward apply."""
+        self.feet_ground_height = torch.zeros(n, len(robot.foot_names), device=device)
+        """Height of the ground under each foot [m]. Shape (N, F)."""
+        self.ground_ahead = torch.zeros(n, GROUND_AHEAD_POINTS, device=device)
+        """Height of the ground at points ahead of the robot [m]. Shape (N, 4)."""
         self._terminating = self._bodies(cfg.asset.terminate_after_contacts_on)
         self.penalized_bodies = self._bodies(cfg.asset.penalize_contacts_on)
         self._feet = self._bodies(("foot",))
@@ -102,9 +112,11 @@ class LeggedRobot(VecEnv):
     def _push_interval(self) -> int:
         return round(self.cfg.domain_rand.push_interval_s / self.dt)
 
-    def _bodies(self, patterns: tuple[str, ...]) -> list[int]:
+    def _bodies(self, patterns: tuple[str, ...]) -> torch.Tensor:
+        """Indices of the bodies whose name contains one of the patterns, on the device. Shape (K,)."""
         names = self.sim.robot.body_names
-        return [i for i, name in enumerate(names) if any(pattern in name for pattern in patterns)]
+        rows = [i for i, name in enumerate(names) if any(pattern in name for pattern in patterns)]
+        return torch.tensor(rows, dtype=torch.long, device=self.device)
 
     def _build_observations(self) -> None:
         noisy = self.cfg.noise.add_noise
@@ -186,32 +198,28 @@ class LeggedRobot(VecEnv):
 
     def _derive(self) -> None:
         """Compute what observations, rewards and terminations share."""
-        s, down = self.state, torch.tensor((0.0, 0.0, -1.0), device=self.device).expand(self.num_envs, 3)
+        s = self.state
         self.base_lin_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_lin_vel_w)
         self.base_ang_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_ang_vel_w)
-        self.projected_gravity_b = quat_rotate_inverse(s.root_quat_xyzw, down)
+        self.projected_gravity_b = quat_rotate_inverse(s.root_quat_xyzw, self._down)
         self.yaw = yaw_from_quat(s.root_quat_xyzw)
         self.base_lin_vel_y = rotate_yaw(-self.yaw, s.root_lin_vel_w)
         self.measured_ang_vel = quat_rotate(self.randomizer.imu_quat, self.base_ang_vel_b)
         self.measured_gravity = quat_rotate(self.randomizer.imu_quat, self.projected_gravity_b)
         self.feet_force_w = s.contact_force_w[:, self._feet]  # (N, F, 3)
         self.feet_contact = self.feet_force_w[..., 2] > 1.0  # (N, F)
-        self.feet_ground_height = torch.zeros_like(s.feet_pos_w[..., 2])
-        self.ground_ahead = torch.zeros(self.num_envs, GROUND_AHEAD_POINTS, device=self.device)
         self.feet_height = s.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
         self.feet_pos_y = torch.stack([rotate_yaw(-self.yaw, s.feet_pos_w[:, f] - s.root_pos_w) for f in (0, 1)], 1)
         self.base_height = s.root_pos_w[:, 2]
         self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
-        if self.cfg.rewards.gait_when_standing:
-            self.gait_active = torch.ones_like(self.yaw)
-        else:
+        if not self.cfg.rewards.gait_when_standing:
             self.gait_active = (~self.commands.standing).float()
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
         self.broke = ~torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
         touched = (s.contact_force_w[:, self._terminating].square().sum(-1) > cfg.contact_force**2).any(-1)
-        tilted = -self.projected_gravity_b[:, 2] < torch.cos(torch.tensor(cfg.max_tilt))
+        tilted = -self.projected_gravity_b[:, 2] < math.cos(cfg.max_tilt)
         self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))
         self.fell = touched | (self._tilt_steps * self.dt > cfg.tilt_time) | self.broke
         self.timed_out = (self._episode_length >= self.max_episode_length) & ~self.fell
@@ -280,7 +288,7 @@ class LeggedRobot(VecEnv):
         rpy = torch.nn.functional.pad(uniform((n, 1), *cfg.yaw, device), (2, 0))
         self.sim.reset(
             mask,
-            root_pos_w=torch.tensor(cfg.pos, device=device).repeat(n, 1),
+            root_pos_w=self._start_pos,
             root_quat_xyzw=quat_from_rpy(rpy),
             root_lin_vel_w=uniform((n, 3), *cfg.lin_vel, device),
             root_ang_vel_w=uniform((n, 3), *cfg.ang_vel, device),
@@ -309,8 +317,9 @@ class LeggedRobot(VecEnv):
         groups = {name: group.compute(self) for name, group in self.groups.items()}
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
         shifted = torch.cat((self._history[:, 1:], newest), dim=1)
-        self._history = torch.where(fresh.view(-1, 1, 1), newest.expand_as(shifted), shifted)
-        groups["history"] = self._history.flatten(1)
+        history = torch.where(fresh.view(-1, 1, 1), newest, shifted)
+        self._history.copy_(history)
+        groups["history"] = history.flatten(1)
         clip = self.cfg.normalization.clip_observations
         for name in ("policy", "history", "critic"):
             groups[name] = groups[name].clamp(-clip, clip)
