@@ -76,7 +76,7 @@ def make_parser(description: str) -> Parser:
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
     add("--sim_device", metavar="DEVICE", help="where physics runs: cpu, cuda, cuda:<index>")
     add("--rl_device", metavar="DEVICE", help="where learning runs: cpu, cuda, cuda:<index>")
-    add("--sim", metavar="NAME", help="physics engine: auto, mujoco")
+    add("--sim", metavar="NAME", help="physics engine, e.g. auto, mujoco (default: auto)")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
     return parser
 

@@ -17,6 +17,14 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import apply_args
 from legged_gym.utils.config import Config, load_json, save_json
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.run_setup import (
+    apply_scale,
+    choose_devices,
+    robot_name,
+    settle_robot,
+    settle_sim,
+    summary,
+)
 
 _OF_THE_RUN = ("resume", "load_run", "checkpoint", "run_name", "max_iterations", "experiment_name")
 """Fields of `train_cfg.runner` that say what one run does; a resumed run does not inherit them."""
@@ -109,8 +117,10 @@ class TaskRegistry:
         here = machine.detect()
         choose_devices(args, here)
         env_cfg, train_cfg = self.get_cfgs(args.task)
-        apply_scale(env_cfg, train_cfg, machine.suggest(here, args.sim_device))
         apply_args(args, env_cfg, train_cfg)
+        settle_sim(args, env_cfg, here)
+        apply_scale(env_cfg, train_cfg, machine.suggest(here, args.sim_device))
+        apply_args(args, env_cfg, train_cfg)  # again: the user's sizes go before the machine's
         if train_cfg.runner.resume:
             checkpoint = find_checkpoint(env_cfg, train_cfg)
             load_checked(checkpoint)
@@ -120,8 +130,9 @@ class TaskRegistry:
             raise UserError("--load_run and --checkpoint say where to go on from: they need --resume")
         runs.check_name("--experiment_name", train_cfg.runner.experiment_name)
         runs.check_name("--run_name", train_cfg.runner.run_name, may_be_empty=True)
-        _settle(env_cfg)
-        print(_summary(here, args, env_cfg, train_cfg))
+        settle_sim(args, env_cfg, here)
+        settle_robot(env_cfg)
+        print(summary(here, args, env_cfg, train_cfg))
         return env_cfg, train_cfg
 
     def _resumed_cfgs(self, args: argparse.Namespace, train_cfg: Any, run_dir: Path) -> tuple[Any, Any]:
@@ -139,7 +150,7 @@ class TaskRegistry:
 
         Args:
             name: The task.
-            args: Command line; its options are put into the config, its devices and `headless` are used.
+            args: Command line; its options are put into the config, `headless` is used, `sim_device` filled in.
             env_cfg: The config; the task's own if None.
 
         Returns:
@@ -154,9 +165,8 @@ class TaskRegistry:
         if args is None:
             return task.env_class(env_cfg, "cpu", True), env_cfg
         apply_args(args, env_cfg, train_cfg)
-        _settle(env_cfg)
-        if args.sim_device is None:
-            choose_devices(args, machine.detect())
+        settle_sim(args, env_cfg, machine.detect())
+        settle_robot(env_cfg)
         return task.env_class(env_cfg, args.sim_device, args.headless), env_cfg
 
     def make_alg_runner(
@@ -224,47 +234,6 @@ def _load(runner: Any, checkpoint: Path) -> None:
         raise UserError(f"{checkpoint}: does not fit this task, its networks or its config ({reason})") from error
 
 
-def choose_devices(args: argparse.Namespace, here: machine.Machine) -> None:
-    """Fills in `args.sim_device` and `args.rl_device` where the user left them open, and checks them."""
-    args.sim_device = machine.choose_device(args.sim_device, here, prefer_cuda=False)
-    args.rl_device = machine.choose_device(args.rl_device, here, prefer_cuda=True)
-
-
-def apply_scale(env_cfg: Any, train_cfg: Any, scale: machine.Scale) -> None:
-    """Puts the machine's robot count and network size into the configs."""
-    env_cfg.env.num_envs = scale.num_envs
-    for name in ("actor_hidden_dims", "critic_hidden_dims"):
-        if hasattr(train_cfg.policy, name):
-            setattr(train_cfg.policy, name, scale.hidden_dims)
-
-
-def robot_name(env_cfg: Any) -> str:
-    """Returns the ROBOT_TYPE of a config, or the file stem of the user's own URDF.
-
-    Raises:
-        UserError: The robot or its file is not there.
-    """
-    from legged_gym.sim.robot_model import RobotModel, robot_urdf
-
-    try:
-        return RobotModel.from_urdf(robot_urdf(env_cfg.asset.robot_type, env_cfg.asset.file)).name
-    except ValueError as error:
-        raise UserError(str(error)) from None
-
-
-def _settle(env_cfg: Any) -> None:
-    """Checks simulator and robot, and writes into the config which robot it is, so that the saved config says so."""
-    from legged_gym.sim.registry import resolve_simulator
-
-    try:
-        resolve_simulator(env_cfg.sim.backend)
-    except ValueError as error:
-        raise UserError(f"--sim: {error}") from None
-    name = robot_name(env_cfg)
-    if env_cfg.asset.file is None:
-        env_cfg.asset.robot_type = name
-
-
 def find_checkpoint(env_cfg: Any, train_cfg: Any, log_root: str | Path | None = None) -> Path:
     """Finds the checkpoint that `train_cfg.runner.load_run` and `.checkpoint` name, for the config's robot.
 
@@ -284,16 +253,6 @@ def find_checkpoint(env_cfg: Any, train_cfg: Any, log_root: str | Path | None = 
     if not runs.is_path(runner.load_run):
         parent /= robot_name(env_cfg)
     return runs.find_checkpoint(parent, runner.load_run, runner.checkpoint)
-
-
-def _summary(here: machine.Machine, args: argparse.Namespace, env_cfg: Any, train_cfg: Any) -> str:
-    """Says in one line what runs where, and how large."""
-    layers = getattr(train_cfg.policy, "actor_hidden_dims", ())
-    network = f", actor {'-'.join(map(str, layers))}" if layers else ""
-    return (
-        f"{here}: {env_cfg.env.num_envs} robots{network}, physics on {args.sim_device}, learning on {args.rl_device}"
-        " (change with --num_envs, --train.policy.*, --sim_device, --rl_device)"
-    )
 
 
 task_registry = TaskRegistry()
