@@ -28,6 +28,7 @@ class DomainRandomizer:
         self.imu_quat = torch.zeros(n, 4, device=sim.device)
         """Rotation from the base to the IMU's frame, x y z w. Shape (N, 4)."""
         self.imu_quat[:, 3] = 1.0
+        self._stale = torch.zeros(n, dtype=torch.bool, device=sim.device)
         self._com_reach = torch.tensor(self.cfg.base_com_range, device=sim.device)
         self._friction = cfg.terrain.static_friction
         sim.set_parameter("friction", torch.full((n,), self._friction, device=sim.device))
@@ -38,10 +39,18 @@ class DomainRandomizer:
         return nominal + self._difficulty * (drawn - nominal)
 
     def reset(self, mask: torch.Tensor) -> None:
-        """Draw anew for the robots in `mask` (N,)."""
-        for name, value in self._simulation_parameters().items():
-            self.sim.set_parameter(name, value, mask)
-        cfg, device, rows = self.cfg, self.sim.device, mask.unsqueeze(-1)
+        """Draw anew for the robots in `mask` (N,), but for their bodies: these wait for `refresh_bodies`."""
+        cfg, sim, device, rows = self.cfg, self.sim, self.sim.device, mask.unsqueeze(-1)
+        self._stale |= mask
+        if cfg.randomize_friction:
+            sim.set_parameter("friction", self._draw("friction", self._friction, cfg.friction_range), mask)
+        if cfg.randomize_gains:
+            sim.set_parameter("kp", self._stiffness * self._draw("kp", 1.0, cfg.stiffness_range), mask)
+            sim.set_parameter("kd", self._damping * self._draw("kd", 1.0, cfg.damping_range), mask)
+            sim.set_parameter("strength", self._draw("strength", 1.0, cfg.strength_range), mask)
+        if cfg.randomize_action_delay:
+            delay = self._draw("action_delay", 0.0, cfg.action_delay_range)
+            sim.set_parameter("action_delay", (delay / sim.options.timestep).round(), mask)
         if cfg.randomize_default_pose:
             error = self._difficulty * uniform(tuple(self.joint_zero_error.shape), *cfg.default_pose_range, device)
             self.joint_zero_error.copy_(torch.where(rows, error, self.joint_zero_error))
@@ -50,27 +59,23 @@ class DomainRandomizer:
             rpy = torch.nn.functional.pad(tilt, (0, 1))
             self.imu_quat.copy_(torch.where(rows, quat_from_rpy(rpy), self.imu_quat))
 
-    def _simulation_parameters(self) -> dict[str, torch.Tensor]:
-        cfg = self.cfg
-        values = {}
-        if cfg.randomize_friction:
-            values["friction"] = self._draw("friction", self._friction, cfg.friction_range)
+    def refresh_bodies(self) -> None:
+        """Draw masses and inertias for the robots that were reset since the last call.
+
+        Engines derive much from these, so this is called once per training iteration and not at every step.
+        """
+        cfg, draws = self.cfg, {}
         if cfg.randomize_base_mass:
-            values["base_mass_added"] = self._draw("base_mass_added", 0.0, cfg.added_mass_range)
+            draws["base_mass_added"] = self._draw("base_mass_added", 0.0, cfg.added_mass_range)
         if cfg.randomize_base_com:
-            values["base_com_offset"] = self._draw("base_com_offset", 0.0, (-1.0, 1.0)) * self._com_reach
+            draws["base_com_offset"] = self._draw("base_com_offset", 0.0, (-1.0, 1.0)) * self._com_reach
         if cfg.randomize_link_mass:
-            values["link_mass_scale"] = self._draw("link_mass_scale", 1.0, cfg.link_mass_range)
+            draws["link_mass_scale"] = self._draw("link_mass_scale", 1.0, cfg.link_mass_range)
         if cfg.randomize_link_inertia:
-            values["link_inertia_scale"] = self._draw("link_inertia_scale", 1.0, cfg.link_inertia_range)
-        if cfg.randomize_gains:
-            values["kp"] = self._stiffness * self._draw("kp", 1.0, cfg.stiffness_range)
-            values["kd"] = self._damping * self._draw("kd", 1.0, cfg.damping_range)
-            values["strength"] = self._draw("strength", 1.0, cfg.strength_range)
-        if cfg.randomize_action_delay:
-            delay = self._draw("action_delay", 0.0, cfg.action_delay_range)
-            values["action_delay"] = (delay / self.sim.options.timestep).round()
-        return values
+            draws["link_inertia_scale"] = self._draw("link_inertia_scale", 1.0, cfg.link_inertia_range)
+        for name, value in draws.items():
+            self.sim.set_parameter(name, value, self._stale)
+        self._stale.zero_()
 
     def push_velocity(self) -> torch.Tensor:
         """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].

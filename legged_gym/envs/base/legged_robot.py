@@ -183,6 +183,7 @@ class LeggedRobot(VecEnv):
         """Start a new episode with every robot and return the observations."""
         everyone = torch.ones_like(self.fell)
         self._reset(everyone)
+        self.randomizer.refresh_bodies()
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         self._observe(everyone)
@@ -251,7 +252,11 @@ class LeggedRobot(VecEnv):
         return log
 
     def update_curriculum(self, fall_rate: float) -> None:
-        """Make the task harder or easier, by how often robots fell [1/s] in the last iteration."""
+        """Make the task harder or easier, by how often robots fell [1/s] in the last iteration.
+
+        Also gives the robots that were reset since the last call their new masses.
+        """
+        self.randomizer.refresh_bodies()
         cfg = self.cfg.curriculum
         if cfg.enabled and not cfg.fall_rate_up <= fall_rate <= cfg.fall_rate_down:
             self.difficulty.add_(cfg.step if fall_rate < cfg.fall_rate_up else -cfg.step).clamp_(0.0, 1.0)
