@@ -78,7 +78,7 @@ class LeggedRobot(VecEnv):
         self.last_joint_vel = torch.zeros(n, self.num_actions, device=device)
         self._episode_length = torch.zeros(n, dtype=torch.long, device=device)
         self._tilt_steps = torch.zeros(n, dtype=torch.long, device=device)
-        self._push_phase = torch.randint(0, max(1, self._push_interval), (n,), device=device)
+        self._push_phase = torch.randint(0, self._push_interval, (n,), device=device)
         self.fell = torch.zeros(n, dtype=torch.bool, device=device)
         """The robot fell in the last step (and was reset after it)."""
         self.timed_out = torch.zeros(n, dtype=torch.bool, device=device)
@@ -110,7 +110,7 @@ class LeggedRobot(VecEnv):
 
     @property
     def _push_interval(self) -> int:
-        return round(self.cfg.domain_rand.push_interval_s / self.dt)
+        return max(1, round(self.cfg.domain_rand.push_interval_s / self.dt))
 
     def _bodies(self, patterns: tuple[str, ...]) -> torch.Tensor:
         """Indices of the bodies whose name contains one of the patterns, on the device. Shape (K,)."""
@@ -302,7 +302,7 @@ class LeggedRobot(VecEnv):
         )
 
     def _resample_commands(self) -> None:
-        interval = round(self.cfg.commands.resampling_time / self.dt)
+        interval = max(1, round(self.cfg.commands.resampling_time / self.dt))
         due = (self._episode_length % interval == 0) & (self._episode_length > 0)
         self.commands.resample(due)
         self.gait.resample(due)
