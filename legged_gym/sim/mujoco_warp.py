@@ -20,6 +20,8 @@ MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 12 were the most seen in 90,000 steps of robots that fall and thrash."""
 MEAN_CONTACTS = 10
 """Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
+BLOCK = 64
+"""Threads per block of the kernels with one thread per robot: small, to spread a few thousand robots over the GPU."""
 BATCHED_FIELDS = (
     *("geom_friction", "actuator_gainprm", "actuator_biasprm"),
     *("body_mass", "body_inertia", "body_ipos"),
@@ -91,9 +93,12 @@ class MujocoWarpSimulator(Simulator):
         rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
         self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
-        # `read_forces` does the sensors' work once per policy step; overflows are counted there, not printed.
-        self._engine.opt.disableflags |= int(mjw.DisableBit.SENSOR)
-        self._engine.opt.warn_overflow = 0
+        options = self._engine.opt
+        options.disableflags |= int(mjw.DisableBit.SENSOR)  # `read_forces` does their work, once per policy step,
+        options.warn_overflow = 0  # counts the overflows, too
+        options.run_qacc_smooth = (
+            False  # the solver starts from the last solution anyway: same motion, less to factorise
+        )
 
     def _wrap_tensors(self) -> None:
         """Make the tensors that graphs hold on to, and Warp's views of them."""
@@ -202,12 +207,14 @@ class MujocoWarpSimulator(Simulator):
                 *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
                 *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
             ],
+            block_dim=BLOCK,
         )
 
     def _read_motion(self, mask: Any) -> None:
         m, d = self._engine, self._data
         model = [self._base, self._wp_legs, m.body_pos, m.jnt_axis, m.body_mass, m.body_ipos]
-        wp.launch(kernels.read_motion, dim=self.num_envs, inputs=[mask, *model, d.qpos, d.qvel, *self._motion])
+        inputs = [mask, *model, d.qpos, d.qvel, *self._motion]
+        wp.launch(kernels.read_motion, dim=self.num_envs, inputs=inputs, block_dim=BLOCK)
 
     def overflow_counts(self) -> dict[str, int]:
         """Count how often an engine limit was hit since the last call: robots times policy steps, by the limit's name.
@@ -241,7 +248,7 @@ class MujocoWarpSimulator(Simulator):
             joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
             engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous]
             arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
-            wp.launch(kernels.place_robots, dim=self.num_envs, inputs=arguments)
+            wp.launch(kernels.place_robots, dim=self.num_envs, inputs=arguments, block_dim=BLOCK)
             wp.launch(kernels.clear_constraint_rows, dim=d.efc.D.shape, inputs=[wp_mask, d.efc.J, d.efc.D])
             self._read_motion(wp_mask)
 
