@@ -60,20 +60,21 @@ class TeacherAction:
         """
         control = self.cfg.control
         base = frame.base + self.cfg.swing.lead * frame.com_vel
-        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height) - base
+        swing, acceleration = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
+        swing = swing - base
         stance = self._stance_target(frame, base)
         force = self._ground_force(frame, plan, yaw_force)
-        feet, force_b = self._into_base(frame, stance, swing, force)
+        feet, force_b = self._into_base(frame, stance, swing, force, ang_vel_b)
         reference = torch.minimum(torch.maximum(self.inverse(feet), self._lower), self._upper)
         torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
-        torque = torque + self._attitude(frame, plan, yaw_force, ang_vel_b)
+        torque = torque + self._attitude(frame, plan, yaw_force, acceleration, ang_vel_b)
         target = torch.addcmul(reference, torque, torch.ones_like(torque), value=1.0 / control.kp)
         target = torch.minimum(torch.maximum(target, joint_pos - self._range), joint_pos + self._range)
         return (target - self._default) / control.action_scale
 
     def swing_target(
         self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Swing foot centre a servo's lead ahead of the clock, frame M (N, 3) [m].
 
         h = 3 s^2 - 2 s^3 in the plane, a half-sine over the line from lift-off to landing in height; the landing lies
@@ -93,8 +94,9 @@ class TeacherAction:
         landing = torch.cat((plan.foothold, frame.swing_ground + (self._radius - cfg.depth)), dim=-1)
         vertical = ahead * ahead * (3.0 - 2.0 * ahead)
         way = landing - liftoff
-        height = vertical * way[:, 2:] + swing_height * (math.pi * ahead).sin()
-        return liftoff + torch.cat((planar * way[:, :2], height), dim=-1)
+        apex = swing_height + cfg.lift * way[:, :2].norm(dim=-1, keepdim=True)
+        height = vertical * way[:, 2:] + apex * (math.pi * ahead).sin()
+        return liftoff + torch.cat((planar * way[:, :2], height), dim=-1), acceleration * way[:, :2]
 
     def _stance_target(self, frame: StepFrame, base: Tensor) -> Tensor:
         """Stance foot relative to an upright base at its height over the stance ground (N, 3) [m]."""
@@ -108,7 +110,9 @@ class TeacherAction:
         forward, lateral = planar.split(1, dim=-1)
         return torch.cat((forward + yaw_force, lateral, torch.full_like(forward, weight)), dim=-1)
 
-    def _into_base(self, frame: StepFrame, stance: Tensor, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
+    def _into_base(
+        self, frame: StepFrame, stance: Tensor, swing: Tensor, force: Tensor, ang_vel_b: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Left-right foot positions and ground forces in the base frame, (N, 2, 3) each.
 
         The stance foot is placed against an upright base, so that the servo rights it; the swing foot against the base
@@ -118,13 +122,16 @@ class TeacherAction:
         mirror[:, 1:2] = frame.side
         world = torch.stack((frame.to_world(swing), frame.to_world(force)), dim=1)
         swing_b, force_b = torch.matmul(world, frame.base_to_w).unbind(1)
+        swing_b = torch.lerp(swing * mirror, swing_b, self.cfg.swing.true_base)
         pair = torch.stack((stance * mirror, swing_b), dim=1)
         left = frame.left.unsqueeze(-1)  # (N, 1, 1)
         feet = torch.where(left, pair, pair.flip(1))
         loads = torch.stack((force_b, torch.zeros_like(force_b)), dim=1)
         return feet, torch.where(left, loads, loads.flip(1))
 
-    def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
+    def _attitude(
+        self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, acceleration: Tensor, ang_vel_b: Tensor
+    ) -> Tensor:
         """Stance abad and hip torques that right the base in roll and pitch (N, 6) [N m].
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it: theta_ddot = a = -(c_z - p_z) F_x / I_y,
@@ -138,6 +145,8 @@ class TeacherAction:
         rate = ang_vel_b[:, 1:2] - nod * (phase - 0.5)
         tilt = torch.cat((frame.up_b[:, 1:2], pitch), dim=-1)
         moment = torch.add(cfg.attitude_kp * tilt, torch.cat((ang_vel_b[:, :1], rate), dim=-1), alpha=cfg.attitude_kd)
+        reaction = self.cfg.swing.inertia * cfg.reaction / 0.5 * acceleration  # (N, 2)
+        moment = moment + torch.cat((-reaction[:, 1:] * frame.side, reaction[:, :1]), dim=-1)
         moment = torch.cat((moment, torch.zeros_like(moment[:, :1])), dim=-1).unsqueeze(1)  # (N, 1, 3)
         stance = torch.cat((frame.left, ~frame.left), dim=-1).unsqueeze(-1)  # (N, 2, 1)
         return (moment * self._signs * stance).flatten(1)

@@ -36,7 +36,7 @@ class SteppingCfg(Config):
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
     stance_width: float = bounded(0.21, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.15, ge=0.0)
+    dv: float = bounded(0.20, ge=0.0)
     """Largest distance of the reference velocity from the filtered CoM velocity [m/s]."""
     velocity_filter: float = bounded(0.4, gt=0.0)
     """Time constant of the low-pass filter on the CoM velocity [s]."""
@@ -46,7 +46,7 @@ class SteppingCfg(Config):
     """Farthest foothold behind the stance foot [m]."""
     reach_lateral: float = bounded(0.45, gt=0.0)
     """Farthest foothold to the swing side of the stance foot [m]."""
-    keep_out: float = bounded(0.10, ge=0.0)
+    keep_out: float = bounded(0.05, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
     yaw_in_preview: bool = True
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
@@ -62,8 +62,12 @@ class SwingCfg(Config):
 
     lead: float = bounded(0.06, ge=0.0)
     """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
-    inertia: float = bounded(0.15, ge=0.0)
+    inertia: float = bounded(0.12, ge=0.0)
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
+    true_base: float = bounded(1.0, ge=0.0, le=1.0)
+    """Against which base the swing foot is placed: 0 an upright one, 1 the base as it is tilted [1]."""
+    lift: float = bounded(0.0, ge=0.0)
+    """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
     depth: float = bounded(0.02, ge=0.0)
@@ -74,17 +78,19 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    base_height: float = bounded(0.77, gt=0.0)
+    base_height: float = bounded(0.70, gt=0.0)
     """Height of the base frame over the stance ground h_d [m]."""
     attitude_kp: float = bounded(100.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(8.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(20.0, ge=0.0)
+    reaction: float = bounded(0.0, ge=0.0, le=1.0)
+    """Share of the swing leg's reaction on the base that the stance leg takes beforehand [1]."""
+    yaw_gain: float = bounded(10.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.25, ge=0.0)
+    yaw_filter: float = bounded(0.5, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
     yaw_force_limit: float = bounded(40.0, ge=0.0)
     """Largest fore-aft yaw force [N]."""

@@ -194,7 +194,9 @@ class DcmTeacher:
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        return (cfg.yaw_gain * (yaw_rate * frame.side - frame.command[:, 2:])).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        return (cfg.yaw_gain * (yaw_rate * frame.side - frame.command[:, 2:])).clamp(
+            -cfg.yaw_force_limit, cfg.yaw_force_limit
+        )
 
     def _plan(
         self, state: TeacherState, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor

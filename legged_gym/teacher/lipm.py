@@ -92,6 +92,28 @@ def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, durat
     return forward + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
 
 
+def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
+    """Velocity of the periodic gait that the present motion belongs to.
+
+    In the periodic gait the DCM at touchdown is at xi_T - p = b + (step) = v T E / (E - 1) - (0, W_s E / (E + 1)) from
+    the stance foot (mirrored heading frame); solved for v. Unlike a filtered CoM velocity it does not lag and does not
+    sway with the steps.
+
+    Args:
+        reach: previewed xi_T - p (..., 2) [m].
+        width: stance width W_s [m].
+        omega: natural frequency (..., 1) [rad/s].
+        duration: step duration T (..., 1) [s].
+
+    Returns:
+        v (..., 2) [m/s].
+    """
+    growth = (omega * duration).exp()
+    lateral = width * growth / (growth + 1.0)
+    centred = reach + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
+    return centred * ((growth - 1.0) / (duration * growth))
+
+
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
     """Turns a horizontal vector (N, 2) by an angle (N, 1) [rad]."""
     cos, sin = angle.cos(), angle.sin()

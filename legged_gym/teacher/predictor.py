@@ -62,7 +62,9 @@ class DcmPredictor:
         self.high = torch.tensor((s.reach_forward, -s.keep_out), device=device, dtype=dtype)
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
-    def plan(self, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
+    def plan(
+        self, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset
+    ) -> StepPlan:
         """Plans the next foothold.
 
         Args:
@@ -80,7 +82,6 @@ class DcmPredictor:
         com, com_vel = frame.com[:, :2], frame.com_vel[:, :2]
         xi = lipm.dcm(com, com_vel, omega)
         pivot = self._pivot(omega, yaw_force) if cfg.yaw_in_preview else torch.zeros_like(xi)
-        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, t)
         time_left = (1.0 - frame.phase) * t
         shift = torch.zeros_like(time_left).squeeze(-1)
         if self.cfg.timing.enabled:
@@ -88,6 +89,9 @@ class DcmPredictor:
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
             time_left = time_left - 2.0 * t * shift.unsqueeze(-1)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+        present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, t)
+        velocity = present + (frame.command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
+        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, t)
         b = lipm.rotate(b, turn_rate * time_left)
         parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
         parts |= {"time_left": time_left, "omega": omega}
