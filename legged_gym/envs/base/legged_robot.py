@@ -184,6 +184,7 @@ class LeggedRobot(VecEnv):
         everyone = torch.ones_like(self.fell)
         self._reset(everyone)
         self.randomizer.refresh_bodies()
+        self._place(everyone)  # again, for the centre of mass to follow from the new masses
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         self._observe(everyone)
