@@ -368,15 +368,35 @@ def test_each_randomisation_touches_its_own_parameters(make_env: MakeEnv, switch
 
 
 def test_episodes_are_randomised_anew(make_env: MakeEnv) -> None:
-    """A reset robot gets new parameters, the others keep theirs."""
+    """A reset robot gets new parameters, its body with the next iteration, the others keep theirs."""
     env = make_env(3, IN_THE_AIR, {"curriculum.enabled": False})
+    bodies = {"base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"}
     before = parameters(env)
     env.episode_length_buf = torch.tensor([0, env.max_episode_length - 1, 0])
     stand(env)
+    between = parameters(env)
+    env.update_curriculum(0.0)
+    after = parameters(env)
+    env.update_curriculum(0.0)
     for name, value in parameters(env).items():
         assert torch.equal(value[[0, 2]], before[name][[0, 2]]), name
+        assert torch.equal(value, after[name]), name
         if name != "action_delay":
+            assert torch.equal(between[name][1], before[name][1]) == (name in bodies), name
             assert not torch.equal(value[1], before[name][1]), name
+
+
+def test_the_first_observation_knows_the_new_masses(make_env: MakeEnv) -> None:
+    """The centre of mass after `reset` is that of the robot with its new body."""
+    env = make_env(4, IN_THE_AIR, {"curriculum.enabled": False})
+    for _ in range(2):
+        env.sim.reset(
+            torch.ones(4, dtype=torch.bool),
+            *(env.state.root_pos_w, env.state.root_quat_xyzw, env.state.root_lin_vel_w, env.state.root_ang_vel_w),
+            *(env.state.joint_pos, env.state.joint_vel),
+        )
+        torch.testing.assert_close(env.get_observations()["teacher"][:, 13:16], env.state.com_pos_w)
+        env.reset()
 
 
 def test_curriculum(make_env: MakeEnv) -> None:
