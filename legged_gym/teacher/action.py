@@ -94,7 +94,7 @@ class TeacherAction:
         landing = torch.cat((plan.foothold, frame.swing_ground + (self._radius - cfg.depth)), dim=-1)
         vertical = ahead * ahead * (3.0 - 2.0 * ahead)
         way = landing - liftoff
-        apex = swing_height + cfg.lift * way[:, :2].norm(dim=-1, keepdim=True)
+        apex = swing_height + cfg.clearance
         height = vertical * way[:, 2:] + apex * (math.pi * ahead).sin()
         return liftoff + torch.cat((planar * way[:, :2], height), dim=-1), acceleration * way[:, :2]
 
@@ -134,9 +134,9 @@ class TeacherAction:
     ) -> Tensor:
         """Stance abad and hip torques that right the base in roll and pitch (N, 6) [N m].
 
-        The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it: theta_ddot = a = -(c_z - p_z) F_x / I_y,
-        the other way on the other foot. Of the periodic motion theta = a T^2 (phi^2 - phi) / 2 the feedback is told,
-        or it would take the yaw force back within the step.
+        The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
+        theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
+        theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
         cfg = self.cfg.body
         phase, t = 1.0 - plan.time_left / frame.duration, frame.duration

@@ -37,9 +37,7 @@ class SteppingCfg(Config):
     stance_width: float = bounded(0.21, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
     dv: float = bounded(0.20, ge=0.0)
-    """Largest distance of the reference velocity from the filtered CoM velocity [m/s]."""
-    velocity_filter: float = bounded(0.4, gt=0.0)
-    """Time constant of the low-pass filter on the CoM velocity [s]."""
+    """Largest change of the gait's velocity in one step [m/s]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
     reach_backward: float = bounded(0.40, gt=0.0)
@@ -66,8 +64,8 @@ class SwingCfg(Config):
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
     true_base: float = bounded(1.0, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one, 1 the base as it is tilted [1]."""
-    lift: float = bounded(0.0, ge=0.0)
-    """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
+    clearance: float = bounded(0.03, ge=0.0)
+    """Added to the apex: about what the leg sags by in mid-swing [m]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
     depth: float = bounded(0.02, ge=0.0)

@@ -10,7 +10,7 @@
     T, T_r   step duration, time left    s       1 / (2 f),  (1 - phi) T
     xi_T     DCM at touchdown            m       p + e^(omega T_r) (xi - p)              Khadiv et al. 2020
     b        nominal DCM offset          m       v T / (E - 1) +- W_s / (E + 1),  E = e^(omega T)
-    v_ref    reference velocity          m/s     command, within +-dv of the filtered CoM velocity
+    v_ref    reference velocity          m/s     command, within +-dv of the present gait's velocity
     dxi      learned offset              m       max_offset tanh(net(o))
     p*       next foothold               m       xi_T + dxi - b, clamped into the reachable box
     e_n      DCM offset error            m       (xi - p) - b at touchdown n
@@ -124,8 +124,7 @@ class DcmTeacher:
         fresh = state.episode_time <= 0.0
         new = self._recall(state, frame, memory, fresh)
         yaw_force = self._yaw_force(frame, new.yaw_rate)
-        velocity = self._reference_velocity(frame, new.velocity)
-        plan, inputs = self._plan(state, frame, velocity, new.yaw_rate * frame.side, yaw_force)
+        plan, inputs = self._plan(state, frame, new.yaw_rate * frame.side, yaw_force)
         liftoff = frame.to_frame((new.liftoff_w - frame.stance_w).unsqueeze(1)).squeeze(1)
         action = self.act(
             frame,
@@ -149,7 +148,7 @@ class DcmTeacher:
             plan.clock_shift,
             inputs,
             plan.correction,
-            switched.squeeze(-1),
+            switched.squeeze(-1).to(error.dtype),
             error,
             miss,
             foothold_w,
@@ -158,21 +157,18 @@ class DcmTeacher:
         return output, new
 
     def _recall(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> TeacherMemory:
-        """Memory brought up to this instant: lift-off, filtered velocity, push and contact bookkeeping."""
+        """Memory brought up to this instant: lift-off, yaw rate, push and contact bookkeeping."""
         cfg, dt = self.cfg, self.cfg.control.dt
         lifted = fresh | (memory.stance_left != frame.left)
         swing_w = torch.where(frame.left, state.feet_pos_w[:, 3:], state.feet_pos_w[:, :3])
-        velocity = frame.com_vel[:, :2] * _mirror(frame.side)
-        filtered = torch.lerp(memory.velocity, velocity, dt / (cfg.stepping.velocity_filter + dt))
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=-1, keepdim=True)
         jump = (state.com_lin_vel_w[:, :2] - memory.predicted_vel).norm(dim=-1, keepdim=True)
         push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
-        missing = (frame.stance_force < cfg.validity.contact_force).to(velocity.dtype)
+        missing = (frame.stance_force < cfg.validity.contact_force).to(rate.dtype)
         return TeacherMemory(
-            stance_left=frame.left.to(velocity.dtype),
+            stance_left=frame.left.to(rate.dtype),
             liftoff_w=torch.where(lifted, swing_w, memory.liftoff_w),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
-            velocity=torch.where(fresh, velocity, filtered),
             yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
             predicted_vel=memory.predicted_vel,
             push=torch.where(fresh, torch.zeros_like(push), push),
@@ -180,12 +176,6 @@ class DcmTeacher:
             offset_b=memory.offset_b,
             foothold_w=memory.foothold_w,
         )
-
-    def _reference_velocity(self, frame: StepFrame, filtered: Tensor) -> Tensor:
-        """v_ref in M (N, 2) [m/s]: the command, within +-dv of the filtered velocity so that it never jumps."""
-        dv = self.cfg.stepping.dv
-        around = filtered * _mirror(frame.side)
-        return around + (frame.command[:, :2] - around).clamp(-dv, dv)
 
     def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N, 1) [N].
@@ -199,7 +189,7 @@ class DcmTeacher:
         )
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor
+        self, state: TeacherState, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -210,7 +200,7 @@ class DcmTeacher:
             learned = self.network(inputs) if self.cfg.offset.enabled else torch.zeros_like(inputs[:, :2])
             return learned + self._constant
 
-        return self.predictor.plan(frame, velocity, turn_rate, yaw_force, offset), kept[0]
+        return self.predictor.plan(frame, turn_rate, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network: nothing in them depends on world position or heading."""

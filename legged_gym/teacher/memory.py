@@ -18,8 +18,6 @@ class TeacherMemory:
     """Where the swing foot left the ground, W (N, 3) [m]."""
     liftoff_phase: Tensor
     """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N, 1)."""
-    velocity: Tensor
-    """Low-pass filtered CoM velocity in the heading frame (N, 2) [m/s]."""
     yaw_rate: Tensor
     """Low-pass filtered yaw rate (N, 1) [rad/s]."""
     predicted_vel: Tensor
@@ -36,7 +34,7 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, device: torch.device | str, dtype: torch.dtype) -> TeacherMemory:
         """Zeroed memory."""
-        widths = {"liftoff_w": 3, "velocity": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2}
+        widths = {"liftoff_w": 3, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2}
         make = {f.name: torch.zeros(num_envs, widths.get(f.name, 1), device=device, dtype=dtype) for f in fields(cls)}
         return cls(**make)
 

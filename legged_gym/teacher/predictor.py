@@ -62,14 +62,11 @@ class DcmPredictor:
         self.high = torch.tensor((s.reach_forward, -s.keep_out), device=device, dtype=dtype)
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
-    def plan(
-        self, frame: StepFrame, velocity: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset
-    ) -> StepPlan:
+    def plan(self, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
         """Plans the next foothold.
 
         Args:
             frame: the state at the stance foot.
-            velocity: reference velocity v_ref in M (N, 2) [m/s].
             turn_rate: filtered yaw rate in M (N, 1) [rad/s].
             yaw_force: fore-aft force added for the heading (N, 1) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
@@ -83,23 +80,32 @@ class DcmPredictor:
         xi = lipm.dcm(com, com_vel, omega)
         pivot = self._pivot(omega, yaw_force) if cfg.yaw_in_preview else torch.zeros_like(xi)
         time_left = (1.0 - frame.phase) * t
+        xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+        velocity, b = self._nominal(frame, xi_end, omega, turn_rate * time_left)
         shift = torch.zeros_like(time_left).squeeze(-1)
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
             time_left = time_left - 2.0 * t * shift.unsqueeze(-1)
-        xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, t)
-        velocity = present + (frame.command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
-        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, t)
-        b = lipm.rotate(b, turn_rate * time_left)
+            xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
-        parts |= {"time_left": time_left, "omega": omega}
-        correction = offset(parts)
+        correction = offset(parts | {"time_left": time_left, "omega": omega})
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
         foothold = torch.minimum(torch.maximum(wanted, self.low), self.high)
         clamped = (wanted - foothold).abs().sum(dim=-1, keepdim=True)
         return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift)
+
+    def _nominal(self, frame: StepFrame, xi_end: Tensor, omega: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+        """Reference velocity v_ref [m/s] and nominal offset b [m], turned to the heading at touchdown, (N, 2) each.
+
+        v_ref is the command, but within +-dv of the velocity of the gait that the present motion belongs to: a
+        command or a push changes the gait by at most dv per step.
+        """
+        cfg = self.cfg.stepping
+        present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, frame.duration)
+        velocity = present + (frame.command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
+        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, frame.duration)
+        return velocity, lipm.rotate(b, turn)
 
     def _pivot(self, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
