@@ -9,6 +9,8 @@ STAMP := $(VENV)/.made
 # The first Python that is new enough; give another one with PYTHON=...
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# With an NVIDIA GPU, MuJoCo Warp comes along.
+EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,gpu || echo dev)
 # Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
@@ -25,7 +27,7 @@ $(STAMP): setup.py constraints.txt
 	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
 	@"$(PYTHON)" -m venv $(VENV) || { echo "cannot make $(VENV): is the venv module there (python3-venv)?" >&2; exit 1; }
 	@index="$(TORCH_INDEX)"; $(BIN)/python -m pip install -qq --disable-pip-version-check \
-		$${index:+--extra-index-url $$index} --constraint constraints.txt --editable '.[dev]'
+		$${index:+--extra-index-url $$index} --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 	@echo "Set-up done"
 

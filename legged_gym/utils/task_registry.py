@@ -126,7 +126,7 @@ class TaskRegistry:
             load_checked(checkpoint)
             args.load_run, args.checkpoint = str(checkpoint.parent), runs.iteration(checkpoint)
             env_cfg, train_cfg = self._resumed_cfgs(args, train_cfg, checkpoint.parent)
-        elif args.load_run is not None or args.checkpoint is not None:
+        elif args.load_run not in (None, "-1") or args.checkpoint not in (None, -1):
             raise UserError("--load_run and --checkpoint say where to go on from: they need --resume")
         runs.check_name("--experiment_name", train_cfg.runner.experiment_name)
         runs.check_name("--run_name", train_cfg.runner.run_name, may_be_empty=True)

@@ -15,7 +15,7 @@ from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.scripts import train
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import run_main
-from legged_gym.utils.task_registry import TaskRegistry
+from legged_gym.utils.task_registry import TaskRegistry, task_registry
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "train.py"
 
@@ -105,6 +105,21 @@ def test_a_window_needs_a_display(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert run(monkeypatch) == 2
     assert "add --headless" in capsys.readouterr().err and not logs.exists()
+
+
+def test_the_real_task_trains_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+) -> None:
+    monkeypatch.setattr(train, "task_registry", task_registry)
+    options = ["--task=pointfoot_flat", "--headless", "--max_iterations=1", "--sim=mujoco", "--rl_device=cpu"]
+    small = ["--num_envs=3", "--train.runner.num_steps_per_env=8", "--train.policy.actor_hidden_dims=8,4"]
+    assert run(monkeypatch, *options, *small) == 0
+    first = the_run(logs)
+    assert first.parent == logs / "pointfoot_flat" / "PF_TRON1A" and list(first.glob("events.out.tfevents.*"))
+    assert run(monkeypatch, *options, "--resume") == 0
+    (second,) = set(first.parent.iterdir()) - {first}
+    assert load_checked(second / "model_2.pt")["iter"] == 2
+    assert "--checkpoint=2" in capsys.readouterr().out
 
 
 def test_the_script_itself_refuses_in_one_line(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def test_resume_goes_on_with_the_configs_of_the_run(registry: TaskRegistry) -> N
 
 def test_resume_that_cannot_be(registry: TaskRegistry, logs: Path) -> None:
     assert "no run with a checkpoint in" in refusal(logs, registry, "--resume")
-    assert "they need --resume" in refusal(logs, registry, "--load_run=-1")
+    assert "they need --resume" in refusal(logs, registry, "--load_run=Nov01_00-00-00")
+    assert "they need --resume" in refusal(logs, registry, "--checkpoint=3")
     run = Path(start(registry).log_dir)
     assert f"there are: {run.name}" in refusal(logs, registry, "--resume", "--load_run=Nov")
     assert "no checkpoint 7 in" in refusal(logs, registry, "--resume", "--checkpoint=7")
