@@ -33,9 +33,10 @@ BATCHED_FIELDS = (
 class MujocoWarpSimulator(Simulator):
     """The batched simulator.
 
-    The engine's arrays and the state tensors are separate memory, written by the kernels of `mujoco_warp_kernels`. All
-    that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without waiting for it, and
-    all but `step`, which launches a graph of its own, may be captured into a CUDA graph by the caller.
+    The engine's arrays and the state tensors are separate memory; the kernels of `mujoco_warp_kernels` write one from
+    the other. All that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without
+    waiting for it. The caller may capture `reset`, `push` and the setting of friction, gains and delay into a CUDA
+    graph; not `step`, which launches a graph of its own, nor the setting of masses, which the next `step` must know of.
     """
 
     def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cuda:0") -> None:
@@ -61,10 +62,13 @@ class MujocoWarpSimulator(Simulator):
         with wp.ScopedDevice(self._wp_device):
             self._build_engine()
             self._wrap_tensors()
-            mjw.set_const(self._engine, self._data, groups=mjw.SetConstGroup.ALL)
-            self._policy_step()  # loads every kernel
+            self._derive_constants()  # so that all robots' constants are rounded alike
+            self._policy_step()
+            # Every kernel has been launched once, so is loaded: now they can be captured.
+            self._constants_graph = self._capture(self._derive_constants)
             self._graph = self._capture(self._policy_step)
             self._engine_graph = self._capture(self._physics)
+        self._constants_stale = False
         self._place_nominally()
 
     # -- set-up --------------------------------------------------------------------------------------------------------
@@ -172,10 +176,12 @@ class MujocoWarpSimulator(Simulator):
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`. One graph launch on a GPU; not to be called while another graph is being captured."""
         self._target.copy_(joint_targets)
+        self._refresh_constants()
         self._run(self._graph, self._policy_step)
 
     def step_engine(self) -> None:
         """See `Simulator.step_engine`."""
+        self._refresh_constants()
         self._run(self._engine_graph, self._physics)
 
     def _run(self, graph: wp.Graph | None, function: Callable[[], None]) -> None:
@@ -273,15 +279,23 @@ class MujocoWarpSimulator(Simulator):
             self._write_inertia()
 
     def _write_inertia(self) -> None:
-        """Set masses, inertias and the base's CoM, and let the engine derive its constants from them."""
+        """Set masses, inertias and the base's CoM; the next step derives the engine's constants from them."""
         p, ids, base = self.parameters, self._body_ids, self._base
         self._mass[:, ids] = self._nominal_mass[ids] * p["link_mass_scale"]
         self._mass[:, base] += p["base_mass_added"]
         self._inertia[:, ids] = self._nominal_inertia[ids] * p["link_inertia_scale"].unsqueeze(-1)
         self._com[:, base] = self._nominal_base_com + p["base_com_offset"]
-        with self._on_torch_stream():
-            groups = mjw.SetConstGroup.FIXED | mjw.SetConstGroup.INERT0
-            mjw.set_const(self._engine, self._data, groups=groups, restore=False)
+        self._constants_stale = True
+
+    def _refresh_constants(self) -> None:
+        """Derive the constants if masses were set since the last step: once, however many parameters have changed."""
+        if self._constants_stale:
+            self._run(self._constants_graph, self._derive_constants)
+            self._constants_stale = False
+
+    def _derive_constants(self) -> None:
+        groups = mjw.SetConstGroup.FIXED | mjw.SetConstGroup.INERT0
+        mjw.set_const(self._engine, self._data, groups=groups, restore=False)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -312,7 +326,7 @@ class MujocoWarpSimulator(Simulator):
 
     def close(self) -> None:
         """Drop the graphs and the renderer."""
-        self._graph = self._engine_graph = None
+        self._graph = self._engine_graph = self._constants_graph = None
         if self._renderer is not None:
             self._renderer.close()
 

@@ -111,6 +111,7 @@ def test_derived_constants_follow_the_masses(pf_tron1a: RobotModel) -> None:
     sim.set_parameter("link_mass_scale", scale)
     sim.set_parameter("link_inertia_scale", 2.0 - scale)
     sim.set_parameter("base_com_offset", torch.tensor([[0.0, 0.0, 0.0], [0.03, -0.02, 0.01]]))
+    sim.step(torch.zeros(2, 6))
     for robot in range(2):
         model = mujoco_spec.build_spec(pf_tron1a, visuals=False).compile()
         ids = [model.body(name).id for name in pf_tron1a.body_names]
