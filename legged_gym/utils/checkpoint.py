@@ -77,5 +77,7 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
 
 def _first_words(error: Exception) -> str:
     """Returns the start of an error's text on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split())
+    if " " not in text:  # a bare key or number says nothing
+        text = type(error).__name__
     return text if len(text) <= 100 else text[:97] + "..."
