@@ -9,7 +9,8 @@ from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.evaluation.agents import AGENTS, Agent, OnnxAgent, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
 from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.cli import Parser, apply_args, make_parser
+from legged_gym.utils.cli import Override, Parser, apply_args, make_parser
+from legged_gym.utils.config import set_by_path
 from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.task_registry import choose_devices, find_checkpoint, robot_name, task_registry
 
@@ -63,6 +64,7 @@ def open_session(args: argparse.Namespace) -> Session:
     args.resume = None
     choose_devices(args, machine.detect())
     env_cfg, train_cfg = task_registry.get_cfgs(args.task)
+    _keep_policy_rate(args, env_cfg)
     apply_args(args, env_cfg, train_cfg)
     session = Session(agent, env_cfg, train_cfg)
     if agent == "checkpoint":
@@ -76,7 +78,6 @@ def open_session(args: argparse.Namespace) -> Session:
         session.onnx_dir = Path(args.onnx).expanduser()
     elif agent == "pretrained":
         session.onnx_dir = _pretrained_dir(args.task, robot_name(env_cfg))
-    _keep_policy_rate(args, session.env_cfg)
     return session
 
 
@@ -93,17 +94,18 @@ def _pretrained_dir(task: str, robot: str) -> Path:
 
 def _keep_policy_rate(args: argparse.Namespace, env_cfg: Any) -> None:
     """With another physics step, change the number of physics steps too, so that the policy still runs at its rate."""
-    changed = {override.path for override in args.overrides if override.scope == "env"}
+    changed = {override.path: override.text for override in args.overrides if override.scope == "env"}
     if "sim.dt" not in changed or "control.decimation" in changed:
         return
-    default, _ = task_registry.get_cfgs(args.task)
-    steps = round(default.policy_dt / env_cfg.sim.dt)
-    if steps < 1 or abs(steps * env_cfg.sim.dt - default.policy_dt) > 1e-6:
+    policy_dt = env_cfg.policy_dt
+    set_by_path(env_cfg, "sim.dt", changed["sim.dt"])
+    steps = round(policy_dt / env_cfg.sim.dt)
+    if steps < 1 or abs(steps * env_cfg.sim.dt - policy_dt) > 1e-6:
         raise UserError(
-            f"--env.sim.dt: {env_cfg.sim.dt:g} s does not divide the policy step of {default.policy_dt:g} s; "
+            f"--env.sim.dt: {env_cfg.sim.dt:g} s does not divide the policy step of {policy_dt:g} s; "
             "set --env.control.decimation too"
         )
-    env_cfg.control.decimation = steps
+    args.overrides.append(Override("env", "control.decimation", str(steps)))
 
 
 def make_agent(session: Session, args: argparse.Namespace, env: Any) -> Agent:

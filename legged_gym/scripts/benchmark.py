@@ -1,9 +1,9 @@
 """Measures speed: `python legged_gym/scripts/benchmark.py --sim mujoco --num_envs 512 --json FILE`.
 
 Policy steps per second, summed over robots, of the bare engine (the nominal model of the same robot, the same threads),
-of the whole `env.step` under the task's own randomisation, and of a training iteration. Engine and environment take turns
-in short blocks on the same robots, which twitch around their stand and are set up again as they fall: both see the same
-contacts and the same other load on the machine. Medians over the blocks.
+of the whole `env.step` under the task's own randomisation, and of a training iteration. Engine and environment take
+turns in short blocks on the same robots, which twitch around their stand and are set up again as they fall: both see
+the same contacts and the same other load on the machine. Medians over the blocks.
 """
 
 import argparse

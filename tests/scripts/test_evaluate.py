@@ -1,0 +1,126 @@
+"""The evaluation script on the real task, with few robots and rows cut short."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from legged_gym.evaluation.suites import SUITES, select_rows
+from legged_gym.scripts import evaluate
+from legged_gym.utils.cli import run_main
+from legged_gym.utils.export import export_policy
+
+SHORT = ("--num_envs=3", "--time_scale=0.02", "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu")
+MEASURED = ("rmse_vx", "rmse_vy", "rmse_wz", "bias_vx", "bias_vy", "bias_wz", "torque_rms", "base_height")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    """Runs the script in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *argv])
+    with pytest.raises(SystemExit) as stop:
+        run_main(evaluate.main)
+    return stop.value.code
+
+
+def result(monkeypatch: pytest.MonkeyPatch, file: Path, *argv: str) -> dict[str, Any]:
+    """Runs the script and returns the JSON it wrote."""
+    assert run(monkeypatch, *argv, f"--json={file}") == 0
+    return json.loads(file.read_text())
+
+
+@pytest.mark.parametrize("agent", ["zero", "random", "teacher"])
+def test_every_row_is_in_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agent: str) -> None:
+    data = result(monkeypatch, tmp_path / "out.json", f"--agent={agent}", *SHORT)
+    assert (data["agent"], data["robot"], data["sim"]) == (agent, "PF_TRON1A", "mujoco")
+    assert list(data["rows"]) == [row.name for row in select_rows(SUITES)]
+    for row in data["rows"].values():
+        assert row["n"] == 3 and 0.0 <= row["survival"] <= 1.0
+        assert set(MEASURED) <= set(row)
+        assert row["survival"] == 0.0 or all(isinstance(row[name], float) for name in MEASURED)
+
+
+def test_the_same_seed_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    argv = ("--agent=random", "--suite=track", *SHORT)
+    first = result(monkeypatch, tmp_path / "1.json", *argv, "--seed=4")
+    assert result(monkeypatch, tmp_path / "2.json", *argv, "--seed=4") == first
+    assert result(monkeypatch, tmp_path / "3.json", *argv, "--seed=5")["rows"] != first["rows"]
+
+
+def test_the_onnx_files_score_like_the_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path
+) -> None:
+    argv = ("--suite=track", "--num_envs=3", "--time_scale=0.02")
+    loaded = result(monkeypatch, tmp_path / "torch.json", f"--load_run={trained_run}", *argv)
+    assert loaded["agent"] == "checkpoint" and loaded["source"].endswith("/model_1.pt")
+    kept: list[Any] = []
+    monkeypatch.setattr(evaluate, "make_agent", lambda *a: kept.append(_make_agent(*a)) or kept[-1])
+    result(monkeypatch, tmp_path / "again.json", f"--load_run={trained_run}", *argv)
+    monkeypatch.undo()
+    export_policy(kept[0].actor, tmp_path / "exported", 300, 30)
+    exported = result(monkeypatch, tmp_path / "onnx.json", f"--onnx={tmp_path / 'exported'}", *argv)
+    for name in MEASURED:
+        assert exported["rows"]["track"][name] == pytest.approx(loaded["rows"]["track"][name], abs=1e-3)
+
+
+_make_agent = evaluate.make_agent
+
+
+def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built: list[Any] = []
+    make_env = evaluate.task_registry.make_env
+    monkeypatch.setattr(evaluate.task_registry, "make_env", lambda *a: built.append(make_env(*a)) or built[-1])
+    argv = ("--agent=zero", "--suite=track", *SHORT, "--env.sim.dt=0.002", "--env.control.damping=3.5")
+    assert run(monkeypatch, *argv) == 0
+    env = built[0][0]
+    assert env.dt == pytest.approx(0.02) and env.sim.options.timestep == 0.002 and env.sim.options.kd == 3.5
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--suite=trak"], "unknown suite 'trak'"),
+        (["--agent=zeroo"], "unknown agent 'zeroo'; did you mean 'zero'?"),
+        (["--agent=onnx"], "--agent onnx needs --onnx=DIR"),
+        (["--onnx=/nowhere"], "no such file: /nowhere/encoder.onnx"),
+        (["--agent=zero", "--onnx=/nowhere"], "--onnx goes with --agent onnx"),
+        (["--agent=zero", "--load_run=x"], "--load_run goes with --agent checkpoint"),
+        (["--agent=teacher", "--offset=/nowhere.pt"], "no such checkpoint: /nowhere.pt"),
+        (["--agent=zero", "--json=/nowhere/out.json"], "there is no folder /nowhere"),
+        (["--agent=zero", "--time_scale=0"], "--time_scale: got 0.0"),
+        (
+            ["--agent=zero", "--env.domain_rand.push_robots=True"],
+            "--env.domain_rand.push_robots: is decided by the suites",
+        ),
+        (["--agent=zero", "--env.sim.dt=0.003"], "does not divide the policy step"),
+        (["--agent=zero", "--num_envs=0"], "--num_envs: got 0"),
+        (["--agent=zero", "--task=walk"], "unknown task 'walk'"),
+        (["--agent=zero", "--env.asset.robot_type=PF_X"], "PF_X"),
+        (["--agent=zero", "--sim=bullet"], "unknown simulator 'bullet'"),
+        (["--load_run=nothing"], "no run 'nothing'"),
+        ([], "no run with a checkpoint"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    argv: list[str],
+    message: str,
+) -> None:
+    file = tmp_path / "out.json"
+    assert run(monkeypatch, f"--json={file}", "--num_envs=2", "--time_scale=0.05", *argv) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1 and errors[0].startswith("error: ") and message in errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    for file in trained_run.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "model_1.pt").write_bytes((trained_run / "model_1.pt").read_bytes()[:5000])
+    assert run(monkeypatch, f"--load_run={tmp_path}", "--num_envs=2") == 2
+    assert "is damaged" in capsys.readouterr().err
