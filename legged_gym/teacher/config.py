@@ -122,6 +122,10 @@ class OffsetCfg(Config):
     """Widths of the hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0.0)
     """Adam step size."""
+    epochs: int = bounded(2, ge=1)
+    """Passes over a rollout per update."""
+    batch_size: int = bounded(4096, ge=1)
+    """Samples per optimiser step."""
     max_grad_norm: float = bounded(1.0, gt=0.0)
     """Gradient clipping (norm)."""
     preview_steps: int = bounded(2, ge=0)

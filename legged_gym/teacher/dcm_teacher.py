@@ -59,6 +59,8 @@ class TeacherOutput:
     """Inputs o of the offset network (N, num_inputs)."""
     offset: Tensor
     """Applied offset dxi, frame M (N, 2) [m]."""
+    fresh: Tensor
+    """1 where an episode has just begun (N,)."""
     touchdown: Tensor
     """1 where a step ended since the last evaluation (N,)."""
     touchdown_error: Tensor
@@ -148,6 +150,7 @@ class DcmTeacher:
             plan.clock_shift,
             inputs,
             plan.correction,
+            fresh.squeeze(-1).to(error.dtype),
             switched.squeeze(-1).to(error.dtype),
             error,
             miss,

@@ -1,0 +1,95 @@
+"""Differentiable preview: the stepping law rolled ahead over several steps with the network in the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from legged_gym.teacher import lipm
+from legged_gym.teacher.config import SteppingCfg
+from legged_gym.teacher.offset_network import OffsetNetwork
+
+
+@dataclass(frozen=True)
+class PreviewedStep:
+    """One previewed touchdown, in the frame M of the step that leads to it."""
+
+    error: Tensor
+    """DCM offset error e = (xi - p) - b (B, 2) [m]."""
+    landed: Tensor
+    """DCM relative to the landing foot (B, 2) [m]."""
+    capture_radius: Tensor
+    """d_cap (B, 1) [m]."""
+
+
+def preview_steps(
+    network: OffsetNetwork,
+    inputs: Tensor,
+    disturbance: Tensor,
+    cfg: SteppingCfg,
+    low: Tensor,
+    high: Tensor,
+    steps: int,
+) -> Iterator[PreviewedStep]:
+    """Rolls the map xi_T -> p* -> xi of the next step ahead; differentiable in the network's parameters.
+
+    The real landing differs from the LIP's by a disturbance (model and tracking error): what the touchdown error would
+    be without any offset, e_n + dxi_k. It is taken as given and the same, in M, at every previewed step.
+
+    Args:
+        network: the offset network.
+        inputs: its inputs at the current state (B, num_inputs).
+        disturbance: e_n + dxi_k (B, 2) [m].
+        cfg: the stepping law's parameters.
+        low: lower corner of the reachable box (2,) [m].
+        high: upper corner (2,) [m].
+        steps: how many touchdowns to preview.
+
+    Yields:
+        The previewed touchdowns, the current step's first.
+    """
+    parts = network.unpack(inputs)
+    reach = (high - low).norm() * 0.5
+    for _ in range(steps):
+        offset = network(network.pack(parts))
+        omega, duration = parts["omega"], parts["duration"]
+        b = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
+        foothold = torch.minimum(torch.maximum(parts["plan"] + offset, low), high)
+        landed = parts["plan"] + b - foothold + disturbance
+        yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
+        parts = _next_step(parts, landed, foothold, cfg)
+
+
+def _next_step(parts: dict[str, Tensor], landed: Tensor, foothold: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
+    """The network's inputs at the start of the next step; the new frame M has y the other way round."""
+    omega, duration = parts["omega"], parts["duration"]
+    origin = torch.zeros_like(foothold)
+    com, com_vel = lipm.propagate_com(parts["com"], parts["com_vel"], origin, omega, parts["time_left"])
+    xi = _mirror(landed)
+    command = torch.cat((parts["command"][:, :1], -parts["command"][:, 1:]), dim=-1)
+    xi_end = lipm.propagate_dcm(xi, origin, omega, duration)
+    present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, duration)
+    velocity = present + (command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
+    b = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
+    rates = parts["ang_vel"]
+    return parts | {
+        "xi": xi,
+        "plan": xi_end - b,
+        "com": _mirror(com - foothold),
+        "com_vel": _mirror(com_vel),
+        "swing": torch.cat((_mirror(-foothold), torch.zeros_like(duration)), dim=-1),
+        "velocity": velocity,
+        "command": command,
+        "phase": torch.zeros_like(duration),
+        "time_left": duration,
+        "tilt": _mirror(parts["tilt"]),
+        "ang_vel": torch.cat((-rates[:, :1], rates[:, 1:2], -rates[:, 2:]), dim=-1),
+    }
+
+
+def _mirror(vector: Tensor) -> Tensor:
+    """(x, -y) of (B, 2)."""
+    return torch.cat((vector[:, :1], -vector[:, 1:]), dim=-1)
