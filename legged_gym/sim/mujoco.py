@@ -190,17 +190,19 @@ class MujocoSimulator(Simulator):
         self._refresh(rows)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
-        """See `Simulator.push`."""
-        rows = mask.nonzero().squeeze(-1)
-        if len(rows) == 0:
-            return
-        self._qvel[rows, :3] += delta_vel_w[rows].double()
-        self._refresh(rows)
+        """See `Simulator.push`. All of the robot gets faster alike."""
+        delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
+        self._qvel[:, :3] += delta
+        s.root_lin_vel_w += delta
+        s.com_lin_vel_w += delta
+        s.feet_lin_vel_w += delta.unsqueeze(1)
 
     def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
         if name == "action_delay":
             return
         rows = range(self.num_envs) if mask is None else mask.nonzero().squeeze(-1).tolist()
+        if not rows:
+            return
         write, inputs = self._writers[name]
         values = [self.parameters[key][rows].double().numpy() for key in inputs]
         for i, row in zip(rows, zip(*values, strict=True), strict=True):
