@@ -1,0 +1,91 @@
+"""The play script on the real task; its pictures need software rendering and are made in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v2 as imageio
+import onnxruntime
+import pytest
+
+from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.scripts import play
+from legged_gym.utils.cli import run_main
+
+SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "play.py"
+
+
+def run_script(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the script in a process without a display."""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL", "ROBOT_TYPE")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, str(SCRIPT), "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu", *argv]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode == 2 and "no off-screen rendering here" in done.stderr:
+        pytest.skip("no EGL: install libegl1 and Mesa's software driver (libgl1-mesa-dri)")
+    return done
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    """Runs the script in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["play.py", *argv])
+    with pytest.raises(SystemExit) as stop:
+        run_main(play.main)
+    return stop.value.code
+
+
+def test_a_checkpoint_is_filmed_plotted_and_exported(tmp_path: Path, trained_run: Path) -> None:
+    video = tmp_path / "out.mp4"
+    options = (f"--load_run={trained_run}", f"--video={video}", "--duration=0.4", "--fps=25", "--out=made/here")
+    done = run_script(*options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with imageio.get_reader(video) as reader:
+        pictures = [*reader.iter_data()]
+        assert reader.get_meta_data()["fps"] == 25.0
+    assert len(pictures) == 10 and pictures[0].shape == (720, 1280, 3)
+    assert pictures[0].std() > 20.0 and (pictures[0] != pictures[-1]).any(), "a picture shows something, and it moves"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    made = tmp_path / "made" / "here"
+    assert imageio.imread(made / "states.png").std() > 10.0
+    exported = {path.name for path in (made / "exported").iterdir()}
+    assert exported == {"encoder.onnx", "policy.onnx", "policy_jit.pt"}
+    assert onnxruntime.InferenceSession(made / "exported" / "policy.onnx").get_inputs()[0].shape == [36]
+    assert "act as the checkpoint does" in done.stdout
+
+
+def test_an_agent_without_networks_is_filmed_by_default(tmp_path: Path) -> None:
+    done = run_script("--agent=zero", "--duration=0.1", f"--out={tmp_path}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"video.mp4", "states.png"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--fps=0"], "--fps: got 0.0"),
+        (["--duration=-1"], "--duration: got -1.0"),
+        (["--video=film.avi"], "ends with .mp4"),
+        (["--video=/nowhere/film.mp4"], "there is no folder /nowhere"),
+        (["--agent=zeroo"], "unknown agent 'zeroo'"),
+        (["--load_run=nothing"], "no run 'nothing'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    assert run(monkeypatch, "--headless", *argv) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1 and message in errors[0]
+
+
+def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MUJOCO_GL", "")  # recorded, so that it is put back
+    monkeypatch.delenv("MUJOCO_GL")
+    args = play.make_play_parser().parse_args([])
+    assert args.headless is False
+    if sys.platform.startswith("linux"):
+        play.choose_window(args)
+        assert args.headless is True and os.environ["MUJOCO_GL"] == "egl"
