@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 from legged_gym.utils.config import Config, bounded, to_dict
 
 
@@ -20,7 +20,14 @@ class TeacherInLoopCfg(Config):
     """Share at the end; their transitions are left out of PPO's surrogate."""
     driven_decay_steps: int = bounded(20, ge=1)
     """Iterations from the one to the other."""
-    dcm: TeacherCfg = field(default_factory=TeacherCfg)
+    offset_update: str = bounded("collection", choices=("never", "collection", "steps"))
+    """When Δξ is trained: after each rollout or every `offset_update_steps`, in `dcm.offset.epochs` passes."""
+    offset_update_steps: int = bounded(12, ge=1)
+    """Policy steps between two updates, if `offset_update` is steps."""
+    offset_file: str | None = None
+    """A Δξ to start from, as train_teacher.py writes it."""
+    dcm: TeacherCfg = field(default_factory=lambda: TeacherCfg(offset=OffsetCfg(enabled=True)))
+    """The teacher itself."""
 
 
 @dataclass

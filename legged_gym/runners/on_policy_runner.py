@@ -42,7 +42,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
-        self.teacher = TeacherInLoop(train_cfg.teacher, env, device) if train_cfg.teacher.enabled else None
+        self.teacher = None
+        if train_cfg.teacher.enabled:
+            self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device)
         self.logger = Logger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -145,6 +147,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             "iter": self.current_learning_iteration,
             "infos": infos,
             "env_state": self.env.state_dict(),
+            "teacher_state": None if self.teacher is None else self.teacher.state_dict(),
             "total_steps": self.logger.tot_timesteps,
             "total_time": self.logger.tot_time,
             "rng_state": torch.get_rng_state(),
@@ -176,6 +179,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.current_learning_iteration = checkpoint["iter"]
         if load_cfg is None:
             self.env.load_state_dict(checkpoint["env_state"])
+            if self.teacher is not None and checkpoint["teacher_state"] is not None:
+                self.teacher.load_state_dict(checkpoint["teacher_state"])
             self.logger.tot_timesteps = checkpoint["total_steps"]
             self.logger.tot_time = checkpoint["total_time"]
             torch.set_rng_state(checkpoint["rng_state"].cpu())

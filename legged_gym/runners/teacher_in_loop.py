@@ -1,4 +1,6 @@
-"""The teacher inside the rollout: references for imitation as data, and robots that it drives itself."""
+"""The teacher in the rollout: references for imitation as data, robots that it drives, and its own learning."""
+
+from typing import Any
 
 import torch
 from rsl_rl.env import VecEnv
@@ -6,23 +8,41 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.losses import scheduled_weight
 from legged_gym.runners.config import TeacherInLoopCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.utils.checkpoint import load_checked
 
 
 class TeacherInLoop:
-    """Evaluates the teacher once per policy step on the observation group `teacher`."""
+    """Evaluates the teacher once per policy step on the observation group `teacher`, and trains its offset Δξ."""
 
-    def __init__(self, cfg: TeacherInLoopCfg, env: VecEnv, device: str) -> None:
-        """Build the teacher for the environment's robot."""
+    def __init__(self, cfg: TeacherInLoopCfg, env: VecEnv, num_steps: int, device: str) -> None:
+        """Build the teacher for the environment's robot.
+
+        Args:
+            cfg: Configuration; `offset_file` is loaded.
+            env: The environments.
+            num_steps: Policy steps per rollout.
+            device: Where the teacher lives.
+        """
         self.cfg = cfg
         self.env = env
         geometry = LegGeometry.from_model(env.sim.robot, device)
         self.teacher = DcmTeacher(cfg.dcm, geometry, env.num_envs, env.observation_terms["teacher"])
+        self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
+        """Policy steps between two updates of Δξ."""
+        self.trainer = OffsetTrainer(self.teacher, self.interval)
+        if cfg.offset_file is not None:
+            self.trainer.load_state_dict(load_checked(cfg.offset_file, device))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         self._rank = (torch.arange(env.num_envs, device=device) + 0.5).unsqueeze(-1) / env.num_envs
-        self._sums = torch.zeros(4, device=device)
+        self._output: TeacherOutput | None = None
+        self._last_offset = torch.zeros(env.num_envs, 2, device=device)
+        self._sums = torch.zeros(6, device=device)
+        self._recorded = 0
+        self._offset_log: dict[str, float] = {}
         self.set_progress(0)
 
     def set_progress(self, iteration: int) -> None:
@@ -33,33 +53,54 @@ class TeacherInLoop:
 
     def add_reference(self, obs: TensorDict) -> None:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
-        output = self.teacher.step(obs["teacher"])
+        output = self._output = self.teacher.step(obs["teacher"])
         obs["reference"] = output.action
         obs["reference_weight"] = output.weight.view(-1, 1)
         obs["teacher_driven"] = self.driven.clone()
-        touchdown = output.touchdown
-        error = torch.stack(
-            (
-                touchdown.sum(),
-                (touchdown * output.touchdown_error.square().sum(-1)).sum(),
-                (touchdown * output.foothold_error.square().sum(-1)).sum(),
-                output.weight.mean(),
-            )
-        )
-        self._sums += error
+        landed, error = output.touchdown, output.touchdown_error
+        # The foot moves one-to-one with the offset: the error without it is the error plus the offset.
+        squares = [error, error + self._last_offset, output.foothold_error]
+        sums = [landed.sum(), *((landed * x.square().sum(-1)).sum() for x in squares)]
+        self._sums += torch.stack((*sums, output.weight.mean(), output.offset.norm(dim=-1).mean()))
+        self._last_offset.copy_(output.offset)
 
     def act(self, actions: torch.Tensor, obs: TensorDict) -> torch.Tensor:
-        """Replace the driven robots' actions (N, A) by the reference."""
-        return torch.where(self.driven > 0.0, obs["reference"], actions)
+        """Replace the driven robots' actions by the reference, note what is executed, and train Δξ when it is due.
+
+        Args:
+            actions: What the policy chose. Shape (N, A).
+            obs: The observations, with the reference.
+
+        Returns:
+            What is to be executed. Shape (N, A).
+        """
+        executed = torch.where(self.driven > 0.0, obs["reference"], actions)
+        if self.cfg.offset_update != "never" and self._output is not None:
+            self.trainer.record(self._output, executed)
+            self._recorded += 1
+            if self._recorded % self.interval == 0:
+                with torch.inference_mode(False):
+                    self._offset_log = self.trainer.update()
+        return executed
 
     def log(self, steps: int) -> dict[str, float]:
-        """Means since the last call, by tensorboard tag."""
-        touchdowns, dcm, foothold, weight = self._sums.tolist()
+        """Means over the last `steps` policy steps, by tensorboard tag."""
+        landed, *squares, weight, offset = self._sums.tolist()
         self._sums.zero_()
-        touchdowns = max(touchdowns, 1.0)
+        dcm, dcm_without, foothold = ((square / max(landed, 1.0)) ** 0.5 for square in squares)
         return {
-            "Teacher/dcm_offset_error_rms": (dcm / touchdowns) ** 0.5,
-            "Teacher/foothold_error_rms": (foothold / touchdowns) ** 0.5,
+            "Teacher/dcm_offset_error_rms": dcm,
+            "Teacher/dcm_offset_error_without_offset_rms": dcm_without,
+            "Teacher/foothold_error_rms": foothold,
             "Teacher/weight": weight / steps,
+            "Teacher/offset_abs": offset / steps,
             "Teacher/driven_share": self.share,
-        }
+        } | {f"Offset/{name}": value for name, value in self._offset_log.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return Δξ and its optimiser."""
+        return self.trainer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.trainer.load_state_dict(state)
