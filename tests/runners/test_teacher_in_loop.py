@@ -1,0 +1,106 @@
+"""The teacher in a real rollout: data for imitation, driven robots, and Δξ that learns, is saved and comes back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tensordict import TensorDict
+
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
+from legged_gym.runners.teacher_in_loop import TeacherInLoop
+
+
+@pytest.fixture(scope="module")
+def env() -> PointFootFlat:
+    cfg = PointFootFlatCfg()
+    cfg.env.num_envs, cfg.asset.robot_type = 16, "PF_TRON1A"
+    return PointFootFlat(cfg)
+
+
+def train_cfg(**teacher: object) -> PointFootFlatCfgPPO:
+    cfg = PointFootFlatCfgPPO()
+    cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = cfg.estimator.hidden_dims = (16,)
+    for name, value in teacher.items():
+        setattr(cfg.teacher, name, value)
+    return cfg
+
+
+def loop(env: PointFootFlat, **teacher: object) -> TeacherInLoop:
+    return TeacherInLoop(train_cfg(**teacher).teacher, env, 24, "cpu")
+
+
+def observations(env: PointFootFlat) -> TensorDict:
+    return env.reset().clone()
+
+
+def offset_weights(teacher: TeacherInLoop) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in teacher.teacher.network.parameters()])
+
+
+def test_reference_arrives_as_data(env: PointFootFlat) -> None:
+    teacher, obs = loop(env), observations(env)
+    with torch.inference_mode():
+        teacher.add_reference(obs)
+    assert obs["reference"].shape == (16, 6)
+    assert obs["reference_weight"].shape == obs["teacher_driven"].shape == (16, 1)
+    assert obs["reference"].isfinite().all()
+    assert ((obs["reference_weight"] >= 0) & (obs["reference_weight"] <= 1)).all()
+    assert obs["reference"].std() > 0.01, "the reference depends on the robot's state"
+
+
+def test_driven_robots_execute_the_reference_and_their_share_shrinks(env: PointFootFlat) -> None:
+    teacher, obs = loop(env, driven_initial=1.0, driven_final=0.25, driven_decay_steps=10), observations(env)
+    actions = torch.full((16, 6), 7.0)
+    shares = []
+    for iteration in (0, 5, 10, 50):
+        teacher.set_progress(iteration)
+        teacher.add_reference(obs)
+        executed = teacher.act(actions, obs)
+        driven = obs["teacher_driven"].squeeze(-1) > 0
+        assert torch.equal(executed[driven], obs["reference"][driven])
+        assert torch.equal(executed[~driven], actions[~driven])
+        shares.append(int(driven.sum()))
+    assert shares == [16, 10, 4, 4]
+
+
+def test_offset_learns_only_when_asked(env: PointFootFlat) -> None:
+    changed = {}
+    for update in ("never", "steps", "collection"):
+        teacher = loop(env, offset_update=update, offset_update_steps=8, driven_final=1.0)
+        before, steps = offset_weights(teacher), []
+        obs = env.reset()
+        with torch.inference_mode():
+            for step in range(48):
+                teacher.add_reference(obs)
+                obs, *_ = env.step(teacher.act(torch.zeros(16, 6), obs))
+                after = offset_weights(teacher)
+                if not torch.equal(before, after):
+                    steps.append(step)
+                before = after
+        changed[update] = steps
+        assert teacher.log(48)["Teacher/driven_share"] == 1.0
+    assert changed["never"] == []
+    assert set(changed["collection"]) <= {23, 47}
+    assert 47 in changed["collection"]
+    assert set(changed["steps"]) <= set(range(7, 48, 8))
+    assert len(changed["steps"]) > 2
+
+
+def test_offset_is_checkpointed(env: PointFootFlat, tmp_path: Path) -> None:
+    runner = OnPolicyRunner(env, train_cfg(), str(tmp_path))
+    runner.learn(2)
+    assert runner.teacher is not None
+    other = OnPolicyRunner(env, train_cfg())
+    assert other.teacher is not None
+    assert not torch.equal(offset_weights(runner.teacher), offset_weights(other.teacher))
+    other.load(str(tmp_path / "model_2.pt"))
+    assert torch.equal(offset_weights(runner.teacher), offset_weights(other.teacher))
+
+
+def test_without_teacher_nothing_of_it_runs(env: PointFootFlat) -> None:
+    runner = OnPolicyRunner(env, train_cfg(enabled=False))
+    assert runner.teacher is None
+    assert "reference" not in runner.alg.storage.observations
+    runner.learn(1)
