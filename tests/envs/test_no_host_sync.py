@@ -7,9 +7,9 @@ import pytest
 
 import legged_gym.envs.base as package
 
-WAITS = {"item", "tolist", "nonzero", "cpu", "numpy", "unique", "masked_select", "argwhere"}
-"""Methods of a tensor that wait for the device, or whose shape depends on values."""
-ONCE_IN_A_WHILE = {"__init__", "_allocate", "episode_log", "update_curriculum", "state_dict"}
+WAITS = {"item", "tolist", "nonzero", "cpu", "numpy", "unique", "masked_select", "argwhere", "tensor", "as_tensor"}
+"""Methods and functions that wait for the device: to read back, to learn a shape, to copy to it."""
+ONCE_IN_A_WHILE = {"__init__", "_allocate", "_bodies", "episode_log", "update_curriculum", "state_dict"}
 """Functions that no step calls."""
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 
@@ -45,8 +45,8 @@ def step(self):
     if self.done.any():
         rows = self.done.nonzero()
     for i in range(self.num_envs):
-        x = float(self.reward[i]) + self.reward[i].item()
+        x = float(self.reward[i]) + self.reward[i].item() + torch.tensor(0.5)
 """
     function = ast.parse(code).body[0]
     assert isinstance(function, ast.FunctionDef)
-    assert len(waits(function)) == 5
+    assert len(waits(function)) == 6
