@@ -28,11 +28,10 @@ class TeacherAction:
         self.cfg = cfg
         self.inverse = InverseKinematics(geometry)
         self.statics = LegStatics(geometry)
-        like = geometry.abad_pos
         self._radius, self._mass = geometry.foot_radius, geometry.total_mass
-        self._default = like.new_tensor(cfg.control.default_angles)
-        self._lower, self._upper = geometry.joint_limits.unbind(-1)
-        self._signs = geometry.signs
+        self._default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
+        self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
+        self._roll_sign, self._pitch_sign = geometry.signs[:, 0:1], geometry.signs[:, 1:2]  # (2, 1)
         self._range = cfg.control.torque_limit / cfg.control.kp
 
     def __call__(
@@ -46,107 +45,88 @@ class TeacherAction:
         joint_pos: Tensor,
         ang_vel_b: Tensor,
     ) -> Tensor:
-        """Action (N, 6).
+        """Action (6, N).
 
         Args:
             frame: the state at the stance foot.
             plan: the next step.
-            liftoff: where the swing foot left the ground, frame M (N, 3) [m].
-            liftoff_phase: phase at that instant (N, 1).
-            swing_height: apex (N, 1) [m].
-            yaw_force: fore-aft force for the heading (N, 1) [N].
-            joint_pos: (N, 6) [rad].
-            ang_vel_b: base rates (N, 3) [rad/s].
+            liftoff: where the swing foot left the ground, frame M (3, N) [m].
+            liftoff_phase: phase at that instant (N,).
+            swing_height: apex (N,) [m].
+            yaw_force: fore-aft force for the heading (N,) [N].
+            joint_pos: (6, N) [rad].
+            ang_vel_b: base rates (3, N) [rad/s].
         """
         control = self.cfg.control
         base = frame.base + self.cfg.swing.lead * frame.com_vel
-        swing, acceleration = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
-        swing = swing - base
-        stance = self._stance_target(frame, base)
-        force = self._ground_force(frame, plan, yaw_force)
-        feet, force_b = self._into_base(frame, stance, swing, force, ang_vel_b)
-        reference = torch.minimum(torch.maximum(self.inverse(feet), self._lower), self._upper)
+        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height) - base
+        feet, force_b = self._into_base(frame, base, swing, self._ground_force(frame, plan, yaw_force))
+        reference = self.inverse(feet).clamp(self._lower, self._upper)
         torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
-        torque = torque + self._attitude(frame, plan, yaw_force, acceleration, ang_vel_b)
-        target = torch.addcmul(reference, torque, torch.ones_like(torque), value=1.0 / control.kp)
-        target = torch.minimum(torch.maximum(target, joint_pos - self._range), joint_pos + self._range)
+        torque = torque + self._attitude(frame, plan, yaw_force, ang_vel_b)
+        target = reference + torque / control.kp
+        target = target.clamp(joint_pos - self._range, joint_pos + self._range)
         return (target - self._default) / control.action_scale
 
     def swing_target(
         self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Swing foot centre a servo's lead ahead of the clock, frame M (N, 3) [m].
+    ) -> Tensor:
+        """Reference of the swing foot centre, frame M (3, N) [m].
 
-        h = 3 s^2 - 2 s^3 in the plane, a half-sine over the line from lift-off to landing in height; the landing lies
-        `depth` under the terrain.
+        In the plane a minimum-jerk blend h = 10 s^3 - 15 s^4 + 6 s^5 from lift-off to p*, to which what the servo takes
+        away is added: K_d h_dot / K_p of damping (the lead) and I h_ddot / K_p of leg inertia. In height a half-sine
+        over the line from lift-off to landing, a lead ahead of the clock; the landing lies `depth` under the terrain.
         """
         cfg = self.cfg.swing
-        phase = 1.0 - plan.time_left / frame.duration
-        rate = 1.0 / ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration)  # ds/dt
-        s = (phase - liftoff_phase) * frame.duration * rate
+        rate = 1.0 / ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration)  # ds/dt (N,)
+        s = ((1.0 - liftoff_phase) * frame.duration - plan.time_left) * rate
         ahead = (s + cfg.lead * rate).clamp(0.0, 1.0)
         s = s.clamp(0.0, 1.0)
-        rest = 1.0 - s
-        blend = s * s * s * (10.0 + s * (6.0 * s - 15.0))
-        speed = 30.0 * (s * rest).square() * rate
-        acceleration = 60.0 * s * rest * (1.0 - 2.0 * s) * rate * rate
-        planar = blend + cfg.lead * speed + cfg.inertia / self.cfg.control.kp * acceleration
-        landing = torch.cat((plan.foothold, frame.swing_ground + (self._radius - cfg.depth)), dim=-1)
-        vertical = ahead * ahead * (3.0 - 2.0 * ahead)
-        way = landing - liftoff
-        apex = swing_height + cfg.clearance
-        height = vertical * way[:, 2:] + apex * (math.pi * ahead).sin()
-        return liftoff + torch.cat((planar * way[:, :2], height), dim=-1), acceleration * way[:, :2]
-
-    def _stance_target(self, frame: StepFrame, base: Tensor) -> Tensor:
-        """Stance foot relative to an upright base at its height over the stance ground (N, 3) [m]."""
-        height = torch.full_like(base[:, :1], self._radius - self.cfg.body.base_height)
-        return torch.cat((-base[:, :2], height), dim=-1)
+        bump = s - s * s  # s (1 - s)
+        pull = (60.0 * cfg.inertia / self.cfg.control.kp) * (1.0 - 2.0 * s) * rate
+        planar = s * s * s * (10.0 + s * (6.0 * s - 15.0)) + bump * rate * ((30.0 * cfg.lead) * bump + pull)
+        from_x, from_y, from_z = liftoff
+        to_x, to_y = plan.foothold
+        rise = frame.ground[1] + (self._radius - cfg.depth) - from_z
+        height = rise * (ahead * ahead * (3.0 - 2.0 * ahead)) + (swing_height + cfg.clearance) * (math.pi * ahead).sin()
+        return liftoff + torch.stack((planar * (to_x - from_x), planar * (to_y - from_y), height))
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
-        """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (N, 3) [N]."""
-        weight = self._mass * self.cfg.control.gravity
-        planar = frame.com[:, :2] * (self._mass * plan.omega * plan.omega)
-        forward, lateral = planar.split(1, dim=-1)
-        return torch.cat((forward + yaw_force, lateral, torch.full_like(forward, weight)), dim=-1)
+        """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""
+        x, y = frame.com[:2] * (self._mass * plan.omega * plan.omega)
+        return torch.stack((x + yaw_force, y, torch.full_like(x, self._mass * self.cfg.control.gravity)))
 
-    def _into_base(
-        self, frame: StepFrame, stance: Tensor, swing: Tensor, force: Tensor, ang_vel_b: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Left-right foot positions and ground forces in the base frame, (N, 2, 3) each.
+    def _into_base(self, frame: StepFrame, base: Tensor, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
+        """Left-right foot positions and ground forces in the base frame, (3, 2, N) each.
 
-        The stance foot is placed against an upright base, so that the servo rights it; the swing foot against the base
-        as it is, so that it lands where it should.
+        The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
+        it; the swing foot against the base as it is, so that it lands where it should.
         """
-        mirror = torch.ones_like(stance)
-        mirror[:, 1:2] = frame.side
-        world = torch.stack((frame.to_world(swing), frame.to_world(force)), dim=1)
-        swing_b, force_b = torch.matmul(world, frame.base_to_w).unbind(1)
-        swing_b = torch.lerp(swing * mirror, swing_b, self.cfg.swing.true_base)
-        pair = torch.stack((stance * mirror, swing_b), dim=1)
-        left = frame.left.unsqueeze(-1)  # (N, 1, 1)
-        feet = torch.where(left, pair, pair.flip(1))
-        loads = torch.stack((force_b, torch.zeros_like(force_b)), dim=1)
-        return feet, torch.where(left, loads, loads.flip(1))
+        x, y, z = frame.to_world(torch.stack((swing, force), dim=1))  # (2, N) each
+        rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
+        swing_b, force_b = (rows[0] * x + rows[1] * y + rows[2] * z).unbind(1)  # R^T v (3, N)
+        height = torch.full_like(frame.side, self._radius - self.cfg.body.base_height)
+        stance_b = torch.stack((-base[0], -base[1] * frame.side, height))
+        left, zero = frame.left, torch.zeros_like(force_b)
+        feet = (torch.where(left, stance_b, swing_b), torch.where(left, swing_b, stance_b))
+        loads = (torch.where(left, force_b, zero), torch.where(left, zero, force_b))
+        return torch.stack(feet, dim=1), torch.stack(loads, dim=1)
 
-    def _attitude(
-        self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, acceleration: Tensor, ang_vel_b: Tensor
-    ) -> Tensor:
-        """Stance abad and hip torques that right the base in roll and pitch (N, 6) [N m].
+    def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
+        """Stance abad and hip torques that right the base in roll and pitch (6, N) [N m].
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
         theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
-        cfg = self.cfg.body
-        phase, t = 1.0 - plan.time_left / frame.duration, frame.duration
-        nod = yaw_force * (frame.com[:, 2:] + self._radius) * t / -cfg.pitch_inertia  # a T (N, 1)
-        pitch = -frame.up_b[:, :1] - 0.5 * nod * t * (phase * phase - phase)
-        rate = ang_vel_b[:, 1:2] - nod * (phase - 0.5)
-        tilt = torch.cat((frame.up_b[:, 1:2], pitch), dim=-1)
-        moment = torch.add(cfg.attitude_kp * tilt, torch.cat((ang_vel_b[:, :1], rate), dim=-1), alpha=cfg.attitude_kd)
-        reaction = self.cfg.swing.inertia * cfg.reaction / 0.5 * acceleration  # (N, 2)
-        moment = moment + torch.cat((-reaction[:, 1:] * frame.side, reaction[:, :1]), dim=-1)
-        moment = torch.cat((moment, torch.zeros_like(moment[:, :1])), dim=-1).unsqueeze(1)  # (N, 1, 3)
-        stance = torch.cat((frame.left, ~frame.left), dim=-1).unsqueeze(-1)  # (N, 2, 1)
-        return (moment * self._signs * stance).flatten(1)
+        cfg, t = self.cfg.body, frame.duration
+        phase = 1.0 - plan.time_left / t
+        nod = yaw_force * (frame.com[2] + self._radius) * t / -cfg.pitch_inertia  # a T (N,)
+        up_x, up_y, _ = frame.up_b
+        pitch = -up_x - (0.5 * nod) * t * (phase * phase - phase)
+        rate = ang_vel_b[1] - nod * (phase - 0.5)
+        stance = torch.stack((frame.left, ~frame.left))  # (2, N)
+        roll_torque = (cfg.attitude_kp * up_y + cfg.attitude_kd * ang_vel_b[0]) * self._roll_sign
+        pitch_torque = (cfg.attitude_kp * pitch + cfg.attitude_kd * rate) * self._pitch_sign
+        torque = torch.stack((roll_torque, pitch_torque, torch.zeros_like(pitch_torque)), dim=1)  # (2, 3, N)
+        return (torque * stance.unsqueeze(1)).flatten(0, 1)

@@ -96,13 +96,13 @@ class DcmTeacher:
         like = geometry.abad_pos
         self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
         self.layout = TeacherLayout(terms)
-        self.predictor = DcmPredictor(cfg, geometry.total_mass, geometry.foot_radius, like.device, like.dtype)
+        self.predictor = DcmPredictor(cfg, geometry.total_mass, geometry.foot_radius, like)
         self.act = TeacherAction(cfg, geometry)
-        self.validity = ValidityWeight(cfg.validity, like.device, like.dtype)
+        self.validity = ValidityWeight(cfg.validity, like)
         net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
         self.network = net.to(device=like.device, dtype=like.dtype)
-        self.memory = TeacherMemory.allocate(num_envs, like.device, like.dtype)
-        self._constant = like.new_tensor(cfg.offset.constant)
+        self.memory = TeacherMemory.allocate(num_envs, like)
+        self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
 
     @torch.no_grad()
     def step(self, obs: Tensor) -> TeacherOutput:
@@ -127,7 +127,7 @@ class DcmTeacher:
         new = self._recall(state, frame, memory, fresh)
         yaw_force = self._yaw_force(frame, new.yaw_rate)
         plan, inputs = self._plan(state, frame, new.yaw_rate * frame.side, yaw_force)
-        liftoff = frame.to_frame((new.liftoff_w - frame.stance_w).unsqueeze(1)).squeeze(1)
+        liftoff = frame.to_frame(new.liftoff_w - frame.stance_w)
         action = self.act(
             frame,
             plan,
@@ -140,22 +140,22 @@ class DcmTeacher:
         )
         switched = (memory.stance_left != frame.left) & ~fresh
         error, miss = self._touchdown(frame, plan, memory, switched)
-        foothold_w = frame.to_world(torch.cat((plan.foothold, plan.clamped), dim=-1))[:, :2] + frame.stance_w[:, :2]
-        new.offset_b, new.foothold_w = plan.offset_b, foothold_w
+        x, y = plan.foothold
+        new.offset_b = plan.offset_b
+        new.foothold_w = frame.to_world(torch.stack((x, y, x)))[:2] + frame.stance_w[:2]
         new.predicted_vel = self._predicted_velocity(frame, plan, state)
-        weight = self._weight(frame, plan, new)
         output = TeacherOutput(
-            action,
-            weight,
-            plan.clock_shift,
-            inputs,
-            plan.correction,
-            fresh.squeeze(-1).to(error.dtype),
-            switched.squeeze(-1).to(error.dtype),
-            error,
-            miss,
-            foothold_w,
-            plan.clamped.squeeze(-1),
+            action=action.t(),
+            weight=self._weight(frame, plan, new),
+            clock_shift=plan.clock_shift,
+            inputs=inputs,
+            offset=plan.correction.t(),
+            fresh=fresh.to(inputs.dtype),
+            touchdown=switched.to(inputs.dtype),
+            touchdown_error=error.t(),
+            foothold_error=miss.t(),
+            foothold_w=new.foothold_w.t(),
+            clamped=plan.clamped,
         )
         return output, new
 
@@ -163,33 +163,31 @@ class DcmTeacher:
         """Memory brought up to this instant: lift-off, yaw rate, push and contact bookkeeping."""
         cfg, dt = self.cfg, self.cfg.control.dt
         lifted = fresh | (memory.stance_left != frame.left)
-        swing_w = torch.where(frame.left, state.feet_pos_w[:, 3:], state.feet_pos_w[:, :3])
-        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=-1, keepdim=True)
-        jump = (state.com_lin_vel_w[:, :2] - memory.predicted_vel).norm(dim=-1, keepdim=True)
+        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
+        jump = (state.com_lin_vel_w[:2] - memory.predicted_vel).norm(dim=0)
         push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
-        missing = (frame.stance_force < cfg.validity.contact_force).to(rate.dtype)
+        missing = (frame.force[0] < cfg.validity.contact_force).to(rate.dtype)
         return TeacherMemory(
             stance_left=frame.left.to(rate.dtype),
-            liftoff_w=torch.where(lifted, swing_w, memory.liftoff_w),
+            liftoff_w=torch.where(lifted, frame.swing_w, memory.liftoff_w),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
             yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
             predicted_vel=memory.predicted_vel,
-            push=torch.where(fresh, torch.zeros_like(push), push),
+            push=torch.where(fresh, 0.0, push),
             no_contact=torch.where(lifted, 0.0, missing * (memory.no_contact + dt)),
             offset_b=memory.offset_b,
             foothold_w=memory.foothold_w,
         )
 
     def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor) -> Tensor:
-        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N, 1) [N].
+        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N,) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        return (cfg.yaw_gain * (yaw_rate * frame.side - frame.command[:, 2:])).clamp(
-            -cfg.yaw_force_limit, cfg.yaw_force_limit
-        )
+        error = yaw_rate * frame.side - frame.command[2]
+        return (cfg.yaw_gain * error).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _plan(
         self, state: TeacherState, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor
@@ -200,58 +198,53 @@ class DcmTeacher:
         def offset(parts: dict[str, Tensor]) -> Tensor:
             inputs = self.network.pack(self._inputs(state, frame, parts))
             kept.append(inputs)
-            learned = self.network(inputs) if self.cfg.offset.enabled else torch.zeros_like(inputs[:, :2])
+            learned = self.network(inputs).t() if self.cfg.offset.enabled else torch.zeros_like(parts["xi"])
             return learned + self._constant
 
         return self.predictor.plan(frame, turn_rate, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network: nothing in them depends on world position or heading."""
-        side, rates = frame.side, state.base_ang_vel_b
-        threshold = self.cfg.validity.contact_force
-        contact = torch.cat((frame.stance_force, frame.swing_force), dim=-1) > threshold
-        ahead = state.ground_ahead - frame.stance_w[:, 2:]
+        side = frame.side
+        roll_rate, pitch_rate, yaw_rate = state.base_ang_vel_b
+        up_x, up_y, _ = frame.up_b
+        stance_ground, swing_ground = frame.ground
         return parts | {
             "swing": frame.swing,
             "command": frame.command,
             "phase": frame.phase,
             "duration": frame.duration,
-            "contact": contact.to(side.dtype),
-            "tilt": torch.cat((frame.up_b[:, :1], frame.up_b[:, 1:2] * side), dim=-1),
-            "ang_vel": torch.cat((rates[:, :1] * side, rates[:, 1:2], rates[:, 2:] * side), dim=-1),
-            "swing_ground": frame.swing_ground - frame.stance_ground,
-            "ground_ahead": ahead - frame.stance_ground,
+            "contact": (frame.force > self.cfg.validity.contact_force).to(side.dtype),
+            "tilt": torch.stack((up_x, up_y * side)),
+            "ang_vel": torch.stack((roll_rate * side, pitch_rate, yaw_rate * side)),
+            "swing_ground": swing_ground - stance_ground,
+            "ground_ahead": state.ground_ahead - (frame.stance_w[2] + stance_ground),
         }
 
     def _touchdown(
         self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, switched: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """e_n and foothold error of the step that just ended (N, 2) each [m].
+        """e_n and foothold error of the step that just ended (2, N) each [m].
 
         The state was read a little after the touchdown; the LIP takes the DCM back to the instant of the switch. e_n is
         in the frame M of the ended step, that is with y the other way round than now.
         """
-        back = (-plan.omega * frame.phase * frame.duration).exp()
-        landed = torch.cat((plan.xi[:, :1], -plan.xi[:, 1:]), dim=-1) * back
-        miss = torch.cat((frame.stance_w[:, :2] - memory.foothold_w, frame.phase), dim=-1)
-        miss_y = frame.to_frame(miss.unsqueeze(1)).squeeze(1)[:, :2] * _mirror(frame.side)
-        zero = torch.zeros_like(landed)
-        return torch.where(switched, landed - memory.offset_b, zero), torch.where(switched, miss_y, zero)
+        x, y = plan.xi * (-plan.omega * frame.phase * frame.duration).exp()
+        error = torch.stack((x, -y)) - memory.offset_b
+        miss_x, miss_y = frame.stance_w[:2] - memory.foothold_w
+        cos, sin = frame.heading
+        miss = torch.stack((cos * miss_x + sin * miss_y, cos * miss_y - sin * miss_x))
+        return torch.where(switched, error, 0.0), torch.where(switched, miss, 0.0)
 
     def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:
-        """CoM velocity in W that the LIP expects at the next evaluation (N, 2) [m/s]."""
+        """CoM velocity in W that the LIP expects at the next evaluation (2, N) [m/s]."""
         pull = (plan.omega * plan.omega) * self.cfg.control.dt
-        return state.com_lin_vel_w[:, :2] + pull * (state.com_pos_w - frame.stance_w)[:, :2]
+        return state.com_lin_vel_w[:2] + pull * (state.com_pos_w - frame.stance_w)[:2]
 
     def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory) -> Tensor:
         """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""
-        tilt = frame.up_b[:, 2:].clamp(-1.0, 1.0).acos()
-        slip = frame.stance_vel[:, :2].norm(dim=-1, keepdim=True)
-        slip = torch.where(frame.stance_force > self.cfg.validity.contact_force, slip, 0.0)
-        rate = frame.com_vel[:, 2:].abs()
-        return self.validity(torch.cat((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push), dim=-1))
-
-
-def _mirror(side: Tensor) -> Tensor:
-    """(1, side): turns horizontal vectors between heading frame and M (N, 2)."""
-    return torch.cat((torch.ones_like(side), side), dim=-1)
+        tilt = frame.up_b[2].clamp(-1.0, 1.0).acos()
+        slip = frame.stance_vel[:2].norm(dim=0)
+        slip = torch.where(frame.force[0] > self.cfg.validity.contact_force, slip, 0.0)
+        rate = frame.com_vel[2].abs()
+        return self.validity(torch.stack((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push)))

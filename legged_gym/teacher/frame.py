@@ -3,6 +3,8 @@
 Frame M has its origin at the centre of the stance foot, x along the base's heading, z up, and y to the stance side
 (left when the left foot is stance, right when the right one is). In M every step looks like a step from the left foot
 to the right one, so one stepping law and one network serve both feet, and left/right symmetry holds by construction.
+
+Components come first, robots last: a batch of vectors is (3, N), a batch of numbers (N,).
 """
 
 from __future__ import annotations
@@ -17,137 +19,136 @@ from legged_gym.teacher.state import TeacherState
 
 @dataclass(frozen=True)
 class StepFrame:
-    """State relative to the stance foot, in M unless named otherwise. Columns (N, 1), vectors (N, 3)."""
+    """State relative to the stance foot, in M unless named otherwise. Vectors (3, N), numbers (N,)."""
 
     left: Tensor
-    """Whether the left foot is stance (N, 1), bool."""
+    """Whether the left foot is stance (N,), bool."""
     side: Tensor
-    """+1 where the left foot is stance, -1 where the right one is (N, 1)."""
+    """+1 where the left foot is stance, -1 where the right one is (N,)."""
     phase: Tensor
-    """phi in [0, 1) within the step (N, 1)."""
+    """phi in [0, 1) within the step (N,)."""
     duration: Tensor
-    """Step duration T = 1 / (2 f) (N, 1) [s]."""
+    """Step duration T = 1 / (2 f) (N,) [s]."""
     heading: Tensor
-    """cos and sin of the base yaw (N, 2)."""
-    up_b: Tensor
-    """World z axis in the base frame (N, 3)."""
+    """cos and sin of the base yaw (2, N)."""
     base_to_w: Tensor
-    """Rotation matrix of the base (N, 3, 3)."""
+    """Rotation matrix of the base, row by row (9, N); the last row is the world z axis in the base frame."""
     stance_w: Tensor
-    """Stance foot centre in W (N, 3) [m]."""
+    """Stance foot centre in W (3, N) [m]."""
+    swing_w: Tensor
+    """Swing foot centre in W (3, N) [m]."""
     com: Tensor
-    """CoM (N, 3) [m]."""
+    """CoM (3, N) [m]."""
     com_vel: Tensor
-    """CoM velocity (N, 3) [m/s]."""
+    """CoM velocity (3, N) [m/s]."""
     base: Tensor
-    """Base origin (N, 3) [m]."""
+    """Base origin (3, N) [m]."""
     swing: Tensor
-    """Swing foot centre (N, 3) [m]."""
+    """Swing foot centre (3, N) [m]."""
     stance_vel: Tensor
-    """Velocity of the stance foot (N, 3) [m/s]."""
+    """Velocity of the stance foot (3, N) [m/s]."""
     command: Tensor
-    """v_x, v_y [m/s], w_z [rad/s] (N, 3)."""
-    stance_force: Tensor
-    """Vertical contact force of the stance foot (N, 1) [N]."""
-    swing_force: Tensor
-    """Vertical contact force of the swing foot (N, 1) [N]."""
-    stance_ground: Tensor
-    """Terrain under the stance foot, z relative to its centre (N, 1) [m]."""
-    swing_ground: Tensor
-    """Terrain under the swing foot, z relative to the stance foot's centre (N, 1) [m]."""
+    """v_x, v_y [m/s], w_z [rad/s] (3, N)."""
+    force: Tensor
+    """Vertical contact forces of stance and swing foot (2, N) [N]."""
+    ground: Tensor
+    """Terrain under stance and swing foot, z relative to the stance foot's centre (2, N) [m]."""
+
+    @property
+    def up_b(self) -> Tensor:
+        """World z axis in the base frame (3, N)."""
+        return self.base_to_w[6:]
 
     def to_frame(self, vectors_w: Tensor) -> Tensor:
-        """Turns vectors from W to M. (N, K, 3) -> (N, K, 3)."""
+        """Turns vectors from W to M, (3, ..., N)."""
         return turn(vectors_w, self.heading, self.side)
 
     def to_world(self, vectors: Tensor) -> Tensor:
-        """Turns a vector from M to W. (N, 3) -> (N, 3)."""
-        x, y, z = vectors.unbind(-1)
-        cos, sin = self.heading.unbind(-1)
-        y = y * self.side.squeeze(-1)
-        return torch.stack((cos * x - sin * y, sin * x + cos * y, z), dim=-1)
+        """Turns vectors from M to W, (3, ..., N)."""
+        cos, sin = self.heading
+        x, y, z = vectors
+        y = y * self.side
+        return torch.stack((cos * x - sin * y, sin * x + cos * y, z))
 
 
 def turn(vectors_w: Tensor, heading: Tensor, side: Tensor) -> Tensor:
     """Turns vectors from W to the heading frame and mirrors y for right stance.
 
     Args:
-        vectors_w: (N, K, 3).
-        heading: cos and sin of the yaw (N, 2).
-        side: +1 or -1 (N, 1).
+        vectors_w: (3, ..., N).
+        heading: cos and sin of the yaw (2, N).
+        side: +1 or -1 (N,).
 
     Returns:
-        (N, K, 3).
+        (3, ..., N).
     """
-    x, y, z = vectors_w.unbind(-1)
-    cos, sin = heading.split(1, dim=-1)
-    along = torch.addcmul(cos * x, sin, y)
-    across = torch.addcmul((side * cos) * y, side * sin, x, value=-1.0)
-    return torch.stack((along, across, z), dim=-1)
+    x, y, z = vectors_w
+    cos, sin = heading
+    return torch.stack((cos * x + sin * y, (side * cos) * y - (side * sin) * x, z))
 
 
 def rotation_matrix(quat_xyzw: Tensor) -> Tensor:
-    """Rotation matrix (N, 3, 3) of unit quaternions (N, 4), x, y, z, w."""
-    x, y, z, w = quat_xyzw.unbind(-1)
-    x2, y2, z2 = x + x, y + y, z + z
-    xx, yy, zz = x * x2, y * y2, z * z2
+    """Rotation matrices, row by row (9, N), of unit quaternions (4, N), x, y, z, w."""
+    twice = 2.0 * quat_xyzw
+    xx, yy, zz, _ = quat_xyzw * twice
+    x, y, _, w = quat_xyzw
+    x2, y2, z2, _ = twice
     xy, xz, yz = x * y2, x * z2, y * z2
     wx, wy, wz = w * x2, w * y2, w * z2
-    rows = (1 - yy - zz, xy - wz, xz + wy, xy + wz, 1 - xx - zz, yz - wx, xz - wy, yz + wx, 1 - xx - yy)
-    return torch.stack(rows, dim=-1).view(-1, 3, 3)
+    diagonal = 1.0 - torch.stack((yy + zz, xx + zz, xx + yy))
+    d0, d1, d2 = diagonal
+    return torch.stack((d0, xy - wz, xz + wy, xy + wz, d1, yz - wx, xz - wy, yz + wx, d2))
 
 
 def yaw_heading(base_to_w: Tensor) -> Tensor:
-    """Unit vector of the base's x axis in the horizontal plane (N, 2); (1, 0) where the base points straight up."""
-    forward = base_to_w[:, :2, 0]
-    norm = (forward * forward).sum(-1, keepdim=True)
-    level = torch.tensor((1.0, 0.0), dtype=forward.dtype, device=forward.device)
-    return torch.where(norm > 1e-8, forward * norm.clamp(min=1e-8).rsqrt(), level)
+    """Unit vector of the base's x axis in the horizontal plane (2, N); (1, 0) where the base points straight up."""
+    x, y = base_to_w[0], base_to_w[3]
+    square = x * x + y * y
+    scale = square.clamp(min=1e-8).rsqrt()
+    return torch.stack((torch.where(square > 1e-8, x * scale, 1.0), y * scale))
 
 
 def observe(state: TeacherState) -> StepFrame:
     """Builds the stance-foot view of the state. Stance foot and phase come from the clock that the policy observes."""
     left = state.clock < 0.5
-    side = torch.where(left, 1.0, -1.0).to(state.clock.dtype)
-    phase = 2.0 * state.clock - torch.where(left, 0.0, 1.0)
+    right = (~left).to(state.clock.dtype)
+    side = 1.0 - 2.0 * right
     base_to_w = rotation_matrix(state.base_quat_xyzw)
     heading = yaw_heading(base_to_w)
     stance, swing = _by_side(left, state.feet_pos_w)
-    stance_vel, _ = _by_side(left, state.feet_lin_vel_w)
-    force_left, force_right = state.feet_force_w[:, 2:3], state.feet_force_w[:, 5:6]
-    ground_left, ground_right = state.feet_ground_height.split(1, dim=-1)
-    positions = torch.stack((state.com_pos_w, state.base_pos_w, swing), dim=1) - stance.unsqueeze(1)
-    velocities = torch.stack((state.com_lin_vel_w, stance_vel), dim=1)
+    stance_vel = torch.where(left, state.feet_lin_vel_w[:3], state.feet_lin_vel_w[3:])
+    positions = torch.stack((state.com_pos_w, state.base_pos_w, swing), dim=1) - stance.unsqueeze(1)  # (3, 3, N)
+    velocities = torch.stack((state.com_lin_vel_w, stance_vel), dim=1)  # (3, 2, N)
     com, base, swing_m, com_vel, stance_vel = turn(torch.cat((positions, velocities), dim=1), heading, side).unbind(1)
-    height = stance[:, 2:]
+    forces = state.feet_force_w[2::3]
+    ground = state.feet_ground_height
     return StepFrame(
         left=left,
         side=side,
-        phase=phase,
+        phase=2.0 * state.clock - right,
         duration=0.5 / state.gait_frequency.clamp(min=0.1),
         heading=heading,
-        up_b=base_to_w[:, 2],
         base_to_w=base_to_w,
         stance_w=stance,
+        swing_w=swing,
         com=com,
         com_vel=com_vel,
         base=base,
         swing=swing_m,
         stance_vel=stance_vel,
         command=mirror_command(state.command, side),
-        stance_force=torch.where(left, force_left, force_right),
-        swing_force=torch.where(left, force_right, force_left),
-        stance_ground=torch.where(left, ground_left, ground_right) - height,
-        swing_ground=torch.where(left, ground_right, ground_left) - height,
+        force=torch.where(left, forces, forces.flip(0)),
+        ground=torch.where(left, ground, ground.flip(0)) - stance[2],
     )
 
 
 def mirror_command(command: Tensor, side: Tensor) -> Tensor:
-    """(v_x, v_y, w_z) in M: sideways and turning change sign for right stance. (N, 3) -> (N, 3)."""
-    return torch.cat((command[:, :1], command[:, 1:] * side), dim=-1)
+    """(v_x, v_y, w_z) in M: sideways and turning change sign for right stance. (3, N) -> (3, N)."""
+    x, y, yaw = command
+    return torch.stack((x, y * side, yaw * side))
 
 
 def _by_side(left: Tensor, feet: Tensor) -> tuple[Tensor, Tensor]:
-    """Splits left-right pairs (N, 6) into stance and swing (N, 3) each."""
-    first, second = feet.split(3, dim=-1)
+    """Splits left-right pairs (6, N) into stance and swing (3, N) each."""
+    first, second = feet[:3], feet[3:]
     return torch.where(left, first, second), torch.where(left, second, first)

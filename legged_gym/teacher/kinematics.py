@@ -2,7 +2,9 @@
 
 Each leg: an abad joint about the base's x axis, hip and knee joints about the leg's y axis (the abad frame turned by
 the abad angle). Left and right hip and knee axes point in opposite directions; their signs come from the robot model,
-and so do all lengths, per side. Leg index 0 is left, 1 is right. Angles "about +y" below are signed joint angles.
+and so do all lengths, per side. Leg index 0 is left, 1 is right.
+
+Components come first, robots last, as everywhere in the teacher: foot positions are (3, 2, N), joint angles (6, N).
 """
 
 from __future__ import annotations
@@ -85,11 +87,11 @@ class LegGeometry:
 class InverseKinematics:
     """Joint angles that put the feet somewhere, exact and closed form, with a smoothly clamped reach.
 
-    With the foot relative to the abad joint (X, Y, Z), y_0 the leg's constant lateral offset, rho = hypot(Y, Z)
-    without y_0, x = X - hip_x, r^2 = x^2 + rho^2, thigh and shank lengths l_1, l_2 and their directions d_1, d_2 at
-    zero angle (measured from straight down, positive forward):
+    With the foot relative to the abad joint (X, Y, Z), y_0 the leg's constant lateral offset, rho its depth in the
+    turned leg plane, x = X - hip_x, r^2 = x^2 + rho^2, thigh and shank lengths l_1, l_2 and their directions d_1, d_2 at zero
+    angle (measured from straight down, positive forward), angles about +x (abad) and +y (hip, knee):
 
-        abad    = atan2(Y, -Z) - atan2(y_0, rho)
+        abad    = atan2(Y, -Z) - atan2(y_0, rho),  rho^2 = Y^2 + Z^2 - y_0^2
         kappa   = +-acos((r^2 - l_1^2 - l_2^2) / (2 l_1 l_2)),  the bend from thigh to shank; knee = kappa - d_1 + d_2
         hip     = d_1 - atan2(l_2 sin kappa, l_1 + l_2 cos kappa) - atan2(x, rho)
 
@@ -105,138 +107,125 @@ class InverseKinematics:
     def __init__(
         self, geometry: LegGeometry, margin: float = 0.01, min_reach: float = 0.2, max_stretch: float = 0.9925
     ) -> None:
-        self.geometry = geometry
-        thigh, shank = geometry.thigh, geometry.shank
-        l1 = torch.hypot(thigh[:, 0], thigh[:, 2])
-        l2 = torch.hypot(shank[:, 0], shank[:, 2])
-        d1 = torch.atan2(thigh[:, 0], -thigh[:, 2])
-        d2 = torch.atan2(shank[:, 0], -shank[:, 2])
-        self._origin = geometry.abad_pos  # (2, 3)
-        self._hip_x, self._hip_z = geometry.hip_pos[:, 0], geometry.hip_pos[:, 2]
-        self._y0 = geometry.hip_pos[:, 1] + thigh[:, 1] + shank[:, 1]
-        self._l1, self._l2, self._d1 = l1, l2, d1
-        self._l2_signed = l2 * torch.sign(d1 - d2)
-        self._square_sum, self._two_l1_l2 = l1**2 + l2**2, 2.0 * l1 * l2
+        thigh, shank = geometry.thigh.t().unsqueeze(-1), geometry.shank.t().unsqueeze(-1)  # (3, 2, 1)
+        l1, l2 = torch.hypot(thigh[0], thigh[2]), torch.hypot(shank[0], shank[2])  # (2, 1)
+        d1, d2 = torch.atan2(thigh[0], -thigh[2]), torch.atan2(shank[0], -shank[2])
+        hip = geometry.hip_pos.t().unsqueeze(-1)
+        shift = torch.stack((hip[0], torch.zeros_like(hip[0]), torch.zeros_like(hip[0])))
+        self._origin = geometry.abad_pos.t().unsqueeze(-1) + shift  # (3, 2, 1)
+        self._hip_z = hip[2]
+        self._y0 = hip[1] + thigh[1] + shank[1]
+        self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
+        self._l2, self._square_sum, self._scale = l2, l1**2 + l2**2, 0.5 / (l1 * l2)
         self._margin = margin
-        self._inner, self._outer = min_reach + margin, max_stretch * (l1 + l2) - margin
+        self._inner = torch.full_like(l1, min_reach + margin)
+        self._outer = max_stretch * (l1 + l2) - margin
         ones = torch.ones_like(d1)
-        self._scale = geometry.signs * torch.stack((ones, ones, torch.sign(d1 - d2)), dim=-1)  # (2, 3)
-        self._zero = geometry.signs * torch.stack((0.0 * ones, d1, d2 - d1), dim=-1)  # (2, 3)
-        self._flat = bool((self._y0.abs() < 1e-9).all())
+        signs = geometry.signs.t().unsqueeze(-1)  # (3, 2, 1)
+        self._signs = signs * torch.stack((ones, -ones, torch.sign(d1 - d2)))
+        self._zero = signs * torch.stack((0.0 * ones, d1, d2 - d1))
+        self._centred = bool((self._y0.abs() < 1e-9).all())
 
     def __call__(self, feet: Tensor) -> Tensor:
         """Solves both legs.
 
         Args:
-            feet: foot centres in the base frame (N, 2, 3) [m].
+            feet: foot centres in the base frame (3, 2, N) [m].
 
         Returns:
-            Joint angles (N, 6) [rad]; out of reach, those of the nearest reachable point on the same ray.
+            Joint angles (6, N) [rad]; out of reach, those of the nearest reachable point on the same ray.
         """
-        x, y, z = (feet - self._origin).unbind(-1)  # (N, 2) each
-        x = x - self._hip_x
-        abad, down = self._lateral(y, z)
-        down = down + self._hip_z
-        square = torch.addcmul(x * x, down, down)
-        reach = square.clamp(min=1e-8).sqrt()
-        core = torch.minimum(reach.clamp(min=self._inner), self._outer)
+        x, y, z = feet - self._origin  # (2, N) each
+        abad, depth = self._lateral(y, z)
+        depth = depth + self._hip_z
+        reach = (x * x + depth * depth).clamp(min=1e-8).sqrt()
+        core = reach.clamp(self._inner, self._outer)
         reach = core + self._margin * ((reach - core) / self._margin).tanh()
-        cosine = (reach * reach - self._square_sum) / self._two_l1_l2
+        cosine = (reach * reach - self._square_sum) * self._scale
         bend = cosine.acos()  # inside (0, pi): the reach is clamped
-        turn = torch.atan2(self._l2_signed * bend.sin(), torch.addcmul(self._l1, self._l2, cosine))
-        hip = -turn - torch.atan2(x, down)
-        angles = torch.stack((abad, hip, bend), dim=-1)  # about +x, +y, +y, from the straight leg
-        return torch.addcmul(self._zero, angles, self._scale).flatten(1)
+        turn = torch.atan2(self._l2_signed * bend.sin(), self._l1 + self._l2 * cosine)
+        angles = torch.stack((abad, turn + torch.atan2(x, depth), bend))  # (3, 2, N)
+        return (self._zero + angles * self._signs).transpose(0, 1).reshape(6, -1)
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (N, 2) each."""
-        square = torch.addcmul(y * y, z, z)
-        if not self._flat:
+        """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
+        square = y * y + z * z
+        if not self._centred:
             square = square - self._y0**2
         depth = square.clamp(min=1e-6).sqrt()
         abad = torch.atan2(y, -z)
-        if not self._flat:
+        if not self._centred:
             abad = abad - torch.atan2(self._y0.expand_as(depth), depth)
         return abad, depth
 
 
 class LegStatics:
-    """Forward kinematics and static joint torques of both legs, in the leg plane, without building Jacobians.
+    """Forward kinematics and static joint torques of both legs in the leg plane: the Jacobians written out.
 
     Static equilibrium of everything beyond joint j under forces f_k at points x_k:
         tau_j = - axis_j . sum_k (x_k - o_j) x f_k,   that is tau = -J_p^T F - sum_i J_i^T m_i g
-    with F the ground force on the foot and m_i g the weights of the links beyond the joint.
+    with F the ground force on the foot and m_i g the weights of the links beyond the joint. Per link, the masses beyond
+    its joint act like their first moment, a constant vector that turns with the link.
     """
 
     def __init__(self, geometry: LegGeometry) -> None:
         g = geometry
-        masses, coms = g.link_masses, g.link_coms
-        shank_mass = masses[:, 2] + masses[:, 3]  # (2,) knee and foot links move as one
-        shank_com = (masses[:, 2:3] * coms[:, 2] + masses[:, 3:] * (g.shank + coms[:, 3])) / shank_mass[:, None]
-        points = torch.stack((coms[:, 1], g.thigh, shank_com, g.shank), dim=1).view(2, 2, 2, 3)  # side, link, com/tip
-        self._px, self._pz = points[..., 0].contiguous(), points[..., 2].contiguous()  # (2, 2, 2)
-        zero = torch.zeros_like(shank_mass)
-        self._weights = torch.stack((masses[:, 1], shank_mass, shank_mass, zero), -1).view(2, 2, 2)
-        self._loads = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=masses.dtype, device=masses.device)
-        beyond = torch.stack((masses[:, 0], masses[:, 1], shank_mass), -1)  # (2, 3)
-        hip_y = g.hip_pos[:, 1]
-        lateral = torch.stack((coms[:, 0, 1], hip_y + coms[:, 1, 1], hip_y + g.thigh[:, 1] + shank_com[:, 1]), -1)
-        self._mass_y = (beyond * lateral).sum(-1)  # (2,)
-        self._mass_z = masses[:, 0] * coms[:, 0, 2] + (masses[:, 1] + shank_mass) * g.hip_pos[:, 2]
-        self._foot_y = hip_y + g.thigh[:, 1] + g.shank[:, 1]
-        self._hip_x, self._hip_z = g.hip_pos[:, 0], g.hip_pos[:, 2]
-        self._abad_pos, self._signs, self._radius = g.abad_pos, g.signs, g.foot_radius
+        masses, coms = g.link_masses, g.link_coms  # (2, 4), (2, 4, 3)
+        knee, foot = masses[:, 2:3], masses[:, 3:]  # move as one link, the shank
+        shank_mass = knee + foot  # (2, 1)
+        thigh_moment = masses[:, 1:2] * coms[:, 1] + shank_mass * g.thigh  # (2, 3) [kg m]
+        shank_moment = knee * coms[:, 2] + foot * (g.shank + coms[:, 3])
+        vectors = torch.stack((thigh_moment, shank_moment, g.thigh, g.shank))  # (4, 2, 3): two moments, two tips
+        pairs = vectors.view(2, 2, 2, 3).unsqueeze(-2)  # ({moment, tip}, link, side, 1, xyz)
+        self._px, self._pz = pairs[..., 0].contiguous(), pairs[..., 2].contiguous()  # (2, 2, 2, 1)
+        beyond = masses[:, 1:2] + shank_mass
+        lateral = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
+        self._moment_y = lateral[:, 1:2]  # (2, 1) [kg m]
+        self._moment_z = masses[:, :1] * coms[:, 0, 2:] + beyond * g.hip_pos[:, 2:]
+        self._foot_y = (g.hip_pos + g.thigh + g.shank)[:, 1:2]
+        self._hip_x, self._hip_z = g.hip_pos[:, :1], g.hip_pos[:, 2:]
+        self._abad_pos = g.abad_pos.t().unsqueeze(-1)  # (3, 2, 1)
+        self._signs = g.signs.t().unsqueeze(-1)  # (3, 2, 1)
+        self._radius = g.foot_radius
 
     def _planar(self, joint_pos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Points of thigh and shank (com, tip), x and z from their joint (N, 2, 2, 2); abad sine, cosine (N, 2)."""
-        abad, hip, knee = (joint_pos.view(-1, 2, 3) * self._signs).unbind(-1)
-        angles = torch.stack((abad, hip, hip + knee), dim=-1)  # (N, 2, 3)
+        """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (2, N)."""
+        abad, hip, knee = joint_pos.view(2, 3, -1).transpose(0, 1) * self._signs  # (2, N) each
+        angles = torch.stack((hip, hip + knee, abad))
         sine, cosine = angles.sin(), angles.cos()
-        s, c = sine[..., 1:, None], cosine[..., 1:, None]
-        px = torch.addcmul(c * self._px, s, self._pz)
-        pz = torch.addcmul(c * self._pz, s, self._px, value=-1.0)
-        return px, pz, sine[..., 0], cosine[..., 0]
+        s, c = sine[:2], cosine[:2]
+        return c * self._px + s * self._pz, c * self._pz - s * self._px, sine[2], cosine[2]
 
     def feet(self, joint_pos: Tensor) -> Tensor:
-        """Foot centres in the base frame (N, 2, 3) [m] from joint angles (N, 6) [rad]."""
+        """Foot centres in the base frame (3, 2, N) [m] from joint angles (6, N) [rad]."""
         px, pz, s, c = self._planar(joint_pos)
-        x = px[..., 1].sum(-1) + self._hip_x
-        depth = pz[..., 1].sum(-1) + self._hip_z
-        y, z = c * self._foot_y - s * depth, s * self._foot_y + c * depth
-        return torch.stack((x, y, z), dim=-1) + self._abad_pos
+        x = px[1].sum(dim=0) + self._hip_x
+        z = pz[1].sum(dim=0) + self._hip_z
+        y = self._foot_y
+        return torch.stack((x, c * y - s * z, s * y + c * z)) + self._abad_pos
 
     def torques(self, joint_pos: Tensor, force: Tensor, gravity: Tensor) -> Tensor:
         """Joint torques that hold the legs' own weight and balance a ground force on each foot.
 
         Args:
-            joint_pos: (N, 6) [rad].
-            force: ground force on each foot's contact point, base frame (N, 2, 3) [N].
-            gravity: gravitational acceleration, base frame (N, 3) [m/s^2].
+            joint_pos: (6, N) [rad].
+            force: ground force on each foot's contact point, base frame (3, 2, N) [N].
+            gravity: gravitational acceleration, base frame (3, N) [m/s^2].
 
         Returns:
-            Torques (N, 6) [N m].
+            Torques (6, N) [N m].
         """
         px, pz, s, c = self._planar(joint_pos)
-        both = torch.stack((force, gravity.unsqueeze(1).expand_as(force)), dim=-1)  # (N, 2, 3, 2): F and g
-        s2, c2 = s.unsqueeze(-1), c.unsqueeze(-1)
-        bx, by, bz = both.unbind(2)  # (N, 2, 2)
-        ly = torch.addcmul(c2 * by, s2, bz)  # into the leg plane: R_x(-abad)
-        lz = torch.addcmul(c2 * bz, s2, by, value=-1.0)
-        planar = torch.stack((bx, lz), dim=-2)  # (N, 2, {x, z}, {F, g})
-        shared = planar[..., None, None, 1] * self._weights.unsqueeze(1)  # (N, 2, {x, z}, link, point)
-        fx, fz = (shared + planar[..., None, None, 0] * self._loads).unbind(2)
-        moments = torch.addcmul(pz * fx, px, fz, value=-1.0).sum(-1)  # about +y (N, 2, {thigh, shank})
-        rolled = self._contact_lever(planar, ly)  # (N, 2, 2): about +x and +y
-        shank = moments[..., 1] + rolled[..., 1]
-        hip = shank + moments[..., 0]
-        depth = self._hip_z + pz[..., 1].sum(-1)
-        mass_z = self._mass_z + (pz * self._weights).sum((-1, -2))
-        side = self._foot_y * lz[..., 0] - depth * ly[..., 0] + self._mass_y * lz[..., 1] - mass_z * ly[..., 1]
-        return -(torch.stack((side + rolled[..., 0], hip, shank), dim=-1) * self._signs).flatten(1)
-
-    def _contact_lever(self, planar: Tensor, lateral: Tensor) -> Tensor:
-        """Moments of the ground force about the foot centre: it acts one foot radius further down (N, 2, 2) [N m]."""
-        gx, gy, gz = planar[..., 0, 1], lateral[..., 1], planar[..., 1, 1]
-        scale = self._radius / (gx * gx + gy * gy + gz * gz).sqrt()
-        fx, fy, fz = planar[..., 0, 0], lateral[..., 0], planar[..., 1, 0]
-        return torch.stack((gy * fz - gz * fy, gz * fx - gx * fz), dim=-1) * scale.unsqueeze(-1)
+        loads = torch.stack((gravity.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {g, F}, side, N)
+        lx = loads[0]
+        ly, lz = c * loads[1] + s * loads[2], c * loads[2] - s * loads[1]  # into the leg plane: R_x(-abad)
+        thigh, shank = (pz * lx.unsqueeze(1) - px * lz.unsqueeze(1)).sum(dim=0)  # about +y, each link (side, N)
+        depth = self._hip_z + pz[1].sum(dim=0)
+        moment_z = self._moment_z + pz[0].sum(dim=0)
+        side = self._foot_y * lz[1] - depth * ly[1] + self._moment_y * lz[0] - moment_z * ly[0]
+        # the ground force acts one foot radius further down, along gravity
+        lever = self._radius * gravity.square().sum(dim=0).clamp(min=1e-6).rsqrt()
+        shank = shank + lever * (lz[0] * lx[1] - lx[0] * lz[1])
+        side = side + lever * (ly[0] * lz[1] - lz[0] * ly[1])
+        torque = torch.stack((side, shank + thigh, shank)) * -self._signs  # (3, 2, N)
+        return torque.transpose(0, 1).reshape(6, -1)

@@ -1,7 +1,7 @@
 """Linear inverted pendulum and divergent component of motion: pure functions on tensors of any shape.
 
-Symbols: c CoM, p stance point, xi DCM, omega natural frequency, T step duration. All functions are differentiable,
-work in any horizontal frame and broadcast; `omega` and times have shape (N, 1) where points have (N, 2).
+Symbols: c CoM, p stance point, xi DCM, omega natural frequency, T step duration. All functions are differentiable and
+work in any horizontal frame. Components come first: points are (2, N), omega and times (N,), so that they broadcast.
 
 Sources: Kajita et al., "The 3D linear inverted pendulum mode", IROS 2001; Englsberger, Ott and Albu-Schaeffer,
 "Three-dimensional bipedal walking control based on divergent component of motion", T-RO 2015; Khadiv et al.,
@@ -29,7 +29,7 @@ def natural_frequency(height: Tensor, gravity: float = 9.81, min_height: float =
 
 
 def dcm(com: Tensor, com_vel: Tensor, omega: Tensor) -> Tensor:
-    """xi = c + c_dot / omega (Englsberger 2015, eq. 4). Points (..., 2) [m], velocity [m/s], omega (..., 1)."""
+    """xi = c + c_dot / omega (Englsberger 2015, eq. 4). Points (2, N) [m], velocity [m/s], omega (N,)."""
     return com + com_vel / omega
 
 
@@ -37,13 +37,13 @@ def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Ten
     """xi(t) = p + e^(omega t) (xi - p), the solution of xi_dot = omega (xi - p) (Khadiv 2020, eq. 3).
 
     Args:
-        xi: DCM (..., 2) [m].
-        pivot: stance point p (..., 2) [m].
-        omega: natural frequency (..., 1) [rad/s].
-        time: time ahead, negative for backwards (..., 1) [s].
+        xi: DCM (2, N) [m].
+        pivot: stance point p (2, N) [m].
+        omega: natural frequency (N,) [rad/s].
+        time: time ahead, negative for backwards (N,) [s].
 
     Returns:
-        DCM at that time (..., 2) [m].
+        DCM at that time (2, N) [m].
     """
     return pivot + (omega * time).exp() * (xi - pivot)
 
@@ -52,14 +52,14 @@ def propagate_com(com: Tensor, com_vel: Tensor, pivot: Tensor, omega: Tensor, ti
     """CoM within a step: c(t) = p + (c - p) cosh(omega t) + (c_dot / omega) sinh(omega t) (Kajita 2001).
 
     Args:
-        com: c (..., 2) [m].
-        com_vel: c_dot (..., 2) [m/s].
-        pivot: stance point p (..., 2) [m].
-        omega: natural frequency (..., 1) [rad/s].
-        time: time ahead (..., 1) [s].
+        com: c (2, N) [m].
+        com_vel: c_dot (2, N) [m/s].
+        pivot: stance point p (2, N) [m].
+        omega: natural frequency (N,) [rad/s].
+        time: time ahead (N,) [s].
 
     Returns:
-        CoM (..., 2) [m] and its velocity (..., 2) [m/s] at that time.
+        CoM (2, N) [m] and its velocity (2, N) [m/s] at that time.
     """
     cosh, sinh = torch.cosh(omega * time), torch.sinh(omega * time)
     rel = com - pivot
@@ -67,7 +67,7 @@ def propagate_com(com: Tensor, com_vel: Tensor, pivot: Tensor, omega: Tensor, ti
 
 
 def com_velocity(com: Tensor, xi: Tensor, omega: Tensor) -> Tensor:
-    """c_dot = omega (xi - c): the CoM follows the DCM (Englsberger 2015, eq. 5). Returns (..., 2) [m/s]."""
+    """c_dot = omega (xi - c): the CoM follows the DCM (Englsberger 2015, eq. 5). Returns (2, N) [m/s]."""
     return omega * (xi - com)
 
 
@@ -78,18 +78,17 @@ def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, durat
     where y points to the stance side (left when the left foot is stance).
 
     Args:
-        velocity: (..., 2) [m/s].
+        velocity: (2, N) [m/s].
         width: stance width W_s [m].
-        omega: natural frequency (..., 1) [rad/s].
-        duration: step duration T (..., 1) [s].
+        omega: natural frequency (N,) [rad/s].
+        duration: step duration T (N,) [s].
 
     Returns:
-        b (..., 2) [m].
+        b (2, N) [m].
     """
     growth = (omega * duration).exp()
-    lateral = width / (growth + 1.0)
-    forward = velocity * (duration / (growth - 1.0))
-    return forward + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
+    x, y = velocity * (duration / (growth - 1.0))
+    return torch.stack((x, y + width / (growth + 1.0)))
 
 
 def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
@@ -100,29 +99,28 @@ def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration:
     sway with the steps.
 
     Args:
-        reach: previewed xi_T - p (..., 2) [m].
+        reach: previewed xi_T - p (2, N) [m].
         width: stance width W_s [m].
-        omega: natural frequency (..., 1) [rad/s].
-        duration: step duration T (..., 1) [s].
+        omega: natural frequency (N,) [rad/s].
+        duration: step duration T (N,) [s].
 
     Returns:
-        v (..., 2) [m/s].
+        v (2, N) [m/s].
     """
     growth = (omega * duration).exp()
-    lateral = width * growth / (growth + 1.0)
-    centred = reach + torch.cat((torch.zeros_like(lateral), lateral), dim=-1)
-    return centred * ((growth - 1.0) / (duration * growth))
+    x, y = reach
+    return torch.stack((x, y + width * growth / (growth + 1.0))) * ((growth - 1.0) / (duration * growth))
 
 
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
-    """Turns a horizontal vector (N, 2) by an angle (N, 1) [rad]."""
+    """Turns a horizontal vector (2, N) by an angle (N,) [rad]."""
     cos, sin = angle.cos(), angle.sin()
-    x, y = vector.split(1, dim=-1)
-    return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=-1)
+    x, y = vector
+    return torch.stack((cos * x - sin * y, sin * x + cos * y))
 
 
 def foothold(xi_end: Tensor, offset: Tensor, correction: Tensor) -> Tensor:
-    """p* = xi_T + (delta_xi - b): the stepping law (Khadiv 2020, eq. 7, with the learned correction). (..., 2) [m]."""
+    """p* = xi_T + (delta_xi - b): the stepping law (Khadiv 2020, eq. 7, with the learned correction). (2, N) [m]."""
     return xi_end + correction - offset
 
 
@@ -134,10 +132,10 @@ def capture_radius(reach: Tensor | float, omega: Tensor, duration: Tensor) -> Te
 
     Args:
         reach: longest step L_max [m].
-        omega: natural frequency (..., 1) [rad/s].
-        duration: step duration T (..., 1) [s].
+        omega: natural frequency (N,) [rad/s].
+        duration: step duration T (N,) [s].
 
     Returns:
-        d_cap (..., 1) [m].
+        d_cap (N,) [m].
     """
     return reach * (-omega * duration).exp()

@@ -42,14 +42,14 @@ def stability_loss(landed: Tensor, capture_radius: Tensor, weight: Tensor) -> Te
 
     Args:
         landed: DCM relative to the landing foot (B, 2) [m].
-        capture_radius: d_cap (B, 1) [m].
+        capture_radius: d_cap (B,) [m].
         weight: of each sample (B,).
 
     Returns:
         Scalar [m^2].
     """
-    distance = (landed.square().sum(dim=-1, keepdim=True) + 1e-12).sqrt()
-    return weighted_mean((distance - capture_radius).clamp(min=0.0).square().squeeze(-1), weight)
+    distance = (landed.square().sum(dim=-1) + 1e-12).sqrt()
+    return weighted_mean((distance - capture_radius).clamp(min=0.0).square(), weight)
 
 
 def follow_weight(executed: Tensor, reference: Tensor, scale: float) -> Tensor:

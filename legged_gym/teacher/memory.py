@@ -13,30 +13,29 @@ class TeacherMemory:
     """Memory of N robots; fixed shapes, updated in place, so that a whole evaluation can be captured in a graph."""
 
     stance_left: Tensor
-    """1 where the left foot was stance at the last evaluation (N, 1)."""
+    """1 where the left foot was stance at the last evaluation (N,)."""
     liftoff_w: Tensor
-    """Where the swing foot left the ground, W (N, 3) [m]."""
+    """Where the swing foot left the ground, W (3, N) [m]."""
     liftoff_phase: Tensor
-    """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N, 1)."""
+    """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N,)."""
     yaw_rate: Tensor
-    """Low-pass filtered yaw rate (N, 1) [rad/s]."""
+    """Low-pass filtered yaw rate (N,) [rad/s]."""
     predicted_vel: Tensor
-    """CoM velocity in W that the LIP predicted for this evaluation (N, 2) [m/s]."""
+    """CoM velocity in W that the LIP predicted for this evaluation (2, N) [m/s]."""
     push: Tensor
-    """Decaying memory of unexplained velocity jumps (N, 1) [m/s]."""
+    """Decaying memory of unexplained velocity jumps (N,) [m/s]."""
     no_contact: Tensor
-    """Time that the stance foot has been without contact (N, 1) [s]."""
+    """Time that the stance foot has been without contact (N,) [s]."""
     offset_b: Tensor
-    """Nominal DCM offset b planned last, in the frame M of that step (N, 2) [m]."""
+    """Nominal DCM offset b planned last, in the frame M of that step (2, N) [m]."""
     foothold_w: Tensor
-    """Foothold planned last, W (N, 2) [m]."""
+    """Foothold planned last, W (2, N) [m]."""
 
     @classmethod
-    def allocate(cls, num_envs: int, device: torch.device | str, dtype: torch.dtype) -> TeacherMemory:
-        """Zeroed memory."""
-        widths = {"liftoff_w": 3, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2}
-        make = {f.name: torch.zeros(num_envs, widths.get(f.name, 1), device=device, dtype=dtype) for f in fields(cls)}
-        return cls(**make)
+    def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
+        """Zeroed memory with the device and dtype of `like`."""
+        heights = {"liftoff_w": (3,), "predicted_vel": (2,), "offset_b": (2,), "foothold_w": (2,)}
+        return cls(**{f.name: like.new_zeros(*heights.get(f.name, ()), num_envs) for f in fields(cls)})
 
     def store(self, new: TeacherMemory) -> None:
         """Copies new values in place."""
@@ -45,4 +44,4 @@ class TeacherMemory:
 
     def clone(self) -> TeacherMemory:
         """An independent copy."""
-        return TeacherMemory(**{f.name: getattr(self, f.name).clone() for f in fields(self)})
+        return TeacherMemory(**{f.name: torch.clone(getattr(self, f.name)) for f in fields(self)})

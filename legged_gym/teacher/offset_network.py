@@ -56,7 +56,7 @@ class OffsetNetwork(nn.Module):
         dims = [self.num_inputs, *hidden_dims]
         layers: list[nn.Module] = []
         for fan_in, fan_out in itertools.pairwise(dims):
-            layers += [nn.Linear(fan_in, fan_out), nn.ELU()]
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(dims[-1], 2))
         last = self.net[-1]
         assert isinstance(last, nn.Linear)  # for the type checker
@@ -69,9 +69,13 @@ class OffsetNetwork(nn.Module):
         return self.max_offset * self.net(scaled).tanh()
 
     def pack(self, parts: dict[str, Tensor]) -> Tensor:
-        """Concatenates named inputs, each (N, width), in the network's order (N, num_inputs)."""
-        return torch.cat([parts[name] for name in self.names], dim=-1)
+        """Inputs (N, num_inputs) from named ones, each (width, N) or (N,), in the network's order."""
+        return torch.cat([torch.atleast_2d(parts[name]) for name in self.names]).t()
 
     def unpack(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Views of the inputs (N, num_inputs) by name."""
-        return dict(zip(self.names, inputs.split(self.widths, dim=-1), strict=True))
+        """Inverse of `pack`."""
+        rows = dict(zip(self.names, inputs.t().split(self.widths), strict=True))
+        return {
+            name: row.squeeze(0) if width == 1 else row
+            for (name, row), width in zip(rows.items(), self.widths, strict=True)
+        }

@@ -90,7 +90,7 @@ class OffsetTrainer:
             ahead = preview_steps(
                 self.teacher.network,
                 inputs,
-                error + applied,
+                (error + applied).t(),
                 self.teacher.cfg.stepping,
                 predictor.low,
                 predictor.high,
@@ -98,8 +98,10 @@ class OffsetTrainer:
             )
             for step in list(ahead)[1:]:
                 zero = torch.zeros_like(offset)
-                parts["preview"] = parts["preview"] + tracking_loss(zero, zero, step.error, weight) / cfg.preview_steps
-                parts["vstab"] = parts["vstab"] + stability_loss(step.landed, step.capture_radius, weight)
+                parts["preview"] = (
+                    parts["preview"] + tracking_loss(zero, zero, step.error.t(), weight) / cfg.preview_steps
+                )
+                parts["vstab"] = parts["vstab"] + stability_loss(step.landed.t(), step.capture_radius, weight)
         weights = {"track": cfg.w_track, "magnitude": cfg.w_mag, "preview": cfg.w_preview, "vstab": cfg.w_vstab}
         total = sum((weights[name] * value for name, value in parts.items()), offset.new_zeros(()))
         saturation = (offset.abs() > 0.9 * cfg.max_offset).to(offset.dtype).mean()

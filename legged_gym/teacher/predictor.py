@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.config import SteppingCfg, TeacherCfg
+from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.timing import adapted_time_left, clock_shift
 
 Offset = Callable[[dict[str, Tensor]], Tensor]
-"""From the named inputs of the offset network to the offset (N, 2) [m]."""
+"""From the named inputs of the offset network that the predictor knows to the offset (2, N) [m]."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class StepPlan:
     """The next step, frame M, relative to the stance foot centre."""
 
     omega: Tensor
-    """Natural frequency (N, 1) [rad/s]."""
+    """Natural frequency (N,) [rad/s]."""
     xi: Tensor
-    """DCM now (N, 2) [m]."""
+    """DCM now (2, N) [m]."""
     xi_end: Tensor
-    """DCM previewed at touchdown (N, 2) [m]."""
+    """DCM previewed at touchdown (2, N) [m]."""
     offset_b: Tensor
-    """Nominal DCM offset b (N, 2) [m]."""
+    """Nominal DCM offset b (2, N) [m]."""
     correction: Tensor
-    """Applied offset delta_xi (N, 2) [m]."""
+    """Applied offset delta_xi (2, N) [m]."""
     foothold: Tensor
-    """p* inside the reachable box (N, 2) [m]."""
+    """p* inside the reachable box (2, N) [m]."""
     clamped: Tensor
-    """Distance by which p* was moved into the box (N, 1) [m]."""
+    """Distance by which p* was moved into the box (N,) [m]."""
     time_left: Tensor
-    """Time to touchdown (N, 1) [s]."""
+    """Time to touchdown (N,) [s]."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
 
@@ -48,18 +48,15 @@ class DcmPredictor:
         cfg: the teacher's parameters.
         mass: of the robot [kg].
         foot_radius: from foot centre to contact point [m].
-        device: of the tensors.
-        dtype: of the tensors.
+        like: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(
-        self, cfg: TeacherCfg, mass: float, foot_radius: float, device: torch.device | str, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, cfg: TeacherCfg, mass: float, foot_radius: float, like: Tensor) -> None:
         s = cfg.stepping
         self.cfg = cfg
         self.mass, self.radius = mass, foot_radius
-        self.low = torch.tensor((-s.reach_backward, -s.reach_lateral), device=device, dtype=dtype)
-        self.high = torch.tensor((s.reach_forward, -s.keep_out), device=device, dtype=dtype)
+        self.low = like.new_tensor([[-s.reach_backward], [-s.reach_lateral]])  # (2, 1)
+        self.high = like.new_tensor([[s.reach_forward], [-s.keep_out]])
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
     def plan(self, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
@@ -67,50 +64,50 @@ class DcmPredictor:
 
         Args:
             frame: the state at the stance foot.
-            turn_rate: filtered yaw rate in M (N, 1) [rad/s].
-            yaw_force: fore-aft force added for the heading (N, 1) [N].
+            turn_rate: filtered yaw rate in M (N,) [rad/s].
+            yaw_force: fore-aft force added for the heading (N,) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
         Returns:
             The plan.
         """
         cfg, t = self.cfg.stepping, frame.duration
-        omega = lipm.natural_frequency(frame.com[:, 2:] + self.radius, self.cfg.control.gravity, cfg.min_height)
-        com, com_vel = frame.com[:, :2], frame.com_vel[:, :2]
+        omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
+        com, com_vel = frame.com[:2], frame.com_vel[:2]
         xi = lipm.dcm(com, com_vel, omega)
         pivot = self._pivot(omega, yaw_force) if cfg.yaw_in_preview else torch.zeros_like(xi)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         velocity, b = self._nominal(frame, xi_end, omega, turn_rate * time_left)
-        shift = torch.zeros_like(time_left).squeeze(-1)
+        shift = torch.zeros_like(time_left)
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
-            time_left = time_left - 2.0 * t * shift.unsqueeze(-1)
+            time_left = time_left - 2.0 * t * shift
             xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
         correction = offset(parts | {"time_left": time_left, "omega": omega})
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
-        foothold = torch.minimum(torch.maximum(wanted, self.low), self.high)
-        clamped = (wanted - foothold).abs().sum(dim=-1, keepdim=True)
+        foothold = wanted.clamp(self.low, self.high)
+        clamped = (wanted - foothold).abs().sum(dim=0)
         return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift)
 
     def _nominal(self, frame: StepFrame, xi_end: Tensor, omega: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
-        """Reference velocity v_ref [m/s] and nominal offset b [m], turned to the heading at touchdown, (N, 2) each.
+        """Reference velocity v_ref [m/s] and nominal offset b [m], turned to the heading at touchdown, (2, N) each.
 
         v_ref is the command, but within +-dv of the velocity of the gait that the present motion belongs to: a
         command or a push changes the gait by at most dv per step.
         """
         cfg = self.cfg.stepping
         present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, frame.duration)
-        velocity = present + (frame.command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
+        velocity = present + (frame.command[:2] - present).clamp(-cfg.dv, cfg.dv)
         b = lipm.nominal_offset(velocity, cfg.stance_width, omega, frame.duration)
         return velocity, lipm.rotate(b, turn)
 
     def _pivot(self, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
         shift = yaw_force / (-self.mass * omega * omega)
-        return torch.cat((shift, torch.zeros_like(shift)), dim=-1)
+        return torch.stack((shift, torch.zeros_like(shift)))
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
@@ -126,8 +123,7 @@ class DcmPredictor:
         self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor
     ) -> Tensor:
         """p* = c + v T_r + v_ref T/2 + k (v - v_ref) + lateral W_s/2 (Raibert, Legged Robots that Balance, 1986)."""
-        cfg: SteppingCfg = self.cfg.stepping
-        v = frame.com_vel[:, :2]
-        neutral = frame.com[:, :2] + v * time_left + velocity * (0.5 * frame.duration)
-        out = neutral + cfg.raibert_gain * (v - velocity) + correction
-        return torch.cat((out[:, :1], out[:, 1:] - 0.5 * cfg.stance_width), dim=-1)
+        cfg, v = self.cfg.stepping, frame.com_vel[:2]
+        neutral = frame.com[:2] + v * time_left + velocity * (0.5 * frame.duration)
+        x, y = neutral + cfg.raibert_gain * (v - velocity) + correction
+        return torch.stack((x, y - 0.5 * cfg.stance_width))

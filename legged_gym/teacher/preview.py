@@ -18,11 +18,11 @@ class PreviewedStep:
     """One previewed touchdown, in the frame M of the step that leads to it."""
 
     error: Tensor
-    """DCM offset error e = (xi - p) - b (B, 2) [m]."""
+    """DCM offset error e = (xi - p) - b (2, B) [m]."""
     landed: Tensor
-    """DCM relative to the landing foot (B, 2) [m]."""
+    """DCM relative to the landing foot (2, B) [m]."""
     capture_radius: Tensor
-    """d_cap (B, 1) [m]."""
+    """d_cap (B,) [m]."""
 
 
 def preview_steps(
@@ -42,10 +42,10 @@ def preview_steps(
     Args:
         network: the offset network.
         inputs: its inputs at the current state (B, num_inputs).
-        disturbance: e_n + dxi_k (B, 2) [m].
+        disturbance: e_n + dxi_k (2, B) [m].
         cfg: the stepping law's parameters.
-        low: lower corner of the reachable box (2,) [m].
-        high: upper corner (2,) [m].
+        low: lower corner of the reachable box (2, 1) [m].
+        high: upper corner (2, 1) [m].
         steps: how many touchdowns to preview.
 
     Yields:
@@ -54,10 +54,10 @@ def preview_steps(
     parts = network.unpack(inputs)
     reach = (high - low).norm() * 0.5
     for _ in range(steps):
-        offset = network(network.pack(parts))
+        offset = network(network.pack(parts)).t()
         omega, duration = parts["omega"], parts["duration"]
         b = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
-        foothold = torch.minimum(torch.maximum(parts["plan"] + offset, low), high)
+        foothold = (parts["plan"] + offset).clamp(low, high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
         parts = _next_step(parts, landed, foothold, cfg)
@@ -68,11 +68,11 @@ def _next_step(parts: dict[str, Tensor], landed: Tensor, foothold: Tensor, cfg: 
     omega, duration = parts["omega"], parts["duration"]
     origin = torch.zeros_like(foothold)
     com, com_vel = lipm.propagate_com(parts["com"], parts["com_vel"], origin, omega, parts["time_left"])
-    xi = _mirror(landed)
-    command = torch.cat((parts["command"][:, :1], -parts["command"][:, 1:]), dim=-1)
+    xi, start = _mirror(landed), torch.zeros_like(duration)
+    command = _mirror(parts["command"])
     xi_end = lipm.propagate_dcm(xi, origin, omega, duration)
     present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, duration)
-    velocity = present + (command[:, :2] - present).clamp(-cfg.dv, cfg.dv)
+    velocity = present + (command[:2] - present).clamp(-cfg.dv, cfg.dv)
     b = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
     rates = parts["ang_vel"]
     return parts | {
@@ -80,16 +80,16 @@ def _next_step(parts: dict[str, Tensor], landed: Tensor, foothold: Tensor, cfg: 
         "plan": xi_end - b,
         "com": _mirror(com - foothold),
         "com_vel": _mirror(com_vel),
-        "swing": torch.cat((_mirror(-foothold), torch.zeros_like(duration)), dim=-1),
+        "swing": torch.cat((_mirror(-foothold), start.unsqueeze(0))),
         "velocity": velocity,
         "command": command,
-        "phase": torch.zeros_like(duration),
+        "phase": start,
         "time_left": duration,
         "tilt": _mirror(parts["tilt"]),
-        "ang_vel": torch.cat((-rates[:, :1], rates[:, 1:2], -rates[:, 2:]), dim=-1),
+        "ang_vel": torch.stack((-rates[0], rates[1], -rates[2])),
     }
 
 
 def _mirror(vector: Tensor) -> Tensor:
-    """(x, -y) of (B, 2)."""
-    return torch.cat((vector[:, :1], -vector[:, 1:]), dim=-1)
+    """(x, -y) of (2, B), (x, -y, -z) of (3, B): vectors, and commands (v_x, v_y, w_z), in the other foot's frame."""
+    return torch.cat((vector[:1], -vector[1:]))

@@ -10,50 +10,50 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TeacherState:
-    """Privileged state of N robots; views into the flat observation, SI units, world frame W unless named otherwise."""
+    """Privileged state of N robots, components first, SI units, world frame W unless named otherwise."""
 
     base_pos_w: Tensor
-    """Base frame origin (N, 3) [m]."""
+    """Base frame origin (3, N) [m]."""
     base_quat_xyzw: Tensor
-    """Base orientation, base to W (N, 4)."""
+    """Base orientation, base to W (4, N)."""
     base_lin_vel_w: Tensor
-    """(N, 3) [m/s]."""
+    """(3, N) [m/s]."""
     base_ang_vel_b: Tensor
-    """In the base frame (N, 3) [rad/s]."""
+    """In the base frame (3, N) [rad/s]."""
     com_pos_w: Tensor
-    """CoM of the whole robot (N, 3) [m]."""
+    """CoM of the whole robot (3, N) [m]."""
     com_lin_vel_w: Tensor
-    """(N, 3) [m/s]."""
+    """(3, N) [m/s]."""
     joint_pos: Tensor
-    """(N, 6) [rad]."""
+    """(6, N) [rad]."""
     joint_vel: Tensor
-    """(N, 6) [rad/s]."""
+    """(6, N) [rad/s]."""
     feet_pos_w: Tensor
-    """Centres of the foot spheres, left xyz then right xyz (N, 6) [m]."""
+    """Centres of the foot spheres, left xyz then right xyz (6, N) [m]."""
     feet_lin_vel_w: Tensor
-    """(N, 6) [m/s]."""
+    """(6, N) [m/s]."""
     feet_force_w: Tensor
-    """Net contact force on each foot (N, 6) [N]."""
+    """Net contact force on each foot (6, N) [N]."""
     command: Tensor
-    """v_x, v_y [m/s] and w_z [rad/s] in the heading frame (N, 3)."""
+    """v_x, v_y [m/s] and w_z [rad/s] in the heading frame (3, N)."""
     clock: Tensor
-    """Gait clock g in [0, 1) (N, 1)."""
+    """Gait clock g in [0, 1) (N,)."""
     gait_frequency: Tensor
-    """Cycles of two steps per second (N, 1) [Hz]."""
+    """Cycles of two steps per second (N,) [Hz]."""
     gait_offset: Tensor
-    """Phase between the feet (N, 1)."""
+    """Phase between the feet (N,)."""
     gait_duration: Tensor
-    """Duty factor (N, 1)."""
+    """Duty factor (N,)."""
     swing_height: Tensor
-    """Apex of the swing foot over the line from lift-off to landing (N, 1) [m]."""
+    """Apex of the swing foot over the line from lift-off to landing (N,) [m]."""
     feet_ground_height: Tensor
-    """Terrain height under each foot (N, 2) [m]."""
+    """Terrain height under each foot (2, N) [m]."""
     ground_ahead: Tensor
-    """Terrain height at a few points ahead in the heading frame (N, K) [m]."""
+    """Terrain height at a few points ahead in the heading frame (K, N) [m]."""
     episode_time: Tensor
-    """Time since the reset, 0 right after it (N, 1) [s]."""
+    """Time since the reset, 0 right after it (N,) [s]."""
     standing: Tensor
-    """1 where the command is a stand (N, 1)."""
+    """1 where the command is a stand (N,)."""
 
 
 TEACHER_TERMS: tuple[tuple[str, int], ...] = (
@@ -104,11 +104,13 @@ class TeacherLayout:
             raise ValueError(f"teacher observation has wrong widths: {[(n, given[n], wanted[n]) for n in wrong]}")
         self.num_ahead = given["ground_ahead"]
         self._names = [name for name, _ in self.terms]
-        self._known = {f.name for f in fields(TeacherState)}
+        self._known = [f.name for f in fields(TeacherState)]
+        self._scalars = {name for name, width in wanted.items() if width == 1}
 
     def parse(self, obs: Tensor) -> TeacherState:
-        """Views into `obs` (N, num_obs) by name."""
+        """Turns `obs` (N, num_obs) into named tensors, components first: one copy makes every component contiguous."""
         if obs.shape[-1] != self.num_obs:
             raise ValueError(f"teacher observation has {obs.shape[-1]} columns, its layout {self.num_obs}")
-        parts = zip(self._names, obs.split(self.widths, dim=-1), strict=True)
-        return TeacherState(**{name: part for name, part in parts if name in self._known})
+        rows = obs.t().contiguous()
+        parts = dict(zip(self._names, rows.split(self.widths), strict=True))
+        return TeacherState(**{n: parts[n].squeeze(0) if n in self._scalars else parts[n] for n in self._known})

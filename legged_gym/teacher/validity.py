@@ -16,28 +16,27 @@ class ValidityWeight:
 
     Args:
         cfg: thresholds (good, bad) of each indicator.
-        device: where the weights are computed.
-        dtype: of the weights.
+        like: a tensor of the device and dtype to compute on.
     """
 
     NAMES = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
 
-    def __init__(self, cfg: ValidityCfg, device: torch.device | str, dtype: torch.dtype) -> None:
-        limits = torch.tensor([getattr(cfg, name) for name in self.NAMES], device=device, dtype=dtype)
+    def __init__(self, cfg: ValidityCfg, like: Tensor) -> None:
+        limits = like.new_tensor([getattr(cfg, name) for name in self.NAMES])
         if bool((limits[:, 1] <= limits[:, 0]).any()):
             raise ValueError(f"validity thresholds must be (good, bad) with good < bad, got {limits.tolist()}")
-        self._slope = 1.0 / (limits[:, 1] - limits[:, 0])
-        self._start = limits[:, 1] * self._slope
+        self._slope = 1.0 / (limits[:, 1:] - limits[:, :1])  # (6, 1)
+        self._start = limits[:, 1:] * self._slope
 
     def __call__(self, indicators: Tensor) -> Tensor:
         """Weight of the reference.
 
         Args:
             indicators: tilt [rad], height rate [m/s], slip [m/s], mismatch [s], clamp [m], push [m/s], all as
-                magnitudes (N, 6).
+                magnitudes (6, N).
 
         Returns:
             w_k in [0, 1] (N,); 0 where an indicator is not finite.
         """
         ramps = torch.addcmul(self._start, indicators, self._slope, value=-1.0).clamp(0.0, 1.0)
-        return ramps.nan_to_num(0.0).prod(dim=-1)
+        return ramps.nan_to_num(0.0).prod(dim=0)
