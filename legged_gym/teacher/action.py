@@ -88,8 +88,10 @@ class TeacherAction:
         from_x, from_y, from_z = liftoff
         to_x, to_y = plan.foothold
         rise = frame.ground[1] + (self._radius - cfg.depth) - from_z
-        height = rise * (ahead * ahead * (3.0 - 2.0 * ahead)) + (swing_height + cfg.clearance) * (math.pi * ahead).sin()
-        return liftoff + torch.stack((planar * (to_x - from_x), planar * (to_y - from_y), height))
+        way_x, way_y = to_x - from_x, to_y - from_y
+        apex = swing_height + cfg.clearance + cfg.lift * (way_x * way_x + way_y * way_y + 1e-8).sqrt()
+        height = rise * (ahead * ahead * (3.0 - 2.0 * ahead)) + apex * (math.pi * ahead).sin()
+        return liftoff + torch.stack((planar * way_x, planar * way_y, height))
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""
@@ -100,13 +102,16 @@ class TeacherAction:
         """Left-right foot positions and ground forces in the base frame, (3, 2, N) each.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
-        it; the swing foot against the base as it is, so that it lands where it should.
+        it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from answering
+        the base's nodding, the other makes it land where it should.
         """
         x, y, z = frame.to_world(torch.stack((swing, force), dim=1))  # (2, N) each
         rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
         swing_b, force_b = (rows[0] * x + rows[1] * y + rows[2] * z).unbind(1)  # R^T v (3, N)
         height = torch.full_like(frame.side, self._radius - self.cfg.body.base_height)
         stance_b = torch.stack((-base[0], -base[1] * frame.side, height))
+        upright = torch.stack((swing[0], swing[1] * frame.side, swing[2]))
+        swing_b = torch.lerp(upright, swing_b, self.cfg.swing.true_base)
         left, zero = frame.left, torch.zeros_like(force_b)
         feet = (torch.where(left, stance_b, swing_b), torch.where(left, swing_b, stance_b))
         loads = (torch.where(left, force_b, zero), torch.where(left, zero, force_b))

@@ -34,9 +34,9 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.16, gt=0.0)
+    stance_width: float = bounded(0.165, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.20, ge=0.0)
+    dv: float = bounded(0.3, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
@@ -58,15 +58,19 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.06, ge=0.0)
+    lead: float = bounded(0.05, ge=0.0)
     """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
-    inertia: float = bounded(0.10, ge=0.0)
+    inertia: float = bounded(0.07, ge=0.0)
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
-    clearance: float = bounded(0.03, ge=0.0)
+    true_base: float = bounded(0.5, ge=0.0, le=1.0)
+    """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
+    lift: float = bounded(0.09, ge=0.0)
+    """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
+    clearance: float = bounded(0.035, ge=0.0)
     """Added to the apex: about what the leg sags by in mid-swing [m]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
-    depth: float = bounded(0.015, ge=0.0)
+    depth: float = bounded(0.01, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
 
@@ -74,13 +78,13 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    base_height: float = bounded(0.71, gt=0.0)
+    base_height: float = bounded(0.73, gt=0.0)
     """Height of the base frame over the stance ground h_d [m]."""
     attitude_kp: float = bounded(100.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(8.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(10.0, ge=0.0)
+    yaw_gain: float = bounded(6.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""

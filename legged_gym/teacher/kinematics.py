@@ -88,8 +88,8 @@ class InverseKinematics:
     """Joint angles that put the feet somewhere, exact and closed form, with a smoothly clamped reach.
 
     With the foot relative to the abad joint (X, Y, Z), y_0 the leg's constant lateral offset, rho its depth in the
-    turned leg plane, x = X - hip_x, r^2 = x^2 + rho^2, thigh and shank lengths l_1, l_2 and their directions d_1, d_2 at zero
-    angle (measured from straight down, positive forward), angles about +x (abad) and +y (hip, knee):
+    turned leg plane, x = X - hip_x, r^2 = x^2 + rho^2, thigh and shank lengths l_1, l_2 and their directions d_1, d_2
+    at zero angle (measured from straight down, positive forward), angles about +x (abad) and +y (hip, knee):
 
         abad    = atan2(Y, -Z) - atan2(y_0, rho),  rho^2 = Y^2 + Z^2 - y_0^2
         kappa   = +-acos((r^2 - l_1^2 - l_2^2) / (2 l_1 l_2)),  the bend from thigh to shank; knee = kappa - d_1 + d_2
