@@ -102,8 +102,8 @@ class TeacherAction:
         """Left-right foot positions and ground forces in the base frame, (3, 2, N) each.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
-        it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from answering
-        the base's nodding, the other makes it land where it should.
+        it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from
+        answering the base's nodding, the other makes it land where it should.
         """
         x, y, z = frame.to_world(torch.stack((swing, force), dim=1))  # (2, N) each
         rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
