@@ -21,7 +21,7 @@ MAX_CONTACTS = 14
 MEAN_CONTACTS = 10
 """Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
 BLOCK = 64
-"""Threads per block of the kernels with one thread per robot: small, to spread a few thousand robots over the GPU."""
+"""Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""
 BATCHED_FIELDS = (
     *("geom_friction", "actuator_gainprm", "actuator_biasprm"),
     *("body_mass", "body_inertia", "body_ipos"),
@@ -37,6 +37,8 @@ class MujocoWarpSimulator(Simulator):
     the other. All that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without
     waiting for it. The caller may capture `reset`, `push` and the setting of friction, gains and delay into a CUDA
     graph; not `step`, which launches a graph of its own, nor the setting of masses, which the next `step` must know of.
+
+    On a GPU, threads race for the order of a robot's contacts: the last bits of its motion vary from run to run.
     """
 
     def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cuda:0") -> None:
@@ -200,27 +202,22 @@ class MujocoWarpSimulator(Simulator):
         delay = self._wp_parameters["action_delay"]
         for substep in range(self.options.decimation):
             arguments = [substep, last, self._wp_target, delay, self._wp_previous, d.ctrl]
-            wp.launch(kernels.hold_targets, dim=d.ctrl.shape, inputs=arguments)
+            _launch(kernels.hold_targets, d.ctrl.shape, arguments)
             mjw.step(self._engine, d)
         self._read_motion(self._wp_everyone)
         efc, contact = d.efc, d.contact
-        wp.launch(
-            kernels.read_forces,
-            dim=n,
-            inputs=[
-                *(self._elliptic, self._engine.geom_bodyid, self._wp_slots),
-                *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
-                *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
-                *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
-            ],
-            block_dim=BLOCK,
-        )
+        arguments = [
+            *(self._elliptic, self._engine.geom_bodyid, self._wp_slots),
+            *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
+            *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
+            *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
+        ]
+        _launch(kernels.read_forces, n, arguments)
 
     def _read_motion(self, mask: Any) -> None:
         m, d = self._engine, self._data
         model = [self._base, self._wp_legs, m.body_pos, m.jnt_axis, m.body_mass, m.body_ipos]
-        inputs = [mask, *model, d.qpos, d.qvel, *self._motion]
-        wp.launch(kernels.read_motion, dim=self.num_envs, inputs=inputs, block_dim=BLOCK)
+        _launch(kernels.read_motion, self.num_envs, [mask, *model, d.qpos, d.qvel, *self._motion])
 
     def overflow_counts(self) -> dict[str, int]:
         """Count how often an engine limit was hit since the last call: robots times policy steps, by the limit's name.
@@ -254,8 +251,8 @@ class MujocoWarpSimulator(Simulator):
             joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
             engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous]
             arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
-            wp.launch(kernels.place_robots, dim=self.num_envs, inputs=arguments, block_dim=BLOCK)
-            wp.launch(kernels.clear_constraint_rows, dim=d.efc.D.shape, inputs=[wp_mask, d.efc.J, d.efc.D])
+            _launch(kernels.place_robots, self.num_envs, arguments)
+            _launch(kernels.clear_constraint_rows, d.efc.D.shape, [wp_mask, d.efc.J, d.efc.D])
             self._read_motion(wp_mask)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
@@ -263,7 +260,7 @@ class MujocoWarpSimulator(Simulator):
         with self._on_torch_stream():
             wp_mask = wp.from_torch(mask)
             arguments = [wp_mask, _vectors(delta_vel_w), self._data.qvel]
-            wp.launch(kernels.push_bases, dim=self.num_envs, inputs=arguments)
+            _launch(kernels.push_bases, self.num_envs, arguments)
             self._read_motion(wp_mask)
 
     def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
@@ -272,7 +269,7 @@ class MujocoWarpSimulator(Simulator):
         if name in ("kp", "kd", "strength"):
             with self._on_torch_stream():
                 arguments = [p["kp"], p["kd"], p["strength"], self._gain, self._bias]
-                wp.launch(kernels.write_gains, dim=p["kp"].shape, inputs=arguments)
+                _launch(kernels.write_gains, p["kp"].shape, arguments)
         elif name == "friction":
             self._friction.copy_(self.parameters["friction"].unsqueeze(-1))
         elif name.startswith(("base", "link")):
@@ -329,6 +326,11 @@ class MujocoWarpSimulator(Simulator):
         self._graph = self._engine_graph = self._constants_graph = None
         if self._renderer is not None:
             self._renderer.close()
+
+
+def _launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
+    """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
+    wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
 
 
 def _vectors(tensor: torch.Tensor) -> Any:

@@ -10,6 +10,8 @@ quaternions are x, y, z, w as the seam's; the engine's `qpos` holds w, x, y, z.
 
 import warp as wp
 
+wp.set_module_options({"enable_backward": False})  # no gradients: half the code to compile
+
 MAX_VALUE = wp.constant(1.0e4)
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 
