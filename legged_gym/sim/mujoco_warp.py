@@ -1,6 +1,5 @@
 """MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
 
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import warp as wp
 
 from legged_gym.sim import mujoco_warp_kernels as kernels
 from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
+from legged_gym.sim.mujoco_warp_graph import Arena, record
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
@@ -65,11 +65,10 @@ class MujocoWarpSimulator(Simulator):
             self._build_engine()
             self._wrap_tensors()
             self._derive_constants()  # so that all robots' constants are rounded alike
-            self._policy_step()
-            # Every kernel has been launched once, so is loaded: now they can be captured.
-            self._constants_graph = self._capture(self._derive_constants)
-            self._graph = self._capture(self._policy_step)
-            self._engine_graph = self._capture(self._physics)
+        self._arena = Arena(self.device)
+        self._constants_graph = self._record(self._derive_constants)
+        self._graph = self._record(self._policy_step)
+        self._engine_graph = self._record(self._physics)
         self._constants_stale = False
         self._place_nominally()
 
@@ -149,19 +148,9 @@ class MujocoWarpSimulator(Simulator):
         self.reset(self._everyone, pos, quat, still, still, joints, joints)
         self._overflow_counts.zero_()
 
-    def _capture(self, function: Callable[[], None]) -> wp.Graph | None:
-        """Record what a function launches; on the CPU there is nothing to gain from it."""
-        if self.device.type == "cpu":
-            return None
-        torch.cuda.synchronize(self.device)
-        gc.collect()
-        gc.disable()  # the destructor of an old graph would be recorded into this one
-        try:
-            with wp.ScopedCapture() as capture:
-                function()
-        finally:
-            gc.enable()
-        return capture.graph
+    def _record(self, function: Callable[[], None]) -> wp.Graph | None:
+        """Make a graph of a function; on the CPU there is nothing to gain from one."""
+        return None if self.device.type == "cpu" else record(function, self._arena, self.device)
 
     def _on_torch_stream(self) -> wp.ScopedStream | wp.ScopedDevice:
         """Make Warp use torch's current stream, so that both keep the order in which things are called."""

@@ -15,6 +15,7 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 
 backend = pytest.importorskip("legged_gym.sim.mujoco_warp", reason="needs the extra 'gpu'")
+graph_module = pytest.importorskip("legged_gym.sim.mujoco_warp_graph", reason="needs the extra 'gpu'")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 LYING = (0.0, 0.70710678, 0.0, 0.70710678)
@@ -141,6 +142,17 @@ def test_the_bare_engine_steps_alone(pf_tron1a: RobotModel) -> None:
 
 def snapshot(sim: Simulator) -> SimState:
     return SimState(**{f.name: getattr(sim.state, f.name).clone() for f in fields(SimState)})
+
+
+def test_the_arena_shares_no_block_between_living_arrays() -> None:
+    """A block goes to the next array of its size, but only after it was given back."""
+    arena = graph_module.Arena(torch.device("cpu"))
+    first, second, other = arena.allocate(64), arena.allocate(64), arena.allocate(128)
+    assert len({first, second, other}) == 3
+    arena.deallocate(first, 64)
+    assert arena.allocate(128) not in (first, second, other)
+    assert arena.allocate(64) == first
+    assert arena.allocate(64) not in (first, second, other)
 
 
 @needs_gpu
