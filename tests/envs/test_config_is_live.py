@@ -76,6 +76,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "rewards.only_positive_rewards": True,
     "rewards.gait_when_standing": False,
     "rewards.about_landing_threshold": (0.12, {"init_state.pos": (0.0, 0.0, 0.9)}),
+    "rewards.min_feet_distance": 0.5,
     "rewards.soft_dof_pos_limit": 0.1,
     "normalization.clip_observations": 0.5,
     "normalization.clip_actions": 0.5,

@@ -88,8 +88,7 @@ def test_tilt_counts_only_if_it_lasts(make_env: MakeEnv) -> None:
         if done.any():
             break
     assert k in (25, 26) and done.tolist() == [True, False, False] and not time_outs.any()
-    assert stand(env, 10)[0].tolist() == [False] * 3
-    assert env.fell.sum() == 0
+    assert not any(stand(env)[0].any() for _ in range(15))
 
 
 def test_tilt_threshold(make_env: MakeEnv) -> None:

@@ -231,6 +231,18 @@ def test_step_feeds_the_terms_with_what_happened(make_env: MakeEnv) -> None:
     assert seen["dof_acc"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_a_new_episode_starts_from_zero_actions(make_env: MakeEnv) -> None:
+    """The first action after a reset is compared with zeros, not with the last episode's."""
+    env = make_env(1, CLEAN, IN_THE_AIR)
+    action = torch.full((1, 6), 0.5)
+    for _ in range(3):
+        env.step(action)
+    env.episode_length_buf = torch.tensor([env.max_episode_length - 1])
+    assert env.step(action)[2].all()
+    env.step(action)
+    assert rewards.action_rate(env).item() == rewards.action_smooth(env).item() == pytest.approx(6 * 0.25)
+
+
 def test_soft_limits_and_bodies_come_from_the_robot(make_env: MakeEnv) -> None:
     env = make_env(1, {"rewards.soft_dof_pos_limit": 0.5})
     low, high = env.soft_joint_limits
