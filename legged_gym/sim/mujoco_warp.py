@@ -1,6 +1,7 @@
 """MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
 
 from collections.abc import Callable
+from threading import Timer
 from typing import Any
 
 import mujoco
@@ -22,6 +23,8 @@ MEAN_CONTACTS = 10
 """Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
 BLOCK = 64
 """Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""
+NOTICE_AFTER = 15.0
+"""Silence at the start after which the user is told what takes so long [s]."""
 BATCHED_FIELDS = (
     *("geom_friction", "actuator_gainprm", "actuator_biasprm"),
     *("body_mass", "body_inertia", "body_ipos"),
@@ -61,14 +64,19 @@ class MujocoWarpSimulator(Simulator):
         self._renderer: mujoco.Renderer | None = None
         self._model = self._compile(visuals=False)
         _check_layout(self._model, robot)
-        with wp.ScopedDevice(self._wp_device):
-            self._build_engine()
-            self._wrap_tensors()
-            self._derive_constants()  # so that all robots' constants are rounded alike
-        self._arena = Arena(self.device)
-        self._constants_graph = self._record(self._derive_constants)
-        self._graph = self._record(self._policy_step)
-        self._engine_graph = self._record(self._physics)
+        notice = Timer(NOTICE_AFTER, print, ("compiling MuJoCo Warp's kernels, once on this machine: a minute or two",))
+        notice.start()
+        try:
+            with wp.ScopedDevice(self._wp_device):
+                self._build_engine()
+                self._wrap_tensors()
+                self._derive_constants()  # so that all robots' constants are rounded alike
+            self._arena = Arena(self.device)
+            self._constants_graph = self._record(self._derive_constants)
+            self._graph = self._record(self._policy_step)
+            self._engine_graph = self._record(self._physics)
+        finally:
+            notice.cancel()
         self._constants_stale = False
         self._place_nominally()
 
