@@ -1,0 +1,221 @@
+"""The learned offset: network, losses against hand-computed numbers, preview, and that training removes an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from legged_gym.teacher import lipm
+from legged_gym.teacher.config import OffsetCfg, SteppingCfg, TeacherCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
+from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.teacher.losses import (
+    assign_touchdowns,
+    follow_weight,
+    magnitude_loss,
+    stability_loss,
+    tracking_loss,
+)
+from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.teacher.preview import preview_steps
+
+LOW, HIGH = torch.tensor([[-0.4], [-0.45]]).double(), torch.tensor([[0.45], [-0.05]]).double()
+
+
+def random_network(seed: int = 0) -> OffsetNetwork:
+    torch.manual_seed(seed)
+    network = OffsetNetwork(hidden_dims=(16, 16)).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) -> Tensor:
+    """Inputs at the start of a step of the periodic gait."""
+    omega, duration = torch.full((num,), 4.0).double(), torch.full((num,), 0.25).double()
+    v = torch.tensor([[velocity], [0.0]]).double().expand(2, num)
+    b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration)
+    xi = torch.stack((b[0], -b[1]))
+    com = 0.5 * xi
+    rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
+    plan = lipm.propagate_dcm(xi, torch.zeros_like(xi), omega, duration) - b
+    rows |= {"xi": xi, "plan": plan, "com": com, "com_vel": lipm.com_velocity(com, xi, omega), "velocity": v}
+    rows |= {"omega": omega, "duration": duration, "time_left": duration, "command": torch.cat((v, 0 * v[:1]))}
+    return network.pack(rows)
+
+
+def test_network_starts_at_the_closed_form_and_is_bounded() -> None:
+    network = OffsetNetwork(max_offset=0.05)
+    inputs = torch.randn(50, network.num_inputs) * 10
+    assert (network(inputs) == 0.0).all()
+    torch.nn.init.normal_(network.net[-1].weight, std=100.0)
+    offset = network(inputs)
+    assert offset.abs().max() <= 0.05 and offset.abs().max() > 0.049
+
+
+def test_pack_and_unpack_are_inverse() -> None:
+    network = OffsetNetwork(num_ahead=3)
+    inputs = torch.randn(5, network.num_inputs)
+    torch.testing.assert_close(network.pack(network.unpack(inputs)), inputs)
+    assert network.unpack(inputs)["ground_ahead"].shape == (3, 5)
+
+
+def test_tracking_loss_by_hand() -> None:
+    offset, applied = torch.tensor([[0.01, 0.0], [0.0, 0.02]]), torch.tensor([[0.0, 0.0], [0.0, 0.01]])
+    error, weight = torch.tensor([[0.03, 0.0], [0.01, 0.01]]), torch.tensor([1.0, 3.0])
+    # residuals (0.02, 0) and (0.01, 0): (1 * 4e-4 + 3 * 1e-4) / 4
+    assert tracking_loss(offset, applied, error, weight).item() == pytest.approx(1.75e-4)
+    assert tracking_loss(applied + error, applied, error, weight).item() == pytest.approx(0.0)
+    assert tracking_loss(offset, applied, error, torch.zeros(2)).item() == 0.0
+
+
+def test_magnitude_stability_and_follow_by_hand() -> None:
+    weight = torch.tensor([1.0, 1.0])
+    assert magnitude_loss(torch.tensor([[0.03, 0.04], [0.0, 0.0]]), weight).item() == pytest.approx(1.25e-3)
+    landed = torch.tensor([[0.3, 0.4], [0.1, 0.0]])  # distances 0.5 and 0.1
+    assert stability_loss(landed, torch.tensor([0.3, 0.3]), weight).item() == pytest.approx(0.02)
+    executed, reference = torch.zeros(2, 6), torch.tensor([[0.0] * 6, [0.5] * 6])
+    torch.testing.assert_close(follow_weight(executed, reference, 0.5), torch.tensor([1.0, 0.36787944]))
+
+
+def test_each_step_gets_the_touchdown_it_led_to() -> None:
+    touchdown = torch.tensor([0, 0, 1, 0, 0, 1, 0]).float().unsqueeze(-1)
+    error = torch.arange(7.0).view(7, 1, 1).expand(7, 1, 2) * touchdown.unsqueeze(-1)
+    fresh = torch.tensor([0, 0, 0, 0, 1, 0, 0]).float().unsqueeze(-1)
+    target, found = assign_touchdowns(error, touchdown, fresh)
+    # steps 0, 1 -> touchdown 2; 2, 3 fell before 5 (reset at 4); 4 -> 5; 5, 6 have none
+    assert found.squeeze(-1).tolist() == [1, 1, 0, 0, 1, 0, 0]
+    assert (target[..., 0].squeeze(-1) * found.squeeze(-1)).tolist() == [2, 2, 0, 0, 5, 0, 0]
+
+
+def test_preview_of_the_periodic_gait_stays_on_it() -> None:
+    network = OffsetNetwork().double()
+    inputs = walking_inputs(network)
+    zero = torch.zeros(2, 4).double()
+    steps = list(preview_steps(network, inputs, zero, SteppingCfg(), LOW, HIGH, 4))
+    assert len(steps) == 4
+    for step in steps:
+        torch.testing.assert_close(step.error, zero, atol=1e-12, rtol=0)
+        torch.testing.assert_close(step.landed, steps[0].landed, atol=1e-12, rtol=0)
+
+
+def test_preview_shows_a_disturbance_and_the_offset_that_removes_it() -> None:
+    network = OffsetNetwork().double()
+    inputs = walking_inputs(network)
+    disturbance = torch.tensor([[0.02], [-0.01]]).double().expand(2, 4)
+    steps = list(preview_steps(network, inputs, disturbance, SteppingCfg(), LOW, HIGH, 3))
+    for step in steps:
+        torch.testing.assert_close(step.error, disturbance)
+    network.net[-1].bias.data = torch.atanh(disturbance[:, 0] / network.max_offset)
+    for step in preview_steps(network, inputs, disturbance, SteppingCfg(), LOW, HIGH, 3):
+        torch.testing.assert_close(step.error, torch.zeros_like(step.error), atol=1e-12, rtol=0)
+
+
+def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_obs: Callable[..., Tensor]) -> None:
+    cfg = TeacherCfg()
+    cfg.offset.hidden_dims, cfg.offset.w_vstab, cfg.offset.w_preview = (6,), 0.5, 0.5
+    teacher = DcmTeacher(cfg, geometry, 4)
+    teacher.network = OffsetNetwork(hidden_dims=(6,)).double()
+    torch.manual_seed(3)
+    for parameter in teacher.network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    trainer = OffsetTrainer(teacher, 1)
+    inputs = walking_inputs(teacher.network, 0.8) + 0.02 * torch.randn(4, teacher.network.num_inputs).double()
+    applied, error = 0.01 * torch.randn(4, 2).double(), 0.02 * torch.randn(4, 2).double()
+    weight = torch.rand(4).double()
+    names, values = zip(*teacher.network.named_parameters(), strict=True)
+
+    def loss(*parameters: Tensor) -> Tensor:
+        offset = dict(zip(names, parameters, strict=True))
+
+        class Functional(torch.nn.Module):
+            def __call__(self, x: Tensor) -> Tensor:
+                return torch.func.functional_call(network, offset, (x,))
+
+            pack, unpack = network.pack, network.unpack
+
+        teacher.network = Functional()  # type: ignore[assignment]
+        return trainer.losses(inputs, applied, error, weight)["loss"]
+
+    network = teacher.network
+    assert torch.autograd.gradcheck(loss, tuple(v.detach().clone().requires_grad_() for v in values), atol=1e-7)
+
+
+def test_every_weight_of_the_loss_counts(geometry: LegGeometry) -> None:
+    totals = {}
+    for name in (None, "w_track", "w_mag", "w_preview", "w_vstab"):
+        cfg = TeacherCfg()
+        cfg.offset = OffsetCfg(w_track=0.0, w_mag=0.0, w_preview=0.0, w_vstab=0.0)
+        if name:
+            setattr(cfg.offset, name, 1.0)
+        teacher = DcmTeacher(cfg, geometry, 4)
+        teacher.network = random_network()
+        inputs = walking_inputs(teacher.network, 2.0)
+        error = torch.full((4, 2), 0.3).double()
+        losses = OffsetTrainer(teacher, 1).losses(inputs, 0.0 * error, error, torch.ones(4).double())
+        totals[name] = losses["loss"].item()
+    assert totals.pop(None) == 0.0
+    assert all(value > 0.0 for value in totals.values())
+    assert len(set(totals.values())) == 4
+
+
+def fake_output(teacher: DcmTeacher, inputs: Tensor, touchdown: float, bias: Tensor) -> TeacherOutput:
+    """A teacher whose steps land `bias` away from where the offset puts them."""
+    n = teacher.num_envs
+    offset = teacher.network(inputs).detach()
+    zero, action = torch.zeros(n), torch.zeros(n, 6)
+    return TeacherOutput(
+        action=action,
+        weight=torch.ones(n),
+        clock_shift=zero,
+        inputs=inputs,
+        offset=offset,
+        fresh=zero,
+        touchdown=torch.full((n,), touchdown),
+        touchdown_error=(bias - offset) * touchdown,
+        foothold_error=torch.zeros(n, 2),
+        foothold_w=torch.zeros(n, 2),
+        clamped=zero,
+    )
+
+
+def test_training_removes_a_constant_error_and_resumes(robots: dict) -> None:
+    cfg = TeacherCfg()
+    cfg.offset.enabled, cfg.offset.learning_rate, cfg.offset.w_mag = True, 1e-3, 0.0
+    torch.manual_seed(0)
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 64)
+    trainer = OffsetTrainer(teacher, 8)
+    bias, logs = torch.tensor([0.03, -0.01]), []
+    for _ in range(60):
+        with torch.inference_mode():
+            for k in range(8):
+                inputs = torch.randn(64, teacher.network.num_inputs)
+                trainer.record(fake_output(teacher, inputs, float(k % 4 == 3), bias), torch.zeros(64, 6))
+        logs.append(trainer.update())
+    assert logs[0]["offset_error_rms"] == pytest.approx(bias.norm().item(), rel=1e-4)
+    assert logs[-1]["offset_error_rms"] < 0.33 * logs[0]["offset_error_rms"]
+    assert logs[-1]["touchdowns"] == 128
+    other = OffsetTrainer(DcmTeacher(cfg, teacher.geometry, 64), 8)
+    other.load_state_dict(trainer.state_dict())
+    probe = torch.randn(3, teacher.network.num_inputs)
+    torch.testing.assert_close(other.teacher.network(probe), teacher.network(probe))
+    with pytest.raises(RuntimeError, match="holds 8 steps"):
+        for _ in range(9):
+            trainer.record(fake_output(teacher, inputs, 0.0, bias), torch.zeros(64, 6))
+
+
+def test_a_policy_that_does_not_follow_teaches_nothing(robots: dict) -> None:
+    cfg = TeacherCfg()
+    cfg.offset.enabled, cfg.offset.w_mag = True, 0.0
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 16)
+    trainer = OffsetTrainer(teacher, 4)
+    for k in range(4):
+        inputs = torch.randn(16, teacher.network.num_inputs)
+        trainer.record(
+            fake_output(teacher, inputs, float(k == 3), torch.tensor([0.04, 0.0])), torch.full((16, 6), 50.0)
+        )
+    assert trainer.update()["track"] == pytest.approx(0.0, abs=1e-9)
