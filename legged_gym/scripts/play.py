@@ -61,14 +61,15 @@ def check_args(args: argparse.Namespace) -> None:
 
 
 def choose_window(args: argparse.Namespace) -> None:
-    """Decide between window and video: sets `args.headless`, and how MuJoCo draws where there is no display."""
+    """Decide between window and video: sets `args.headless`, and how MuJoCo draws the video."""
     if not args.headless:
         try:
             require_display()
         except UserError:
             args.headless = True
-    if args.headless and sys.platform.startswith("linux"):
-        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported, which is later
+    if sys.platform.startswith("linux"):
+        # Needs no display, and does not get into the way of a window. Read when MuJoCo is imported, which is later.
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def output_dir(args: argparse.Namespace, session: Session) -> Path:

@@ -1,5 +1,7 @@
 """MuJoCo's interactive viewer as a `Viewer`."""
 
+import atexit
+import threading
 from collections.abc import Callable
 
 import mujoco
@@ -7,6 +9,9 @@ import mujoco.viewer
 
 from legged_gym.sim.mujoco_spec import CAMERA_NAME
 from legged_gym.sim.viewer import Viewer
+
+_CLOSE_TIMEOUT = 10.0
+"""Longest wait for the window's thread [s]."""
 
 
 class MujocoViewer(Viewer):
@@ -22,9 +27,12 @@ class MujocoViewer(Viewer):
         """
         super().__init__(step_time)
         self._model, self._data, self._write_state = model, mujoco.MjData(model), write_state
+        before = set(threading.enumerate())
         self._window = mujoco.viewer.launch_passive(
             model, self._data, key_callback=self.on_key, show_left_ui=False, show_right_ui=False
         )
+        self._threads = set(threading.enumerate()) - before
+        atexit.register(self.close)  # runs before MuJoCo ends GLFW, which must not happen under a living window
         camera = self._window.cam
         camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
         camera.trackbodyid = int(model.camera(CAMERA_NAME).bodyid[0])
@@ -42,3 +50,6 @@ class MujocoViewer(Viewer):
     def close(self) -> None:
         """See `Viewer.close`."""
         self._window.close()
+        for thread in self._threads:
+            thread.join(timeout=_CLOSE_TIMEOUT)
+        atexit.unregister(self.close)

@@ -1,6 +1,7 @@
 """The play script on the real task; its pictures need software rendering and are made in a process of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,16 @@ def test_an_agent_without_networks_is_filmed_by_default(tmp_path: Path) -> None:
     done = run_script("--agent=zero", "--duration=0.1", f"--out={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"video.mp4", "states.png"}
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no virtual display: install xvfb")
+def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
+    options = ["--agent=zero", "--duration=0.2", f"--out={tmp_path}", "--sim=mujoco", "--sim_device=cpu"]
+    command = ["xvfb-run", "-a", sys.executable, str(SCRIPT), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "window:" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["states.png"], "a window needs no video"
 
 
 @pytest.mark.parametrize(
