@@ -2,8 +2,13 @@
 
 The reference arrives as data: observation groups `reference` (N, A), `reference_weight` (N, 1) and `teacher_driven`
 (N, 1) that the runner adds to what the environment observes. PPO knows nothing of where they come from.
+
+On one GPU each stage is a CUDA graph, see `Graphed`, and matrices are multiplied in TF32; elsewhere the same functions
+run as they are. All that changes from call to call is therefore a tensor that keeps its memory.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -12,7 +17,7 @@ from rsl_rl.algorithms import PPO as RslPPO
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import reduce_gradients_in_buckets, resolve_optimizer
+from rsl_rl.utils import reduce_gradients_in_buckets
 from tensordict import TensorDict
 from torch import nn
 
@@ -25,16 +30,29 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
+from legged_gym.utils.cuda_graph import Graphed
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
+LOSSES = ("surrogate", "value", "entropy", "imitation")
+"""Names of the losses, in the order in which `PPO._learn` returns them."""
+
+
+@contextmanager
+def tensor_cores() -> Iterator[None]:
+    """Multiply float32 matrices on CUDA with a mantissa of 10 bits; without effect on a CPU."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 class PPO(RslPPO):
     """rsl_rl's PPO, with the estimator's own loss and optimiser, and the imitation term."""
 
     actor: EstimatorActor
-    learning_rate: float
 
     def __init__(
         self,
@@ -55,9 +73,15 @@ class PPO(RslPPO):
             imitation: Fields of `ImitationCfg`.
             kwargs: See rsl_rl's PPO.
         """
+        device = torch.device(kwargs.get("device", "cpu"))
+        cuda = device.type == "cuda"
+        # On a CPU as precise as a number of Python; fused optimisers take single precision only.
+        self._rate = torch.zeros((), dtype=torch.float32 if cuda else torch.float64, device=device)
+        self._imitation_weight = torch.zeros((), device=device)
         super().__init__(actor, critic, storage, **kwargs)
-        self.optimizer = resolve_optimizer(kwargs.get("optimizer", "adam"))(
-            chain(self.policy_parameters(), critic.parameters()), lr=self.learning_rate
+        options: dict[str, Any] = {"capturable": True, "fused": True} if cuda else {}
+        self.optimizer = torch.optim.Adam(
+            chain(self.policy_parameters(), critic.parameters()), lr=self._rate, **options
         )
         self._initial_learning_rate = self.learning_rate
         estimator = estimator or {}
@@ -65,11 +89,17 @@ class PPO(RslPPO):
         self.estimator_mini_batches = estimator.get("num_mini_batches", 4)
         self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
         self.estimator_optimizer = torch.optim.Adam(
-            self._raw_actor.estimator.parameters(), lr=estimator.get("learning_rate", 1e-3)
+            self._raw_actor.estimator.parameters(), lr=estimator.get("learning_rate", 1e-3), **options
         )
         self.imitation = imitation or {"schedule": "constant", "initial": 0.0, "final": 0.0, "decay_steps": 1}
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
+        alone = not self.is_multi_gpu
+        self._acting_groups = tuple(dict.fromkeys((*actor.obs_groups, *critic.obs_groups, "history")))
+        self._acting = Graphed(self._act, device, copies=False, enabled=alone)
+        self._returning = Graphed(self._compute_returns, device, enabled=alone)
+        self._learning = Graphed(self._learn, device, owners=(actor.distribution,), copies=False, enabled=alone)
+        self._estimating = Graphed(self._learn_velocity, device, copies=False, enabled=alone)
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> "PPO":
@@ -83,6 +113,15 @@ class PPO(RslPPO):
         return RslPPO.construct_algorithm(obs, env, cfg, device)
 
     @property
+    def learning_rate(self) -> float:
+        """Learning rate of policy and value; reading it waits for the device."""
+        return self._rate.item()
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._rate.fill_(value)
+
+    @property
     def imitation_weight(self) -> float:
         """λ of the next update."""
         c = self.imitation
@@ -90,8 +129,31 @@ class PPO(RslPPO):
 
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Sample actions; the velocity estimate they rest on is stored with the observations."""
+        acted = self._acting(*(obs[group] for group in self._acting_groups))
+        step = self.transition
+        obs[VELOCITY_ESTIMATE], step.actions, step.values, step.actions_log_prob, *params = acted
+        step.distribution_params, step.observations = tuple(params), obs
+        return step.actions
+
+    @tensor_cores()
+    def _act(self, *groups: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Act on `_acting_groups`: velocity estimate, actions, values, their log-probability, mean and deviation."""
+        obs = TensorDict(dict(zip(self._acting_groups, groups, strict=True)), batch_size=[len(groups[0])])
         obs[VELOCITY_ESTIMATE] = self._raw_actor.estimate(obs)
-        return super().act(obs)
+        super().act(obs)
+        step = self.transition
+        return obs[VELOCITY_ESTIMATE], step.actions, step.values, step.actions_log_prob, *step.distribution_params
+
+    def compute_returns(self, obs: TensorDict) -> None:
+        """Compute returns and advantages of the stored rollout, whose last step led to `obs`."""
+        self._returning(*(obs[group] for group in self.critic.obs_groups))
+
+    @tensor_cores()
+    def _compute_returns(self, *groups: torch.Tensor) -> None:
+        obs = TensorDict(dict(zip(self.critic.obs_groups, groups, strict=True)), batch_size=[len(groups[0])])
+        advantages = self.storage.advantages
+        super().compute_returns(obs)
+        self.storage.advantages = advantages.copy_(self.storage.advantages)
 
     def update(self) -> dict[str, float]:
         """Learn from the stored rollout.
@@ -99,47 +161,67 @@ class PPO(RslPPO):
         Returns:
             Mean losses by name.
         """
-        estimator_loss = self._update_estimator()
         has_reference = "reference" in self.storage.observations.keys()  # noqa: SIM118
         weight = self.imitation_weight if has_reference else 0.0
-        sums: dict[str, torch.Tensor] = {}
-        observations = self.storage.observations
-        self.storage.observations = observations.exclude("history", "teacher", "velocity")  # not read below
-        for batch in self.storage.mini_batch_generator(self.num_mini_batches, self.num_learning_epochs):
-            for name, value in self._update_mini_batch(batch, weight).items():
-                sums[name] = sums.get(name, 0.0) + value
-        self.storage.observations = observations
-        self.critic.update_normalization(self.storage.observations.flatten(0, 1))
+        self._imitation_weight.fill_(weight)
+        total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
+        estimator_loss = self._update_estimator()
+        rows = self._shuffled(self.num_mini_batches)
+        for _ in range(self.num_learning_epochs):
+            for batch in rows:
+                total += self._learning(batch)
+        self._update_normalization()
         self.storage.clear()
         self.iteration += 1
-        updates = self.num_learning_epochs * self.num_mini_batches
-        losses = {name: value.item() / updates for name, value in sums.items()}
+        means = total / (self.num_learning_epochs * self.num_mini_batches)
+        *means, estimator_loss = torch.stack((*means, estimator_loss)).tolist()
+        losses = dict(zip(LOSSES, means, strict=False))
         return losses | {"estimator": estimator_loss} | ({"imitation_weight": weight} if has_reference else {})
 
-    def _update_mini_batch(self, batch: RolloutStorage.Batch, imitation_weight: float) -> dict[str, torch.Tensor]:
-        """Take one optimiser step; returns the detached losses."""
+    def _shuffled(self, parts: int) -> torch.Tensor:
+        """Deal the samples of the rollout out at random. Shape (parts, samples // parts)."""
+        samples = self.storage.num_envs * self.storage.num_transitions_per_env
+        return torch.randperm(samples // parts * parts, device=self.device).view(parts, -1)
+
+    def _gather(self, rows: torch.Tensor) -> RolloutStorage.Batch:
+        """Collect the samples `rows` (B,) of the rollout."""
+        s = self.storage
+        observations = s.observations.exclude("history", "teacher", "velocity")  # not read
+        return RolloutStorage.Batch(
+            observations=observations.flatten(0, 1)[rows],
+            actions=s.actions.flatten(0, 1)[rows],
+            values=s.values.flatten(0, 1)[rows],
+            advantages=s.advantages.flatten(0, 1)[rows],
+            returns=s.returns.flatten(0, 1)[rows],
+            old_actions_log_prob=s.actions_log_prob.flatten(0, 1)[rows],
+            old_distribution_params=tuple(p.flatten(0, 1)[rows] for p in s.distribution_params or ()),
+        )
+
+    @tensor_cores()
+    def _learn(self, rows: torch.Tensor) -> torch.Tensor:
+        """Take one optimiser step on the samples `rows` (B,); returns the losses, see `LOSSES`."""
+        batch = self._gather(rows)
         self.actor(batch.observations, stochastic_output=True)
         log_prob = self.actor.get_output_log_prob(batch.actions)
         values = self.critic(batch.observations)
         if self.desired_kl is not None and self.schedule == "adaptive":
-            self._adapt_learning_rate(batch, imitation_weight)
+            self._adapt_learning_rate(batch)
         driven = batch.observations.get("teacher_driven", None)
         mask = None if driven is None else 1.0 - driven.squeeze(-1)
         clip = self.clip_param if self.use_clipped_value_loss else None
         surrogate = surrogate_loss(
             log_prob, batch.old_actions_log_prob.squeeze(-1), batch.advantages.squeeze(-1), self.clip_param
         )
-        losses = {
-            "surrogate": masked_mean(surrogate, mask),
-            "value": masked_mean(value_loss(values, batch.values, batch.returns, clip), mask),
-            "entropy": self.actor.output_entropy.mean(),
-        }
-        loss = losses["surrogate"] + self.value_loss_coef * losses["value"] - self.entropy_coef * losses["entropy"]
+        losses = [
+            masked_mean(surrogate, mask),
+            masked_mean(value_loss(values, batch.values, batch.returns, clip), mask),
+            self.actor.output_entropy.mean(),
+        ]
+        loss = losses[0] + self.value_loss_coef * losses[1] - self.entropy_coef * losses[2]
         if "reference" in batch.observations.keys():  # noqa: SIM118
             weight = batch.observations["reference_weight"].squeeze(-1)
-            losses["imitation"] = imitation_loss(self.actor.output_mean, batch.observations["reference"], weight)
-            if imitation_weight > 0.0:
-                loss = loss + imitation_weight * losses["imitation"]
+            losses.append(imitation_loss(self.actor.output_mean, batch.observations["reference"], weight))
+            loss = loss + self._imitation_weight * losses[3]
         self.optimizer.zero_grad()
         loss.backward()
         if self.is_multi_gpu:
@@ -147,7 +229,7 @@ class PPO(RslPPO):
         nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
         nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
         self.optimizer.step()
-        return {name: value.detach() for name, value in losses.items()}
+        return torch.stack(losses).detach()
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Parameters that the policy gradient moves: the actor's without its estimator's."""
@@ -159,7 +241,7 @@ class PPO(RslPPO):
         parameters = chain(self.policy_parameters(), self.critic.parameters())
         reduce_gradients_in_buckets(parameters, self.gpu_world_size, self.grad_reduce_bucket_mb)
 
-    def _adapt_learning_rate(self, batch: RolloutStorage.Batch, imitation_weight: float) -> None:
+    def _adapt_learning_rate(self, batch: RolloutStorage.Batch) -> None:
         """Set the learning rate by the divergence of the policy from the one that collected the batch.
 
         Imitation is supervised and needs no trust region: while it is strong, the rate stays near its initial value.
@@ -169,39 +251,65 @@ class PPO(RslPPO):
             kl = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
             if self.is_multi_gpu:
                 torch.distributed.all_reduce(kl, op=torch.distributed.ReduceOp.AVG)
-        rate = adapted_learning_rate(self.learning_rate, kl.item(), self.desired_kl)
-        self.learning_rate = max(rate, self._initial_learning_rate * min(1.0, imitation_weight))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
+            floor = self._initial_learning_rate * self._imitation_weight.clamp(max=1.0).to(self._rate.dtype)
+            self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, kl, self.desired_kl), floor))
 
-    def _update_estimator(self) -> float:
+    def _update_estimator(self) -> torch.Tensor:
         """Regress the base velocity on the history over the rollout; returns the mean squared error [m^2/s^2]."""
+        total = torch.zeros((), device=self.device)
+        for _ in range(self.estimator_epochs):
+            for rows in self._shuffled(self.estimator_mini_batches):
+                total += self._estimating(rows)
+        return total / max(1, self.estimator_epochs * self.estimator_mini_batches)
+
+    @tensor_cores()
+    def _learn_velocity(self, rows: torch.Tensor) -> torch.Tensor:
+        """Take one optimiser step of the estimator on the samples `rows` (B,); returns the loss."""
         history = self.storage.observations["history"].flatten(0, 1)
         velocity = self.storage.observations["velocity"].flatten(0, 1)
-        estimator, total = self._raw_actor.estimator, torch.zeros((), device=self.device)
-        for _ in range(self.estimator_epochs):
-            order = torch.randperm(len(history), device=self.device)
-            for rows in order.chunk(self.estimator_mini_batches):
-                loss = (estimator(history[rows]) - velocity[rows]).square().mean()
-                self.estimator_optimizer.zero_grad()
-                loss.backward()
-                if self.is_multi_gpu:
-                    reduce_gradients_in_buckets(estimator.parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
-                nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
-                self.estimator_optimizer.step()
-                total += loss.detach()
-        return total.item() / max(1, self.estimator_epochs * self.estimator_mini_batches)
+        estimator = self._raw_actor.estimator
+        loss = (estimator(history[rows]) - velocity[rows]).square().mean()
+        self.estimator_optimizer.zero_grad()
+        loss.backward()
+        if self.is_multi_gpu:
+            reduce_gradients_in_buckets(estimator.parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
+        nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
+        self.estimator_optimizer.step()
+        return loss.detach()
+
+    def _update_normalization(self) -> None:
+        """Show the rollout to the critic's normaliser, whose buffers stay where they are."""
+        buffers = dict(self._raw_critic.named_buffers())
+        self.critic.update_normalization(self.storage.observations.flatten(0, 1))
+        for name, buffer in self._raw_critic.named_buffers():
+            if buffer is not buffers[name]:
+                owner, _, attribute = name.rpartition(".")
+                setattr(self._raw_critic.get_submodule(owner), attribute, buffers[name].copy_(buffer))
 
     def save(self) -> dict[str, Any]:
         """Return all that training needs to go on: networks, normalisers, optimisers and the imitation clock."""
-        return super().save() | {
+        saved = super().save() | {
             "estimator_optimizer_state_dict": self.estimator_optimizer.state_dict(),
             "ppo_iteration": self.iteration,
         }
+        for group in saved["optimizer_state_dict"]["param_groups"]:
+            group["lr"] = self.learning_rate
+        return saved
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
-        """Take over what `save` returned; see rsl_rl's PPO for the selection."""
-        if load_cfg is None or load_cfg.get("optimizer"):
+        """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""
+        with_optimizers = load_cfg is None or load_cfg.get("optimizer", False)
+        if with_optimizers:
+            pairs = {"optimizer_state_dict": self.optimizer, "estimator_optimizer_state_dict": self.estimator_optimizer}
+            for name, optimizer in pairs.items():
+                for saved, own in zip(loaded_dict[name]["param_groups"], optimizer.param_groups, strict=True):
+                    saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
             self.estimator_optimizer.load_state_dict(loaded_dict["estimator_optimizer_state_dict"])
             self.iteration = loaded_dict["ppo_iteration"]
-        return super().load(loaded_dict, load_cfg, strict)
+        loaded = super().load(loaded_dict, load_cfg, strict)
+        if with_optimizers:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._rate
+            for graphed in (self._learning, self._estimating):  # the optimisers' tensors are new ones
+                graphed.forget()
+        return loaded

@@ -12,6 +12,7 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.cuda_graph import Graphed
 
 
 class TeacherInLoop:
@@ -43,6 +44,7 @@ class TeacherInLoop:
         self._sums = torch.zeros(6, device=device)
         self._recorded = 0
         self._offset_log: dict[str, float] = {}
+        self._evaluate = Graphed(self._step, device, copies=False)  # all is stored before the next evaluation
         self.set_progress(0)
 
     def set_progress(self, iteration: int) -> None:
@@ -53,16 +55,21 @@ class TeacherInLoop:
 
     def add_reference(self, obs: TensorDict) -> None:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
-        output = self._output = self.teacher.step(obs["teacher"])
+        output = self._output = self._evaluate(obs["teacher"])
         obs["reference"] = output.action
         obs["reference_weight"] = output.weight.view(-1, 1)
-        obs["teacher_driven"] = self.driven.clone()
+        obs["teacher_driven"] = self.driven
+
+    def _step(self, obs: torch.Tensor) -> TeacherOutput:
+        """Evaluate the teacher on its observation (N, ·) and add up what is logged."""
+        output = self.teacher.step(obs)
         landed, error = output.touchdown, output.touchdown_error
         # The foot moves one-to-one with the offset: the error without it is the error plus the offset.
         squares = [error, error + self._last_offset, output.foothold_error]
         sums = [landed.sum(), *((landed * x.square().sum(-1)).sum() for x in squares)]
         self._sums += torch.stack((*sums, output.weight.mean(), output.offset.norm(dim=-1).mean()))
         self._last_offset.copy_(output.offset)
+        return output
 
     def act(self, actions: torch.Tensor, obs: TensorDict) -> torch.Tensor:
         """Replace the driven robots' actions by the reference, note what is executed, and train Δξ when it is due.

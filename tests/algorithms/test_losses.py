@@ -69,12 +69,15 @@ def test_masked_mean() -> None:
 
 
 def test_learning_rate_follows_the_divergence() -> None:
-    assert adapted_learning_rate(1e-3, 0.03, 0.01) == pytest.approx(1e-3 / 1.5)
-    assert adapted_learning_rate(1e-3, 0.004, 0.01) == pytest.approx(1.5e-3)
-    assert adapted_learning_rate(1e-3, 0.01, 0.01) == 1e-3
-    assert adapted_learning_rate(1e-3, 0.0, 0.01) == 1e-3, "no divergence at all says nothing"
-    assert adapted_learning_rate(1.1e-5, 1.0, 0.01) == 1e-5
-    assert adapted_learning_rate(0.9e-2, 0.001, 0.01) == 1e-2
+    def adapted(rate: float, kl: float) -> float:
+        return adapted_learning_rate(torch.tensor(rate, dtype=torch.float64), torch.tensor(kl), 0.01).item()
+
+    assert adapted(1e-3, 0.03) == pytest.approx(1e-3 / 1.5)
+    assert adapted(1e-3, 0.004) == pytest.approx(1.5e-3)
+    assert adapted(1e-3, 0.01) == 1e-3
+    assert adapted(1e-3, 0.0) == 1e-3, "no divergence at all says nothing"
+    assert adapted(1.1e-5, 1.0) == 1e-5
+    assert adapted(0.9e-2, 0.001) == 1e-2
 
 
 def test_schedules() -> None:

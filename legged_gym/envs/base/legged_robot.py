@@ -14,6 +14,7 @@ from legged_gym.envs.base.observations import ObservationGroup
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
+from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.math import quat_from_rpy, quat_rotate, quat_rotate_inverse, rotate_yaw, uniform, yaw_from_quat
 
 GROUND_AHEAD_POINTS = 4
@@ -24,7 +25,8 @@ class LeggedRobot(VecEnv):
     """N biped robots on one simulator, stepped together.
 
     Frames: `_w` world, `_b` base, `_y` heading (the world turned by the base's yaw). Nothing in `step` waits for the
-    device: no value is read back, no index list is made.
+    device: no value is read back, no index list is made. On a GPU, what comes before and after physics is recorded in a
+    CUDA graph at the third step, and the config is not looked at any more.
     """
 
     def __init__(self, cfg: LeggedRobotCfg, sim_device: str = "cpu", headless: bool = True) -> None:
@@ -58,6 +60,8 @@ class LeggedRobot(VecEnv):
         self._allocate()
         self._derive()
         self._build_observations()
+        self._before_physics = Graphed(self._take_actions, self.device, copies=False)
+        self._after_physics = Graphed(self._finish_step, self.device, owners=(self,))
         self.reset()
         self.viewer = None if headless else self.sim.open_viewer()
         """Shows robot 0 after each step; None without a window."""
@@ -157,27 +161,13 @@ class LeggedRobot(VecEnv):
             Observations after the step (of the new episode where one ended), rewards (N,), dones (N,), and extras with
             `time_outs` (N,), the episodes that ended by time and not by a fall.
         """
-        clip = self.cfg.normalization.clip_actions
-        self.last_actions[:, 1].copy_(self.last_actions[:, 0])
-        self.last_actions[:, 0].copy_(self.actions)
-        self.actions.copy_(actions.clamp(-clip, clip))
-        self.sim.step(self.joint_zero + self.cfg.control.action_scale * self.actions)
-        self._episode_length += 1
+        self.sim.step(self._before_physics(actions))
         self._steps_since_log += 1
-        self.gait.advance(self.dt)
-        self._derive()
-        self._check_termination()
-        reward = self._compute_reward()
-        done = self.fell | self.timed_out
-        self._reset(done)
-        self._resample_commands()
-        self._push()
-        self.last_joint_vel.copy_(self.state.joint_vel)
-        self._derive()
-        self._observe(done)
+        groups, reward, done, timed_out = self._after_physics()
+        self._observations = TensorDict(groups, batch_size=[self.num_envs], device=self.device)
         if self.viewer is not None:
             self.viewer.update()
-        return self._observations, reward, done, {"time_outs": self.timed_out}
+        return self._observations, reward, done, {"time_outs": timed_out}
 
     def reset(self) -> TensorDict:
         """Start a new episode with every robot and return the observations."""
@@ -190,6 +180,29 @@ class LeggedRobot(VecEnv):
         self._observe(everyone)
         self._finished_sums.zero_()
         return self._observations
+
+    def _take_actions(self, actions: torch.Tensor) -> torch.Tensor:
+        """Remember the actions (N, J); returns the joint targets [rad]. Shape (N, J)."""
+        clip = self.cfg.normalization.clip_actions
+        self.last_actions[:, 1].copy_(self.last_actions[:, 0])
+        self.last_actions[:, 0].copy_(self.actions)
+        self.actions.copy_(actions.clamp(-clip, clip))
+        return self.joint_zero + self.cfg.control.action_scale * self.actions
+
+    def _finish_step(self) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Do all that follows physics; returns observation groups, rewards, dones and time-outs."""
+        self._episode_length += 1
+        self.gait.advance(self.dt)
+        self._derive()
+        self._check_termination()
+        reward = self._compute_reward()
+        done = self.fell | self.timed_out
+        self._reset(done)
+        self._resample_commands()
+        self._push()
+        self.last_joint_vel.copy_(self.state.joint_vel)
+        self._derive()
+        return self._assemble(done), reward, done, self.timed_out
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
@@ -319,7 +332,11 @@ class LeggedRobot(VecEnv):
         self.gait.shift(delta)
 
     def _observe(self, fresh: torch.Tensor) -> None:
-        """Assemble all observations; the history of the robots in `fresh` (N,) starts with copies of the first one."""
+        """Take the observations of this instant; see `_assemble`."""
+        self._observations = TensorDict(self._assemble(fresh), batch_size=[self.num_envs], device=self.device)
+
+    def _assemble(self, fresh: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
         groups = {name: group.compute(self) for name, group in self.groups.items()}
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
         shifted = torch.cat((self._history[:, 1:], newest), dim=1)
@@ -329,4 +346,4 @@ class LeggedRobot(VecEnv):
         clip = self.cfg.normalization.clip_observations
         for name in ("policy", "history", "critic"):
             groups[name] = groups[name].clamp(-clip, clip)
-        self._observations = TensorDict(groups, batch_size=[self.num_envs], device=self.device)
+        return groups

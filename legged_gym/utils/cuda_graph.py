@@ -1,0 +1,125 @@
+"""Device work that is recorded once as a CUDA graph and from then on takes a single launch."""
+
+import dataclasses
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+PLAIN_CALLS = 2
+"""Calls that run as they are before the recording: they load kernels and make what is made on first use."""
+
+
+class Graphed:
+    """A function of tensors whose device work becomes a CUDA graph.
+
+    On a CPU each call is a plain call. On CUDA the first `PLAIN_CALLS` are, too, so that nothing has to be undone; the
+    next one records, and from then on a call copies its arguments into the graph's memory and replays.
+
+    What the function does on the device must not depend on values that only the host knows and that change between
+    calls; it must not wait for the device, and the tensors that it reads besides its arguments must keep their memory.
+    What Python does in it happens at the recording only. Attributes that it binds to new values are bound to them again
+    after each replay, on the objects given as `owners`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: torch.device | str,
+        owners: Sequence[object] = (),
+        copies: bool = True,
+        enabled: bool = True,
+    ) -> None:
+        """Wrap a function; nothing is recorded yet.
+
+        Args:
+            function: Takes tensors and returns tensors, in tuples, dicts and dataclasses if it likes.
+            device: Where it works.
+            owners: Objects whose attributes the function binds.
+            copies: Return copies of the results; otherwise the next call overwrites them.
+            enabled: False makes each call a plain one.
+        """
+        self.function = function
+        self._owners, self._copies = owners, copies
+        self._records = enabled and torch.device(device).type == "cuda"
+        self._stream = torch.cuda.Stream(device) if self._records else None
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the recording: tensors that it reads have moved."""
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._plain_calls = 0
+
+    def __call__(self, *arguments: torch.Tensor) -> Any:
+        """Call the function.
+
+        Args:
+            arguments: Tensors of the same shapes at every call.
+
+        Raises:
+            ValueError: The shapes differ from those at the recording.
+        """
+        if not self._records:
+            return self.function(*arguments)
+        if self._plain_calls < PLAIN_CALLS:
+            self._plain_calls += 1
+            return self._call_plainly(arguments)
+        if self._graph is None:
+            self._record(arguments)
+        self._replay(arguments)
+        return _map(torch.clone, self._results) if self._copies else self._results
+
+    def _call_plainly(self, arguments: tuple[torch.Tensor, ...]) -> Any:
+        """Run the function on the stream of the recording: autograd remembers where it first saw a parameter."""
+        assert self._stream is not None  # for the type checker
+        outer = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(outer)
+        with torch.cuda.stream(self._stream):
+            results = self.function(*arguments)
+        outer.wait_stream(self._stream)
+        return results
+
+    def _record(self, arguments: tuple[torch.Tensor, ...]) -> None:
+        with torch.inference_mode(False):  # tensors that may be written in either mode
+            self._arguments = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in arguments]
+        before = [dict(vars(owner)) for owner in self._owners]
+        graph = torch.cuda.CUDAGraph()
+        collecting = gc.isenabled()
+        gc.disable()  # what the destructor of an old graph does would be recorded
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._results = self.function(*self._arguments)
+        finally:
+            if collecting:
+                gc.enable()
+        self._bound = [
+            {name: value for name, value in vars(owner).items() if name not in old or old[name] is not value}
+            for owner, old in zip(self._owners, before, strict=True)
+        ]
+        self._graph = graph
+
+    def _replay(self, arguments: tuple[torch.Tensor, ...]) -> None:
+        assert self._graph is not None  # for the type checker
+        given, recorded = [x.shape for x in arguments], [x.shape for x in self._arguments]
+        if given != recorded:
+            raise ValueError(f"recorded with shapes {recorded}, called with {given}")
+        if arguments:
+            torch._foreach_copy_(self._arguments, list(arguments))
+        self._graph.replay()
+        for owner, bound in zip(self._owners, self._bound, strict=True):
+            vars(owner).update(bound)
+
+
+def _map(function: Callable[[torch.Tensor], torch.Tensor], tree: Any) -> Any:
+    """Apply a function to every tensor in nested tuples, dicts and dataclasses."""
+    if isinstance(tree, torch.Tensor):
+        return function(tree)
+    if isinstance(tree, tuple):
+        return tuple(_map(function, item) for item in tree)
+    if isinstance(tree, dict):
+        return {name: _map(function, item) for name, item in tree.items()}
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        items = {field.name: getattr(tree, field.name) for field in dataclasses.fields(tree)}
+        return dataclasses.replace(tree, **_map(function, items))
+    return tree
