@@ -255,6 +255,11 @@ def test_desired_contact_is_left_first() -> None:
     torch.testing.assert_close(contact, expected, atol=0.03, rtol=0.0)
     gait.params[:, 2] = 0.7  # both feet down for 0.2 of a cycle after each landing
     assert (gait.desired_contact(0.05)[4] > 0.9).all() and gait.desired_contact(0.05)[0, 1] < 0.2
+    gait.params[:] = torch.tensor([2.0, 0.25, 0.5, 0.1])  # the right foot follows a quarter of a cycle later
+    gait.clock[:2] = torch.tensor([0.1, 0.6])
+    torch.testing.assert_close(
+        gait.desired_contact(0.05)[:2], torch.tensor([[1.0, 0.0], [0.0, 1.0]]), atol=0.03, rtol=0.0
+    )
     sharp, soft = gait.desired_contact(0.01), gait.desired_contact(0.2)
     assert ((sharp - 0.5).abs() >= (soft - 0.5).abs() - 1e-6).all()
 
