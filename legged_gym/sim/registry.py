@@ -29,7 +29,9 @@ def resolve_simulator(name: str) -> str:
     return name
 
 
-def make_simulator(name: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str | torch.device) -> Simulator:
+def make_simulator(
+    name: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str | torch.device
+) -> Simulator:
     """Build a simulator by name, see `resolve_simulator`."""
     module, _, cls = SIMULATORS[resolve_simulator(name)].partition(":")
     return getattr(importlib.import_module(module), cls)(robot, num_envs, options, str(device))
