@@ -69,7 +69,7 @@ def test_overflow_is_counted_and_never_silent(pf_tron1a: RobotModel, monkeypatch
     counts = small.overflow_counts()
     assert counts["NEFC"] > 0 and counts["NARROWPHASE"] > 0
     assert all(count <= 2 * 20 for count in counts.values()), "counted more than once per robot and policy step"
-    assert small.overflow_counts() == {}
+    assert small.overflow_counts(solver=True) == {}
     sim = make(pf_tron1a, 8)
     place(sim, 0.3, LYING)
     most_rows = 0
@@ -78,6 +78,16 @@ def test_overflow_is_counted_and_never_silent(pf_tron1a: RobotModel, monkeypatch
         most_rows = max(most_rows, int(sim._data.nefc.numpy().max()))  # type: ignore[attr-defined]
     assert most_rows >= 15, "nobody lies on the ground"
     assert sim.overflow_counts() == {}
+
+
+def test_solver_limits_are_counted_when_asked(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one Newton iteration for a lying robot, the solver stops too early, which is no overflow."""
+    monkeypatch.setattr(backend, "NEWTON_ITERATIONS", 1)
+    sim = make(pf_tron1a)
+    for asked in (True, False):
+        place(sim, 0.1, LYING)
+        thrash(sim, 5)
+        assert ("ITERATIONS" in sim.overflow_counts(solver=asked)) == asked
 
 
 @pytest.mark.parametrize("cone", ["PYRAMIDAL", "ELLIPTIC"])
