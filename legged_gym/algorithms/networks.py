@@ -3,10 +3,20 @@
 import torch
 from rsl_rl.models import MLPModel
 from rsl_rl.modules import MLP
+from rsl_rl.modules.distribution import GaussianDistribution
 from tensordict import TensorDict
 
 VELOCITY_ESTIMATE = "velocity_estimate"
 """Observation group that PPO adds: the estimator's output at collection, which the update then sees unchanged."""
+
+
+class Gaussian(GaussianDistribution):
+    """rsl_rl's normal distribution of actions, whose samples do not make the host look at the deviation first."""
+
+    def sample(self) -> torch.Tensor:
+        """Draw actions (N, A), without gradient."""
+        with torch.no_grad():
+            return self.mean + self.std * torch.randn_like(self.mean)
 
 
 class EstimatorActor(MLPModel):

@@ -65,9 +65,10 @@ class WalkingGate:
             started: `time.time()` at which the clock began.
         """
         self.runner, self.cfg, self.started = runner, cfg, started
-        random_state = torch.get_rng_state()
-        self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
-        torch.set_rng_state(random_state)
+        devices = (runner.device, runner.env.device)
+        self._gpus = [device for device in devices if torch.device(device).type == "cuda"]
+        with torch.random.fork_rng(self._gpus):
+            self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
         self.row = select_rows(["track"])[0]
         self.passed: dict[str, float] | None = None
         """Of the first policy that passed: `seconds` since the start, `steps` [robot-steps], `iteration`."""
@@ -96,12 +97,11 @@ class WalkingGate:
             self.runner.interrupted = self.runner.interrupted or self.cfg.stop
 
     def _evaluate(self) -> Result:
-        random_state = torch.get_rng_state()
         agent = PolicyAgent(self.runner.get_inference_policy(), self.runner.device)
         give_up = GATE_SURVIVAL - 1e-6 if self.cfg.stop else 0.0
-        result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
+        with torch.random.fork_rng(self._gpus):
+            result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
         self.runner.alg.train_mode()
-        torch.set_rng_state(random_state)
         return result
 
     def _log(self, result: Result) -> None:

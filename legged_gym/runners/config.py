@@ -79,7 +79,10 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
             "class_name": "legged_gym.algorithms.networks:EstimatorActor",
             "hidden_dims": list(policy.actor_hidden_dims),
             "estimator_hidden_dims": list(hidden_dims),
-            "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": policy.init_noise_std},
+            "distribution_cfg": {
+                "class_name": "legged_gym.algorithms.networks:Gaussian",
+                "init_std": policy.init_noise_std,
+            },
             **network,
         },
         "critic": {

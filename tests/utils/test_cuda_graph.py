@@ -80,23 +80,20 @@ def test_learning_is_recorded_with_its_backward_pass() -> None:
     torch.manual_seed(0)
     networks = [torch.nn.Linear(4, 1, device="cuda") for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
-    steps = []
-    for network in networks:
-        rate = torch.tensor(1e-2, device="cuda")
-        optimizer = torch.optim.Adam(network.parameters(), lr=rate, capturable=True, fused=True)
+    rate = torch.tensor(1e-2, device="cuda")
+    optimizers = [torch.optim.Adam(n.parameters(), lr=rate, capturable=True, fused=True) for n in networks]
 
-        def step(x: torch.Tensor, network=network, optimizer=optimizer) -> torch.Tensor:  # type: ignore[no-untyped-def]
-            optimizer.zero_grad()
-            loss = network(x).square().mean()
-            loss.backward()
-            optimizer.step()
-            return loss.detach()
+    def learn(k: int, x: torch.Tensor) -> torch.Tensor:
+        optimizers[k].zero_grad()
+        loss = networks[k](x).square().mean()
+        loss.backward()
+        optimizers[k].step()
+        return loss.detach()
 
-        steps.append(step)
-    graphed = Graphed(steps[0], "cuda")
+    graphed = Graphed(lambda x: learn(0, x), "cuda")
     for _ in range(PLAIN_CALLS + 5):
         x = torch.randn(16, 4, device="cuda")
-        torch.testing.assert_close(graphed(x), steps[1](x))
+        torch.testing.assert_close(graphed(x), learn(1, x))
     torch.testing.assert_close(networks[0].weight, networks[1].weight)
 
 
