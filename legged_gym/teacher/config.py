@@ -46,6 +46,9 @@ class SteppingCfg(Config):
     """Farthest foothold to the swing side of the stance foot [m]."""
     keep_out: float = bounded(0.05, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
+    pivot_shift: float = 0.014
+    """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
+    legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
     yaw_in_preview: bool = True
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
     min_height: float = bounded(0.3, gt=0.0)
@@ -64,13 +67,13 @@ class SwingCfg(Config):
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
     true_base: float = bounded(0.5, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
-    lift: float = bounded(0.09, ge=0.0)
+    lift: float = bounded(0.07, ge=0.0)
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
-    clearance: float = bounded(0.035, ge=0.0)
+    clearance: float = bounded(0.0, ge=0.0)
     """Added to the apex: about what the leg sags by in mid-swing [m]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
-    depth: float = bounded(0.01, ge=0.0)
+    depth: float = bounded(0.0, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
 
@@ -80,15 +83,15 @@ class BodyCfg(Config):
 
     base_height: float = bounded(0.73, gt=0.0)
     """Height of the base frame over the stance ground h_d [m]."""
-    attitude_kp: float = bounded(100.0, ge=0.0)
+    attitude_kp: float = bounded(70.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
-    attitude_kd: float = bounded(8.0, ge=0.0)
+    attitude_kd: float = bounded(6.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(6.0, ge=0.0)
+    yaw_gain: float = bounded(8.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.5, ge=0.0)
+    yaw_filter: float = bounded(0.4, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
     yaw_force_limit: float = bounded(40.0, ge=0.0)
     """Largest fore-aft yaw force [N]."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import SteppingCfg, TeacherCfg
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.timing import adapted_time_left, clock_shift
 
@@ -75,7 +75,7 @@ class DcmPredictor:
         omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
         com, com_vel = frame.com[:2], frame.com_vel[:2]
         xi = lipm.dcm(com, com_vel, omega)
-        pivot = self._pivot(omega, yaw_force) if cfg.yaw_in_preview else torch.zeros_like(xi)
+        pivot = self._pivot(omega, yaw_force)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         velocity, b = self._nominal(frame, xi_end, omega, turn_rate * time_left)
@@ -99,14 +99,14 @@ class DcmPredictor:
         command or a push changes the gait by at most dv per step.
         """
         cfg = self.cfg.stepping
-        present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, frame.duration)
-        velocity = present + (frame.command[:2] - present).clamp(-cfg.dv, cfg.dv)
-        b = lipm.nominal_offset(velocity, cfg.stance_width, omega, frame.duration)
+        velocity, b = reference_gait(cfg, frame.command[:2], xi_end, omega, frame.duration)
         return velocity, lipm.rotate(b, turn)
 
     def _pivot(self, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
-        shift = yaw_force / (-self.mass * omega * omega)
+        shift = torch.full_like(omega, -self.cfg.stepping.pivot_shift)
+        if self.cfg.stepping.yaw_in_preview:
+            shift = shift - yaw_force / (self.mass * omega * omega)
         return torch.stack((shift, torch.zeros_like(shift)))
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
@@ -127,3 +127,28 @@ class DcmPredictor:
         neutral = frame.com[:2] + v * time_left + velocity * (0.5 * frame.duration)
         x, y = neutral + cfg.raibert_gain * (v - velocity) + correction
         return torch.stack((x, y - 0.5 * cfg.stance_width))
+
+
+def reference_gait(
+    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, omega: Tensor, duration: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Reference velocity and nominal offset for a previewed DCM, frame M.
+
+    Seen from the effective pivot r = p - (a, 0), the gait is the LIP's: xi - r = b + a, so b is the nominal
+    offset less a.
+
+    Args:
+        cfg: the stepping law's parameters; a is `pivot_shift`.
+        command: v_x, v_y (2, N) [m/s].
+        xi_end: DCM at touchdown relative to the stance foot (2, N) [m].
+        omega: natural frequency (N,) [rad/s].
+        duration: step duration (N,) [s].
+
+    Returns:
+        v_ref [m/s] and b [m], (2, N) each.
+    """
+    x, y = xi_end
+    present = lipm.gait_velocity(torch.stack((x + cfg.pivot_shift, y)), cfg.stance_width, omega, duration)
+    velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
+    x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
+    return velocity, torch.stack((x - cfg.pivot_shift, y))

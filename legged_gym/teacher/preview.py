@@ -11,6 +11,7 @@ from torch import Tensor
 from legged_gym.teacher import lipm
 from legged_gym.teacher.config import SteppingCfg
 from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.teacher.predictor import reference_gait
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def preview_steps(
     for _ in range(steps):
         offset = network(network.pack(parts)).t()
         omega, duration = parts["omega"], parts["duration"]
-        b = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
+        x, y = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
+        b = torch.stack((x - cfg.pivot_shift, y))
         foothold = (parts["plan"] + offset).clamp(low, high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
@@ -66,24 +68,23 @@ def preview_steps(
 def _next_step(parts: dict[str, Tensor], landed: Tensor, foothold: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
     """The network's inputs at the start of the next step; the new frame M has y the other way round."""
     omega, duration = parts["omega"], parts["duration"]
-    origin = torch.zeros_like(foothold)
-    com, com_vel = lipm.propagate_com(parts["com"], parts["com_vel"], origin, omega, parts["time_left"])
-    xi, start = _mirror(landed), torch.zeros_like(duration)
+    zero = torch.zeros_like(omega)
+    pivot = torch.stack((zero - cfg.pivot_shift, zero))
+    com, com_vel = lipm.propagate_com(parts["com"], parts["com_vel"], pivot, omega, parts["time_left"])
+    xi = _mirror(landed)
     command = _mirror(parts["command"])
-    xi_end = lipm.propagate_dcm(xi, origin, omega, duration)
-    present = lipm.gait_velocity(xi_end, cfg.stance_width, omega, duration)
-    velocity = present + (command[:2] - present).clamp(-cfg.dv, cfg.dv)
-    b = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
+    xi_end = lipm.propagate_dcm(xi, pivot, omega, duration)
+    velocity, b = reference_gait(cfg, command[:2], xi_end, omega, duration)
     rates = parts["ang_vel"]
     return parts | {
         "xi": xi,
         "plan": xi_end - b,
         "com": _mirror(com - foothold),
         "com_vel": _mirror(com_vel),
-        "swing": torch.cat((_mirror(-foothold), start.unsqueeze(0))),
+        "swing": torch.cat((_mirror(-foothold), zero.unsqueeze(0))),
         "velocity": velocity,
         "command": command,
-        "phase": start,
+        "phase": zero,
         "time_left": duration,
         "tilt": _mirror(parts["tilt"]),
         "ang_vel": torch.stack((-rates[0], rates[1], -rates[2])),

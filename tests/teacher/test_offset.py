@@ -38,11 +38,12 @@ def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) 
     """Inputs at the start of a step of the periodic gait."""
     omega, duration = torch.full((num,), 4.0).double(), torch.full((num,), 0.25).double()
     v = torch.tensor([[velocity], [0.0]]).double().expand(2, num)
-    b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration)
+    shift = torch.tensor([[SteppingCfg().pivot_shift], [0.0]]).double()
+    b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration) - shift
     xi = torch.stack((b[0], -b[1]))
     com = 0.5 * xi
     rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
-    plan = lipm.propagate_dcm(xi, torch.zeros_like(xi), omega, duration) - b
+    plan = lipm.propagate_dcm(xi, -shift.expand(2, num), omega, duration) - b
     rows |= {"xi": xi, "plan": plan, "com": com, "com_vel": lipm.com_velocity(com, xi, omega), "velocity": v}
     rows |= {"omega": omega, "duration": duration, "time_left": duration, "command": torch.cat((v, 0 * v[:1]))}
     return network.pack(rows)
@@ -193,7 +194,8 @@ def test_training_removes_a_constant_error_and_resumes(robots: dict) -> None:
     for _ in range(60):
         with torch.inference_mode():
             for k in range(8):
-                inputs = torch.randn(64, teacher.network.num_inputs)
+                noise = torch.randn(64, teacher.network.num_inputs)
+                inputs = teacher.network.mean + noise / teacher.network.scale
                 trainer.record(fake_output(teacher, inputs, float(k % 4 == 3), bias), torch.zeros(64, 6))
         logs.append(trainer.update())
     assert logs[0]["offset_error_rms"] == pytest.approx(bias.norm().item(), rel=1e-4)
