@@ -60,16 +60,18 @@ def follow_weight(executed: Tensor, reference: Tensor, scale: float) -> Tensor:
     return (-(executed - reference).square().mean(dim=-1) / (scale * scale)).exp()
 
 
-def assign_touchdowns(error: Tensor, touchdown: Tensor, fresh: Tensor) -> tuple[Tensor, Tensor]:
+def assign_touchdowns(error: Tensor, touchdown: Tensor, fresh: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
     """Gives every step of a rollout the error of the touchdown that it led to.
 
     Args:
         error: e_n where a touchdown was seen (T, N, 2) [m].
         touchdown: 1 where a step ended since the last evaluation (T, N).
         fresh: 1 where an episode has just begun (T, N).
+        trust: how far the state at each step may be trusted, w_k (T, N).
 
     Returns:
-        The first later touchdown's error in the same episode (T, N, 2) [m], and 1 where there is one (T, N).
+        The first later touchdown's error in the same episode (T, N, 2) [m], and the trust in it, 0 where there is none
+        (T, N).
     """
     target, found = torch.zeros_like(error), torch.zeros_like(touchdown)
     next_error, next_found = torch.zeros_like(error[0]), torch.zeros_like(touchdown[0])
@@ -77,5 +79,5 @@ def assign_touchdowns(error: Tensor, touchdown: Tensor, fresh: Tensor) -> tuple[
         target[k], found[k] = next_error, next_found
         landed = touchdown[k].unsqueeze(-1)
         next_error = torch.where(landed > 0.0, error[k], next_error)
-        next_found = torch.maximum(next_found, touchdown[k]) * (1.0 - fresh[k])
+        next_found = torch.where(touchdown[k] > 0.0, trust[k], next_found) * (1.0 - fresh[k])
     return target, found

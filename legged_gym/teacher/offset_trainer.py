@@ -31,7 +31,7 @@ class OffsetTrainer:
         like, n = teacher.geometry.abad_pos, teacher.num_envs
         widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2}
         self._data = {name: like.new_zeros(num_steps, n, width) for name, width in widths.items()}
-        self._data |= {name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "weight")}
+        self._data |= {name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "follow")}
         self._step = 0
 
     def record(self, output: TeacherOutput, executed: Tensor) -> None:
@@ -49,15 +49,16 @@ class OffsetTrainer:
         data["error"][k].copy_(output.touchdown_error)
         data["touchdown"][k].copy_(output.touchdown)
         data["fresh"][k].copy_(output.fresh)
-        follow = follow_weight(executed, output.action, self.cfg.follow_scale)
-        data["weight"][k].copy_(follow * output.weight)
+        data["trust"][k].copy_(output.weight)
+        data["follow"][k].copy_(follow_weight(executed, output.action, self.cfg.follow_scale))
         self._step += 1
 
     def update(self) -> dict[str, float]:
         """Trains on the recorded steps and forgets them; returns means to log."""
         steps, data = self._step, self._data
-        target, found = assign_touchdowns(data["error"][:steps], data["touchdown"][:steps], data["fresh"][:steps])
-        weight = (data["weight"][:steps] * found).flatten()
+        error, touchdown, trust = data["error"][:steps], data["touchdown"][:steps], data["trust"][:steps]
+        target, found = assign_touchdowns(error, touchdown, data["fresh"][:steps], trust)
+        weight = (data["follow"][:steps] * trust * found).flatten()
         inputs, applied = data["inputs"][:steps].flatten(0, 1), data["applied"][:steps].flatten(0, 1)
         target = target.flatten(0, 1)
         logs: list[Tensor] = []
@@ -66,14 +67,14 @@ class OffsetTrainer:
             for batch in order.split(self.cfg.batch_size):
                 logs.append(self._minibatch(inputs[batch], applied[batch], target[batch], weight[batch]))
         self._step = 0
-        landed = data["touchdown"][:steps].sum()
-        square = data["error"][:steps].square().sum()
+        landed = touchdown * trust
+        square = (landed * error.square().sum(dim=-1)).sum()
         means = torch.stack(logs).mean(dim=0).tolist() if logs else [0.0] * 6
         names = ("loss", "track", "magnitude", "preview", "vstab", "saturation")
         return dict(zip(names, means, strict=True)) | {
             "offset_abs": float(applied.norm(dim=-1).mean()),
-            "offset_error_rms": float((square / landed.clamp(min=1.0)).sqrt()),
-            "touchdowns": float(landed),
+            "offset_error_rms": float((square / landed.sum().clamp(min=1.0)).sqrt()),
+            "touchdowns": float(touchdown.sum()),
         }
 
     def losses(self, inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> dict[str, Tensor]:

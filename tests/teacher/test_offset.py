@@ -87,10 +87,11 @@ def test_each_step_gets_the_touchdown_it_led_to() -> None:
     touchdown = torch.tensor([0, 0, 1, 0, 0, 1, 0]).float().unsqueeze(-1)
     error = torch.arange(7.0).view(7, 1, 1).expand(7, 1, 2) * touchdown.unsqueeze(-1)
     fresh = torch.tensor([0, 0, 0, 0, 1, 0, 0]).float().unsqueeze(-1)
-    target, found = assign_touchdowns(error, touchdown, fresh)
+    trust = torch.tensor([1, 1, 0.5, 1, 1, 1, 1]).unsqueeze(-1)
+    target, found = assign_touchdowns(error, touchdown, fresh, trust)
     # steps 0, 1 -> touchdown 2; 2, 3 fell before 5 (reset at 4); 4 -> 5; 5, 6 have none
-    assert found.squeeze(-1).tolist() == [1, 1, 0, 0, 1, 0, 0]
-    assert (target[..., 0].squeeze(-1) * found.squeeze(-1)).tolist() == [2, 2, 0, 0, 5, 0, 0]
+    assert found.squeeze(-1).tolist() == [0.5, 0.5, 0, 0, 1, 0, 0]
+    assert (target[..., 0].squeeze(-1) * (found > 0).squeeze(-1)).tolist() == [2, 2, 0, 0, 5, 0, 0]
 
 
 def test_preview_of_the_periodic_gait_stays_on_it() -> None:

@@ -1,0 +1,104 @@
+"""Standalone training of the teacher's offset Δξ: all robots are driven by the teacher, no policy is involved."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+
+
+class TeacherRunner:
+    """Drives the robots of an environment by the teacher and fits Δξ to how they land.
+
+    Args:
+        env: The environments (`VecEnv` with the observation group `teacher`).
+        cfg: The teacher's parameters; `cfg.offset.enabled` is switched on.
+        num_steps: Policy steps per rollout.
+        log_dir: Where events and `offset_<iteration>.pt` go; None writes nothing.
+        device: Where the teacher lives.
+    """
+
+    def __init__(self, env: Any, cfg: TeacherCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
+        cfg.offset.enabled = True
+        self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
+        geometry = LegGeometry.from_model(env.sim.robot, device)
+        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, env.observation_terms["teacher"])
+        self.trainer = OffsetTrainer(self.teacher, num_steps)
+        self.iteration = 0
+        self.interrupted = False
+        """Set from outside (a signal handler, say) to stop after the current iteration."""
+        self._writer: SummaryWriter | None = None
+
+    def load(self, path: str | Path) -> None:
+        """Goes on from a saved offset."""
+        data = load_checked(path, self.teacher.geometry.abad_pos.device)
+        self.trainer.load_state_dict(data)
+        self.iteration = int(data.get("iteration", 0))
+
+    def save(self, path: Path) -> None:
+        """Writes offset network, optimiser and iteration."""
+        save_atomically({**self.trainer.state_dict(), "iteration": self.iteration}, path)
+
+    def learn(self, iterations: int, save_interval: int = 50) -> dict[str, float]:
+        """Trains for a number of rollouts; saves a checkpoint at the end even when interrupted.
+
+        Returns:
+            The scalars of the last iteration.
+        """
+        if self.log_dir is not None:
+            self._writer = SummaryWriter(str(self.log_dir))
+        scalars: dict[str, float] = {}
+        start, first = time.perf_counter(), self.iteration
+        obs = self.env.reset()
+        try:
+            while self.iteration < first + iterations and not self.interrupted:
+                obs, falls = self._collect(obs)
+                scalars = self.trainer.update() | {"falls": falls}
+                self.iteration += 1
+                self._report(scalars, first, iterations, time.perf_counter() - start)
+                if self.iteration % save_interval == 0:
+                    self._save_checkpoint()
+        finally:
+            self._save_checkpoint()
+            if self._writer is not None:
+                self._writer.close()
+        return scalars
+
+    @torch.inference_mode()
+    def _collect(self, obs: Any) -> tuple[Any, float]:
+        """One rollout; returns the last observations and the share of robots that fell in it."""
+        fallen = torch.zeros(self.env.num_envs, device=self.env.device)
+        for _ in range(self.num_steps):
+            output = self.teacher.step(obs["teacher"].to(self.teacher.geometry.abad_pos.device))
+            self.trainer.record(output, output.action)
+            if self.teacher.cfg.timing.enabled:
+                self.env.shift_gait_clock(output.clock_shift.to(self.env.device))
+            obs, _, dones, extras = self.env.step(output.action.to(self.env.device))
+            fallen = torch.maximum(fallen, dones.float() * (1.0 - extras["time_outs"].float()))
+        return obs, float(fallen.mean())
+
+    def _report(self, scalars: dict[str, float], first: int, iterations: int, elapsed: float) -> None:
+        """A progress line, and all scalars to tensorboard."""
+        done = self.iteration - first
+        left = elapsed / done * (iterations - done)
+        speed = done * self.num_steps * self.env.num_envs / elapsed
+        print(
+            f"{self.iteration:5d}  loss {scalars['loss']:.2e}  DCM offset error "
+            f"{100 * scalars['offset_error_rms']:.2f} cm  |Δξ| {100 * scalars['offset_abs']:.2f} cm  saturated {100 * scalars['saturation']:.0f} %  "
+            f"falls {100 * scalars['falls']:.1f} %  {speed:.0f} steps/s  {left:.0f} s left",
+            flush=True,
+        )
+        if self._writer is not None:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"Offset/{name}", value, self.iteration)
+
+    def _save_checkpoint(self) -> None:
+        if self.log_dir is not None:
+            self.save(self.log_dir / f"offset_{self.iteration}.pt")
