@@ -89,10 +89,10 @@ class TeacherRunner:
         done = self.iteration - first
         left = elapsed / done * (iterations - done)
         speed = done * self.num_steps * self.env.num_envs / elapsed
+        error, size = 100.0 * scalars["offset_error_rms"], 100.0 * scalars["offset_abs"]
         print(
-            f"{self.iteration:5d}  loss {scalars['loss']:.2e}  DCM offset error "
-            f"{100 * scalars['offset_error_rms']:.2f} cm  |Δξ| {100 * scalars['offset_abs']:.2f} cm  saturated {100 * scalars['saturation']:.0f} %  "
-            f"falls {100 * scalars['falls']:.1f} %  {speed:.0f} steps/s  {left:.0f} s left",
+            f"{self.iteration:5d}  loss {scalars['loss']:.2e}  DCM offset error {error:.2f} cm  |Δξ| {size:.2f} cm  "
+            f"saturated {scalars['saturation']:.0%}  falls {scalars['falls']:.1%}  {speed:.0f} steps/s  {left:.0f} s left",
             flush=True,
         )
         if self._writer is not None:
