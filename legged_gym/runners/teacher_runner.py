@@ -92,7 +92,7 @@ class TeacherRunner:
         error, size = 100.0 * scalars["offset_error_rms"], 100.0 * scalars["offset_abs"]
         print(
             f"{self.iteration:5d}  loss {scalars['loss']:.2e}  DCM offset error {error:.2f} cm  |Δξ| {size:.2f} cm  "
-            f"saturated {scalars['saturation']:.0%}  falls {scalars['falls']:.1%}  {speed:.0f} steps/s  {left:.0f} s left",
+            f"saturated {scalars['saturation']:.0%}  falls {scalars['falls']:.1%}  {speed:.0f} steps/s  {left:.0f} s",
             flush=True,
         )
         if self._writer is not None:
