@@ -60,4 +60,6 @@ class AlgorithmCfg(Config):
     lam: float = bounded(0.95, ge=0, le=1)
     desired_kl: float = bounded(0.01, gt=0)
     max_grad_norm: float = bounded(1.0, gt=0)
+    mixed_precision: bool = True
+    """On CUDA, compute the hidden layers of actor and critic in bfloat16 while training."""
     imitation: ImitationCfg = field(default_factory=ImitationCfg)

@@ -3,8 +3,8 @@
 The reference arrives as data: observation groups `reference` (N, A), `reference_weight` (N, 1) and `teacher_driven`
 (N, 1) that the runner adds to what the environment observes. PPO knows nothing of where they come from.
 
-On one GPU each stage is a CUDA graph, see `Graphed`, and matrices are multiplied in TF32; elsewhere the same functions
-run as they are. All that changes from call to call is therefore a tensor that keeps its memory.
+On one GPU each stage is a CUDA graph, see `Graphed`; elsewhere the same functions run as they are. Therefore all that
+changes from call to call is a tensor that keeps its memory.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
-from legged_gym.utils.cuda_graph import Graphed
+from legged_gym.utils.cuda_graph import Branch, Graphed
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
@@ -61,6 +61,7 @@ class PPO(RslPPO):
         storage: RolloutStorage,
         estimator: dict[str, Any] | None = None,
         imitation: dict[str, Any] | None = None,
+        mixed_precision: bool = True,
         **kwargs: Any,
     ) -> None:
         """Build optimisers.
@@ -71,6 +72,7 @@ class PPO(RslPPO):
             storage: Rollout storage.
             estimator: Fields of `EstimatorCfg` that training needs.
             imitation: Fields of `ImitationCfg`.
+            mixed_precision: On CUDA, compute hidden layers in bfloat16.
             kwargs: See rsl_rl's PPO.
         """
         device = torch.device(kwargs.get("device", "cpu"))
@@ -95,6 +97,8 @@ class PPO(RslPPO):
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
         alone = not self.is_multi_gpu
+        self.mixed_precision = mixed_precision
+        self._critic_branch = Branch(device)
         self._acting_groups = tuple(dict.fromkeys((*actor.obs_groups, *critic.obs_groups, "history")))
         self._acting = Graphed(self._act, device, copies=False, enabled=alone)
         self._returning = Graphed(self._compute_returns, device, enabled=alone)
@@ -140,9 +144,27 @@ class PPO(RslPPO):
         """Act on `_acting_groups`: velocity estimate, actions, values, their log-probability, mean and deviation."""
         obs = TensorDict(dict(zip(self._acting_groups, groups, strict=True)), batch_size=[len(groups[0])])
         obs[VELOCITY_ESTIMATE] = self._raw_actor.estimate(obs)
-        super().act(obs)
-        step = self.transition
-        return obs[VELOCITY_ESTIMATE], step.actions, step.values, step.actions_log_prob, *step.distribution_params
+        values = self._evaluate(obs)
+        actions = self.actor.distribution.sample()
+        log_prob, params = self.actor.get_output_log_prob(actions), self.actor.output_distribution_params
+        return tuple(x.detach() for x in (obs[VELOCITY_ESTIMATE], actions, values, log_prob, *params))
+
+    def _evaluate(self, obs: TensorDict) -> torch.Tensor:
+        """Bring the actor's distribution up to the observations; returns the values (B, 1)."""
+        with self._critic_branch.fork():
+            values = self._forward(self.critic, obs)
+        self.actor.distribution.update(self._forward(self.actor, obs))
+        self._critic_branch.join()
+        return values
+
+    def _forward(self, model: MLPModel, obs: TensorDict) -> torch.Tensor:
+        """Output of a network; the last layer is computed in full precision, mixed or not."""
+        x = model.get_latent(obs)
+        *hidden, last = model.mlp
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.mixed_precision and x.is_cuda):
+            for layer in hidden:
+                x = layer(x)
+        return last(x.float())
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute returns and advantages of the stored rollout, whose last step led to `obs`."""
@@ -201,9 +223,8 @@ class PPO(RslPPO):
     def _learn(self, rows: torch.Tensor) -> torch.Tensor:
         """Take one optimiser step on the samples `rows` (B,); returns the losses, see `LOSSES`."""
         batch = self._gather(rows)
-        self.actor(batch.observations, stochastic_output=True)
+        values = self._evaluate(batch.observations)
         log_prob = self.actor.get_output_log_prob(batch.actions)
-        values = self.critic(batch.observations)
         if self.desired_kl is not None and self.schedule == "adaptive":
             self._adapt_learning_rate(batch)
         driven = batch.observations.get("teacher_driven", None)

@@ -12,11 +12,14 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.cuda_graph import Graphed
+from legged_gym.utils.cuda_graph import Branch, Graphed
 
 
 class TeacherInLoop:
-    """Evaluates the teacher once per policy step on the observation group `teacher`, and trains its offset Δξ."""
+    """Evaluates the teacher once per policy step on the observation group `teacher`, and trains its offset Δξ.
+
+    On a GPU all that happens on a branch, beside the policy's evaluation and update.
+    """
 
     def __init__(self, cfg: TeacherInLoopCfg, env: VecEnv, num_steps: int, device: str) -> None:
         """Build the teacher for the environment's robot.
@@ -44,6 +47,7 @@ class TeacherInLoop:
         self._sums = torch.zeros(6, device=device)
         self._recorded = 0
         self._offset_log: dict[str, float] = {}
+        self._branch = Branch(device)
         self._evaluate = Graphed(self._step, device, copies=False)  # all is stored before the next evaluation
         self.set_progress(0)
 
@@ -55,7 +59,8 @@ class TeacherInLoop:
 
     def add_reference(self, obs: TensorDict) -> None:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
-        output = self._output = self._evaluate(obs["teacher"])
+        with self._branch.fork():
+            output = self._output = self._evaluate(obs["teacher"])
         obs["reference"] = output.action
         obs["reference_weight"] = output.weight.view(-1, 1)
         obs["teacher_driven"] = self.driven
@@ -81,17 +86,23 @@ class TeacherInLoop:
         Returns:
             What is to be executed. Shape (N, A).
         """
+        self._branch.join()
         executed = torch.where(self.driven > 0.0, obs["reference"], actions)
         if self.cfg.offset_update != "never" and self._output is not None:
-            self.trainer.record(self._output, executed)
-            self._recorded += 1
-            if self._recorded % self.interval == 0:
-                with torch.inference_mode(False):
-                    self._offset_log = self.trainer.update()
+            with self._branch.fork():
+                self._learn(self._output, executed)
         return executed
+
+    def _learn(self, output: TeacherOutput, executed: torch.Tensor) -> None:
+        self.trainer.record(output, executed)
+        self._recorded += 1
+        if self._recorded % self.interval == 0:
+            with torch.inference_mode(False):
+                self._offset_log = self.trainer.update()
 
     def log(self, steps: int) -> dict[str, float]:
         """Means over the last `steps` policy steps, by tensorboard tag."""
+        self._branch.join()
         landed, *squares, weight, offset = self._sums.tolist()
         self._sums.zero_()
         dcm, dcm_without, foothold = ((square / max(landed, 1.0)) ** 0.5 for square in squares)
@@ -106,6 +117,7 @@ class TeacherInLoop:
 
     def state_dict(self) -> dict[str, Any]:
         """Return Δξ and its optimiser."""
+        self._branch.join()
         return self.trainer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

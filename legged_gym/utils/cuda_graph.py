@@ -1,8 +1,9 @@
-"""Device work that is recorded once as a CUDA graph and from then on takes a single launch."""
+"""Device work recorded once as a CUDA graph, which from then on takes a single launch, and work beside other work."""
 
 import dataclasses
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -109,6 +110,29 @@ class Graphed:
         self._graph.replay()
         for owner, bound in zip(self._owners, self._bound, strict=True):
             vars(owner).update(bound)
+
+
+class Branch:
+    """A second queue of the GPU, for work that may run beside the rest; on a CPU all is one queue."""
+
+    def __init__(self, device: torch.device | str) -> None:
+        """Make the queue."""
+        self._stream = torch.cuda.Stream(device) if torch.device(device).type == "cuda" else None
+
+    @contextmanager
+    def fork(self) -> Iterator[None]:
+        """Queue the body here, after what is queued outside so far."""
+        if self._stream is None:
+            yield
+            return
+        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
+        with torch.cuda.stream(self._stream):
+            yield
+
+    def join(self) -> None:
+        """Let what is queued outside from now on come after what is queued here."""
+        if self._stream is not None:
+            torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
 
 
 def _map(function: Callable[[torch.Tensor], torch.Tensor], tree: Any) -> Any:
