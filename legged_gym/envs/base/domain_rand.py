@@ -4,7 +4,7 @@ import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.sim.simulator import Simulator
-from legged_gym.utils.math import quat_from_rpy, uniform
+from legged_gym.utils.math import quat_from_tilt, uniform
 
 
 class DomainRandomizer:
@@ -56,8 +56,7 @@ class DomainRandomizer:
             self.joint_zero_error.copy_(torch.where(rows, error, self.joint_zero_error))
         if cfg.randomize_imu:
             tilt = self._difficulty * uniform((len(mask), 2), *cfg.imu_tilt_range, device)
-            rpy = torch.nn.functional.pad(tilt, (0, 1))
-            self.imu_quat.copy_(torch.where(rows, quat_from_rpy(rpy), self.imu_quat))
+            self.imu_quat.copy_(torch.where(rows, quat_from_tilt(tilt), self.imu_quat))
 
     def refresh_bodies(self) -> None:
         """Draw masses and inertias for the robots that were reset since the last call.

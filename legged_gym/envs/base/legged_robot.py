@@ -15,7 +15,7 @@ from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
 from legged_gym.utils.cuda_graph import Graphed
-from legged_gym.utils.math import quat_from_rpy, quat_rotate, quat_rotate_inverse, rotate_yaw, uniform, yaw_from_quat
+from legged_gym.utils.math import quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, uniform, yaw_from_quat
 
 GROUND_AHEAD_POINTS = 4
 """Points ahead of the robot whose ground height the teacher reads."""
@@ -91,6 +91,8 @@ class LeggedRobot(VecEnv):
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
         self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
         self._start_pos = torch.tensor(cfg.init_state.pos, device=device).expand(n, 3)
+        self.desired_contact = torch.zeros(n, len(robot.foot_names), device=device)
+        """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
         self.gait_active = torch.ones(n, device=device)
         """1 where the gait terms of the reward apply."""
         self.feet_ground_height = torch.zeros(n, len(robot.foot_names), device=device)
@@ -105,6 +107,7 @@ class LeggedRobot(VecEnv):
         self.soft_joint_limits = (middle - half, middle + half)
         scales = {term.__name__: getattr(cfg.rewards.scales, term.__name__) for term in rewards.TERMS}
         self.reward_terms = [(term, scales[term.__name__] * self.dt) for term in rewards.TERMS if scales[term.__name__]]
+        self._reward_scales = torch.tensor([scale for _, scale in self.reward_terms], device=device)
         names = [term.__name__ for term, _ in self.reward_terms]
         self._episode_sums = torch.zeros(n, len(names), device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
@@ -173,6 +176,7 @@ class LeggedRobot(VecEnv):
         """Start a new episode with every robot and return the observations."""
         everyone = torch.ones_like(self.fell)
         self._reset(everyone)
+        self._resample(everyone)
         self.randomizer.refresh_bodies()
         self._place(everyone)  # again, for the centre of mass to follow from the new masses
         self.last_joint_vel.copy_(self.state.joint_vel)
@@ -198,7 +202,7 @@ class LeggedRobot(VecEnv):
         reward = self._compute_reward()
         done = self.fell | self.timed_out
         self._reset(done)
-        self._resample_commands()
+        self._resample(done | self._commands_due())
         self._push()
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
@@ -214,21 +218,19 @@ class LeggedRobot(VecEnv):
     def _derive(self) -> None:
         """Compute what observations, rewards and terminations share."""
         s = self.state
-        self.base_lin_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_lin_vel_w)
-        self.base_ang_vel_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_ang_vel_w)
-        self.projected_gravity_b = quat_rotate_inverse(s.root_quat_xyzw, self._down)
+        vectors_w = torch.stack((s.root_lin_vel_w, s.root_ang_vel_w, self._down), dim=1)  # (N, 3, 3)
+        vectors_b = quat_rotate_inverse(s.root_quat_xyzw.unsqueeze(1), vectors_w)
+        self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind(1)
+        measured = quat_rotate(self.randomizer.imu_quat.unsqueeze(1), vectors_b[:, 1:])
+        self.measured_ang_vel, self.measured_gravity = measured.unbind(1)
         self.yaw = yaw_from_quat(s.root_quat_xyzw)
-        self.base_lin_vel_y = rotate_yaw(-self.yaw, s.root_lin_vel_w)
-        self.measured_ang_vel = quat_rotate(self.randomizer.imu_quat, self.base_ang_vel_b)
-        self.measured_gravity = quat_rotate(self.randomizer.imu_quat, self.projected_gravity_b)
+        feet = s.feet_pos_w - s.root_pos_w.unsqueeze(1)
+        turned = rotate_yaw(-self.yaw.unsqueeze(1), torch.cat((s.root_lin_vel_w.unsqueeze(1), feet), dim=1))
+        self.base_lin_vel_y, self.feet_pos_y = turned[:, 0], turned[:, 1:]
         self.feet_force_w = s.contact_force_w[:, self._feet]  # (N, F, 3)
         self.feet_contact = self.feet_force_w[..., 2] > 1.0  # (N, F)
         self.feet_height = s.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
-        self.feet_pos_y = torch.stack([rotate_yaw(-self.yaw, s.feet_pos_w[:, f] - s.root_pos_w) for f in (0, 1)], 1)
         self.base_height = s.root_pos_w[:, 2]
-        self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
-        if not self.cfg.rewards.gait_when_standing:
-            self.gait_active = (~self.commands.standing).float()
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
@@ -241,7 +243,10 @@ class LeggedRobot(VecEnv):
 
     def _compute_reward(self) -> torch.Tensor:
         """Sum the weighted terms and keep each one's sum over the episode. Shape (N,)."""
-        terms = torch.stack([scale * term(self) for term, scale in self.reward_terms], dim=-1)
+        self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
+        if not self.cfg.rewards.gait_when_standing:
+            self.gait_active = (~self.commands.standing).float()
+        terms = torch.stack([term(self) for term, _ in self.reward_terms], dim=-1) * self._reward_scales
         terms = torch.where(self.broke.unsqueeze(-1), 0.0, terms)
         self._episode_sums += terms
         total = terms.sum(-1)
@@ -292,8 +297,6 @@ class LeggedRobot(VecEnv):
         ends = torch.cat((ends, self.fell.float().unsqueeze(-1), self.broke.float().unsqueeze(-1)), dim=-1)
         self._finished_sums += torch.where(rows, ends, 0.0).sum(0)
         self.randomizer.reset(mask)
-        self.commands.resample(mask)
-        self.gait.resample(mask)
         self.gait.reset(mask)
         self._place(mask)
         for buffer in (self._episode_sums, self.actions):
@@ -304,22 +307,24 @@ class LeggedRobot(VecEnv):
 
     def _place(self, mask: torch.Tensor) -> None:
         cfg, n, device = self.cfg.init_state, self.num_envs, self.device
-        rpy = torch.nn.functional.pad(uniform((n, 1), *cfg.yaw, device), (2, 0))
         self.sim.reset(
             mask,
             root_pos_w=self._start_pos,
-            root_quat_xyzw=quat_from_rpy(rpy),
+            root_quat_xyzw=quat_from_yaw(uniform((n,), *cfg.yaw, device)),
             root_lin_vel_w=uniform((n, 3), *cfg.lin_vel, device),
             root_ang_vel_w=uniform((n, 3), *cfg.ang_vel, device),
             joint_pos=self.joint_zero + uniform((n, self.num_actions), *cfg.joint_pos, device),
             joint_vel=torch.zeros(n, self.num_actions, device=device),
         )
 
-    def _resample_commands(self) -> None:
+    def _commands_due(self) -> torch.Tensor:
         interval = max(1, round(self.cfg.commands.resampling_time / self.dt))
-        due = (self._episode_length % interval == 0) & (self._episode_length > 0)
-        self.commands.resample(due)
-        self.gait.resample(due)
+        return (self._episode_length % interval == 0) & (self._episode_length > 0)
+
+    def _resample(self, mask: torch.Tensor) -> None:
+        """Ask something else of the robots in `mask` (N,)."""
+        self.commands.resample(mask)
+        self.gait.resample(mask)
 
     def _push(self) -> None:
         if not self.cfg.domain_rand.push_robots:
