@@ -45,7 +45,7 @@ class GateCfg:
     """Robot-steps between two evaluations; 0: by the two conditions below."""
     interval: float = 5.0
     """Shortest time between two evaluations [s]."""
-    max_fall_rate: float = 0.02
+    max_fall_rate: float = 0.05
     """Falls per second and robot in training above which an evaluation would be a waste [1/s]."""
 
 
