@@ -204,19 +204,16 @@ class DcmTeacher:
         return self.predictor.plan(frame, turn_rate, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Completes the named inputs of the offset network: nothing in them depends on world position or heading."""
-        side = frame.side
-        roll_rate, pitch_rate, yaw_rate = state.base_ang_vel_b
-        up_x, up_y, _ = frame.up_b
+        """Completes the named inputs of the offset network.
+
+        Nothing in them depends on world position or heading, and nothing shakes with the swing leg: what the network
+        answers to within a step moves the landing foot.
+        """
         stance_ground, swing_ground = frame.ground
         return parts | {
-            "swing": frame.swing,
             "command": frame.command,
-            "phase": frame.phase,
             "duration": frame.duration,
-            "contact": (frame.force > self.cfg.validity.contact_force).to(side.dtype),
-            "tilt": torch.stack((up_x, up_y * side)),
-            "ang_vel": torch.stack((roll_rate * side, pitch_rate, yaw_rate * side)),
+            "contact": (frame.force > self.cfg.validity.contact_force).to(frame.side.dtype),
             "swing_ground": swing_ground - stance_ground,
             "ground_ahead": state.ground_ahead - (frame.stance_w[2] + stance_ground),
         }

@@ -11,18 +11,12 @@ from torch import Tensor, nn
 OFFSET_INPUTS: tuple[tuple[str, int, float, float], ...] = (
     ("xi", 2, 0.0, 0.1),
     ("plan", 2, 0.0, 0.2),
-    ("com", 2, 0.0, 0.1),
-    ("com_vel", 2, 0.0, 0.4),
-    ("swing", 3, 0.0, 0.2),
     ("velocity", 2, 0.0, 0.4),
     ("command", 3, 0.0, 0.4),
     ("phase", 1, 0.5, 0.3),
-    ("time_left", 1, 0.1, 0.1),
     ("duration", 1, 0.22, 0.05),
     ("omega", 1, 4.0, 0.2),
     ("contact", 2, 0.5, 0.5),
-    ("tilt", 2, 0.0, 0.1),
-    ("ang_vel", 3, 0.0, 1.0),
     ("swing_ground", 1, 0.0, 0.1),
 )
 """(name, width, mean, scale) of the network's inputs, SI units, frame M; `ground_ahead` follows with free width."""

@@ -73,8 +73,7 @@ class DcmPredictor:
         """
         cfg, t = self.cfg.stepping, frame.duration
         omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
-        com, com_vel = frame.com[:2], frame.com_vel[:2]
-        xi = lipm.dcm(com, com_vel, omega)
+        xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
         pivot = self._pivot(omega, yaw_force)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
@@ -85,8 +84,8 @@ class DcmPredictor:
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
             time_left = time_left - 2.0 * t * shift
             xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        parts = {"xi": xi, "plan": xi_end - b, "com": com, "com_vel": com_vel, "velocity": velocity}
-        correction = offset(parts | {"time_left": time_left, "omega": omega})
+        phase = 1.0 - time_left / t
+        correction = offset({"xi": xi, "plan": xi_end - b, "velocity": velocity, "phase": phase, "omega": omega})
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)

@@ -62,33 +62,18 @@ def preview_steps(
         foothold = (parts["plan"] + offset).clamp(low, high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
-        parts = _next_step(parts, landed, foothold, cfg)
+        parts = _next_step(parts, landed, cfg)
 
 
-def _next_step(parts: dict[str, Tensor], landed: Tensor, foothold: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
+def _next_step(parts: dict[str, Tensor], landed: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
     """The network's inputs at the start of the next step; the new frame M has y the other way round."""
     omega, duration = parts["omega"], parts["duration"]
     zero = torch.zeros_like(omega)
     pivot = torch.stack((zero - cfg.pivot_shift, zero))
-    com, com_vel = lipm.propagate_com(parts["com"], parts["com_vel"], pivot, omega, parts["time_left"])
-    xi = _mirror(landed)
-    command = _mirror(parts["command"])
+    xi, command = _mirror(landed), _mirror(parts["command"])
     xi_end = lipm.propagate_dcm(xi, pivot, omega, duration)
     velocity, b = reference_gait(cfg, command[:2], xi_end, omega, duration)
-    rates = parts["ang_vel"]
-    return parts | {
-        "xi": xi,
-        "plan": xi_end - b,
-        "com": _mirror(com - foothold),
-        "com_vel": _mirror(com_vel),
-        "swing": torch.cat((_mirror(-foothold), zero.unsqueeze(0))),
-        "velocity": velocity,
-        "command": command,
-        "phase": zero,
-        "time_left": duration,
-        "tilt": _mirror(parts["tilt"]),
-        "ang_vel": torch.stack((-rates[0], rates[1], -rates[2])),
-    }
+    return parts | {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command, "phase": zero}
 
 
 def _mirror(vector: Tensor) -> Tensor:

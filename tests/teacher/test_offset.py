@@ -41,11 +41,10 @@ def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) 
     shift = torch.tensor([[SteppingCfg().pivot_shift], [0.0]]).double()
     b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration) - shift
     xi = torch.stack((b[0], -b[1]))
-    com = 0.5 * xi
     rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
     plan = lipm.propagate_dcm(xi, -shift.expand(2, num), omega, duration) - b
-    rows |= {"xi": xi, "plan": plan, "com": com, "com_vel": lipm.com_velocity(com, xi, omega), "velocity": v}
-    rows |= {"omega": omega, "duration": duration, "time_left": duration, "command": torch.cat((v, 0 * v[:1]))}
+    rows |= {"xi": xi, "plan": plan, "velocity": v, "omega": omega, "duration": duration}
+    rows["command"] = torch.cat((v, 0 * v[:1]))
     return network.pack(rows)
 
 
