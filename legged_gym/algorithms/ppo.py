@@ -98,7 +98,7 @@ class PPO(RslPPO):
         """Updates done: the clock of the imitation weight."""
         alone = not self.is_multi_gpu
         self.mixed_precision = mixed_precision
-        self._critic_branch = Branch(device)
+        self._critic_branch, self._estimator_branch = Branch(device), Branch(device)
         self._acting_groups = tuple(dict.fromkeys((*actor.obs_groups, *critic.obs_groups, "history")))
         self._acting = Graphed(self._act, device, copies=False, enabled=alone)
         self._returning = Graphed(self._compute_returns, device, enabled=alone)
@@ -178,27 +178,32 @@ class PPO(RslPPO):
         self.storage.advantages = advantages.copy_(self.storage.advantages)
 
     def update(self) -> dict[str, float]:
-        """Learn from the stored rollout.
+        """Learn from the stored rollout; returns mean losses by name."""
+        return self.read_losses(self.learn())
 
-        Returns:
-            Mean losses by name.
-        """
+    def learn(self) -> torch.Tensor:
+        """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
         has_reference = "reference" in self.storage.observations.keys()  # noqa: SIM118
-        weight = self.imitation_weight if has_reference else 0.0
-        self._imitation_weight.fill_(weight)
+        self._imitation_weight.fill_(self.imitation_weight if has_reference else 0.0)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
-        estimator_loss = self._update_estimator()
+        with self._estimator_branch.fork():
+            estimator_loss = self._update_estimator()
         rows = self._shuffled(self.num_mini_batches)
         for _ in range(self.num_learning_epochs):
             for batch in rows:
                 total += self._learning(batch)
+        self._estimator_branch.join()
         self._update_normalization()
         self.storage.clear()
         self.iteration += 1
         means = total / (self.num_learning_epochs * self.num_mini_batches)
-        *means, estimator_loss = torch.stack((*means, estimator_loss)).tolist()
-        losses = dict(zip(LOSSES, means, strict=False))
-        return losses | {"estimator": estimator_loss} | ({"imitation_weight": weight} if has_reference else {})
+        return torch.stack((*means, estimator_loss, self._imitation_weight))
+
+    def read_losses(self, means: torch.Tensor) -> dict[str, float]:
+        """Name the mean losses that `learn` returned; waits for the device."""
+        *losses, estimator, weight = means.tolist()
+        named = dict(zip(LOSSES, losses, strict=False)) | {"estimator": estimator}
+        return named | ({"imitation_weight": weight} if "imitation" in named else {})
 
     def _shuffled(self, parts: int) -> torch.Tensor:
         """Deal the samples of the rollout out at random. Shape (parts, samples // parts)."""

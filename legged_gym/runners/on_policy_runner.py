@@ -98,14 +98,15 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
         obs = self._collect(obs)
+        episodes = self.env.episode_log()
         collected = time.perf_counter()
-        losses = self.alg.update()
+        means = self.alg.learn()
+        self.env.update_curriculum(episodes["fall_rate"])  # queued while the device learns
+        losses = self.alg.read_losses(means)
         learned = time.perf_counter()
         scalars = {f"Loss/{name}": value for name, value in losses.items()}
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
-        episodes = self.env.episode_log()
-        self.env.update_curriculum(episodes["fall_rate"])
         scalars |= {f"Episode/{name}": value for name, value in episodes.items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
@@ -119,19 +120,27 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Fill the storage with one rollout; returns the observations after it."""
         if self.teacher is not None:
             self.teacher.set_progress(self.alg.iteration)
+        step: tuple[Any, ...] | None = None
         with torch.inference_mode():
             for _ in range(self.cfg["num_steps_per_env"]):
                 if self.teacher is not None:
                     self.teacher.add_reference(obs)
+                self._store(step)  # only now, for the device to do it beside the teacher
                 actions = self.alg.act(obs)
                 if self.teacher is not None:
                     actions = self.teacher.act(actions, obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
-                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
-                self.alg.process_env_step(obs, rewards, dones, extras)
-                self.logger.process_env_step(rewards, dones, extras)
+                obs = obs.to(self.device)
+                step = obs, rewards.to(self.device), dones.to(self.device), extras
+            self._store(step)
             self.alg.compute_returns(obs)
         return obs
+
+    def _store(self, step: tuple[Any, ...] | None) -> None:
+        """Store and log what `env.step` returned, if there was a step."""
+        if step is not None:
+            self.alg.process_env_step(*step)
+            self.logger.process_env_step(*step[1:])
 
     def save_checkpoint(self) -> Path | None:
         """Write `model_<iteration>.pt` into the run's directory; None if there is no directory to write to."""

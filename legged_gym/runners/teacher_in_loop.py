@@ -48,7 +48,7 @@ class TeacherInLoop:
         self._recorded = 0
         self._offset_log: dict[str, float] = {}
         self._branch = Branch(device)
-        self._evaluate = Graphed(self._step, device, copies=False)  # all is stored before the next evaluation
+        self._evaluate = Graphed(self._step, device, copies=False)
         self.set_progress(0)
 
     def set_progress(self, iteration: int) -> None:
@@ -61,8 +61,8 @@ class TeacherInLoop:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
         with self._branch.fork():
             output = self._output = self._evaluate(obs["teacher"])
-        obs["reference"] = output.action
-        obs["reference_weight"] = output.weight.view(-1, 1)
+            obs["reference"] = output.action.clone()
+            obs["reference_weight"] = output.weight.view(-1, 1).clone()
         obs["teacher_driven"] = self.driven
 
     def _step(self, obs: torch.Tensor) -> TeacherOutput:
