@@ -4,7 +4,28 @@ import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.sim.simulator import Simulator
-from legged_gym.utils.math import quat_from_tilt, uniform
+from legged_gym.utils.math import quat_from_tilt
+
+Columns = dict[str, list[tuple[float, float, float]]]
+"""Nominal value, lowest and highest value of each column of each quantity."""
+
+
+class Draws:
+    """Quantities that are drawn together, uniformly; the difficulty draws their ranges out from the nominal values."""
+
+    def __init__(self, columns: Columns, difficulty: torch.Tensor) -> None:
+        """Lay the columns of all quantities out side by side."""
+        self._difficulty = difficulty
+        self._widths = {name: len(column) for name, column in columns.items()}
+        table = torch.tensor([c for column in columns.values() for c in column]).view(-1, 3).to(difficulty.device)
+        self._nominal, low, high = table.unbind(-1)
+        self._start, self._span = low - self._nominal, high - low
+
+    def draw(self, num: int) -> dict[str, torch.Tensor]:
+        """Draw each quantity for `num` robots, by name. Shape (num, width)."""
+        u = torch.rand(num, len(self._nominal), device=self._nominal.device)
+        drawn = self._nominal + self._difficulty * (self._start + self._span * u)
+        return dict(zip(self._widths, drawn.split(list(self._widths.values()), dim=-1), strict=True))
 
 
 class DomainRandomizer:
@@ -22,59 +43,78 @@ class DomainRandomizer:
         self.sim = sim
         self._difficulty = difficulty
         n, joints = sim.num_envs, len(sim.robot.joint_names)
-        self._stiffness, self._damping = cfg.control.stiffness, cfg.control.damping
         self.joint_zero_error = torch.zeros(n, joints, device=sim.device)
         """Error of each joint's zero [rad]. Shape (N, J)."""
         self.imu_quat = torch.zeros(n, 4, device=sim.device)
         """Rotation from the base to the IMU's frame, x y z w. Shape (N, 4)."""
         self.imu_quat[:, 3] = 1.0
         self._stale = torch.zeros(n, dtype=torch.bool, device=sim.device)
-        self._com_reach = torch.tensor(self.cfg.base_com_range, device=sim.device)
-        self._friction = cfg.terrain.static_friction
-        sim.set_parameter("friction", torch.full((n,), self._friction, device=sim.device))
+        self._per_episode = Draws(self._episode_columns(cfg), difficulty)
+        self._per_body = Draws(self._body_columns(), difficulty)
+        sim.set_parameter("friction", torch.full((n,), cfg.terrain.static_friction, device=sim.device))
 
-    def _draw(self, name: str, nominal: float, bounds: tuple[float, float]) -> torch.Tensor:
-        """Draw a simulation parameter around its nominal value."""
-        drawn = uniform(tuple(self.sim.parameters[name].shape), *bounds, self.sim.device)
-        return nominal + self._difficulty * (drawn - nominal)
+    def _episode_columns(self, cfg: LeggedRobotCfg) -> Columns:
+        """What is drawn at every reset."""
+        rand, joints, kp, kd = (
+            cfg.domain_rand,
+            self.joint_zero_error.shape[-1],
+            cfg.control.stiffness,
+            cfg.control.damping,
+        )
+        columns: Columns = {}
+        if rand.randomize_friction:
+            columns["friction"] = [(cfg.terrain.static_friction, *rand.friction_range)]
+        if rand.randomize_gains:
+            columns["kp"] = [(kp, kp * rand.stiffness_range[0], kp * rand.stiffness_range[1])] * joints
+            columns["kd"] = [(kd, kd * rand.damping_range[0], kd * rand.damping_range[1])] * joints
+            columns["strength"] = [(1.0, *rand.strength_range)] * joints
+        if rand.randomize_action_delay:
+            shortest, longest = (delay / self.sim.options.timestep for delay in rand.action_delay_range)
+            columns["action_delay"] = [(0.0, shortest, longest)]
+        if rand.randomize_default_pose:
+            columns["joint_zero_error"] = [(0.0, *rand.default_pose_range)] * joints
+        if rand.randomize_imu:
+            columns["imu_tilt"] = [(0.0, *rand.imu_tilt_range)] * 2
+        return columns
+
+    def _body_columns(self) -> Columns:
+        """What is drawn once per training iteration."""
+        cfg, bodies = self.cfg, len(self.sim.robot.body_names)
+        columns: Columns = {}
+        if cfg.randomize_base_mass:
+            columns["base_mass_added"] = [(0.0, *cfg.added_mass_range)]
+        if cfg.randomize_base_com:
+            columns["base_com_offset"] = [(0.0, -reach, reach) for reach in cfg.base_com_range]
+        if cfg.randomize_link_mass:
+            columns["link_mass_scale"] = [(1.0, *cfg.link_mass_range)] * bodies
+        if cfg.randomize_link_inertia:
+            columns["link_inertia_scale"] = [(1.0, *cfg.link_inertia_range)] * bodies
+        return columns
 
     def reset(self, mask: torch.Tensor) -> None:
         """Draw anew for the robots in `mask` (N,), but for their bodies: these wait for `refresh_bodies`."""
-        cfg, sim, device, rows = self.cfg, self.sim, self.sim.device, mask.unsqueeze(-1)
+        rows = mask.unsqueeze(-1)
         self._stale |= mask
-        if cfg.randomize_friction:
-            sim.set_parameter("friction", self._draw("friction", self._friction, cfg.friction_range), mask)
-        if cfg.randomize_gains:
-            sim.set_parameter("kp", self._stiffness * self._draw("kp", 1.0, cfg.stiffness_range), mask)
-            sim.set_parameter("kd", self._damping * self._draw("kd", 1.0, cfg.damping_range), mask)
-            sim.set_parameter("strength", self._draw("strength", 1.0, cfg.strength_range), mask)
-        if cfg.randomize_action_delay:
-            delay = self._draw("action_delay", 0.0, cfg.action_delay_range)
-            sim.set_parameter("action_delay", (delay / sim.options.timestep).round(), mask)
-        if cfg.randomize_default_pose:
-            error = self._difficulty * uniform(tuple(self.joint_zero_error.shape), *cfg.default_pose_range, device)
-            self.joint_zero_error.copy_(torch.where(rows, error, self.joint_zero_error))
-        if cfg.randomize_imu:
-            tilt = self._difficulty * uniform((len(mask), 2), *cfg.imu_tilt_range, device)
-            self.imu_quat.copy_(torch.where(rows, quat_from_tilt(tilt), self.imu_quat))
+        drawn = self._per_episode.draw(len(mask))
+        if "joint_zero_error" in drawn:
+            self.joint_zero_error.copy_(torch.where(rows, drawn.pop("joint_zero_error"), self.joint_zero_error))
+        if "imu_tilt" in drawn:
+            self.imu_quat.copy_(torch.where(rows, quat_from_tilt(drawn.pop("imu_tilt")), self.imu_quat))
+        if "action_delay" in drawn:
+            drawn["action_delay"] = drawn["action_delay"].round()
+        self._set(drawn, mask)
 
     def refresh_bodies(self) -> None:
         """Draw masses and inertias for the robots that were reset since the last call.
 
         Engines derive much from these, so this is called once per training iteration and not at every step.
         """
-        cfg, draws = self.cfg, {}
-        if cfg.randomize_base_mass:
-            draws["base_mass_added"] = self._draw("base_mass_added", 0.0, cfg.added_mass_range)
-        if cfg.randomize_base_com:
-            draws["base_com_offset"] = self._draw("base_com_offset", 0.0, (-1.0, 1.0)) * self._com_reach
-        if cfg.randomize_link_mass:
-            draws["link_mass_scale"] = self._draw("link_mass_scale", 1.0, cfg.link_mass_range)
-        if cfg.randomize_link_inertia:
-            draws["link_inertia_scale"] = self._draw("link_inertia_scale", 1.0, cfg.link_inertia_range)
-        for name, value in draws.items():
-            self.sim.set_parameter(name, value, self._stale)
+        self._set(self._per_body.draw(self.sim.num_envs), self._stale)
         self._stale.zero_()
+
+    def _set(self, drawn: dict[str, torch.Tensor], mask: torch.Tensor) -> None:
+        for name, value in drawn.items():
+            self.sim.set_parameter(name, value.reshape(self.sim.parameters[name].shape), mask)
 
     def push_velocity(self) -> torch.Tensor:
         """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].
@@ -83,6 +123,6 @@ class DomainRandomizer:
             World frame. Shape (N, 3).
         """
         n, device = self.sim.num_envs, self.sim.device
-        angle = uniform((n,), 0.0, 2.0 * torch.pi, device)
-        size = self._difficulty * uniform((n,), 0.0, self.cfg.max_push_vel_xy, device)
+        u, v = torch.rand(2, n, device=device)
+        angle, size = 2.0 * torch.pi * u, self._difficulty * self.cfg.max_push_vel_xy * v
         return torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
