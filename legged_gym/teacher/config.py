@@ -34,9 +34,9 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.165, gt=0.0)
+    stance_width: float = bounded(0.155, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.3, ge=0.0)
+    dv: float = bounded(0.35, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
@@ -49,6 +49,8 @@ class SteppingCfg(Config):
     pivot_shift: float = 0.014
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
+    pivot_drag: float = bounded(0.012, ge=0.0)
+    """How much less per forward velocity: every landing takes some speed away [s]."""
     yaw_in_preview: bool = True
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
     min_height: float = bounded(0.3, gt=0.0)
@@ -87,7 +89,7 @@ class BodyCfg(Config):
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(6.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(8.0, ge=0.0)
+    yaw_gain: float = bounded(14.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
@@ -127,8 +129,10 @@ class OffsetCfg(Config):
     """Adam step size."""
     epochs: int = bounded(2, ge=1)
     """Passes over a rollout per update."""
-    batch_size: int = bounded(4096, ge=1)
-    """Samples per optimiser step."""
+    num_mini_batches: int = bounded(4, ge=1)
+    """Optimiser steps per pass."""
+    batch_size: int = bounded(16384, ge=1)
+    """Most samples per optimiser step: of a larger rollout a pass sees a random part."""
     max_grad_norm: float = bounded(1.0, gt=0.0)
     """Gradient clipping (norm)."""
     preview_steps: int = bounded(2, ge=0)

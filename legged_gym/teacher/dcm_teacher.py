@@ -206,8 +206,9 @@ class DcmTeacher:
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.
 
-        Nothing in them depends on world position or heading, and nothing shakes with the swing leg: what the network
-        answers to within a step moves the landing foot.
+        Nothing in them depends on world position or heading, and nothing but the DCM itself on the phase: what the
+        network answers to within a step moves the landing foot (with phase, base rates and swing foot among the inputs
+        the DCM error was no smaller and the yaw error larger by a fifth).
         """
         stance_ground, swing_ground = frame.ground
         return parts | {

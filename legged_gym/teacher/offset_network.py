@@ -13,7 +13,6 @@ OFFSET_INPUTS: tuple[tuple[str, int, float, float], ...] = (
     ("plan", 2, 0.0, 0.2),
     ("velocity", 2, 0.0, 0.4),
     ("command", 3, 0.0, 0.4),
-    ("phase", 1, 0.5, 0.3),
     ("duration", 1, 0.22, 0.05),
     ("omega", 1, 4.0, 0.2),
     ("contact", 2, 0.5, 0.5),

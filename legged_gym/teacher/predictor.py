@@ -74,7 +74,7 @@ class DcmPredictor:
         cfg, t = self.cfg.stepping, frame.duration
         omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
         xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
-        pivot = self._pivot(omega, yaw_force)
+        pivot = self._pivot(omega, frame.com_vel[0], yaw_force)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         velocity, b = self._nominal(frame, xi_end, omega, turn_rate * time_left)
@@ -84,8 +84,7 @@ class DcmPredictor:
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
             time_left = time_left - 2.0 * t * shift
             xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        phase = 1.0 - time_left / t
-        correction = offset({"xi": xi, "plan": xi_end - b, "velocity": velocity, "phase": phase, "omega": omega})
+        correction = offset({"xi": xi, "plan": xi_end - b, "velocity": velocity, "omega": omega})
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
@@ -101,9 +100,9 @@ class DcmPredictor:
         velocity, b = reference_gait(cfg, frame.command[:2], xi_end, omega, frame.duration)
         return velocity, lipm.rotate(b, turn)
 
-    def _pivot(self, omega: Tensor, yaw_force: Tensor) -> Tensor:
+    def _pivot(self, omega: Tensor, forward: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
-        shift = torch.full_like(omega, -self.cfg.stepping.pivot_shift)
+        shift = -pivot_shift(self.cfg.stepping, forward)
         if self.cfg.stepping.yaw_in_preview:
             shift = shift - yaw_force / (self.mass * omega * omega)
         return torch.stack((shift, torch.zeros_like(shift)))
@@ -128,13 +127,18 @@ class DcmPredictor:
         return torch.stack((x, y - 0.5 * cfg.stance_width))
 
 
+def pivot_shift(cfg: SteppingCfg, forward: Tensor) -> Tensor:
+    """a: how far behind the stance foot the DCM diverges from at a forward velocity [m/s], (N,) [m]."""
+    return cfg.pivot_shift - cfg.pivot_drag * forward
+
+
 def reference_gait(
     cfg: SteppingCfg, command: Tensor, xi_end: Tensor, omega: Tensor, duration: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Reference velocity and nominal offset for a previewed DCM, frame M.
 
-    Seen from the effective pivot r = p - (a, 0), the gait is the LIP's: xi - r = b + a, so b is the nominal
-    offset less a.
+    Seen from the effective pivot r = p - (a, 0), the gait is the LIP's: xi - r = b + a, so b is the nominal offset
+    less a, and a itself depends on the velocity.
 
     Args:
         cfg: the stepping law's parameters; a is `pivot_shift`.
@@ -147,7 +151,10 @@ def reference_gait(
         v_ref [m/s] and b [m], (2, N) each.
     """
     x, y = xi_end
-    present = lipm.gait_velocity(torch.stack((x + cfg.pivot_shift, y)), cfg.stance_width, omega, duration)
+    still = lipm.gait_velocity(torch.stack((x + cfg.pivot_shift, y)), cfg.stance_width, omega, duration)
+    growth = (omega * duration).exp()
+    drag = 1.0 + cfg.pivot_drag * (growth - 1.0) / (duration * growth)
+    present = torch.stack((still[0] / drag, still[1]))
     velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
     x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
-    return velocity, torch.stack((x - cfg.pivot_shift, y))
+    return velocity, torch.stack((x - pivot_shift(cfg, velocity[0]), y))

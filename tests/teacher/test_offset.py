@@ -38,7 +38,7 @@ def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) 
     """Inputs at the start of a step of the periodic gait."""
     omega, duration = torch.full((num,), 4.0).double(), torch.full((num,), 0.25).double()
     v = torch.tensor([[velocity], [0.0]]).double().expand(2, num)
-    shift = torch.tensor([[SteppingCfg().pivot_shift], [0.0]]).double()
+    shift = torch.tensor([[SteppingCfg().pivot_shift - SteppingCfg().pivot_drag * velocity], [0.0]]).double()
     b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration) - shift
     xi = torch.stack((b[0], -b[1]))
     rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
@@ -195,7 +195,7 @@ def test_training_removes_a_constant_error_and_resumes(robots: dict) -> None:
         with torch.inference_mode():
             for k in range(8):
                 noise = torch.randn(64, teacher.network.num_inputs)
-                inputs = teacher.network.mean + noise / teacher.network.scale
+                inputs = teacher.network.mean + 0.3 * noise / teacher.network.scale
                 trainer.record(fake_output(teacher, inputs, float(k % 4 == 3), bias), torch.zeros(64, 6))
         logs.append(trainer.update())
     assert logs[0]["offset_error_rms"] == pytest.approx(bias.norm().item(), rel=1e-4)
