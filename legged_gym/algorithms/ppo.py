@@ -30,7 +30,7 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
-from legged_gym.utils.cuda_graph import Branch, Graphed
+from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
@@ -81,18 +81,14 @@ class PPO(RslPPO):
         self._rate = torch.zeros((), dtype=torch.float32 if cuda else torch.float64, device=device)
         self._imitation_weight = torch.zeros((), device=device)
         super().__init__(actor, critic, storage, **kwargs)
-        options: dict[str, Any] = {"capturable": True, "fused": True} if cuda else {}
-        self.optimizer = torch.optim.Adam(
-            chain(self.policy_parameters(), critic.parameters()), lr=self._rate, **options
-        )
+        self.optimizer = make_adam(chain(self.policy_parameters(), critic.parameters()), self._rate, device)
         self._initial_learning_rate = self.learning_rate
         estimator = estimator or {}
         self.estimator_epochs = estimator.get("num_learning_epochs", 1)
         self.estimator_mini_batches = estimator.get("num_mini_batches", 4)
         self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
-        self.estimator_optimizer = torch.optim.Adam(
-            self._raw_actor.estimator.parameters(), lr=estimator.get("learning_rate", 1e-3), **options
-        )
+        estimator_parameters = self._raw_actor.estimator.parameters()
+        self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
         self.imitation = imitation or {"schedule": "constant", "initial": 0.0, "final": 0.0, "decay_steps": 1}
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
@@ -324,18 +320,14 @@ class PPO(RslPPO):
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
         """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""
-        with_optimizers = load_cfg is None or load_cfg.get("optimizer", False)
-        if with_optimizers:
-            pairs = {"optimizer_state_dict": self.optimizer, "estimator_optimizer_state_dict": self.estimator_optimizer}
-            for name, optimizer in pairs.items():
-                for saved, own in zip(loaded_dict[name]["param_groups"], optimizer.param_groups, strict=True):
-                    saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
-            self.estimator_optimizer.load_state_dict(loaded_dict["estimator_optimizer_state_dict"])
-            self.iteration = loaded_dict["ppo_iteration"]
-        loaded = super().load(loaded_dict, load_cfg, strict)
-        if with_optimizers:
+        selected = dict.fromkeys(("actor", "critic", "iteration"), True) if load_cfg is None else dict(load_cfg)
+        if load_cfg is None or selected.pop("optimizer", False):
+            load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
+            load_adam(self.estimator_optimizer, loaded_dict["estimator_optimizer_state_dict"])
+            self.learning_rate = self.optimizer.param_groups[0]["lr"]
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate
-            for graphed in (self._learning, self._estimating):  # the optimisers' tensors are new ones
+            for graphed in (self._learning, self._estimating):
                 graphed.forget()
-        return loaded
+            self.iteration = loaded_dict["ppo_iteration"]
+        return super().load(loaded_dict, selected, strict)

@@ -46,7 +46,7 @@ class TeacherInLoop:
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
         self._recorded = 0
-        self._offset_log: dict[str, float] = {}
+        self._fitted: torch.Tensor | None = None
         self._branch = Branch(device)
         self._evaluate = Graphed(self._step, device, copies=False)
         self.set_progress(0)
@@ -98,13 +98,14 @@ class TeacherInLoop:
         self._recorded += 1
         if self._recorded % self.interval == 0:
             with torch.inference_mode(False):
-                self._offset_log = self.trainer.update()
+                self._fitted = self.trainer.fit()
 
     def log(self, steps: int) -> dict[str, float]:
         """Means over the last `steps` policy steps, by tensorboard tag."""
         self._branch.join()
         landed, *squares, weight, offset = self._sums.tolist()
         self._sums.zero_()
+        fitted = {} if self._fitted is None else self.trainer.read(self._fitted)
         dcm, dcm_without, foothold = ((square / max(landed, 1.0)) ** 0.5 for square in squares)
         return {
             "Teacher/dcm_offset_error_rms": dcm,
@@ -113,7 +114,7 @@ class TeacherInLoop:
             "Teacher/weight": weight / steps,
             "Teacher/offset_abs": offset / steps,
             "Teacher/driven_share": self.share,
-        } | {f"Offset/{name}": value for name, value in self._offset_log.items()}
+        } | {f"Offset/{name}": value for name, value in fitted.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return Δξ and its optimiser."""

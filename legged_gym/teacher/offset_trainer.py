@@ -11,13 +11,15 @@ from legged_gym.teacher.config import OffsetCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.losses import assign_touchdowns, follow_weight, magnitude_loss, stability_loss, tracking_loss
 from legged_gym.teacher.preview import preview_steps
+from legged_gym.utils.cuda_graph import Graphed, load_adam, make_adam
 
 
 class OffsetTrainer:
     """Optimiser of a teacher's OffsetNetwork.
 
     Per policy step: `record`. When the rollout is full, or at any configured time: `update`. The stored tensors
-    are plain ones, so rollouts may run under inference mode; the offsets are computed again for the update.
+    are plain ones, so rollouts may run under inference mode; the offsets are computed again for the update, which
+    waits for the device only where its results are read.
 
     Args:
         teacher: whose network is trained.
@@ -27,11 +29,15 @@ class OffsetTrainer:
     def __init__(self, teacher: DcmTeacher, num_steps: int) -> None:
         self.teacher, self.num_steps = teacher, num_steps
         self.cfg: OffsetCfg = teacher.cfg.offset
-        self.optimizer = torch.optim.Adam(teacher.network.parameters(), lr=self.cfg.learning_rate)
         like, n = teacher.geometry.abad_pos, teacher.num_envs
-        widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2}
+        self.optimizer = make_adam(teacher.network.parameters(), self.cfg.learning_rate, like.device)
+        widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2, "target": 2}
         self._data = {name: like.new_zeros(num_steps, n, width) for name, width in widths.items()}
-        self._data |= {name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "follow")}
+        self._data |= {
+            name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "follow", "weight")
+        }
+        self._assigning = Graphed(self._assign, like.device)
+        self._fitting = Graphed(self._minibatch, like.device)
         self._step = 0
 
     def record(self, output: TeacherOutput, executed: Tensor) -> None:
@@ -55,27 +61,36 @@ class OffsetTrainer:
 
     def update(self) -> dict[str, float]:
         """Trains on the recorded steps and forgets them; returns means to log."""
-        steps, data = self._step, self._data
-        error, touchdown, trust = data["error"][:steps], data["touchdown"][:steps], data["trust"][:steps]
-        target, found = assign_touchdowns(error, touchdown, data["fresh"][:steps], trust)
-        weight = (data["follow"][:steps] * trust * found).flatten()
-        inputs, applied = data["inputs"][:steps].flatten(0, 1), data["applied"][:steps].flatten(0, 1)
-        target = target.flatten(0, 1)
-        logs: list[Tensor] = []
-        for _ in range(self.cfg.epochs):
-            order = torch.randperm(len(weight), device=weight.device)
-            for batch in order.split(self.cfg.batch_size):
-                logs.append(self._minibatch(inputs[batch], applied[batch], target[batch], weight[batch]))
+        return self.read(self.fit())
+
+    def fit(self) -> Tensor:
+        """Trains on the recorded steps and forgets them, without waiting; returns what `read` takes."""
+        steps, data, cfg = self._step, self._data, self.cfg
+        for values in data.values():
+            values[steps:].zero_()  # of an earlier rollout
+        self._assigning()
+        samples = steps * self.teacher.num_envs
+        parts = min(cfg.num_mini_batches, samples)
+        size = min(samples // max(parts, 1), cfg.batch_size)
+        total = data["error"].new_zeros(6)
+        for _ in range(cfg.epochs):
+            order = torch.randperm(samples, device=total.device)[: parts * size]
+            for rows in order.view(parts, size):
+                total += self._fitting(rows)
         self._step = 0
-        landed = touchdown * trust
-        square = (landed * error.square().sum(dim=-1)).sum()
-        means = torch.stack(logs).mean(dim=0).tolist() if logs else [0.0] * 6
-        names = ("loss", "track", "magnitude", "preview", "vstab", "saturation")
-        return dict(zip(names, means, strict=True)) | {
-            "offset_abs": float(applied.norm(dim=-1).mean()),
-            "offset_error_rms": float((square / landed.sum().clamp(min=1.0)).sqrt()),
-            "touchdowns": float(touchdown.sum()),
-        }
+        landed = data["touchdown"] * data["trust"]
+        square = (landed * data["error"].square().sum(dim=-1)).sum()
+        means = total / max(1, cfg.epochs * parts)
+        size_of_offset = data["applied"].norm(dim=-1).sum() / max(1, samples)
+        return torch.stack(
+            (*means, size_of_offset, (square / landed.sum().clamp(min=1.0)).sqrt(), data["touchdown"].sum())
+        )
+
+    def read(self, means: Tensor) -> dict[str, float]:
+        """Names what `fit` returned."""
+        losses = ("loss", "track", "magnitude", "preview", "vstab", "saturation")
+        names = (*losses, "offset_abs", "offset_error_rms", "touchdowns")
+        return dict(zip(names, means.tolist(), strict=True))
 
     def losses(self, inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """The weighted loss ("loss") and its unweighted parts on a batch (B, ·) of plain tensors."""
@@ -108,9 +123,17 @@ class OffsetTrainer:
         saturation = (offset.abs() > 0.9 * cfg.max_offset).to(offset.dtype).mean()
         return {"loss": total, **parts, "saturation": saturation}
 
-    def _minibatch(self, inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> Tensor:
-        """One optimiser step; returns the detached losses (6,)."""
-        losses = self.losses(inputs, applied, error, weight)
+    def _assign(self) -> None:
+        """Completes each recorded step by the touchdown that followed and by its weight."""
+        data = self._data
+        target, found = assign_touchdowns(data["error"], data["touchdown"], data["fresh"], data["trust"])
+        data["target"].copy_(target)
+        data["weight"].copy_(data["follow"] * data["trust"] * found)
+
+    def _minibatch(self, rows: Tensor) -> Tensor:
+        """One optimiser step on the samples `rows` (B,); returns the detached losses (6,)."""
+        names = ("inputs", "applied", "target", "weight")
+        losses = self.losses(*(self._data[name].flatten(0, 1)[rows] for name in names))
         self.optimizer.zero_grad()
         losses["loss"].backward()
         torch.nn.utils.clip_grad_norm_(self.teacher.network.parameters(), self.cfg.max_grad_norm)
@@ -124,4 +147,5 @@ class OffsetTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.teacher.network.load_state_dict(state["offset_network"])
-        self.optimizer.load_state_dict(state["offset_optimizer"])
+        load_adam(self.optimizer, state["offset_optimizer"])
+        self._fitting.forget()

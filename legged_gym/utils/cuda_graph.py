@@ -2,11 +2,12 @@
 
 import dataclasses
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.optim import Adam
 
 PLAIN_CALLS = 2
 """Calls that run as they are before the recording: they load kernels and make what is made on first use."""
@@ -133,6 +134,19 @@ class Branch:
         """Let what is queued outside from now on come after what is queued here."""
         if self._stream is not None:
             torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
+
+
+def make_adam(parameters: Iterable[torch.nn.Parameter], lr: float | torch.Tensor, device: torch.device | str) -> Adam:
+    """Make the optimiser Adam such that its steps can be recorded."""
+    recordable = torch.device(device).type == "cuda"
+    return Adam(parameters, lr=lr, capturable=recordable, fused=recordable or None)
+
+
+def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
+    """Take over a saved state, whatever device it is from; all tensors are new ones then."""
+    for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
+        saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
+    optimizer.load_state_dict(state)
 
 
 def _map(function: Callable[[torch.Tensor], torch.Tensor], tree: Any) -> Any:
