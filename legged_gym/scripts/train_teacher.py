@@ -41,6 +41,7 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
         gait = env_cfg.gait
         env_cfg = nominal_cfg(env_cfg)
         env_cfg.gait = gait
+        env_cfg.commands.ranges = env_cfg.commands.initial_ranges  # the box that the teacher walks in
         env_cfg.domain_rand.push_robots, env_cfg.domain_rand.max_push_vel_xy = True, NOMINAL_PUSH
     env, _ = task_registry.make_env(args.task, args, env_cfg)
     parent = runs.logs_root() / f"{train_cfg.runner.experiment_name}_teacher" / robot_name(env.cfg)
