@@ -85,8 +85,8 @@ class TeacherAction:
         bump = s - s * s  # s (1 - s)
         pull = (60.0 * cfg.inertia / self.cfg.control.kp) * (1.0 - 2.0 * s) * rate
         planar = s * s * s * (10.0 + s * (6.0 * s - 15.0)) + bump * rate * ((30.0 * cfg.lead) * bump + pull)
-        from_x, from_y, from_z = liftoff
-        to_x, to_y = plan.foothold
+        from_x, from_y, from_z = liftoff.unbind()
+        to_x, to_y = plan.foothold.unbind()
         rise = frame.ground[1] + (self._radius - cfg.depth) - from_z
         way_x, way_y = to_x - from_x, to_y - from_y
         apex = swing_height + cfg.clearance + cfg.lift * (way_x * way_x + way_y * way_y + 1e-8).sqrt()
@@ -95,7 +95,7 @@ class TeacherAction:
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""
-        x, y = frame.com[:2] * (self._mass * plan.omega * plan.omega)
+        x, y = (frame.com[:2] * (self._mass * plan.omega * plan.omega)).unbind()
         return torch.stack((x + yaw_force, y, torch.full_like(x, self._mass * self.cfg.control.gravity)))
 
     def _into_base(self, frame: StepFrame, base: Tensor, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +105,7 @@ class TeacherAction:
         it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from
         answering the base's nodding, the other makes it land where it should.
         """
-        x, y, z = frame.to_world(torch.stack((swing, force), dim=1))  # (2, N) each
+        x, y, z = frame.to_world(torch.stack((swing, force), dim=1)).unbind()  # (2, N) each
         rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
         swing_b, force_b = (rows[0] * x + rows[1] * y + rows[2] * z).unbind(1)  # R^T v (3, N)
         height = torch.full_like(frame.side, self._radius - self.cfg.body.base_height)
@@ -127,7 +127,7 @@ class TeacherAction:
         cfg, t = self.cfg.body, frame.duration
         phase = 1.0 - plan.time_left / t
         nod = yaw_force * (frame.com[2] + self._radius) * t / -cfg.pitch_inertia  # a T (N,)
-        up_x, up_y, _ = frame.up_b
+        up_x, up_y, _ = frame.up_b.unbind()
         pitch = -up_x - (0.5 * nod) * t * (phase * phase - phase)
         rate = ang_vel_b[1] - nod * (phase - 0.5)
         stance = torch.stack((frame.left, ~frame.left))  # (2, N)

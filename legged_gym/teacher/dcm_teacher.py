@@ -140,7 +140,7 @@ class DcmTeacher:
         )
         switched = (memory.stance_left != frame.left) & ~fresh
         error, miss = self._touchdown(frame, plan, memory, switched)
-        x, y = plan.foothold
+        x, y = plan.foothold.unbind()
         new.offset_b = plan.offset_b
         new.foothold_w = frame.to_world(torch.stack((x, y, x)))[:2] + frame.stance_w[:2]
         new.predicted_vel = self._predicted_velocity(frame, plan, state)
@@ -164,7 +164,7 @@ class DcmTeacher:
         cfg, dt = self.cfg, self.cfg.control.dt
         lifted = fresh | (memory.stance_left != frame.left)
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
-        jump = (state.com_lin_vel_w[:2] - memory.predicted_vel).norm(dim=0)
+        jump = torch.hypot(*(state.com_lin_vel_w[:2] - memory.predicted_vel).unbind())
         push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
         missing = (frame.force[0] < cfg.validity.contact_force).to(rate.dtype)
         return TeacherMemory(
@@ -210,7 +210,7 @@ class DcmTeacher:
         network answers to within a step moves the landing foot (with phase, base rates and swing foot among the inputs
         the DCM error was no smaller and the yaw error larger by a fifth).
         """
-        stance_ground, swing_ground = frame.ground
+        stance_ground, swing_ground = frame.ground.unbind()
         return parts | {
             "command": frame.command,
             "duration": frame.duration,
@@ -227,10 +227,10 @@ class DcmTeacher:
         The state was read a little after the touchdown; the LIP takes the DCM back to the instant of the switch. e_n is
         in the frame M of the ended step, that is with y the other way round than now.
         """
-        x, y = plan.xi * (-plan.omega * frame.phase * frame.duration).exp()
+        x, y = (plan.xi * (-plan.omega * frame.phase * frame.duration).exp()).unbind()
         error = torch.stack((x, -y)) - memory.offset_b
-        miss_x, miss_y = frame.stance_w[:2] - memory.foothold_w
-        cos, sin = frame.heading
+        miss_x, miss_y = (frame.stance_w[:2] - memory.foothold_w).unbind()
+        cos, sin = frame.heading.unbind()
         miss = torch.stack((cos * miss_x + sin * miss_y, cos * miss_y - sin * miss_x))
         return torch.where(switched, error, 0.0), torch.where(switched, miss, 0.0)
 
@@ -242,7 +242,7 @@ class DcmTeacher:
     def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory) -> Tensor:
         """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""
         tilt = frame.up_b[2].clamp(-1.0, 1.0).acos()
-        slip = frame.stance_vel[:2].norm(dim=0)
+        slip = torch.hypot(*frame.stance_vel[:2].unbind())
         slip = torch.where(frame.force[0] > self.cfg.validity.contact_force, slip, 0.0)
         rate = frame.com_vel[2].abs()
         return self.validity(torch.stack((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push)))

@@ -65,8 +65,8 @@ class StepFrame:
 
     def to_world(self, vectors: Tensor) -> Tensor:
         """Turns vectors from M to W, (3, ..., N)."""
-        cos, sin = self.heading
-        x, y, z = vectors
+        cos, sin = self.heading.unbind()
+        x, y, z = vectors.unbind()
         y = y * self.side
         return torch.stack((cos * x - sin * y, sin * x + cos * y, z))
 
@@ -82,21 +82,21 @@ def turn(vectors_w: Tensor, heading: Tensor, side: Tensor) -> Tensor:
     Returns:
         (3, ..., N).
     """
-    x, y, z = vectors_w
-    cos, sin = heading
-    return torch.stack((cos * x + sin * y, (side * cos) * y - (side * sin) * x, z))
+    x, y, z = vectors_w.unbind()
+    cos, sin = heading.unbind()
+    return torch.stack((cos * x + sin * y, side * (cos * y - sin * x), z))
 
 
 def rotation_matrix(quat_xyzw: Tensor) -> Tensor:
     """Rotation matrices, row by row (9, N), of unit quaternions (4, N), x, y, z, w."""
     twice = 2.0 * quat_xyzw
-    xx, yy, zz, _ = quat_xyzw * twice
-    x, y, _, w = quat_xyzw
-    x2, y2, z2, _ = twice
+    xx, yy, zz, _ = (quat_xyzw * twice).unbind()
+    x, y, _, w = quat_xyzw.unbind()
+    x2, y2, z2, _ = twice.unbind()
     xy, xz, yz = x * y2, x * z2, y * z2
     wx, wy, wz = w * x2, w * y2, w * z2
     diagonal = 1.0 - torch.stack((yy + zz, xx + zz, xx + yy))
-    d0, d1, d2 = diagonal
+    d0, d1, d2 = diagonal.unbind()
     return torch.stack((d0, xy - wz, xz + wy, xy + wz, d1, yz - wx, xz - wy, yz + wx, d2))
 
 
@@ -144,7 +144,7 @@ def observe(state: TeacherState) -> StepFrame:
 
 def mirror_command(command: Tensor, side: Tensor) -> Tensor:
     """(v_x, v_y, w_z) in M: sideways and turning change sign for right stance. (3, N) -> (3, N)."""
-    x, y, yaw = command
+    x, y, yaw = command.unbind()
     return torch.stack((x, y * side, yaw * side))
 
 

@@ -135,7 +135,7 @@ class InverseKinematics:
         Returns:
             Joint angles (6, N) [rad]; out of reach, those of the nearest reachable point on the same ray.
         """
-        x, y, z = feet - self._origin  # (2, N) each
+        x, y, z = (feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, z)
         depth = depth + self._hip_z
         reach = (x * x + depth * depth).clamp(min=1e-8).sqrt()
@@ -190,7 +190,7 @@ class LegStatics:
 
     def _planar(self, joint_pos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (2, N)."""
-        abad, hip, knee = joint_pos.view(2, 3, -1).transpose(0, 1) * self._signs  # (2, N) each
+        abad, hip, knee = (joint_pos.view(2, 3, -1).transpose(0, 1) * self._signs).unbind()  # (2, N) each
         angles = torch.stack((hip, hip + knee, abad))
         sine, cosine = angles.sin(), angles.cos()
         s, c = sine[:2], cosine[:2]
@@ -219,7 +219,7 @@ class LegStatics:
         loads = torch.stack((gravity.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {g, F}, side, N)
         lx = loads[0]
         ly, lz = c * loads[1] + s * loads[2], c * loads[2] - s * loads[1]  # into the leg plane: R_x(-abad)
-        thigh, shank = (pz * lx.unsqueeze(1) - px * lz.unsqueeze(1)).sum(dim=0)  # about +y, each link (side, N)
+        thigh, shank = (pz * lx.unsqueeze(1) - px * lz.unsqueeze(1)).sum(dim=0).unbind()  # about +y (2, N) each
         depth = self._hip_z + pz[1].sum(dim=0)
         moment_z = self._moment_z + pz[0].sum(dim=0)
         side = self._foot_y * lz[1] - depth * ly[1] + self._moment_y * lz[0] - moment_z * ly[0]

@@ -87,7 +87,7 @@ def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, durat
         b (2, N) [m].
     """
     growth = (omega * duration).exp()
-    x, y = velocity * (duration / (growth - 1.0))
+    x, y = (velocity * (duration / (growth - 1.0))).unbind()
     return torch.stack((x, y + width / (growth + 1.0)))
 
 
@@ -108,14 +108,14 @@ def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration:
         v (2, N) [m/s].
     """
     growth = (omega * duration).exp()
-    x, y = reach
+    x, y = reach.unbind()
     return torch.stack((x, y + width * growth / (growth + 1.0))) * ((growth - 1.0) / (duration * growth))
 
 
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
     """Turns a horizontal vector (2, N) by an angle (N,) [rad]."""
     cos, sin = angle.cos(), angle.sin()
-    x, y = vector
+    x, y = vector.unbind()
     return torch.stack((cos * x - sin * y, sin * x + cos * y))
 
 

@@ -150,11 +150,11 @@ def reference_gait(
     Returns:
         v_ref [m/s] and b [m], (2, N) each.
     """
-    x, y = xi_end
+    x, y = xi_end.unbind()
     still = lipm.gait_velocity(torch.stack((x + cfg.pivot_shift, y)), cfg.stance_width, omega, duration)
     growth = (omega * duration).exp()
     drag = 1.0 + cfg.pivot_drag * (growth - 1.0) / (duration * growth)
     present = torch.stack((still[0] / drag, still[1]))
     velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
-    x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration)
+    x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration).unbind()
     return velocity, torch.stack((x - pivot_shift(cfg, velocity[0]), y))
