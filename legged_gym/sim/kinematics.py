@@ -1,8 +1,9 @@
 """Batched forward kinematics of a two-legged robot: feet and centre of mass at the very state an engine has stepped to.
 
 MuJoCo evaluates its sensors before it integrates, so after a step they lag by one physics step. This computes the same
-quantities from the new joint state, for all robots at once and in few operations: inside, robots are the last
-dimension, so that vectors that are constant in a link's frame turn for all robots in one matrix product.
+quantities from the new joint state, for all robots at once and in few operations: robots are the last dimension, and
+a turn about a joint's axis is linear in 1, sin q and cos q, so that a leg's points are linear in the 27 products of
+these over its three joints.
 """
 
 from typing import NamedTuple
@@ -10,9 +11,6 @@ from typing import NamedTuple
 import torch
 
 from legged_gym.sim.robot_model import RobotModel
-
-# Vectors are kept as x, y, z, x, y: a cross product then needs no copies, see `_cross`.
-_WRAPPED = (0, 1, 2, 0, 1)
 
 
 class Motion(NamedTuple):
@@ -30,27 +28,22 @@ class Motion(NamedTuple):
     """[m/s]. Shape (N, 3)."""
 
 
-def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Cross product of wrapped vectors, x y z x y in the last dimension but one. Shape (..., 5, N) -> (..., 3, N)."""
-    return a[..., 1:4, :] * b[..., 2:5, :] - a[..., 2:5, :] * b[..., 1:4, :]
-
-
-def _turning(axes: torch.Tensor) -> torch.Tensor:
-    """The constants of a turn about an axis: R(q) = 1 + sin(q) K + (1 - cos(q)) K^2 with K = [axis]x.
+def _turn(axes: torch.Tensor) -> torch.Tensor:
+    """A turn is R(q) = (1 + K^2) + sin(q) K - cos(q) K^2 with K = [axis]x: the matrices by 1, sin q and cos q.
 
     Args:
         axes: Unit axes. Shape (2, 3).
 
     Returns:
-        The axis, the columns of K and those of K^2. Shape (2, 7, 3).
+        Shape (2, 3 matrices, 3, 3).
     """
-    unit_vectors = torch.eye(3, device=axes.device).expand(2, 3, 3)
-    columns = torch.linalg.cross(axes.unsqueeze(1), unit_vectors)  # (2, 3 columns, 3)
-    return torch.cat((axes.unsqueeze(1), columns, columns @ columns), 1)
+    unit = torch.eye(3, dtype=axes.dtype).expand(2, 3, 3)
+    cross = torch.linalg.cross(axes.unsqueeze(1), unit).transpose(1, 2)  # its columns are axis x unit vector
+    return torch.stack((unit + cross @ cross, cross, -cross @ cross), 1)
 
 
 def _quat_map() -> torch.Tensor:
-    """A rotation matrix is linear in its quaternion's products q_i q_j: wrapped columns from those. Shape (15, 16)."""
+    """A rotation matrix is linear in its quaternion's products q_i q_j: its columns from those. Shape (9, 16)."""
     table = torch.zeros(3, 3, 4, 4)  # row, column of the matrix, i, j
     for a in range(3):
         table[a, a, range(4), range(4)] += torch.tensor([-1.0, -1.0, -1.0, 1.0])  # w^2 - x^2 - y^2 - z^2
@@ -58,7 +51,30 @@ def _quat_map() -> torch.Tensor:
         table[c, b, a, 3], table[b, c, a, 3] = 2.0, -2.0  # 2 w [v]x
         for k in range(3):
             table[a, k, a, k] += 2.0  # 2 v v^T
-    return table.transpose(0, 1)[:, list(_WRAPPED)].reshape(15, 16)
+    return table.transpose(0, 1).reshape(9, 16)
+
+
+def _leg_table(robot: RobotModel) -> torch.Tensor:
+    """Points of a leg in the base frame, and their derivatives, from the products of 1, sin q and cos q of its joints.
+
+    Returns:
+        Rows: a point's position and its derivatives by the three joints; points: centres of mass of abad, hip, knee and
+        foot link, origin of the foot; x, y, z. Columns: products. Shape (2 legs, 4 * 5 * 3, 27).
+    """
+    constants = (robot.abad_pos_b, robot.hip_pos, robot.thigh, robot.shank, robot.link_coms, robot.joint_axes)
+    *origins, shank, com, axes = (torch.as_tensor(x, dtype=torch.float64) for x in constants)
+    points = torch.stack((com[:, 2], shank + com[:, 3], shank), 1)  # in the knee's frame: (2, P, 3)
+    for joint in (2, 1, 0):  # on to the frame before the joint, which gives the products an axis
+        turn = _turn(axes.view(2, 3, 3)[:, joint])
+        points = torch.einsum("laij,lp...j->lpa...i", turn, points).contiguous()
+        if joint > 0:  # the centre of mass of the link before the joint
+            points = torch.cat((torch.zeros_like(points[:, :1]), points), 1)
+            points[:, 0].view(2, -1, 3)[:, 0] = com[:, joint - 1] - origins[joint]
+        points.flatten(2, -2)[:, :, 0] += origins[joint].unsqueeze(1)  # by the product 1
+    derivative = torch.tensor(((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)), dtype=torch.float64)
+    rates = [torch.tensordot(points, derivative, ([2 + j], [0])).movedim(-1, 2 + j) for j in range(3)]
+    table = torch.stack((points, *rates), 1).movedim(-1, 3)  # (2, 4, 5, xyz, 3, 3, 3)
+    return table.reshape(2, 60, 27).float()
 
 
 class LegKinematics:
@@ -66,25 +82,8 @@ class LegKinematics:
 
     def __init__(self, robot: RobotModel, device: torch.device) -> None:
         """Read the geometry. Joint frames of the robot are unrotated at zero joint angles."""
-
-        def constant(array: object) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=torch.float32, device=device)
-
-        offsets = [constant(x) for x in (robot.abad_pos_b, robot.hip_pos, robot.thigh, robot.shank)]  # 4 x (2, 3)
-        com = constant(robot.link_coms)  # (2, 4, 3): abad, hip, knee, foot, each in its own frame
-        # In the frames of base, abad, hip and knee: centres of mass fixed in it and, last, the next link's origin.
-        points = (
-            offsets[0].unsqueeze(1),
-            torch.stack((com[:, 0], offsets[1]), 1),
-            torch.stack((com[:, 1], offsets[2]), 1),
-            torch.stack((com[:, 2], offsets[3] + com[:, 3], offsets[3]), 1),
-        )
-        axes = constant(robot.joint_axes).view(2, 3, 3)  # leg, joint, xyz
-        self._num_points = [p.shape[1] for p in points]
-        self._constants = [torch.cat((p, _turning(axes[:, i])), 1) if i < 3 else p for i, p in enumerate(points)]
+        self._table = _leg_table(robot).to(device)
         self._quat_map = _quat_map().to(device)
-        # Bodies in the order in which `forward` meets them: base, abads, hips, left knee and foot, right knee and foot.
-        self._mass_order = torch.tensor((0, 1, 5, 2, 6, 3, 4, 7, 8), device=device)
 
     def forward(
         self,
@@ -94,10 +93,10 @@ class LegKinematics:
         root_ang_vel_b: torch.Tensor,
         joint_pos: torch.Tensor,
         joint_vel: torch.Tensor,
-        body_mass: torch.Tensor,
+        mass_share: torch.Tensor,
         base_com: torch.Tensor,
     ) -> Motion:
-        """Propagate poses and twists from the base to the feet.
+        """Compute feet and centre of mass in the base frame, then turn all vectors to the world at once.
 
         Args:
             root_pos_w: Base origin [m]. Shape (N, 3).
@@ -106,36 +105,25 @@ class LegKinematics:
             root_ang_vel_b: Base angular velocity in the base frame [rad/s]. Shape (N, 3).
             joint_pos: [rad]. Shape (N, 6).
             joint_vel: [rad/s]. Shape (N, 6).
-            body_mass: Masses in the order of `RobotModel.body_names` [kg]. Shape (N, 9).
+            mass_share: Each body's share of the robot's mass, in the order of `RobotModel.body_names`. Shape (N, 9).
             base_com: Centre of mass of the base in its frame [m]. Shape (N, 3).
         """
         n = len(root_pos_w)
+        q, share, omega = joint_pos.t().view(2, 3, n), mass_share.t(), root_ang_vel_b.t()
+        first, second, third = torch.stack((torch.ones_like(q), torch.sin(q), torch.cos(q)), 2).unbind(1)  # (2, 3, N)
+        products = (first.unsqueeze(2) * second.unsqueeze(1)).view(2, 9, 1, n) * third.unsqueeze(1)
+        table = torch.bmm(self._table, products.view(2, 27, n)).view(2, 4, 5, 3, n)
+        rates = joint_vel.t().view(2, 3, 1, 1, n)
+        points = torch.stack((table[:, 0], (table[:, 1:] * rates).sum(1)))  # position and velocity, leg, point, xyz, N
+        com = (points[:, :, :4] * share[1:].view(2, 4, 1, n)).sum((1, 2))
+        com[0] += share[0] * base_com.t()
+        pos, vel = torch.cat((points[:, :, 4], com.unsqueeze(1)), 1)  # left foot, right foot, centre of mass: (3, 3, N)
+        vel += torch.linalg.cross(omega.expand_as(pos), pos, dim=1)
+        vectors_b = torch.cat((pos, vel, omega.unsqueeze(0))).transpose(0, 1)  # (xyz, 7, N)
         quat = root_quat_xyzw.t()
-        base_rot = (self._quat_map @ (quat.unsqueeze(1) * quat).view(16, n)).view(3, 5, n)  # columns, each x y z x y
-        root_omega = (base_rot * root_ang_vel_b.t().unsqueeze(1)).sum(0)  # (5, N)
-        base_lever = (base_rot * base_com.t().unsqueeze(1)).sum(0)
-        q, rates = joint_pos.t().reshape(2, 3, 1, 1, n), joint_vel.t().reshape(2, 3, 1, n)
-        sines, versines = torch.sin(q), 1.0 - torch.cos(q)
-        rot, omega = base_rot.expand(2, 3, 5, n), root_omega.view(1, 1, 5, n)
-        pos, vel = root_pos_w.t().view(1, 1, 3, n), root_lin_vel_w.t().view(1, 1, 3, n)
-        com_pos = [pos[:, 0] + base_lever[:3]]
-        com_vel = [vel[:, 0] + _cross(root_omega, base_lever)]
-        for i, (points, constants) in enumerate(zip(self._num_points, self._constants, strict=True)):
-            turned = torch.bmm(constants, rot.reshape(2, 3, 5 * n)).view(2, -1, 5, n)  # the constants in the world
-            arms = turned[:, :points]
-            pos, vel = pos + arms[:, :, :3], vel + _cross(omega, arms)
-            com_pos.append(pos[:, :-1].flatten(0, 1))
-            com_vel.append(vel[:, :-1].flatten(0, 1))
-            pos, vel = pos[:, -1:], vel[:, -1:]
-            if i < 3:
-                axis, axis_cross, axis_cross_twice = turned[:, points:].split((1, 3, 3), 1)
-                rot = torch.addcmul(torch.addcmul(rot, sines[:, i], axis_cross), versines[:, i], axis_cross_twice)
-                omega = torch.addcmul(omega, rates[:, i : i + 1], axis)
-        weight = (body_mass / body_mass.sum(-1, keepdim=True)).t()[self._mass_order].unsqueeze(1)
-        return Motion(
-            root_omega[:3].t(),
-            pos[:, 0].permute(2, 0, 1),
-            vel[:, 0].permute(2, 0, 1),
-            (weight * torch.cat(com_pos)).sum(0).t(),
-            (weight * torch.cat(com_vel)).sum(0).t(),
-        )
+        columns = (self._quat_map @ (quat.unsqueeze(1) * quat).view(16, n)).view(3, 1, 3, n)
+        vectors_w = (columns * vectors_b.unsqueeze(2)).sum(0)  # (7, xyz, N)
+        vectors_w[:3] += root_pos_w.t()
+        vectors_w[3:6] += root_lin_vel_w.t()
+        rows = vectors_w.permute(2, 0, 1)  # (N, 7, 3)
+        return Motion(rows[:, 6], rows[:, :2], rows[:, 3:5], rows[:, 2], rows[:, 5])

@@ -89,7 +89,8 @@ class MujocoSimulator(Simulator):
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
         self._torque_columns = self._sensor_columns([f"torque_{j}" for j in self.robot.joint_names])
         self._body_ids = [model.body(b).id for b in self.robot.body_names]
-        self._mass = torch.as_tensor(model.body_mass[self._body_ids]).float().repeat(n, 1)  # (N, B)
+        mass = torch.as_tensor(model.body_mass[self._body_ids])
+        self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
         self._base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float().repeat(n, 1)  # (N, 3)
         gains, body = (
             ("kp", "kd", "strength"),
@@ -155,7 +156,7 @@ class MujocoSimulator(Simulator):
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
         quat = quat_wxyz.roll(-1, -1)
         motion = self._kinematics.forward(
-            pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass[rows], self._base_com[rows]
+            pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass_share[rows], self._base_com[rows]
         )
         s.root_pos_w[rows] = pos
         s.root_quat_xyzw[rows] = quat
@@ -209,7 +210,8 @@ class MujocoSimulator(Simulator):
             write(self.models[i], *row)
             if write == self._write_inertia:
                 mujoco.mj_setConst(self.models[i], self._data[0])
-                self._mass[i] = torch.from_numpy(self.models[i].body_mass[self._body_ids])
+                mass = self.models[i].body_mass[self._body_ids]
+                self._mass_share[i] = torch.from_numpy(mass / mass.sum())
                 self._base_com[i] = torch.from_numpy(self.models[i].body_ipos[self._body_ids[0]])
 
     def _write_friction(self, model: mujoco.MjModel, friction: np.ndarray) -> None:
