@@ -266,14 +266,16 @@ class PPO(RslPPO):
     def _adapt_learning_rate(self, batch: RolloutStorage.Batch) -> None:
         """Set the learning rate by the divergence of the policy from the one that collected the batch.
 
-        Imitation is supervised and needs no trust region: while it is strong, the rate stays near its initial value.
+        Imitation is supervised and needs no trust region: the rate stays above a floor that sinks from its initial value
+        with the imitation weight.
         """
         with torch.inference_mode():
             params = self.actor.output_distribution_params
             kl = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
             if self.is_multi_gpu:
                 torch.distributed.all_reduce(kl, op=torch.distributed.ReduceOp.AVG)
-            floor = self._initial_learning_rate * self._imitation_weight.clamp(max=1.0).to(self._rate.dtype)
+            share = self._imitation_weight / max(self.imitation["initial"], 1e-6)
+            floor = self._initial_learning_rate * share.clamp(max=1.0).to(self._rate.dtype)
             self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, kl, self.desired_kl), floor))
 
     def _update_estimator(self) -> torch.Tensor:

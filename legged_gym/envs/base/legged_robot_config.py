@@ -260,7 +260,7 @@ class RewardScalesCfg(Config):
     dof_pos_limits: float = -2.0
     foot_landing_vel: float = -0.15
     feet_regulation: float = -0.05
-    termination: float = 0.0
+    termination: float = -100.0
 
 
 @dataclass

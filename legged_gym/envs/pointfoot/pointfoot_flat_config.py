@@ -22,6 +22,6 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
     """With a teacher there is little to find by chance: the noise starts small."""
     algorithm: AlgorithmCfg = field(
         default_factory=lambda: AlgorithmCfg(
-            learning_rate=3e-3, imitation=ImitationCfg(initial=10.0, final=0.1, decay_steps=100)
+            learning_rate=3e-3, imitation=ImitationCfg(initial=10.0, final=0.1, decay_steps=200)
         )
     )
