@@ -1,0 +1,97 @@
+"""The update recorded in CUDA graphs is the plain one; on a CPU, where nothing is recorded, it is repeatable."""
+
+import contextlib
+import copy
+import io
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tensordict import TensorDict
+
+from legged_gym.algorithms.ppo import PPO, tensor_cores
+from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.utils import cuda_graph
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: graphs exist only there")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+NUM_ENVS, NUM_STEPS = 16, 6
+WIDTHS = {"policy": 30, "command": 3, "velocity": 3, "history": 300, "critic": 40, "teacher": 65}
+WIDTHS |= {"reference": 6, "reference_weight": 1, "teacher_driven": 1}
+
+
+def observations(device: str) -> TensorDict:
+    groups = {name: torch.rand(NUM_ENVS, width, device=device) for name, width in WIDTHS.items()}
+    groups["teacher_driven"] = groups["teacher_driven"].round()
+    return TensorDict(groups, batch_size=[NUM_ENVS])
+
+
+def algorithm(device: str) -> PPO:
+    cfg = LeggedRobotCfgPPO()
+    cfg.runner.num_steps_per_env = NUM_STEPS
+    cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (32, 16)
+    env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=6)
+    torch.manual_seed(0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return PPO.construct_algorithm(observations(device), env, rsl_rl_cfg(cfg) | {"multi_gpu": None}, device)
+
+
+def iterate(alg: PPO, device: str) -> dict[str, float]:
+    with torch.inference_mode():
+        for _ in range(NUM_STEPS):
+            obs = observations(device)
+            alg.act(obs)
+            done = torch.rand(NUM_ENVS, device=device) < 0.1
+            alg.process_env_step(obs, torch.rand(NUM_ENVS, device=device), done, {"time_outs": done})
+        alg.compute_returns(observations(device))
+    return alg.update()
+
+
+def parameters(alg: PPO) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in (*alg.actor.parameters(), *alg.critic.parameters())])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_recorded_and_plain_updates_agree(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = algorithm(device)
+    torch.manual_seed(1)
+    losses = [iterate(recorded, device) for _ in range(4)]
+    monkeypatch.setattr(cuda_graph, "PLAIN_CALLS", 10**9)
+    plain = algorithm(device)
+    torch.manual_seed(1)
+    for given in losses:
+        assert iterate(plain, device) == pytest.approx(given, rel=1e-3, abs=1e-5)
+    torch.testing.assert_close(parameters(recorded), parameters(plain), atol=1e-4, rtol=1e-3)
+    assert recorded.learning_rate == pytest.approx(plain.learning_rate)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_learning_goes_on_after_loading(device: str) -> None:
+    first, second = algorithm(device), algorithm(device)
+    torch.manual_seed(2)
+    for _ in range(2):
+        iterate(first, device)
+    for _ in range(2):
+        iterate(second, device)  # records, with other tensors
+    second.load(copy.deepcopy(first.save()), None, True)
+    for alg in (first, second):
+        torch.manual_seed(3)
+        iterate(alg, device)
+    torch.testing.assert_close(parameters(first), parameters(second), atol=1e-4, rtol=1e-3)
+    assert first.optimizer.param_groups[0]["lr"] is first._rate
+    assert second.learning_rate == pytest.approx(first.learning_rate)
+
+
+def test_the_normaliser_keeps_its_memory() -> None:
+    alg = algorithm("cpu")
+    before = {name: buffer.data_ptr() for name, buffer in alg.critic.named_buffers()}
+    iterate(alg, "cpu")
+    assert {name: buffer.data_ptr() for name, buffer in alg.critic.named_buffers()} == before
+    assert not torch.equal(alg.critic.obs_normalizer._std, torch.ones(1, WIDTHS["critic"]))
+
+
+def test_tensor_cores_are_put_back() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32
+    with tensor_cores():
+        assert torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cuda.matmul.allow_tf32 == before
