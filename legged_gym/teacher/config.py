@@ -34,9 +34,9 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.155, gt=0.0)
+    stance_width: float = bounded(0.15, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.35, ge=0.0)
+    dv: float = bounded(0.45, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
@@ -63,9 +63,9 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.05, ge=0.0)
+    lead: float = bounded(0.053, ge=0.0)
     """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
-    inertia: float = bounded(0.07, ge=0.0)
+    inertia: float = bounded(0.06, ge=0.0)
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
     true_base: float = bounded(0.5, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
@@ -83,13 +83,13 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    base_height: float = bounded(0.73, gt=0.0)
+    base_height: float = bounded(0.735, gt=0.0)
     """Height of the base frame over the stance ground h_d [m]."""
-    attitude_kp: float = bounded(70.0, ge=0.0)
+    attitude_kp: float = bounded(90.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
-    attitude_kd: float = bounded(6.0, ge=0.0)
+    attitude_kd: float = bounded(7.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(14.0, ge=0.0)
+    yaw_gain: float = bounded(18.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
@@ -123,7 +123,7 @@ class OffsetCfg(Config):
     """Bound of each component of the offset [m]."""
     constant: tuple[float, float] = (0.0, 0.0)
     """Hand-set offset added to the network's, forward and towards the stance side [m]."""
-    hidden_dims: tuple[int, ...] = bounded((64, 64), ge=1)
+    hidden_dims: tuple[int, ...] = bounded((32, 32), ge=1)
     """Widths of the hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0.0)
     """Adam step size."""
