@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import mujoco
 import numpy as np
@@ -81,7 +81,7 @@ class MujocoSimulator(Simulator):
         # base's angular part in its own frame), then activations, of which there are none.
         self._full = torch.from_numpy(self._state_now)
         self._widths = (3, 4, joints, 3, 3, joints)
-        self._qpos, self._qvel = self._full[:, 1 : 8 + joints], self._full[:, 8 + joints : 14 + 2 * joints]
+        self._qvel = self._full[:, 8 + joints : 14 + 2 * joints]
         self._last_sensors = torch.from_numpy(self._sensor_out)[:, -1]
         self._controls = torch.from_numpy(self._control)
         self._previous_target = torch.zeros(n, joints)
@@ -91,17 +91,14 @@ class MujocoSimulator(Simulator):
         self._body_ids = [model.body(b).id for b in self.robot.body_names]
         mass = torch.as_tensor(model.body_mass[self._body_ids])
         self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
-        self._base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float().repeat(n, 1)  # (N, 3)
-        gains, body = (
-            ("kp", "kd", "strength"),
-            ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
-        )
-        self._writers: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
-            "friction": (self._write_friction, ("friction",)),
-            **{name: (self._write_gains, gains) for name in gains},
-            **{name: (self._write_inertia, body) for name in body},
+        self._nominal_base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float()
+        self._base_com = self._nominal_base_com.repeat(n, 1)  # (N, 3)
+        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
+            self._write_friction: ("friction",),
+            self._write_gains: ("kp", "kd", "strength"),
+            self._write_inertia: ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
         }
-        """For each parameter, what writes it into a model, and the parameters that takes."""
+        """What writes parameters into a model, and the parameters that each takes."""
         self._refresh(slice(None))
 
     def _sensor_columns(self, names: list[str]) -> slice:
@@ -180,12 +177,13 @@ class MujocoSimulator(Simulator):
         rows = mask.nonzero().squeeze(-1)
         if len(rows) == 0:
             return
-        quat = torch.nn.functional.normalize(root_quat_xyzw[rows], dim=-1)
-        omega_b = quat_rotate_inverse(quat, root_ang_vel_w[rows])
-        self._full[rows, 0] = 0.0
-        self._qpos[rows] = torch.cat((root_pos_w[rows], quat[:, [3, 0, 1, 2]], joint_pos[rows]), dim=-1).double()
-        self._qvel[rows] = torch.cat((root_lin_vel_w[rows], omega_b, joint_vel[rows]), dim=-1).double()
-        self._previous_target[rows] = joint_pos[rows]
+        given = (root_pos_w, root_quat_xyzw, joint_pos, root_lin_vel_w, root_ang_vel_w, joint_vel)
+        pos, quat, angles, vel, omega, rates = torch.cat(given, dim=-1)[rows].split(self._widths, dim=-1)
+        quat = torch.nn.functional.normalize(quat, dim=-1)
+        omega_b = quat_rotate_inverse(quat, omega)
+        time = torch.zeros_like(pos[:, :1])
+        self._full[rows] = torch.cat((time, pos, quat.roll(1, -1), angles, vel, omega_b, rates), dim=-1).double()
+        self._previous_target[rows] = angles
         self.state.contact_force_w[rows] = 0.0
         self.state.joint_torque[rows] = 0.0
         self._refresh(rows)
@@ -198,21 +196,21 @@ class MujocoSimulator(Simulator):
         s.com_lin_vel_w += delta
         s.feet_lin_vel_w += delta.unsqueeze(1)
 
-    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
-        if name == "action_delay":
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
+        rows = mask.nonzero().squeeze(-1)
+        if len(rows) == 0:
             return
-        rows = range(self.num_envs) if mask is None else mask.nonzero().squeeze(-1).tolist()
-        if not rows:
-            return
-        write, inputs = self._writers[name]
-        values = [self.parameters[key][rows].double().numpy() for key in inputs]
-        for i, row in zip(rows, zip(*values, strict=True), strict=True):
-            write(self.models[i], *row)
+        models = [self.models[i] for i in rows.tolist()]
+        for write, inputs in self._writers.items():
+            if not any(name in inputs for name in names):
+                continue
+            values = [self.parameters[name][rows].double().numpy() for name in inputs]
+            for model, *row in zip(models, *values, strict=True):
+                write(model, *row)
             if write == self._write_inertia:
-                mujoco.mj_setConst(self.models[i], self._data[0])
-                mass = self.models[i].body_mass[self._body_ids]
-                self._mass_share[i] = torch.from_numpy(mass / mass.sum())
-                self._base_com[i] = torch.from_numpy(self.models[i].body_ipos[self._body_ids[0]])
+                mass = torch.from_numpy(np.stack([model.body_mass[self._body_ids] for model in models]))
+                self._mass_share[rows] = (mass / mass.sum(-1, keepdim=True)).float()
+                self._base_com[rows] = self._nominal_base_com + self.parameters["base_com_offset"][rows]
 
     def _write_friction(self, model: mujoco.MjModel, friction: np.ndarray) -> None:
         model.geom_friction[:, 0] = friction
@@ -230,6 +228,7 @@ class MujocoSimulator(Simulator):
         model.body_mass[base] += added
         model.body_inertia[ids] = nominal.body_inertia[ids] * inertia[:, None]
         model.body_ipos[base] = nominal.body_ipos[base] + com_offset
+        mujoco.mj_setConst(model, self._data[0])
 
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
         """See `Simulator.render`."""

@@ -1,6 +1,6 @@
 """MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from threading import Timer
 from typing import Any
 
@@ -270,16 +270,16 @@ class MujocoWarpSimulator(Simulator):
             _launch(kernels.push_bases, self.num_envs, arguments)
             self._read_motion(wp_mask)
 
-    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         """Write all robots' values, whatever the mask: `parameters` holds those in force."""
         p = self._wp_parameters
-        if name in ("kp", "kd", "strength"):
+        if not {"kp", "kd", "strength"}.isdisjoint(names):
             with self._on_torch_stream():
                 arguments = [p["kp"], p["kd"], p["strength"], self._gain, self._bias]
                 _launch(kernels.write_gains, p["kp"].shape, arguments)
-        elif name == "friction":
+        if "friction" in names:
             self._friction.copy_(self.parameters["friction"].unsqueeze(-1))
-        elif name.startswith(("base", "link")):
+        if any(name.startswith(("base", "link")) for name in names):
             self._write_inertia()
 
     def _write_inertia(self) -> None:

@@ -6,6 +6,7 @@ feet are left then right.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.viewer import Viewer
+from legged_gym.utils.math import overwrite
 
 
 @dataclass
@@ -134,35 +136,41 @@ class Simulator(ABC):
         return self.options.timestep * self.options.decimation
 
     def set_parameter(self, name: str, value: torch.Tensor, mask: torch.Tensor | None = None) -> None:
-        """Change a parameter of `PARAMETERS` for the robots in `mask` (all if None).
+        """Change one parameter; see `set_parameters`."""
+        self.set_parameters({name: value}, mask)
+
+    def set_parameters(self, values: Mapping[str, torch.Tensor], mask: torch.Tensor | None = None) -> None:
+        """Change parameters of `PARAMETERS` for the robots in `mask` (all if None).
 
         Args:
-            name: One of `PARAMETERS`.
-            value: New values for all N robots; rows outside the mask are ignored.
+            values: By name, new values for all N robots; rows outside the mask are ignored.
             mask: Robots to change, bool. Shape (N,).
 
         Raises:
-            KeyError: The name is not a parameter.
-            ValueError: The shape does not fit or, seen on the CPU only, a delay is out of range. Nothing is changed.
+            KeyError: A name is not a parameter.
+            ValueError: A shape does not fit or, seen on the CPU only, a delay is out of range. Nothing is changed.
         """
+        everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask
+        for name, value in values.items():
+            self._check_parameter(name, value, everyone)
+        for name, value in values.items():
+            overwrite(self.parameters[name], everyone, value)
+        self._apply_parameters(values.keys(), everyone)
+
+    def _check_parameter(self, name: str, value: torch.Tensor, mask: torch.Tensor) -> None:
         if name not in self.PARAMETERS:
             raise KeyError(f"unknown simulation parameter '{name}'; known: {', '.join(self.PARAMETERS)}")
-        current = self.parameters[name]
-        if value.shape != current.shape:
-            raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {tuple(current.shape)}")
-        if mask is not None:
-            rows = mask.view(-1, *[1] * (current.ndim - 1))
-            value = torch.where(rows, value, current)
+        expected = self.parameters[name].shape
+        if value.shape != expected:
+            raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {tuple(expected)}")
         longest = self.options.decimation
-        # Only where it costs no wait for the device.
-        if name == "action_delay" and value.device.type == "cpu" and not ((value >= 0) & (value <= longest)).all():
+        seen = value.device.type == "cpu"  # where it costs no wait for the device
+        if name == "action_delay" and seen and (mask & ~((value >= 0) & (value <= longest))).any():
             raise ValueError(f"action_delay must lie in 0..{longest} physics steps")
-        current.copy_(value)
-        self._apply_parameter(name, mask)
 
     @abstractmethod
-    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
-        """Hand `self.parameters[name]` of the robots in `mask` to the engine."""
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
+        """Hand the `parameters` of these names to the engine, for the robots in `mask`."""
 
     @abstractmethod
     def step(self, joint_targets: torch.Tensor) -> None:
@@ -222,6 +230,13 @@ class Simulator(ABC):
     def step_engine(self) -> None:
         """Advance the engine by a policy step at the last targets and leave `state` alone: the yardstick for `step`."""
         raise NotImplementedError(f"{type(self).__name__} does not step its engine alone")
+
+    def overflow_counts(self) -> dict[str, int]:
+        """Count since the last call how often the engine ran out of room, by what it ran out of.
+
+        Waits for the device: call it once per iteration.
+        """
+        return {}
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """Open a window that shows one robot.

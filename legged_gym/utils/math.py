@@ -25,6 +25,11 @@ def quat_rotate_inverse(quat_xyzw: torch.Tensor, vector: torch.Tensor) -> torch.
     return vector - w * t + torch.linalg.cross(axis, t)
 
 
+def overwrite(target: torch.Tensor, mask: torch.Tensor, value: torch.Tensor) -> None:
+    """Replace the rows of `target` (N, ...) that are in `mask` (N,) by those of `value` (N, ...)."""
+    torch.where(mask.view(-1, *[1] * (target.ndim - 1)), value, target, out=target)
+
+
 def quat_from_tilt(tilt: torch.Tensor) -> torch.Tensor:
     """Quaternions of a roll, then a pitch, about fixed axes [rad]. Shape (N, 2) -> (N, 4)."""
     half = 0.5 * tilt

@@ -8,7 +8,7 @@ import functools
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 
 import mujoco
@@ -536,7 +536,7 @@ def can_render() -> bool:
 class Idle(Simulator):
     """A backend that does nothing."""
 
-    def _apply_parameter(self, name: str, mask: torch.Tensor | None) -> None:
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         pass
 
     def step(self, joint_targets: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 import torch
 
 from legged_gym.envs.base.legged_robot_config import CommandsCfg, GaitCfg
+from legged_gym.utils.math import overwrite
 
 
 class Commands:
@@ -30,13 +31,12 @@ class Commands:
         """Draw new commands for the robots in `mask` (N,)."""
         u = torch.rand(len(mask), 4, device=mask.device)
         low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
-        drawn = low + (high - low) * u[:, :3]
-        stands = u[:, 3] < self.cfg.standing_share
-        self.set(torch.where(stands.unsqueeze(-1), 0.0, drawn), mask)
+        stands = u[:, 3:] < self.cfg.standing_share
+        self.set(torch.lerp(low, high, u[:, :3]).masked_fill_(stands, 0.0), mask)
 
     def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
         """Give the robots in `mask` (N,) a command (N, 3)."""
-        self.command.copy_(torch.where(mask.unsqueeze(-1), command, self.command))
+        overwrite(self.command, mask, command)
         self.standing.copy_((self.command == 0.0).all(-1))
 
 
@@ -47,11 +47,18 @@ class GaitClock:
     below `duration`; the left foot's phase is g, the right one's g - offset.
     """
 
-    def __init__(self, cfg: GaitCfg, num_envs: int, device: torch.device) -> None:
-        """Allocate; `resample` and `reset` fill in."""
-        ranges = cfg.ranges
+    def __init__(self, cfg: GaitCfg, num_envs: int, difficulty: torch.Tensor) -> None:
+        """Allocate; `resample` and `reset` fill in.
+
+        Args:
+            cfg: Ranges of the gait parameters.
+            num_envs: Number of robots N.
+            difficulty: How much of each range, around its middle, is drawn from, 0 to 1. Scalar tensor.
+        """
+        ranges, device = cfg.ranges, difficulty.device
         bounds = (ranges.frequency, ranges.offset, ranges.duration, ranges.swing_height)
-        self._low, self._high = torch.tensor(bounds, device=device).unbind(-1)
+        low, high = torch.tensor(bounds, device=device).unbind(-1)
+        self._middle, self._half_width, self._difficulty = 0.5 * (low + high), 0.5 * (high - low), difficulty
         self.clock = torch.zeros(num_envs, device=device)
         """g [cycles]. Shape (N,)."""
         self.params = torch.zeros(num_envs, 4, device=device)
@@ -59,13 +66,12 @@ class GaitClock:
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new gait parameters for the robots in `mask` (N,)."""
-        u = torch.rand(len(mask), 4, device=mask.device)
-        drawn = self._low + (self._high - self._low) * u
-        self.params.copy_(torch.where(mask.unsqueeze(-1), drawn, self.params))
+        u = self._difficulty * (2.0 * torch.rand(len(mask), 4, device=mask.device) - 1.0)  # -1..1 at difficulty 1
+        overwrite(self.params, mask, self._middle + self._half_width * u)
 
     def reset(self, mask: torch.Tensor) -> None:
         """Start the robots in `mask` (N,) at a random point of the cycle."""
-        self.clock.copy_(torch.where(mask, torch.rand_like(self.clock), self.clock))
+        overwrite(self.clock, mask, torch.rand_like(self.clock))
 
     def advance(self, dt: float) -> None:
         """Let the clock run for dt [s]."""

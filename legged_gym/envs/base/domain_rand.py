@@ -4,7 +4,7 @@ import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.sim.simulator import Simulator
-from legged_gym.utils.math import quat_from_tilt
+from legged_gym.utils.math import overwrite, quat_from_tilt
 
 Columns = dict[str, list[tuple[float, float, float]]]
 """Nominal value, lowest and highest value of each column of each quantity."""
@@ -24,7 +24,7 @@ class Draws:
     def draw(self, num: int) -> dict[str, torch.Tensor]:
         """Draw each quantity for `num` robots, by name. Shape (num, width)."""
         u = torch.rand(num, len(self._nominal), device=self._nominal.device)
-        drawn = self._nominal + self._difficulty * (self._start + self._span * u)
+        drawn = torch.addcmul(self._nominal, self._difficulty, torch.addcmul(self._start, self._span, u))
         return dict(zip(self._widths, drawn.split(list(self._widths.values()), dim=-1), strict=True))
 
 
@@ -93,13 +93,12 @@ class DomainRandomizer:
 
     def reset(self, mask: torch.Tensor) -> None:
         """Draw anew for the robots in `mask` (N,), but for their bodies: these wait for `refresh_bodies`."""
-        rows = mask.unsqueeze(-1)
         self._stale |= mask
         drawn = self._per_episode.draw(len(mask))
         if "joint_zero_error" in drawn:
-            self.joint_zero_error.copy_(torch.where(rows, drawn.pop("joint_zero_error"), self.joint_zero_error))
+            overwrite(self.joint_zero_error, mask, drawn.pop("joint_zero_error"))
         if "imu_tilt" in drawn:
-            self.imu_quat.copy_(torch.where(rows, quat_from_tilt(drawn.pop("imu_tilt")), self.imu_quat))
+            overwrite(self.imu_quat, mask, quat_from_tilt(drawn.pop("imu_tilt")))
         if "action_delay" in drawn:
             drawn["action_delay"] = drawn["action_delay"].round()
         self._set(drawn, mask)
@@ -113,8 +112,8 @@ class DomainRandomizer:
         self._stale.zero_()
 
     def _set(self, drawn: dict[str, torch.Tensor], mask: torch.Tensor) -> None:
-        for name, value in drawn.items():
-            self.sim.set_parameter(name, value.reshape(self.sim.parameters[name].shape), mask)
+        current = self.sim.parameters
+        self.sim.set_parameters({name: value.view_as(current[name]) for name, value in drawn.items()}, mask)
 
     def push_velocity(self) -> torch.Tensor:
         """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].

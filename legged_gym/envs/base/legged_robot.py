@@ -8,14 +8,14 @@ from tensordict import TensorDict
 
 from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
-from legged_gym.envs.base.domain_rand import DomainRandomizer
+from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
 from legged_gym.utils.cuda_graph import Graphed
-from legged_gym.utils.math import quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, uniform, yaw_from_quat
+from legged_gym.utils.math import quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
 
 GROUND_AHEAD_POINTS = 4
 """Points ahead of the robot whose ground height the teacher reads."""
@@ -59,6 +59,7 @@ class LeggedRobot(VecEnv):
         self.max_episode_length = round(cfg.env.episode_length_s / self.dt)
         self._allocate()
         self._derive()
+        self._measure()
         self._build_observations()
         self._before_physics = Graphed(self._take_actions, self.device, copies=False)
         self._after_physics = Graphed(self._finish_step, self.device, owners=(self,))
@@ -73,7 +74,7 @@ class LeggedRobot(VecEnv):
         self.difficulty = torch.tensor(cfg.curriculum.initial if cfg.curriculum.enabled else 1.0, device=device)
         """Difficulty of the curriculum, 0 to 1. Scalar."""
         self.commands = Commands(cfg.commands, n, self.difficulty)
-        self.gait = GaitClock(cfg.gait, n, device)
+        self.gait = GaitClock(cfg.gait, n, self.difficulty)
         self.randomizer = DomainRandomizer(cfg, self.sim, self.difficulty)
         self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
         self.actions = torch.zeros(n, self.num_actions, device=device)
@@ -91,6 +92,9 @@ class LeggedRobot(VecEnv):
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
         self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
         self._start_pos = torch.tensor(cfg.init_state.pos, device=device).expand(n, 3)
+        widths = {"yaw": 1, "lin_vel": 3, "ang_vel": 3, "joint_pos": self.num_actions}
+        columns = {name: [(0.0, *getattr(cfg.init_state, name))] * width for name, width in widths.items()}
+        self._starts = Draws(columns, torch.ones((), device=device))
         self.desired_contact = torch.zeros(n, len(robot.foot_names), device=device)
         """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
         self.gait_active = torch.ones(n, device=device)
@@ -107,9 +111,9 @@ class LeggedRobot(VecEnv):
         self.soft_joint_limits = (middle - half, middle + half)
         scales = {term.__name__: getattr(cfg.rewards.scales, term.__name__) for term in rewards.TERMS}
         self.reward_terms = [(term, scales[term.__name__] * self.dt) for term in rewards.TERMS if scales[term.__name__]]
-        self._reward_scales = torch.tensor([scale for _, scale in self.reward_terms], device=device)
+        self._reward_scales = torch.tensor([scale for _, scale in self.reward_terms], device=device).unsqueeze(-1)
         names = [term.__name__ for term, _ in self.reward_terms]
-        self._episode_sums = torch.zeros(n, len(names), device=device)
+        self._episode_sums = torch.zeros(len(names), n, device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
         self._steps_since_log = 0
@@ -221,16 +225,43 @@ class LeggedRobot(VecEnv):
         vectors_w = torch.stack((s.root_lin_vel_w, s.root_ang_vel_w, self._down), dim=1)  # (N, 3, 3)
         vectors_b = quat_rotate_inverse(s.root_quat_xyzw.unsqueeze(1), vectors_w)
         self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind(1)
-        measured = quat_rotate(self.randomizer.imu_quat.unsqueeze(1), vectors_b[:, 1:])
-        self.measured_ang_vel, self.measured_gravity = measured.unbind(1)
-        self.yaw = yaw_from_quat(s.root_quat_xyzw)
-        feet = s.feet_pos_w - s.root_pos_w.unsqueeze(1)
-        turned = rotate_yaw(-self.yaw.unsqueeze(1), torch.cat((s.root_lin_vel_w.unsqueeze(1), feet), dim=1))
-        self.base_lin_vel_y, self.feet_pos_y = turned[:, 0], turned[:, 1:]
         self.feet_force_w = s.contact_force_w[:, self._feet]  # (N, F, 3)
-        self.feet_contact = self.feet_force_w[..., 2] > 1.0  # (N, F)
-        self.feet_height = s.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
-        self.base_height = s.root_pos_w[:, 2]
+
+    @property
+    def yaw(self) -> torch.Tensor:
+        """Heading of the base [rad]. Shape (N,)."""
+        return yaw_from_quat(self.state.root_quat_xyzw)
+
+    @property
+    def base_lin_vel_y(self) -> torch.Tensor:
+        """Velocity of the base [m/s]. Shape (N, 3)."""
+        return rotate_yaw(-self.yaw, self.state.root_lin_vel_w)
+
+    @property
+    def base_height(self) -> torch.Tensor:
+        """Height of the base's origin [m]. Shape (N,)."""
+        return self.state.root_pos_w[:, 2]
+
+    @property
+    def feet_pos_y(self) -> torch.Tensor:
+        """Feet relative to the base [m]. Shape (N, F, 3)."""
+        return rotate_yaw(-self.yaw.unsqueeze(1), self.state.feet_pos_w - self.state.root_pos_w.unsqueeze(1))
+
+    @property
+    def feet_height(self) -> torch.Tensor:
+        """Gap between the feet and the ground [m]. Shape (N, F)."""
+        return self.state.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
+
+    @property
+    def feet_contact(self) -> torch.Tensor:
+        """The foot touches the ground. Shape (N, F)."""
+        return self.feet_force_w[..., 2] > 1.0
+
+    def _measure(self) -> None:
+        """Compute what the IMU, mounted with an error, sees."""
+        vectors_b = torch.stack((self.base_ang_vel_b, self.projected_gravity_b), dim=1)
+        vectors = quat_rotate(self.randomizer.imu_quat.unsqueeze(1), vectors_b)
+        self.measured_ang_vel, self.measured_gravity = vectors.unbind(1)
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
@@ -246,10 +277,10 @@ class LeggedRobot(VecEnv):
         self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
         if not self.cfg.rewards.gait_when_standing:
             self.gait_active = (~self.commands.standing).float()
-        terms = torch.stack([term(self) for term, _ in self.reward_terms], dim=-1) * self._reward_scales
-        terms = torch.where(self.broke.unsqueeze(-1), 0.0, terms)
+        terms = torch.stack([term(self) for term, _ in self.reward_terms]) * self._reward_scales  # (R, N)
+        terms.masked_fill_(self.broke, 0.0)
         self._episode_sums += terms
-        total = terms.sum(-1)
+        total = terms.sum(0)
         return total.clamp(min=0.0) if self.cfg.rewards.only_positive_rewards else total
 
     def episode_log(self) -> dict[str, float]:
@@ -292,29 +323,26 @@ class LeggedRobot(VecEnv):
 
     def _reset(self, mask: torch.Tensor) -> None:
         """Start a new episode with the robots in `mask` (N,)."""
-        rows = mask.unsqueeze(-1)
-        ends = torch.cat((self._episode_sums, torch.ones_like(self._episode_sums[:, :1])), dim=-1)
-        ends = torch.cat((ends, self.fell.float().unsqueeze(-1), self.broke.float().unsqueeze(-1)), dim=-1)
-        self._finished_sums += torch.where(rows, ends, 0.0).sum(0)
+        ends = torch.cat((self._episode_sums, torch.stack((mask, self.fell, self.broke))))  # (R + 3, N)
+        self._finished_sums += torch.where(mask, ends, 0.0).sum(-1)
         self.randomizer.reset(mask)
         self.gait.reset(mask)
         self._place(mask)
-        for buffer in (self._episode_sums, self.actions):
-            buffer.masked_fill_(rows, 0.0)
-        self.last_actions.masked_fill_(rows.unsqueeze(-1), 0.0)
-        for buffer in (self._episode_length, self._tilt_steps):
+        self.actions.masked_fill_(mask.view(-1, 1), 0.0)
+        self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
+        for buffer in (self._episode_sums, self._episode_length, self._tilt_steps):
             buffer.masked_fill_(mask, 0)
 
     def _place(self, mask: torch.Tensor) -> None:
-        cfg, n, device = self.cfg.init_state, self.num_envs, self.device
+        start = self._starts.draw(self.num_envs)
         self.sim.reset(
             mask,
             root_pos_w=self._start_pos,
-            root_quat_xyzw=quat_from_yaw(uniform((n,), *cfg.yaw, device)),
-            root_lin_vel_w=uniform((n, 3), *cfg.lin_vel, device),
-            root_ang_vel_w=uniform((n, 3), *cfg.ang_vel, device),
-            joint_pos=self.joint_zero + uniform((n, self.num_actions), *cfg.joint_pos, device),
-            joint_vel=torch.zeros(n, self.num_actions, device=device),
+            root_quat_xyzw=quat_from_yaw(start["yaw"].squeeze(-1)),
+            root_lin_vel_w=self.difficulty * start["lin_vel"],
+            root_ang_vel_w=self.difficulty * start["ang_vel"],
+            joint_pos=self.joint_zero + self.difficulty * start["joint_pos"],
+            joint_vel=torch.zeros_like(self.actions),
         )
 
     def _commands_due(self) -> torch.Tensor:
@@ -342,13 +370,14 @@ class LeggedRobot(VecEnv):
 
     def _assemble(self, fresh: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
+        self._measure()
         groups = {name: group.compute(self) for name, group in self.groups.items()}
+        clip = self.cfg.normalization.clip_observations
+        for name in ("policy", "critic"):
+            groups[name].clamp_(-clip, clip)
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
-        shifted = torch.cat((self._history[:, 1:], newest), dim=1)
-        history = torch.where(fresh.view(-1, 1, 1), newest, shifted)
+        older = torch.where(fresh.view(-1, 1, 1), newest, self._history[:, 1:])
+        history = torch.cat((older, newest), dim=1)
         self._history.copy_(history)
         groups["history"] = history.flatten(1)
-        clip = self.cfg.normalization.clip_observations
-        for name in ("policy", "history", "critic"):
-            groups[name] = groups[name].clamp(-clip, clip)
         return groups

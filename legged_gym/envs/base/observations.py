@@ -38,20 +38,23 @@ class ObservationGroup:
         self.layout = [(term.name, width) for term, width in zip(terms, widths, strict=True)]
         """Name and width of each term, in order."""
         repeats = torch.tensor(widths)
-        self._scale = torch.tensor([t.scale for t in terms]).repeat_interleave(repeats).to(env.device)
+        scale = torch.tensor([t.scale for t in terms]).repeat_interleave(repeats).to(env.device)
         noise = torch.tensor([t.noise for t in terms]).repeat_interleave(repeats).to(env.device)
-        self._noise = noise * self._scale if noisy and bool(noise.any()) else None
+        self._scale = scale if bool((scale != 1.0).any()) else None
+        self._noise = noise * scale if noisy and bool(noise.any()) else None
 
     @staticmethod
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
         value = term.value(env)
-        return value.unsqueeze(-1) if value.ndim == 1 else value.flatten(1)
+        return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:
         """Assemble the observation in a fresh tensor. Shape (N, sum of widths)."""
-        observation = torch.cat([self._column(term, env) for term in self.terms], dim=-1) * self._scale
+        observation = torch.cat([self._column(term, env) for term in self.terms], dim=-1)
+        if self._scale is not None:
+            observation *= self._scale
         if self._noise is not None:
-            observation += (2.0 * torch.rand_like(observation) - 1.0) * self._noise
+            observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), self._noise)
         return observation
 
 
