@@ -18,7 +18,7 @@ from tests.envs.making import CLEAN, build
 Settings = dict[str, Any]
 
 BASE: Settings = {
-    "curriculum.initial": 0.5,
+    "curriculum.initial": 0.9,
     "env.episode_length_s": 0.16,
     "commands.resampling_time": 0.06,
     "commands.standing_share": 0.4,

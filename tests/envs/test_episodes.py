@@ -215,7 +215,8 @@ def test_commands_and_gait_change_together_at_their_time(make_env: MakeEnv) -> N
 
 def test_shortest_intervals_are_one_step(make_env: MakeEnv) -> None:
     """Times below a policy step mean: at every step."""
-    env = make_env(2, IN_THE_AIR, {"commands.resampling_time": 0.001, "domain_rand.push_interval_s": 0.001})
+    settings = {"commands.resampling_time": 0.001, "domain_rand.push_interval_s": 0.001, "curriculum.enabled": False}
+    env = make_env(2, IN_THE_AIR, settings)
     before = env.gait.params.clone()
     stand(env)
     assert (env.gait.params[:, 0] != before[:, 0]).all()
@@ -223,7 +224,7 @@ def test_shortest_intervals_are_one_step(make_env: MakeEnv) -> None:
 
 def test_gait_clock_runs_and_is_shifted() -> None:
     """It advances by frequency times dt, modulo 1; shifts go both ways."""
-    gait = GaitClock(GaitCfg(), 3, torch.device("cpu"))
+    gait = GaitClock(GaitCfg(), 3, torch.tensor(1.0))
     gait.params[:, 0] = torch.tensor([1.5, 2.0, 2.5])
     gait.clock[:] = torch.tensor([0.0, 0.99, 0.75])
     for _ in range(10):
@@ -247,7 +248,7 @@ def test_clock_runs_in_the_environment(make_env: MakeEnv) -> None:
 def test_desired_contact_is_left_first() -> None:
     """The left foot is in stance for g < 0.5, the right one after; a longer duration overlaps; edges are half."""
     clock = torch.tensor([0.25, 0.75, 0.0, 0.5, 0.1, 0.9])
-    gait = GaitClock(GaitCfg(), 6, torch.device("cpu"))
+    gait = GaitClock(GaitCfg(), 6, torch.tensor(1.0))
     gait.clock[:] = clock
     gait.params[:] = torch.tensor([2.0, 0.5, 0.5, 0.1])
     contact = gait.desired_contact(0.05)
@@ -266,7 +267,7 @@ def test_desired_contact_is_left_first() -> None:
 
 def test_gait_parameters_are_drawn_in_their_ranges() -> None:
     ranges = GaitRangesCfg(frequency=(1.0, 2.0), offset=(0.4, 0.6), duration=(0.5, 0.7), swing_height=(0.05, 0.1))
-    gait = GaitClock(GaitCfg(ranges=ranges), 2000, torch.device("cpu"))
+    gait = GaitClock(GaitCfg(ranges=ranges), 2000, torch.tensor(1.0))
     gait.resample(torch.arange(2000) < 1500)
     assert (gait.params[1500:] == 0).all()
     for i, (low, high) in enumerate(((1.0, 2.0), (0.4, 0.6), (0.5, 0.7), (0.05, 0.1))):
@@ -437,3 +438,14 @@ def test_action_reaches_the_joints_scaled_and_clipped(make_env: MakeEnv, monkeyp
     torch.testing.assert_close(
         env.get_observations()["policy"][0, 18:24], torch.tensor([0.2, -0.2, 1.0, 2.0, -2.0, 0.0])
     )
+
+
+def test_difficulty_zero_starts_every_robot_alike(make_env: MakeEnv) -> None:
+    easy = {"curriculum.enabled": True, "curriculum.initial": 0.0, "domain_rand.randomize_default_pose": False}
+    env = make_env(16, easy)
+    assert (env.state.root_lin_vel_w == 0).all() and (env.state.root_ang_vel_w == 0).all()
+    assert (env.state.joint_pos == env.default_joint_pos).all()
+    assert (env.gait.params == env.gait.params[0]).all()
+    hard = make_env(16, {"curriculum.enabled": False})
+    assert (hard.state.root_lin_vel_w.std(0) > 0.1).all() and (hard.state.joint_pos.std(0) > 0.02).all()
+    assert hard.gait.params[:, 0].std() > 0.1

@@ -74,7 +74,7 @@ class CommandsCfg(Config):
 
 @dataclass
 class GaitRangesCfg(Config):
-    """Gait parameters, drawn with each command and shown to the policy."""
+    """Gait parameters, drawn with each command and shown to the policy: the middle at difficulty 0, all at 1."""
 
     frequency: Range = bounded((1.5, 2.5), gt=0)
     """Gait cycles per second, two steps each [Hz]."""
@@ -99,7 +99,7 @@ class GaitCfg(Config):
 
 @dataclass
 class InitStateCfg(Config):
-    """Where a robot starts an episode."""
+    """Where a robot starts an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
 
     pos: tuple[float, float, float] = (0.0, 0.0, 0.82)
     """Base position [m, world]."""
@@ -161,7 +161,7 @@ class TerminationCfg(Config):
 
 @dataclass
 class CurriculumCfg(Config):
-    """Difficulty: one number from 0 to 1 that scales the randomisation, the pushes and the command ranges.
+    """Difficulty: one number from 0 to 1 that scales randomisation, pushes, gait and command ranges, and the start.
 
     It rises while robots rarely fall and sinks while they fall often. Without the curriculum it is 1.
     """
