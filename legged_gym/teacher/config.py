@@ -34,9 +34,9 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.15, gt=0.0)
+    stance_width: float = bounded(0.14, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.45, ge=0.0)
+    dv: float = bounded(0.3, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
@@ -44,7 +44,7 @@ class SteppingCfg(Config):
     """Farthest foothold behind the stance foot [m]."""
     reach_lateral: float = bounded(0.45, gt=0.0)
     """Farthest foothold to the swing side of the stance foot [m]."""
-    keep_out: float = bounded(0.05, ge=0.0)
+    keep_out: float = bounded(0.03, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
     pivot_shift: float = 0.014
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
@@ -75,7 +75,7 @@ class SwingCfg(Config):
     """Added to the apex: about what the leg sags by in mid-swing [m]."""
     landing: float = bounded(1.0, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
-    depth: float = bounded(0.0, ge=0.0)
+    depth: float = bounded(0.01, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
 
@@ -83,13 +83,13 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    base_height: float = bounded(0.735, gt=0.0)
+    base_height: float = bounded(0.725, gt=0.0)
     """Height of the base frame over the stance ground h_d [m]."""
     attitude_kp: float = bounded(90.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(7.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(18.0, ge=0.0)
+    yaw_gain: float = bounded(25.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
