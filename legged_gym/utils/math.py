@@ -30,6 +30,11 @@ def overwrite(target: torch.Tensor, mask: torch.Tensor, value: torch.Tensor) -> 
     torch.where(mask.view(-1, *[1] * (target.ndim - 1)), value, target, out=target)
 
 
+def nobody(mask: torch.Tensor) -> bool:
+    """Tell whether `mask` (N,) is empty, where that costs no wait for the device: on the CPU. False elsewhere."""
+    return mask.device.type == "cpu" and not bool(mask.any())
+
+
 def quat_from_tilt(tilt: torch.Tensor) -> torch.Tensor:
     """Quaternions of a roll, then a pitch, about fixed axes [rad]. Shape (N, 2) -> (N, 4)."""
     half = 0.5 * tilt
@@ -61,8 +66,8 @@ def rotate_yaw(yaw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
         Turned vectors, same shape as `vector`.
     """
     c, s = torch.cos(yaw), torch.sin(yaw)
-    x, y = vector[..., 0], vector[..., 1]
-    return torch.cat((torch.stack((c * x - s * y, s * x + c * y), dim=-1), vector[..., 2:]), dim=-1)
+    x, y, *rest = vector.unbind(-1)
+    return torch.stack((c * x - s * y, s * x + c * y, *rest), dim=-1)
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, device: torch.device | str) -> torch.Tensor:

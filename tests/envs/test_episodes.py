@@ -273,7 +273,7 @@ def test_gait_parameters_are_drawn_in_their_ranges() -> None:
     for i, (low, high) in enumerate(((1.0, 2.0), (0.4, 0.6), (0.5, 0.7), (0.05, 0.1))):
         drawn, margin = gait.params[:1500, i], 0.01 * (high - low)
         assert low - 1e-6 <= drawn.min() < low + margin and high - margin < drawn.max() <= high + 1e-6
-    gait.reset(torch.arange(2000) < 1000)
+    gait.reset(torch.arange(2000) < 1000, torch.rand(2000))
     assert gait.clock[:1000].std() > 0.2 and (gait.clock[1000:] == 0).all()
 
 

@@ -32,7 +32,7 @@ def fake(**given: Any) -> Any:
         "actions": torch.zeros(2, 6),
         "last_actions": torch.zeros(2, 2, 6),
         "last_joint_vel": torch.zeros(2, 6),
-        "penalized_bodies": [0, 1, 2],
+        "penalized_bodies": torch.tensor([0, 1, 2]),
         "soft_joint_limits": (torch.full((6,), -0.5), torch.full((6,), 1.0)),
     }
     state, command = SimState.zeros(2, robot, "cpu"), torch.zeros(2, 3)

@@ -69,9 +69,9 @@ class GaitClock:
         u = self._difficulty * (2.0 * torch.rand(len(mask), 4, device=mask.device) - 1.0)  # -1..1 at difficulty 1
         overwrite(self.params, mask, self._middle + self._half_width * u)
 
-    def reset(self, mask: torch.Tensor) -> None:
-        """Start the robots in `mask` (N,) at a random point of the cycle."""
-        overwrite(self.clock, mask, torch.rand_like(self.clock))
+    def reset(self, mask: torch.Tensor, clock: torch.Tensor) -> None:
+        """Start the robots in `mask` (N,) at a point of the cycle (N,)."""
+        overwrite(self.clock, mask, clock)
 
     def advance(self, dt: float) -> None:
         """Let the clock run for dt [s]."""

@@ -91,10 +91,13 @@ class DomainRandomizer:
             columns["link_inertia_scale"] = [(1.0, *cfg.link_inertia_range)] * bodies
         return columns
 
-    def reset(self, mask: torch.Tensor) -> None:
-        """Draw anew for the robots in `mask` (N,), but for their bodies: these wait for `refresh_bodies`."""
+    def draw(self) -> dict[str, torch.Tensor]:
+        """Draw what differs between episodes, for all robots; see `reset`."""
+        return self._per_episode.draw(self.sim.num_envs)
+
+    def reset(self, mask: torch.Tensor, drawn: dict[str, torch.Tensor]) -> None:
+        """Give what was drawn to the robots in `mask` (N,); new bodies wait for `refresh_bodies`."""
         self._stale |= mask
-        drawn = self._per_episode.draw(len(mask))
         if "joint_zero_error" in drawn:
             overwrite(self.joint_zero_error, mask, drawn.pop("joint_zero_error"))
         if "imu_tilt" in drawn:

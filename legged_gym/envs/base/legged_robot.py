@@ -15,7 +15,7 @@ from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
 from legged_gym.utils.cuda_graph import Graphed
-from legged_gym.utils.math import quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
+from legged_gym.utils.math import nobody, quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
 
 GROUND_AHEAD_POINTS = 4
 """Points ahead of the robot whose ground height the teacher reads."""
@@ -94,7 +94,8 @@ class LeggedRobot(VecEnv):
         self._start_pos = torch.tensor(cfg.init_state.pos, device=device).expand(n, 3)
         widths = {"yaw": 1, "lin_vel": 3, "ang_vel": 3, "joint_pos": self.num_actions}
         columns = {name: [(0.0, *getattr(cfg.init_state, name))] * width for name, width in widths.items()}
-        self._starts = Draws(columns, torch.ones((), device=device))
+        self._starts = Draws(columns | {"clock": [(0.0, 0.0, 1.0)]}, torch.ones((), device=device))
+        """What is drawn at every reset, whatever the difficulty."""
         self.desired_contact = torch.zeros(n, len(robot.foot_names), device=device)
         """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
         self.gait_active = torch.ones(n, device=device)
@@ -182,7 +183,8 @@ class LeggedRobot(VecEnv):
         self._reset(everyone)
         self._resample(everyone)
         self.randomizer.refresh_bodies()
-        self._place(everyone)  # again, for the centre of mass to follow from the new masses
+        # Again, for the centre of mass to follow from the new masses.
+        self._place(everyone, self._starts.draw(self.num_envs))
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         self._observe(everyone)
@@ -222,10 +224,10 @@ class LeggedRobot(VecEnv):
     def _derive(self) -> None:
         """Compute what observations, rewards and terminations share."""
         s = self.state
-        vectors_w = torch.stack((s.root_lin_vel_w, s.root_ang_vel_w, self._down), dim=1)  # (N, 3, 3)
-        vectors_b = quat_rotate_inverse(s.root_quat_xyzw.unsqueeze(1), vectors_w)
-        self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind(1)
-        self.feet_force_w = s.contact_force_w[:, self._feet]  # (N, F, 3)
+        vectors_w = torch.stack((s.root_lin_vel_w, s.root_ang_vel_w, self._down))  # (3, N, 3)
+        vectors_b = quat_rotate_inverse(s.root_quat_xyzw.unsqueeze(0), vectors_w)
+        self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind()
+        self.feet_force_w = s.contact_force_w.index_select(1, self._feet)  # (N, F, 3)
 
     @property
     def yaw(self) -> torch.Tensor:
@@ -259,14 +261,14 @@ class LeggedRobot(VecEnv):
 
     def _measure(self) -> None:
         """Compute what the IMU, mounted with an error, sees."""
-        vectors_b = torch.stack((self.base_ang_vel_b, self.projected_gravity_b), dim=1)
-        vectors = quat_rotate(self.randomizer.imu_quat.unsqueeze(1), vectors_b)
-        self.measured_ang_vel, self.measured_gravity = vectors.unbind(1)
+        vectors_b = torch.stack((self.base_ang_vel_b, self.projected_gravity_b))  # (2, N, 3)
+        vectors = quat_rotate(self.randomizer.imu_quat.unsqueeze(0), vectors_b)
+        self.measured_ang_vel, self.measured_gravity = vectors.unbind()
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
         self.broke = ~torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
-        touched = (s.contact_force_w[:, self._terminating].square().sum(-1) > cfg.contact_force**2).any(-1)
+        touched = (s.contact_force_w.index_select(1, self._terminating).square().sum(-1) > cfg.contact_force**2).any(-1)
         tilted = -self.projected_gravity_b[:, 2] < math.cos(cfg.max_tilt)
         self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))
         self.fell = touched | (self._tilt_steps * self.dt > cfg.tilt_time) | self.broke
@@ -322,19 +324,21 @@ class LeggedRobot(VecEnv):
     # -- events --------------------------------------------------------------------------------------------------------
 
     def _reset(self, mask: torch.Tensor) -> None:
-        """Start a new episode with the robots in `mask` (N,)."""
+        """Start a new episode with the robots in `mask` (N,). Draws as much whoever they are."""
+        episode, start = self.randomizer.draw(), self._starts.draw(self.num_envs)
+        if nobody(mask):
+            return
         ends = torch.cat((self._episode_sums, torch.stack((mask, self.fell, self.broke))))  # (R + 3, N)
         self._finished_sums += torch.where(mask, ends, 0.0).sum(-1)
-        self.randomizer.reset(mask)
-        self.gait.reset(mask)
-        self._place(mask)
+        self.randomizer.reset(mask, episode)
+        self.gait.reset(mask, start["clock"].squeeze(-1))
+        self._place(mask, start)
         self.actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
         for buffer in (self._episode_sums, self._episode_length, self._tilt_steps):
             buffer.masked_fill_(mask, 0)
 
-    def _place(self, mask: torch.Tensor) -> None:
-        start = self._starts.draw(self.num_envs)
+    def _place(self, mask: torch.Tensor, start: dict[str, torch.Tensor]) -> None:
         self.sim.reset(
             mask,
             root_pos_w=self._start_pos,
@@ -376,7 +380,7 @@ class LeggedRobot(VecEnv):
         for name in ("policy", "critic"):
             groups[name].clamp_(-clip, clip)
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
-        older = torch.where(fresh.view(-1, 1, 1), newest, self._history[:, 1:])
+        older = torch.lerp(self._history[:, 1:], newest, fresh.view(-1, 1, 1).float())  # many times faster than `where`
         history = torch.cat((older, newest), dim=1)
         self._history.copy_(history)
         groups["history"] = history.flatten(1)

@@ -45,7 +45,7 @@ class ObservationGroup:
 
     @staticmethod
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
-        value = term.value(env)
+        value = term.value(env).contiguous()  # `cat` is slow if one piece is not
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:

@@ -91,7 +91,7 @@ def action_smooth(env: "LeggedRobot") -> torch.Tensor:
 
 def collision(env: "LeggedRobot") -> torch.Tensor:
     """Number of penalised bodies that touch something."""
-    force = env.state.contact_force_w[:, env.penalized_bodies]
+    force = env.state.contact_force_w.index_select(1, env.penalized_bodies)
     return (force.square().sum(-1) > 1.0).sum(-1).float()
 
 
