@@ -341,3 +341,33 @@ def test_raibert_differs_and_law_is_checked(geometry: LegGeometry, make_obs: Mak
         cfg.stepping.raibert_gain = gain
         gains.append(make_teacher(geometry, 8, cfg).step(obs).foothold_w)
     assert (gains[0] - gains[1]).abs().max() > 1e-3
+
+
+def test_offset_moves_the_foothold_one_to_one(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    obs = make_obs(32)
+    obs[:, S["com_lin_vel_w"]] *= 0.3
+    cfg = TeacherCfg()
+    cfg.stepping.keep_out = 0.0
+    plain = make_teacher(geometry, 32, cfg).step(obs)
+    cfg.offset.constant = (0.02, -0.01)
+    moved_by = make_teacher(geometry, 32, cfg).step(obs)
+    frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
+    way = (moved_by.foothold_w - plain.foothold_w).t()
+    inside = (plain.clamped == 0.0) & (moved_by.clamped == 0.0)
+    assert inside.sum() > 8
+    expected = torch.tensor([[0.02], [-0.01]], dtype=torch.float64).expand(2, 32)
+    torch.testing.assert_close(frame.to_frame(torch.cat((way, way[:1])))[:2, inside], expected[:, inside])
+
+
+def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    obs = make_obs(16)
+    teacher = make_teacher(geometry, 16)
+    teacher.step(start(obs))
+    second = later(obs)
+    switched = teacher.step(second).touchdown > 0.0
+    assert 0 < switched.sum() < 16
+    frame = observe(TeacherLayout(TEACHER_TERMS).parse(second))
+    torch.testing.assert_close(teacher.memory.liftoff_w[:, switched], frame.swing_w[:, switched])
+    torch.testing.assert_close(teacher.memory.liftoff_phase[switched], frame.phase[switched])
+    first = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
+    torch.testing.assert_close(teacher.memory.liftoff_phase[~switched], first.phase[~switched])
