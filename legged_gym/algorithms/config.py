@@ -15,6 +15,8 @@ class PolicyCfg(Config):
     activation: str = "elu"
     init_noise_std: float = bounded(1.0, gt=0)
     """Standard deviation of the action at the start."""
+    noise_std_range: tuple[float, float] = bounded((0.01, 10.0), gt=0)
+    """Bounds of the standard deviation as it is learned."""
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
 

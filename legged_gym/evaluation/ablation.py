@@ -10,7 +10,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from legged_gym.evaluation.suites import passes_walking_gate
 
 ARMS: dict[str, dict[str, str]] = {
-    "ppo": {"teacher.enabled": "false", "policy.init_noise_std": "1.0", "algorithm.learning_rate": "0.001"},
+    "ppo": {
+        "teacher.enabled": "false",
+        "policy.init_noise_std": "1.0",
+        "policy.noise_std_range": "0.01,10",
+        "algorithm.learning_rate": "0.001",
+        "algorithm.entropy_coef": "0.01",
+    },
     "dcm": {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"},
     "dcm+offset": {"teacher.dcm.offset.enabled": "true"},
     "raibert": {

@@ -82,6 +82,7 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
             "distribution_cfg": {
                 "class_name": "legged_gym.algorithms.networks:Gaussian",
                 "init_std": policy.init_noise_std,
+                "std_range": policy.noise_std_range,
             },
             **network,
         },
