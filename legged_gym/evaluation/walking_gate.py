@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tensordict import TensorDict
 
+from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.suites import (
     GATE_SURVIVAL,
     Result,
@@ -16,21 +16,6 @@ from legged_gym.evaluation.suites import (
     run_row,
     select_rows,
 )
-
-
-class PolicyAgent:
-    """A policy that is still being trained, as an `Agent`."""
-
-    def __init__(self, policy: Callable[[TensorDict], torch.Tensor], device: str) -> None:
-        """Keep the policy, which lives on `device`."""
-        self.policy, self.device = policy, device
-
-    def reset(self, seed: int) -> None:
-        """See `Agent.reset`."""
-
-    def act(self, obs: TensorDict) -> torch.Tensor:
-        """See `Agent.act`."""
-        return self.policy(obs.to(self.device)).to(obs.device)
 
 
 @dataclass(frozen=True)

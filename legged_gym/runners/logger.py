@@ -71,6 +71,7 @@ class Logger(RslLogger):
                 self.writer.add_scalar(tag, value, it)
         if not self.disable_logs:
             self._print(it, start_it, total_it, scalars, step_dt)
+            self._warn(scalars)
 
     def _print(self, it: int, start_it: int, total_it: int, scalars: dict[str, float], step_dt: float) -> None:
         done = it + 1
@@ -90,3 +91,11 @@ class Logger(RslLogger):
         parts.append(f"elapsed {datetime.timedelta(seconds=int(self.tot_time))}")
         parts.append(f"ETA {datetime.timedelta(seconds=int(pace))}")
         print("  ".join(parts), flush=True)
+
+    @staticmethod
+    def _warn(scalars: dict[str, float]) -> None:
+        """Say where the simulator ran out of room in this iteration."""
+        tag = "Sim/overflow_"
+        overflows = [f"{name.removeprefix(tag)} {n:,.0f}" for name, n in scalars.items() if name.startswith(tag)]
+        if overflows:
+            print(f"warning: the simulator ran out of room: {', '.join(overflows)}", flush=True)

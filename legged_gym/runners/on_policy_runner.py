@@ -19,6 +19,7 @@ from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.logger import Logger
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.machine import one_torch_thread
 
 
 class OnPolicyRunner(RslOnPolicyRunner):
@@ -108,6 +109,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
         scalars |= {f"Episode/{name}": value for name, value in episodes.items()}
+        scalars |= {f"Sim/overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
@@ -121,7 +123,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.teacher is not None:
             self.teacher.set_progress(self.alg.iteration)
         step: tuple[Any, ...] | None = None
-        with torch.inference_mode():
+        with torch.inference_mode(), one_torch_thread():
             for _ in range(self.cfg["num_steps_per_env"]):
                 if self.teacher is not None:
                     self.teacher.add_reference(obs)

@@ -117,7 +117,8 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
         for _ in actions:
             env.sim.step_engine()
 
-    times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
+    with machine.one_torch_thread():  # as in training's rollouts
+        times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
     engine, step = (statistics.median(column) for column in zip(*times, strict=True))
     return BLOCK * env.num_envs / engine, BLOCK * env.num_envs / step
 

@@ -3,6 +3,8 @@
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,3 +133,16 @@ def require_display() -> None:
         if not glfw.init():
             raise UserError("no window can be opened on this display: add --headless to run without one")
     glfw.terminate()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Compute with one thread in the body: a rollout's tensors are small, and the cores are the physics'."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

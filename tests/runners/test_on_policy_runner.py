@@ -1,6 +1,7 @@
 """The runner and PPO on an environment without physics."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ class DummyEnv(VecEnv):
         self.generator = torch.Generator().manual_seed(0)
         self.difficulty = 0.0
         self.actions: list[torch.Tensor] = []
+        self.overflows: dict[str, int] = {}
+        self.sim = SimpleNamespace(overflow_counts=lambda: self.overflows)
         self._observe()
 
     def _observe(self) -> None:
@@ -239,3 +242,33 @@ def test_progress_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     line = capsys.readouterr().out.splitlines()[-1]
     for part in ("iteration 2/2", "steps/s", "reward", "ETA"):
         assert part in line
+
+
+def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By name in tensorboard, and one line of warning; nothing if there were none."""
+    env = DummyEnv()
+    runner = OnPolicyRunner(env, small_cfg(), str(tmp_path))
+    logged: list[dict[str, float]] = []
+    runner.after_iteration = logged.append
+    runner.learn(1)
+    assert "warning" not in capsys.readouterr().out and not any(tag.startswith("Sim/") for tag in logged[0])
+    env.overflows = {"NEFC": 3, "NARROWPHASE": 1200}
+    runner.learn(1)
+    assert logged[1]["Sim/overflow_NEFC"] == 3 and logged[1]["Sim/overflow_NARROWPHASE"] == 1200
+    assert capsys.readouterr().out.count("warning: the simulator ran out of room: NEFC 3, NARROWPHASE 1,200\n") == 1
+
+
+def test_rollouts_take_one_torch_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the update as many as there were."""
+    env, seen = DummyEnv(), []
+    step = env.step
+    monkeypatch.setattr(env, "step", lambda actions: (seen.append(torch.get_num_threads()), step(actions))[1])
+    runner = OnPolicyRunner(env, small_cfg(), str(tmp_path))
+    learn, before = runner.alg.learn, torch.get_num_threads()
+    monkeypatch.setattr(runner.alg, "learn", lambda: (seen.append(torch.get_num_threads()), learn())[1])
+    torch.set_num_threads(2)
+    try:
+        runner.learn(1)
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen[:-1]) == {1} and seen[-1] == 2
