@@ -1,0 +1,56 @@
+"""Standalone training on a few robots: files, scalars, going on from a file, the teacher standing on its own feet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.evaluation.suites import evaluation_cfg
+from legged_gym.runners.teacher_runner import TeacherRunner
+from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.frame import observe
+from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.task_registry import task_registry
+
+
+def make_env(num: int) -> object:
+    env_cfg, _ = task_registry.get_cfgs("pointfoot_flat")
+    return task_registry.make_env("pointfoot_flat", env_cfg=evaluation_cfg(env_cfg, num, seed=0))[0]
+
+
+def test_trains_saves_and_goes_on(tmp_path: Path) -> None:
+    env = make_env(4)
+    runner = TeacherRunner(env, TeacherCfg(), 26, tmp_path)
+    scalars = runner.learn(2)
+    assert scalars["touchdowns"] > 0
+    assert list(tmp_path.glob("events.out.tfevents*"))
+    saved = load_checked(tmp_path / "offset_2.pt")
+    assert saved["iteration"] == 2
+    other = TeacherRunner(env, TeacherCfg(), 26, None)
+    other.load(tmp_path / "offset_2.pt")
+    other.learn(1)
+    assert other.iteration == 3
+    weights = saved["offset_network"]
+    assert any((other.trainer.state_dict()["offset_network"][name] != value).any() for name, value in weights.items())
+
+
+def test_closed_form_walks_by_itself() -> None:
+    """Six seconds from a standstill: nobody falls, and the commanded speed is held."""
+    env = make_env(8)
+    teacher = DcmTeacher(TeacherCfg(), LegGeometry.from_model(env.sim.robot), 8, env.observation_terms["teacher"])
+    torch.manual_seed(0)
+    obs = env.reset()
+    env.commands.set(torch.tensor([[0.4, 0.0, 0.0]]).repeat(8, 1), torch.ones(8, dtype=torch.bool))
+    fallen, speed, steps = torch.zeros(8), torch.zeros(8), round(6.0 / env.dt)
+    for k in range(steps):
+        obs, _, dones, _ = env.step(teacher.step(obs["teacher"]).action)
+        fallen = torch.maximum(fallen, dones.float())
+        if 2 * k >= steps:
+            frame = observe(teacher.layout.parse(obs["teacher"]))
+            speed += frame.com_vel[0] / (steps - steps // 2)
+    assert fallen.sum() == 0
+    assert (speed.mean() - 0.4).abs() < 0.1
