@@ -266,8 +266,8 @@ class PPO(RslPPO):
     def _adapt_learning_rate(self, batch: RolloutStorage.Batch) -> None:
         """Set the learning rate by the divergence of the policy from the one that collected the batch.
 
-        Imitation is supervised and needs no trust region: the rate stays above a floor that sinks from its initial value
-        with the imitation weight.
+        Imitation is supervised and needs no trust region: the rate stays above a floor that sinks from its initial
+        value with the imitation weight.
         """
         with torch.inference_mode():
             params = self.actor.output_distribution_params

@@ -16,6 +16,7 @@ ARMS: dict[str, dict[str, str]] = {
         "policy.noise_std_range": "0.01,10",
         "algorithm.learning_rate": "0.001",
         "algorithm.entropy_coef": "0.01",
+        "algorithm.num_mini_batches": "4",
     },
     "dcm": {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"},
     "dcm+offset": {"teacher.dcm.offset.enabled": "true"},

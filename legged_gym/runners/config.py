@@ -18,7 +18,7 @@ class TeacherInLoopCfg(Config):
     """Share of the robots that the teacher drives at the start."""
     driven_final: float = bounded(0.05, ge=0, le=1)
     """Share at the end; their transitions are left out of PPO's surrogate."""
-    driven_decay_steps: int = bounded(20, ge=1)
+    driven_decay_steps: int = bounded(60, ge=1)
     """Iterations from the one to the other."""
     offset_update: str = bounded("collection", choices=("never", "collection", "steps"))
     """When Δξ is trained: after each rollout or every `offset_update_steps`, in `dcm.offset.epochs` passes."""

@@ -28,6 +28,9 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
     """With a teacher there is little to find by chance, and noise makes the robot fall: it stays small."""
     algorithm: AlgorithmCfg = field(
         default_factory=lambda: AlgorithmCfg(
-            learning_rate=3e-3, entropy_coef=0.0, imitation=ImitationCfg(initial=10.0, final=0.1, decay_steps=200)
+            learning_rate=3e-3,
+            entropy_coef=0.0,
+            num_mini_batches=8,
+            imitation=ImitationCfg(initial=10.0, final=0.1, decay_steps=200),
         )
     )
