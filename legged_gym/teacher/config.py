@@ -46,7 +46,7 @@ class SteppingCfg(Config):
     """Farthest foothold to the swing side of the stance foot [m]."""
     keep_out: float = bounded(0.03, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
-    pivot_shift: float = 0.014
+    pivot_shift: float = 0.011
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
     pivot_drag: float = bounded(0.012, ge=0.0)
