@@ -88,7 +88,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
         return Scale(num_envs=8192, hidden_dims=(512, 256, 128))
     if machine.cores >= 16:
         return Scale(num_envs=4096, hidden_dims=(512, 256, 128))
-    return Scale(num_envs=min(256 * machine.cores, 2048), hidden_dims=(256, 128, 64))
+    return Scale(num_envs=min(128 * machine.cores, 2048), hidden_dims=(256, 128, 64))
 
 
 def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:
