@@ -32,6 +32,7 @@ class TeacherAction:
         self._default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
         self._roll_sign, self._pitch_sign = geometry.signs[:, 0:1], geometry.signs[:, 1:2]  # (2, 1)
+        self._foot_depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
         self._range = cfg.control.torque_limit / cfg.control.kp
 
     def __call__(
@@ -108,7 +109,7 @@ class TeacherAction:
         x, y, z = frame.to_world(torch.stack((swing, force), dim=1)).unbind()  # (2, N) each
         rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
         swing_b, force_b = (rows[0] * x + rows[1] * y + rows[2] * z).unbind(1)  # R^T v (3, N)
-        height = torch.full_like(frame.side, self._radius - self.cfg.body.base_height)
+        height = torch.full_like(frame.side, self._foot_depth)
         stance_b = torch.stack((-base[0], -base[1] * frame.side, height))
         upright = torch.stack((swing[0], swing[1] * frame.side, swing[2]))
         swing_b = torch.lerp(upright, swing_b, self.cfg.swing.true_base)

@@ -83,8 +83,8 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    base_height: float = bounded(0.725, gt=0.0)
-    """Height of the base frame over the stance ground h_d [m]."""
+    hip_height: float = bounded(0.465, gt=0.0)
+    """Height of the abad axes over the stance ground; the base frame is higher by what the robot model says [m]."""
     attitude_kp: float = bounded(90.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(7.0, ge=0.0)

@@ -291,7 +291,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
         ),
         "swing": ("lead", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
         "body": (
-            "base_height",
+            "hip_height",
             "attitude_kp",
             "attitude_kd",
             "yaw_gain",
