@@ -71,7 +71,7 @@ def test_contact_bodies_and_force_are_the_configured_ones(make_env: MakeEnv) -> 
     """With the feet listed, a landing ends the episode, unless the force asked for is beyond it."""
     for force, expected in ((1.0, True), (1e6, False)):
         settings = {"asset.terminate_after_contacts_on": ("foot",), "termination.contact_force": force}
-        env = make_env(1, CLEAN, {"init_state.pos": (0.0, 0.0, 0.9)}, settings)
+        env = make_env(1, CLEAN, {"init_state.pos": (0.0, 0.0, 0.09)}, settings)
         assert any(bool(stand(env)[0]) for _ in range(15)) == expected
 
 
@@ -168,7 +168,8 @@ def test_robots_start_in_the_configured_ranges(make_env: MakeEnv) -> None:
         },
     )
     s = env.state
-    assert torch.equal(s.root_pos_w, torch.tensor([[1.0, 2.0, 5.0]]).expand(400, 3))
+    start = torch.tensor([1.0, 2.0, 5.0 + env.sim.robot.zero_pose_height])
+    assert torch.allclose(s.root_pos_w, start.expand(400, 3))
     for value, low, high in (
         *((env.yaw, -0.5, 1.0), (s.root_lin_vel_w, -0.2, 0.3)),
         *((s.root_ang_vel_w, -0.4, 0.1), (s.joint_pos, 0.05, 0.25)),

@@ -91,7 +91,8 @@ class LeggedRobot(VecEnv):
         self.broke = torch.zeros(n, dtype=torch.bool, device=device)
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
         self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
-        self._start_pos = torch.tensor(cfg.init_state.pos, device=device).expand(n, 3)
+        x, y, z = cfg.init_state.pos
+        self._start_pos = torch.tensor((x, y, z + robot.zero_pose_height), device=device).expand(n, 3)
         widths = {"yaw": 1, "lin_vel": 3, "ang_vel": 3, "joint_pos": self.num_actions}
         columns = {name: [(0.0, *getattr(cfg.init_state, name))] * width for name, width in widths.items()}
         self._starts = Draws(columns | {"clock": [(0.0, 0.0, 1.0)]}, torch.ones((), device=device))

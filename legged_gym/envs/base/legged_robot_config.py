@@ -101,8 +101,8 @@ class GaitCfg(Config):
 class InitStateCfg(Config):
     """Where a robot starts an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
 
-    pos: tuple[float, float, float] = (0.0, 0.0, 0.82)
-    """Base position [m, world]."""
+    pos: tuple[float, float, float] = (0.0, 0.0, 0.01)
+    """Base position [m, world]; z counts from where the feet of the robot with all joints at zero touch the ground."""
     yaw: Range = (-3.14159, 3.14159)
     """Base heading [rad]."""
     lin_vel: Range = (-0.5, 0.5)
