@@ -44,7 +44,8 @@ def train(args: argparse.Namespace) -> Any:
     stop_on_signals(runner)
     gate = None
     if args.until_walking or args.evaluate_every:
-        cfg = GateCfg(stop=args.until_walking, every_steps=args.evaluate_every)
+        robots = 64 if args.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
+        cfg = GateCfg(stop=args.until_walking, every_steps=args.evaluate_every, num_envs=robots)
         gate = WalkingGate(runner, lambda cfg: type(env)(cfg, args.sim_device, True), cfg, _STARTED)
         runner.after_iteration = gate.check
     # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
