@@ -51,5 +51,5 @@ class EstimatorActor(MLPModel):
 
     def get_latent(self, obs: TensorDict, masks: object = None, hidden_state: object = None) -> torch.Tensor:
         """Concatenate the actor's input. Shape (N, 36)."""
-        estimate = obs[VELOCITY_ESTIMATE] if VELOCITY_ESTIMATE in obs.keys() else self.estimate(obs)  # noqa: SIM118
+        estimate = obs[VELOCITY_ESTIMATE] if VELOCITY_ESTIMATE in obs else self.estimate(obs)
         return torch.cat([estimate, *(obs[group] for group in self.obs_groups)], dim=-1)

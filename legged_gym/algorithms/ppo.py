@@ -179,7 +179,7 @@ class PPO(RslPPO):
 
     def learn(self) -> torch.Tensor:
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
-        has_reference = "reference" in self.storage.observations.keys()  # noqa: SIM118
+        has_reference = "reference" in self.storage.observations
         self._imitation_weight.fill_(self.imitation_weight if has_reference else 0.0)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         with self._estimator_branch.fork():
@@ -240,7 +240,7 @@ class PPO(RslPPO):
             self.actor.output_entropy.mean(),
         ]
         loss = losses[0] + self.value_loss_coef * losses[1] - self.entropy_coef * losses[2]
-        if "reference" in batch.observations.keys():  # noqa: SIM118
+        if "reference" in batch.observations:
             weight = batch.observations["reference_weight"].squeeze(-1)
             losses.append(imitation_loss(self.actor.output_mean, batch.observations["reference"], weight))
             loss = loss + self._imitation_weight * losses[3]
