@@ -80,6 +80,7 @@ class PPO(RslPPO):
         # On a CPU as precise as a number of Python; fused optimisers take single precision only.
         self._rate = torch.zeros((), dtype=torch.float32 if cuda else torch.float64, device=device)
         self._imitation_weight = torch.zeros((), device=device)
+        self._imitation_share = torch.zeros((), device=device)
         super().__init__(actor, critic, storage, **kwargs)
         self.optimizer = make_adam(chain(self.policy_parameters(), critic.parameters()), self._rate, device)
         self._initial_learning_rate = self.learning_rate
@@ -180,7 +181,9 @@ class PPO(RslPPO):
     def learn(self) -> torch.Tensor:
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
         has_reference = "reference" in self.storage.observations
-        self._imitation_weight.fill_(self.imitation_weight if has_reference else 0.0)
+        weight = self.imitation_weight if has_reference else 0.0
+        self._imitation_weight.fill_(weight)
+        self._imitation_share.fill_(min(weight / max(self.imitation["initial"], 1e-6), 1.0))
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         with self._estimator_branch.fork():
             estimator_loss = self._update_estimator()
@@ -239,7 +242,9 @@ class PPO(RslPPO):
             masked_mean(value_loss(values, batch.values, batch.returns, clip), mask),
             self.actor.output_entropy.mean(),
         ]
-        loss = losses[0] + self.value_loss_coef * losses[1] - self.entropy_coef * losses[2]
+        # While the policy imitates, there is nothing to explore.
+        entropy_coef = self.entropy_coef * (1.0 - self._imitation_share)
+        loss = losses[0] + self.value_loss_coef * losses[1] - entropy_coef * losses[2]
         if "reference" in batch.observations:
             weight = batch.observations["reference_weight"].squeeze(-1)
             losses.append(imitation_loss(self.actor.output_mean, batch.observations["reference"], weight))
@@ -274,8 +279,7 @@ class PPO(RslPPO):
             kl = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
             if self.is_multi_gpu:
                 torch.distributed.all_reduce(kl, op=torch.distributed.ReduceOp.AVG)
-            share = self._imitation_weight / max(self.imitation["initial"], 1e-6)
-            floor = self._initial_learning_rate * share.clamp(max=1.0).to(self._rate.dtype)
+            floor = self._initial_learning_rate * self._imitation_share.to(self._rate.dtype)
             self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, kl, self.desired_kl), floor))
 
     def _update_estimator(self) -> torch.Tensor:
