@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+Result = dict[str, float | None]
 COMPONENTS = ("vx", "vy", "wz")
 """Tracked velocities: forward and left [m/s], yaw rate [rad/s]; heading frame."""
 
@@ -47,35 +48,40 @@ class Sample:
 
 
 class RowMetrics:
-    """Sums of one row. Robots count while they stand; what they do after a fall is ignored."""
+    """Sums of R rows side by side, n robots each.
 
-    def __init__(self, num_envs: int, device: torch.device | str) -> None:
+    Robots count while they stand; what they do after a fall is ignored.
+    """
+
+    def __init__(self, num_rows: int, num_robots: int, device: torch.device | str) -> None:
         """Allocate zero sums."""
-        self.alive = torch.ones(num_envs, dtype=torch.bool, device=device)
-        """Has not fallen while it counted. Shape (N,)."""
-        self._sums: dict[str, torch.Tensor] = {}
-        self._peak_power = torch.zeros(num_envs, device=device)
+        self.alive = torch.ones(num_rows, num_robots, dtype=torch.bool, device=device)
+        """Has not fallen while it counted. Shape (R, n)."""
+        self._widths: dict[str, int] = {}
+        self._sums = torch.zeros(())
+        """Columns of these names and widths, once a step was added. Shape (R, C)."""
+        self._peak_power = torch.zeros(num_rows, num_robots, device=device)
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def add(self, sample: Sample, fell: torch.Tensor, tracking: bool, counting: torch.Tensor | None = None) -> None:
+    def add(self, sample: Sample, fell: torch.Tensor, tracking: torch.Tensor, counting: torch.Tensor) -> None:
         """Add one policy step.
 
         Args:
-            sample: Robots after the step.
+            sample: Robots after the step, row by row (N = R n).
             fell: Robots that fell in the step; their sample is of the next episode. Shape (N,).
-            tracking: Whether the step counts for the errors and the effort, or is part of the warm-up.
-            counting: Robots whose row is not over yet; all if None. Shape (N,).
+            tracking: Rows whose step counts for the errors and the effort, and is no warm-up. Shape (R, 1).
+            counting: Robots whose row is not over yet. Shape (N,).
         """
-        counting = torch.ones_like(self.alive) if counting is None else counting
-        self.alive &= ~(fell & counting)
-        if tracking:
-            self._add_step(sample, (self.alive & counting))
+        counting = counting.view_as(self.alive)
+        self.alive &= ~(fell.view_as(self.alive) & counting)
+        self._add_step(sample, self.alive & counting & tracking)
         self._last = (sample.action.clone(), sample.contact.clone())
 
-    def _add_step(self, sample: Sample, rows: torch.Tensor) -> None:
+    def _add_step(self, sample: Sample, mask: torch.Tensor) -> None:
         error = sample.velocity_y - sample.command  # (N, 3)
         power = (sample.torque * sample.joint_vel).abs().sum(-1)
-        self._peak_power = torch.where(rows, torch.maximum(self._peak_power, power), self._peak_power)
+        peak = torch.maximum(self._peak_power, power.view_as(mask))
+        self._peak_power = torch.where(mask, peak, self._peak_power)
         last_action, last_contact = self._last or (sample.action, sample.contact)
         terms = {
             "samples": torch.ones_like(power),
@@ -88,37 +94,47 @@ class RowMetrics:
             "contacts": sample.contact.float().sum(-1),
             "touchdowns": (sample.contact & ~last_contact).float().sum(-1),
         }
-        for name, value in terms.items():
-            mask = rows.view(-1, *[1] * (value.ndim - 1))
-            total = torch.where(mask, value, 0.0).sum(0, dtype=torch.float64)
-            self._sums[name] = self._sums.get(name, torch.zeros_like(total)) + total
+        self._widths = {name: value[0].numel() for name, value in terms.items()}
+        columns = torch.cat([value.view(*mask.shape, -1) for value in terms.values()], dim=-1)  # (R, n, C)
+        totals = torch.where(mask.unsqueeze(-1), columns, 0.0).sum(1, dtype=torch.float64)
+        self._sums = self._sums.to(totals) + totals
 
-    def result(self, dt: float) -> dict[str, float | None]:
-        """Read the row.
+    def results(self, dt: float) -> list[Result]:
+        """Read the rows.
 
         Args:
             dt: Policy step [s].
 
         Returns:
-            `n`, `survival`, `rmse_*`, `bias_*` and effort by name; None if no robot stood long enough to be measured.
+            For each row `n`, `survival`, `rmse_*`, `bias_*` and effort by name; None if no robot stood long enough to
+            be measured.
         """
-        survival = self.alive.float().mean().item()
-        row: dict[str, float | None] = {"n": len(self.alive), "survival": survival}
-        sums: dict[str, Any] = {name: value.tolist() for name, value in self._sums.items()}
-        samples: float = sums.get("samples", 0.0)
-        if not samples:
-            return row | dict.fromkeys(_MEASURED)
-        row |= {f"rmse_{name}": (sums["square"][i] / samples) ** 0.5 for i, name in enumerate(COMPONENTS)}
-        row |= {f"bias_{name}": sums["bias"][i] / samples for i, name in enumerate(COMPONENTS)}
         measured = self._peak_power > 0.0
-        return row | {
-            "mean_abs_daction": sums["mean_abs_daction"] / samples,
-            "torque_rms": (sums["torque_square"] / samples) ** 0.5,
-            "peak_power": self._peak_power[measured].mean().item() if bool(measured.any()) else 0.0,
-            "foot_slip": sums["slip"] / sums["contacts"] if sums["contacts"] else 0.0,
-            "base_height": sums["base_height"] / samples,
-            "step_rate": sums["touchdowns"] / (samples * dt),
-        }
+        peak_power = (self._peak_power.sum(-1) / measured.sum(-1).clamp(min=1)).tolist()
+        survival = self.alive.float().mean(-1).tolist()
+        sums = [row.split(list(self._widths.values())) for row in self._sums.cpu()]
+        rows = [{name: part.tolist() for name, part in zip(self._widths, parts, strict=True)} for parts in sums]
+        heads: list[Result] = [{"n": self.alive.shape[1], "survival": share} for share in survival]
+        return [head | _measured(row, peak, dt) for head, row, peak in zip(heads, rows, peak_power, strict=True)]
+
+
+def _measured(sums: dict[str, list[float]], peak_power: float, dt: float) -> Result:
+    """Turn the sums of one row into means."""
+    (samples,) = sums["samples"]
+    if not samples:
+        return dict.fromkeys(_MEASURED)
+    means = {name: [value / samples for value in values] for name, values in sums.items()}
+    errors = {f"rmse_{name}": square**0.5 for name, square in zip(COMPONENTS, means["square"], strict=True)}
+    errors |= {f"bias_{name}": bias for name, bias in zip(COMPONENTS, means["bias"], strict=True)}
+    contacts = sums["contacts"][0]
+    return errors | {
+        "mean_abs_daction": means["mean_abs_daction"][0],
+        "torque_rms": means["torque_square"][0] ** 0.5,
+        "peak_power": peak_power,
+        "foot_slip": sums["slip"][0] / contacts if contacts else 0.0,
+        "base_height": means["base_height"][0],
+        "step_rate": means["touchdowns"][0] / dt,
+    }
 
 
 _MEASURED = (

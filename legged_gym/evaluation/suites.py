@@ -2,25 +2,26 @@
 
 Every row starts at rest, on the nominal gait (the middle of the configured gait ranges), without noise, randomisation
 or time-outs. Errors count from 2 s on, in the heading frame, against the command of the instant; a robot that fell
-counts no more from there on. A row's random numbers depend on the seed and its name, not on the rows before it.
+counts no more from there on. A row's commands and kicks depend on the seed and its name, not on the other rows; where
+rows are walked side by side, the headings and clocks that its robots start with depend on these, too.
 """
 
 import copy
 import math
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from legged_gym.evaluation.agents import Agent
-from legged_gym.evaluation.metrics import RowMetrics, Sample
+from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
+from legged_gym.utils.config import check, set_by_path
 from legged_gym.utils.errors import UserError, unknown_name
 
 _CHECK_INTERVAL = 50
 """Policy steps between two looks whether anybody still stands."""
-Result = dict[str, float | None]
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 FULL_BOX: Box = ((-0.5, 1.0), (-0.3, 0.3), (-0.5, 0.5))
 """v_x, v_y [m/s], w_z [rad/s] of `track`."""
@@ -51,6 +52,14 @@ class Row:
     """Physical parameter of the simulator that the row changes, if any."""
     value: float = 0.0
     """Its value."""
+    cfg: tuple[tuple[str, str], ...] = ()
+    """Fields of the environment's config that the row changes, as (path, text): it needs an environment of its own."""
+    draws: str = ""
+    """Rows of one word here draw the same commands and kicks; by default each row draws its own."""
+
+
+def _physics(name: str, path: str = "", text: str = "", **more: Any) -> Row:
+    return Row(name, 10.0, FULL_BOX, 5.0, cfg=((path, text),) if path else (), draws="physics", **more)
 
 
 SUITES: dict[str, tuple[Row, ...]] = {
@@ -65,8 +74,20 @@ SUITES: dict[str, tuple[Row, ...]] = {
     "friction": tuple(
         Row(f"friction_{mu}", 10.0, SLOW_BOX, 5.0, parameter="friction", value=mu) for mu in (0.15, 0.25, 0.4, 1.0)
     ),
+    "physics": (
+        *(_physics(f"step_{ms}ms", "sim.dt", f"{ms / 1000}") for ms in (1, 2)),
+        *(_physics(f"kd_{kd}", parameter="kd", value=kd) for kd in (2.5, 3.5)),
+        *(_physics(f"armature_{value}", "sim.armature", f"{value}") for value in (0, 0.01)),
+        *(_physics(f"damping_{value}", "sim.joint_damping", f"{value}") for value in (0, 0.01)),
+    ),
 }
-"""Suite -> its rows. Payload and friction rows are walked like `track_slow`."""
+"""Suite -> its rows. Payload and friction rows are walked like `track_slow`, physics rows with the commands of `track`.
+
+A sturdy policy does not care for the physics rows: step of the engine [ms], K_d of the servos [N m s/rad], rotor
+inertia [kg m^2] and passive damping [N m s/rad] of the joints. They are given the same commands.
+"""
+STANDARD_SUITES = ("track", "push", "payload", "friction")
+"""What is walked where nothing else is asked for."""
 
 GATE = {"rmse_vx": 0.20, "rmse_vy": 0.20, "rmse_wz": 0.30}
 """Largest errors of the walking gate [m/s, m/s, rad/s]."""
@@ -86,7 +107,7 @@ def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:
     """Collect the rows of some suites.
 
     Args:
-        suites: Names of `SUITES`.
+        suites: Names of `SUITES`, or "all".
         time_scale: Factor on all times of the rows, for tests; below 1 the numbers mean little.
 
     Raises:
@@ -94,9 +115,10 @@ def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:
     """
     rows: list[Row] = []
     for suite in suites:
-        if suite not in SUITES:
-            raise UserError(unknown_name("suite", suite, SUITES))
-        rows += [row for row in SUITES[suite] if row not in rows]
+        if suite != "all" and suite not in SUITES:
+            raise UserError(unknown_name("suite", suite, ["all", *SUITES]))
+        wanted = [row for name in SUITES for row in SUITES[name] if suite in ("all", name)]
+        rows += [row for row in wanted if row not in rows]
     times = ("duration", "resampling_time", "push_time", "warm_up")
     return [replace(row, **{name: getattr(row, name) * time_scale for name in times}) for row in rows]
 
@@ -128,95 +150,165 @@ def evaluation_cfg(cfg: Any, num_envs: int, seed: int) -> Any:
     return cfg
 
 
+def varied_cfg(cfg: Any, fields: Iterable[tuple[str, str]]) -> Any:
+    """Copy an environment config with some fields changed, given as (path, text); the policy keeps its rate."""
+    cfg, policy_dt = copy.deepcopy(cfg), cfg.policy_dt
+    for path, text in fields:
+        set_by_path(cfg, path, text)
+    cfg.control.decimation = round(policy_dt / cfg.sim.dt)
+    check(cfg)
+    return cfg
+
+
 def evaluate(
-    env: Any, agent: Agent, rows: Iterable[Row], seed: int, report: Callable[[str, Result], None] | None = None
+    build: Callable[[Any], tuple[Any, Agent]],
+    cfg: Any,
+    rows: Sequence[Row],
+    num_envs: int,
+    seed: int,
+    at_once: bool,
+    report: Callable[[str, Result], None] | None = None,
 ) -> dict[str, Result]:
-    """Run rows one after the other.
+    """Walk rows; those that share an environment's config share one environment.
 
     Args:
-        env: Environment built from `evaluation_cfg`.
-        agent: What controls the robots.
+        build: Makes environment and agent from a config.
+        cfg: The environment's config, before `evaluation_cfg`.
         rows: From `select_rows`.
+        num_envs: Robots of each row.
         seed: The same seed gives the same result.
+        at_once: Walk the rows of an environment side by side, as suits a GPU, and not one after the other.
         report: Called with each row's name and result as it is there.
 
     Returns:
         Results by row name.
     """
-    results = {}
+    groups: dict[str, tuple[Any, list[Row]]] = {}
     for row in rows:
-        results[row.name] = run_row(env, agent, row, seed)
-        if report is not None:
-            report(row.name, results[row.name])
-    return results
+        varied = varied_cfg(cfg, row.cfg)
+        groups.setdefault(repr(varied), (varied, []))[1].append(row)
+    results = {}
+    for varied, group in groups.values():
+        batches = [group] if at_once else [[row] for row in group]
+        env, agent = build(evaluation_cfg(varied, num_envs * len(batches[0]), seed))
+        for batch in batches:
+            for row, result in zip(batch, run_rows(env, agent, batch, seed), strict=True):
+                results[row.name] = result
+                if report is not None:
+                    report(row.name, result)
+        env.sim.close()
+    return {row.name: results[row.name] for row in rows}
+
+
+def run_row(env: Any, agent: Agent, row: Row, seed: int, give_up: float = 0.0) -> Result:
+    """Run one row on all robots of an environment; see `run_rows`."""
+    return run_rows(env, agent, [row], seed, give_up)[0]
 
 
 @torch.inference_mode()
-def run_row(env: Any, agent: Agent, row: Row, seed: int, give_up: float = 0.0) -> Result:
-    """Run one row on all robots of an environment and put its physics back to nominal.
+def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: float = 0.0) -> list[Result]:
+    """Run rows side by side, each on its share of an environment's robots, and put the physics back to nominal.
 
     Args:
-        env: See `evaluate`.
+        env: Environment built from `evaluation_cfg`, its robots a multiple of the rows.
         agent: What controls the robots.
-        row: The row.
+        rows: The rows; what they want of the config is there already.
         seed: The same seed gives the same result.
-        give_up: End the row early once the share of robots still up is at or below this.
+        give_up: End early once in no row the share of robots still up is above this.
     """
-    if not row.parameter:
-        return _walk(env, agent, row, seed, give_up)
-    nominal = env.sim.parameters[row.parameter].clone()
-    env.sim.set_parameter(row.parameter, torch.full_like(nominal, row.value))
+    nominal = {row.parameter: env.sim.parameters[row.parameter].clone() for row in rows if row.parameter}
+    for name, values in nominal.items():
+        changed = values.clone()
+        for row, share in zip(rows, changed.chunk(len(rows)), strict=True):
+            if row.parameter == name:
+                share.fill_(row.value)
+        env.sim.set_parameter(name, changed)
     try:
-        return _walk(env, agent, row, seed, give_up)
+        return _walk(env, agent, rows, seed, give_up)
     finally:
-        env.sim.set_parameter(row.parameter, nominal)
+        for name, values in nominal.items():
+            env.sim.set_parameter(name, values)
 
 
-def _walk(env: Any, agent: Agent, row: Row, seed: int, give_up: float) -> Result:
-    seed = zlib.crc32(f"{seed}/{row.name}".encode())
-    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
-    torch.manual_seed(seed)
-    agent.reset(seed)
-    script = _Script(env, row, generator)
-    metrics = RowMetrics(env.num_envs, env.device)
+def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: float) -> list[Result]:
+    start = _row_seed(seed, *rows)
+    torch.manual_seed(start)
+    agent.reset(start)
+    scripts = _Scripts(env, rows, seed)
+    metrics = RowMetrics(len(rows), env.num_envs // len(rows), env.device)
     obs = env.reset()
-    for step in range(script.num_steps):
-        script.before(step)
+    for step in range(scripts.num_steps):
+        scripts.before(step)
         obs, *_ = env.step(agent.act(obs))
-        metrics.add(Sample.of(env), env.fell, (step + 1) * env.dt > row.warm_up, script.counting(step))
-        if step % _CHECK_INTERVAL == 0 and metrics.alive.float().mean() <= give_up:
+        metrics.add(Sample.of(env), env.fell, scripts.tracking(step), scripts.counting(step))
+        if step % _CHECK_INTERVAL == 0 and metrics.alive.float().mean(-1).max() <= give_up:
             break
-    return metrics.result(env.dt)
+    return metrics.results(env.dt)
+
+
+def _row_seed(seed: int, *rows: Row) -> int:
+    return zlib.crc32(f"{seed}/{'+'.join(row.draws or row.name for row in rows)}".encode())
 
 
 class _Script:
-    """What happens to the robots in the course of a row: commands and kicks, drawn beforehand."""
+    """What happens to the robots of one row, drawn beforehand, on the CPU: the same draws on every device."""
 
-    def __init__(self, env: Any, row: Row, generator: torch.Generator) -> None:
-        self.env, n = env, env.num_envs
-        cycle = round(1.0 / (float(env.gait.params[:, 0].min()) * env.dt)) if row.push else 0  # [policy steps]
-        start = round(row.push_time / env.dt) if row.push else 0
-        lasts = round(row.duration / env.dt)
-        self.num_steps = start + cycle + lasts
-        self._interval = round(min(row.resampling_time, row.duration + row.push_time + 1e3) / env.dt)
+    def __init__(self, row: Row, robots: int, dt: float, cycle: float, seed: int) -> None:
+        """Draw.
+
+        Args:
+            row: The row.
+            robots: Number of its robots n.
+            dt: Policy step [s].
+            cycle: Gait cycle [s].
+            seed: Of the evaluation.
+        """
+        generator = torch.Generator().manual_seed(_row_seed(seed, row))
+        window = round(cycle / dt) if row.push else 0  # [policy steps]
+        self.kicks_from = round(row.push_time / dt) if row.push else 0
+        self.kicks_to = self.kicks_from + window
+        lasts = round(row.duration / dt)
+        self.num_steps = self.kicks_to + lasts
+        self.interval = round(min(row.resampling_time, row.duration + row.push_time + 1e3) / dt)
         low, high = torch.tensor(row.box).unbind(-1)
-        draws = torch.rand(self.num_steps // self._interval + 1, n, 3, generator=generator)
-        self._commands = (low + (high - low) * draws).to(env.device)
-        self._kick_step = (start + torch.randint(0, max(cycle, 1), (n,), generator=generator)).to(env.device)
-        angle = 2.0 * math.pi * torch.rand(n, generator=generator)
-        kick = torch.stack((torch.cos(angle), torch.sin(angle), torch.zeros(n)), dim=-1)
-        self._kick = (row.push * kick).to(env.device)
-        self._end = self._kick_step + lasts if row.push else torch.full_like(self._kick_step, lasts)
-        self._kicks_from = start if row.push else self.num_steps
-        self._kicks_to = start + cycle
+        draws = torch.rand(self.num_steps // self.interval + 1, robots, 3, generator=generator)
+        self.commands = low + (high - low) * draws  # (K, n, 3)
+        self.kick_step = self.kicks_from + torch.randint(0, max(window, 1), (robots,), generator=generator)
+        angle = 2.0 * math.pi * torch.rand(robots, generator=generator)
+        kick = torch.stack((torch.cos(angle), torch.sin(angle), torch.zeros(robots)), dim=-1)
+        self.kick = row.push * kick
+        self.end = self.kick_step + lasts if row.push else torch.full_like(self.kick_step, lasts)
+
+    def command(self, step: int) -> torch.Tensor:
+        """Command from policy step `step` on; the last one stays once the row is over. Shape (n, 3)."""
+        return self.commands[min(step // self.interval, len(self.commands) - 1)]
+
+
+class _Scripts:
+    """The scripts of rows side by side, done to an environment's robots."""
+
+    def __init__(self, env: Any, rows: Sequence[Row], seed: int) -> None:
+        robots, cycle = env.num_envs // len(rows), 1.0 / float(env.gait.params[:, 0].min())
+        self.env, self._scripts = env, [_Script(row, robots, env.dt, cycle, seed) for row in rows]
+        self.num_steps = max(script.num_steps for script in self._scripts)
+        self._kick_step, self._kick, self._end = (
+            torch.cat([getattr(script, name) for script in self._scripts]).to(env.device)
+            for name in ("kick_step", "kick", "end")
+        )
+        self._warm_up = torch.tensor([[row.warm_up] for row in rows], dtype=torch.float64).to(env.device)
+        self._everyone = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
 
     def before(self, step: int) -> None:
         """Do what is due before policy step `step`."""
-        if step % self._interval == 0:
-            everyone = torch.ones(self.env.num_envs, dtype=torch.bool, device=self.env.device)
-            self.env.commands.set(self._commands[step // self._interval], everyone)
-        if self._kicks_from <= step < self._kicks_to:
+        if any(step % script.interval == 0 for script in self._scripts):
+            commands = torch.cat([script.command(step) for script in self._scripts])
+            self.env.commands.set(commands.to(self.env.device), self._everyone)
+        if any(script.kicks_from <= step < script.kicks_to for script in self._scripts):
             self.env.sim.push(self._kick_step == step, self._kick)
+
+    def tracking(self, step: int) -> torch.Tensor:
+        """Rows past their warm-up at policy step `step`. Shape (R, 1)."""
+        return self._warm_up < (step + 1) * self.env.dt
 
     def counting(self, step: int) -> torch.Tensor:
         """Robots whose row is not over at policy step `step`. Shape (N,)."""

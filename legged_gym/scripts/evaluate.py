@@ -2,23 +2,31 @@
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation import report
+from legged_gym.evaluation.agents import Agent
 from legged_gym.evaluation.loading import Session, make_agent, make_agent_parser, open_session
-from legged_gym.evaluation.suites import FIXED_SECTIONS, SUITES, Result, evaluate, evaluation_cfg, select_rows
+from legged_gym.evaluation.suites import FIXED_SECTIONS, STANDARD_SUITES, SUITES, Result, evaluate, select_rows
+from legged_gym.sim.registry import resolve_simulator
+from legged_gym.utils import machine
 from legged_gym.utils.cli import Parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.run_setup import robot_name, settle_sim
 from legged_gym.utils.task_registry import task_registry
 
 
 def make_evaluate_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_agent_parser("Evaluate an agent on nominal physics (rows: legged_gym/evaluation/suites.py).")
+    num_envs = next(action for action in parser._actions if action.dest == "num_envs")
+    num_envs.help = "robots of each row (default: %(default)s)"
     add = parser.add_argument
-    add("--suite", default=",".join(SUITES), metavar="LIST", help="suites (default: %(default)s)")
+    known = ", ".join(["all", *SUITES])
+    add("--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known} (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="write the results here too")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=256, seed=0)
@@ -49,34 +57,39 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_args(args)
     rows = select_rows([name.strip() for name in args.suite.split(",") if name.strip()], args.time_scale)
     session = open_session(args)
-    cfg = evaluation_cfg(session.env_cfg, args.num_envs, args.seed)
-    env, _ = task_registry.make_env(args.task, args, cfg)
-    agent = make_agent(session, args, env)
-    print(_summary(session, args, env))
-    print(report.header())
-    results = evaluate(env, agent, rows, args.seed, lambda name, row: print(report.line(name, row), flush=True))
-    print(report.UNITS)
-    env.sim.close()
-    return _content(session, args, env, results)
-
-
-def _summary(session: Session, args: argparse.Namespace, env: Any) -> str:
+    content = _head(session, args)
     source = f" {session.source}" if session.source else ""
-    return f"{session.agent}{source} on {env.sim.robot.name}: {env.num_envs} robots, seed {args.seed}, {_sim_name(env)}"
-
-
-def _sim_name(env: Any) -> str:
-    from legged_gym.sim.registry import resolve_simulator
-
-    return resolve_simulator(env.cfg.sim.backend)
-
-
-def _content(session: Session, args: argparse.Namespace, env: Any, results: dict[str, Result]) -> dict[str, Any]:
-    content: dict[str, Any] = {"agent": session.agent, "robot": env.sim.robot.name, "sim": _sim_name(env)}
-    content |= {"task": args.task, "source": session.source, "seed": args.seed}
-    if args.time_scale != 1.0:
-        content["time_scale"] = args.time_scale
+    print(f"{session.agent}{source} on {content['robot']}: {args.num_envs} robots a row, seed {args.seed}")
+    print(report.header())
+    at_once = args.sim_device != "cpu"
+    results = evaluate(_builder(session, args), session.env_cfg, rows, args.num_envs, args.seed, at_once, _print_row)
+    print(report.UNITS)
     return content | {"rows": results}
+
+
+def _builder(session: Session, args: argparse.Namespace) -> Callable[[Any], tuple[Any, Agent]]:
+    """Return what makes environment and agent from a config that the options are already in."""
+    settled = argparse.Namespace(**vars(args) | {"num_envs": None, "seed": None})
+    settled.overrides = [override for override in args.overrides if override.scope != "env"]
+
+    def build(cfg: Any) -> tuple[Any, Agent]:
+        env, _ = task_registry.make_env(args.task, settled, cfg)
+        return env, make_agent(session, settled, env)
+
+    return build
+
+
+def _print_row(name: str, result: Result) -> None:
+    print(report.line(name, result), flush=True)
+
+
+def _head(session: Session, args: argparse.Namespace) -> dict[str, Any]:
+    """Settle device and robot, and return what the JSON says besides the rows."""
+    settle_sim(args, session.env_cfg, machine.detect())
+    content: dict[str, Any] = {"agent": session.agent, "robot": robot_name(session.env_cfg)}
+    content |= {"sim": resolve_simulator(session.env_cfg.sim.backend)}
+    content |= {"task": args.task, "source": session.source, "seed": args.seed}
+    return content | ({} if args.time_scale == 1.0 else {"time_scale": args.time_scale})
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,13 +7,16 @@ import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.suites import (
+    STANDARD_SUITES,
     SUITES,
     evaluate,
     evaluation_cfg,
     nominal_cfg,
     passes_walking_gate,
     run_row,
+    run_rows,
     select_rows,
+    varied_cfg,
 )
 from legged_gym.utils.errors import UserError
 
@@ -20,10 +24,15 @@ ROWS = {row.name: row for rows in SUITES.values() for row in rows}
 
 
 def test_the_rows_are_the_agreed_ones() -> None:
-    assert list(ROWS) == [
+    standard = [row.name for row in select_rows(STANDARD_SUITES)]
+    assert standard == [
         *("track", "track_slow", "push_0.5", "push_1.0", "push_1.5", "push_2.0", "push_2.5"),
         *("payload_2", "payload_5", "payload_10", "friction_0.15", "friction_0.25", "friction_0.4", "friction_1.0"),
     ]
+    assert [row.name for row in SUITES["physics"]] == [
+        *("step_1ms", "step_2ms", "kd_2.5", "kd_3.5", "armature_0", "armature_0.01", "damping_0", "damping_0.01")
+    ]
+    assert [row.name for row in select_rows(["all"])] == list(ROWS)
     assert ROWS["track"].duration == 20.0 and ROWS["track"].resampling_time == 5.0
     assert ROWS["track"].box == ((-0.5, 1.0), (-0.3, 0.3), (-0.5, 0.5))
     assert ROWS["track_slow"].duration == 10.0
@@ -98,7 +107,8 @@ def test_a_fall_counts_up_to_four_seconds_after_the_own_kick(fake_env: type, age
 
 def test_a_changed_parameter_is_put_back(fake_env: type, agent: Any) -> None:
     env = fake_env()
-    evaluate(env, agent, [ROWS["payload_5"], ROWS["friction_0.25"]], seed=0)
+    for name in ("payload_5", "friction_0.25"):
+        run_row(env, agent, ROWS[name], seed=0)
     assert env.sim.history == [
         ("base_mass_added", 5.0),
         ("base_mass_added", 0.0),
@@ -110,8 +120,77 @@ def test_a_changed_parameter_is_put_back(fake_env: type, agent: Any) -> None:
 def test_a_row_does_not_depend_on_the_rows_before_it(fake_env: type, agent: Any) -> None:
     alone, after = fake_env(), fake_env()
     run_row(alone, agent, ROWS["track_slow"], seed=0)
-    evaluate(after, agent, [ROWS["push_0.5"], ROWS["track_slow"]], seed=0)
+    for name in ("push_0.5", "track_slow"):
+        run_row(after, agent, ROWS[name], seed=0)
     assert torch.equal(torch.stack(alone.commands_seen), torch.stack(after.commands_seen)[-500:])
+
+
+def test_rows_side_by_side_give_what_they_give_alone(fake_env: type, agent: Any) -> None:
+    rows = [ROWS["track"], ROWS["push_1.5"], ROWS["payload_5"], ROWS["friction_0.25"]]
+    env, fell = fake_env(num_envs=40, falls=(13, 160)), fake_env(num_envs=10, falls=(3, 160))
+    together = run_rows(env, agent, rows, seed=0)
+    alone = [run_row(fell if row.push else fake_env(num_envs=10), agent, row, seed=0) for row in rows]
+    for both, single in zip(together, alone, strict=True):
+        assert both == pytest.approx(single, rel=1e-5)
+    assert [row["survival"] for row in together] == pytest.approx([1.0, 0.9, 1.0, 1.0])
+    kicked = torch.stack([mask for _, mask, _ in env.sim.pushes]).any(0)
+    assert kicked.tolist() == [False] * 10 + [True] * 10 + [False] * 20
+    commands = torch.stack(env.commands_seen)[:200]
+    assert (commands[:, 10:20] == torch.tensor([0.4, 0.0, 0.0])).all() and (commands[:, :10, 1] != 0.0).any()
+
+
+def test_side_by_side_every_row_has_its_own_physics(fake_env: type, agent: Any) -> None:
+    env, seen = fake_env(num_envs=6), {}
+    env.sim.push = lambda mask, kick: seen.update({n: v.clone() for n, v in env.sim.parameters.items()})
+    run_rows(env, agent, [ROWS["payload_5"], ROWS["friction_0.25"], ROWS["push_0.5"]], seed=0)
+    assert seen["base_mass_added"].tolist() == [5.0, 5.0, 0.0, 0.0, 0.0, 0.0]
+    assert seen["friction"].tolist() == [1.0, 1.0, 0.25, 0.25, 1.0, 1.0]
+    assert (env.sim.parameters["friction"] == 1.0).all() and (env.sim.parameters["base_mass_added"] == 0.0).all()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rows_of_one_physics_share_an_environment(fake_env: type, agent: Any, at_once: bool) -> None:
+    built = []
+
+    def build(cfg: Any) -> Any:
+        built.append(cfg)
+        env = fake_env(num_envs=cfg.env.num_envs)
+        env.sim.close = lambda: closed.append(cfg)
+        return env, agent
+
+    closed: list[Any] = []
+    names = ["step_1ms", "track", "armature_0", "armature_0.01", "push_0.5"]
+    rows = [replace(ROWS[name], duration=0.1, push_time=0.1) for name in names]
+    results = evaluate(build, PointFootFlatCfg(), rows, 3, 0, at_once)
+    assert list(results) == names and all(row["n"] == 3 for row in results.values())
+    assert [(cfg.sim.dt, cfg.control.decimation, cfg.sim.armature) for cfg in built] == [
+        *((0.001, 20, 0.0), (0.005, 4, 0.0), (0.005, 4, 0.01)),
+    ]
+    assert [cfg.env.num_envs for cfg in built] == ([3, 9, 3] if at_once else [3, 3, 3])
+    assert closed == built
+
+
+def test_every_physics_row_changes_what_it_says() -> None:
+    task = PointFootFlatCfg()
+    for row in SUITES["physics"]:
+        cfg = varied_cfg(task, row.cfg)
+        value = float(row.name.split("_")[1].removesuffix("ms"))
+        found = {
+            "step": 1000.0 * cfg.sim.dt,
+            "kd": row.value,
+            "armature": cfg.sim.armature,
+            "damping": cfg.sim.joint_damping,
+        }
+        assert found[row.name.split("_")[0]] == pytest.approx(value)
+        assert cfg.policy_dt == pytest.approx(task.policy_dt)
+        assert (row.parameter == "kd") == row.name.startswith("kd")
+
+
+def test_physics_rows_are_given_the_same_commands(fake_env: type, agent: Any) -> None:
+    first, second = fake_env(), fake_env()
+    run_row(first, agent, ROWS["armature_0"], seed=0)
+    run_row(second, agent, ROWS["kd_2.5"], seed=0)
+    assert torch.equal(torch.stack(first.commands_seen), torch.stack(second.commands_seen))
 
 
 def test_another_seed_gives_other_commands(fake_env: type, agent: Any) -> None:
@@ -153,9 +232,8 @@ def test_the_evaluation_config_is_nominal() -> None:
 
 
 def test_an_unknown_suite_lists_the_known_ones() -> None:
-    with pytest.raises(
-        UserError, match=r"unknown suite 'trak'; did you mean 'track'\? known: friction, payload, push, track"
-    ):
+    known = ", ".join(sorted(["all", *SUITES]))
+    with pytest.raises(UserError, match=rf"unknown suite 'trak'; did you mean 'track'\? known: {known}"):
         select_rows(["trak"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from legged_gym.evaluation.suites import SUITES, select_rows
+from legged_gym.evaluation.suites import STANDARD_SUITES, select_rows
 from legged_gym.scripts import evaluate
 from legged_gym.utils.cli import run_main
 from legged_gym.utils.export import export_policy
@@ -34,7 +34,7 @@ def result(monkeypatch: pytest.MonkeyPatch, file: Path, *argv: str) -> dict[str,
 def test_every_row_is_in_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agent: str) -> None:
     data = result(monkeypatch, tmp_path / "out.json", f"--agent={agent}", *SHORT)
     assert (data["agent"], data["robot"], data["sim"]) == (agent, "PF_TRON1A", "mujoco")
-    assert list(data["rows"]) == [row.name for row in select_rows(SUITES)]
+    assert list(data["rows"]) == [row.name for row in select_rows(STANDARD_SUITES)]
     for row in data["rows"].values():
         assert row["n"] == 3 and 0.0 <= row["survival"] <= 1.0
         assert set(MEASURED) <= set(row)
