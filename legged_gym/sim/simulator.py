@@ -14,6 +14,7 @@ import torch
 
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.viewer import Viewer
+from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.math import overwrite
 
 
@@ -82,6 +83,8 @@ class SimOptions:
     """Passive damping of each joint [N m s/rad]."""
     num_threads: int = 0
     """Physics threads of a CPU backend; 0 takes the cores this process may use."""
+    terrain: Terrain | None = None
+    """The ground; None is the plane z = 0."""
 
 
 class Simulator(ABC):

@@ -22,6 +22,8 @@ from typing import Any, TypeVar, cast, get_type_hints
 from legged_gym.utils.config_types import describe, mismatch, parse_text, to_type, violation
 from legged_gym.utils.errors import UserError, unknown_name
 
+Range = tuple[float, float]
+"""(low, high)"""
 T = TypeVar("T")
 ConfigT = TypeVar("ConfigT", bound="Config")
 
@@ -104,6 +106,14 @@ class Config:
 
     def validate(self) -> None:
         """Hook for checks across fields: raise `ConfigError` with one line. Called on construction and by `check`."""
+
+
+def check_ranges(cfg: Config, *names: str) -> None:
+    """Raises if a (low, high) field of a config has low > high."""
+    for name in names:
+        low, high = getattr(cfg, name)
+        if low > high:
+            raise ConfigError(f"{type(cfg).__name__}.{name}: low {low} is above high {high}")
 
 
 def check(cfg: Config, path: str = "") -> None:

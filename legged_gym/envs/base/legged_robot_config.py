@@ -5,17 +5,7 @@ Everything is SI. Ranges are (low, high) and drawn uniformly.
 
 from dataclasses import dataclass, field
 
-from legged_gym.utils.config import Config, ConfigError, bounded
-
-Range = tuple[float, float]
-
-
-def check_ranges(cfg: Config, *names: str) -> None:
-    """Raise if a (low, high) field of a config has low > high."""
-    for name in names:
-        low, high = getattr(cfg, name)
-        if low > high:
-            raise ConfigError(f"{type(cfg).__name__}.{name}: low {low} is above high {high}")
+from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Ground that is not a plane: profiles and levels, as height field and triangle mesh. Knows no simulator."""

@@ -1,0 +1,146 @@
+"""Configuration of the ground."""
+
+from dataclasses import dataclass, field, fields
+
+from legged_gym.terrain.lanes import LANES
+from legged_gym.terrain.profiles import PROFILES, TREAD
+from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
+
+LANES_PROFILE = "lanes"
+"""The evaluation's map: one lane for each row."""
+MIXED_PROFILE = "mixed"
+MAX_SAMPLES = 100_000_000
+"""Most heights of a map: 400 MB."""
+
+
+@dataclass
+class TerrainProportionsCfg(Config):
+    """Shares of the columns that each profile gets in the profile `mixed`; only their ratios count."""
+
+    flat: float = bounded(0.1, ge=0)
+    noise: float = bounded(0.2, ge=0)
+    smooth_slope: float = bounded(0.15, ge=0)
+    rough_slope: float = bounded(0.15, ge=0)
+    stairs_up: float = bounded(0.15, ge=0)
+    stairs_down: float = bounded(0.15, ge=0)
+    blocks: float = bounded(0.1, ge=0)
+    stepping_stones: float = bounded(0.0, ge=0)
+
+    def validate(self) -> None:
+        """Check that something is left to choose from."""
+        if not any(getattr(self, f.name) for f in fields(self)):
+            raise ConfigError("TerrainProportionsCfg: all shares are 0; at least one must be positive")
+
+
+@dataclass
+class TerrainSeverityCfg(Config):
+    """What is hard about each profile: its measure at difficulty 0 and at difficulty 1."""
+
+    noise: Range = bounded((0.0, 0.12), ge=0)
+    """Heights of the cells lie between 0 and this [m]; the cells are 20 cm wide."""
+    smooth_slope: Range = bounded((0.0, 27.0), ge=0, le=60)
+    """Inclination [degrees]."""
+    rough_slope: Range = bounded((0.0, 22.0), ge=0, le=60)
+    """Inclination [degrees]; the cells on it rise as many millimetres twice over."""
+    stairs_up: Range = bounded((0.02, 0.15), ge=0)
+    """Height of a step [m]; treads are 30 cm."""
+    stairs_down: Range = bounded((0.02, 0.15), ge=0)
+    """Height of a step [m]."""
+    blocks: Range = bounded((0.02, 0.15), ge=0)
+    """Largest height of the blocks and depth of the pits [m]."""
+    stepping_stones: Range = bounded((0.02, 0.25), ge=0)
+    """Width of the gaps between the stones [m]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, *(f.name for f in fields(self)))
+
+
+@dataclass
+class TerrainCfg(Config):
+    """The ground: a plane, or square tiles in rows (levels of difficulty) and columns (types)."""
+
+    mesh_type: str = bounded("plane", choices=("plane", "heightfield", "trimesh"))
+    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes, the MuJoCo engines take its
+    height field, in which a riser is one cell wide."""
+    static_friction: float = bounded(1.0, ge=0)
+    """Friction coefficient between robot and ground where it is not randomised."""
+    profile: str = bounded(MIXED_PROFILE, choices=(*PROFILES, MIXED_PROFILE, LANES_PROFILE))
+    """Shape of the tiles: one for all, `mixed`, or the `lanes` of the evaluation, which are walked along +x."""
+    proportions: TerrainProportionsCfg = field(default_factory=TerrainProportionsCfg)
+    severity: TerrainSeverityCfg = field(default_factory=TerrainSeverityCfg)
+    difficulty_range: Range = bounded((0.0, 1.0), ge=0, le=1)
+    """Difficulty of the first row and of the last one."""
+    curriculum: bool = True
+    """Robots move to a harder row when they walk most of what is commanded, to an easier one when they walk less than
+    half; without it, they are spread over all rows."""
+    max_init_terrain_level: int = bounded(1, ge=0)
+    """Highest row in which robots start with the curriculum."""
+    num_rows: int = bounded(10, ge=1)
+    """Levels."""
+    num_cols: int = bounded(20, ge=1)
+    """Columns, which the profiles share."""
+    tile_size: float = bounded(8.0, gt=0)
+    """Side of a tile [m]."""
+    platform_size: float = bounded(2.0, gt=0)
+    """Side of the flat place in the middle of a tile, where robots start [m]."""
+    border_size: float = bounded(4.0, ge=1)
+    """Width of the flat border around the tiles [m]; an episode ends 1 m before the end of the ground."""
+    spawn_spread: float = bounded(0.3, ge=0)
+    """Farthest start from the middle of the platform, along x and along y [m]."""
+    horizontal_scale: float = bounded(0.05, gt=0, le=0.1)
+    """Width of a cell of the height field [m]."""
+    vertical_scale: float = bounded(0.005, gt=0)
+    """Heights are multiples of this [m]."""
+    slope_threshold: float = bounded(1.0, gt=0)
+    """Rise over run from which a trimesh has a vertical face."""
+    seed: int = bounded(1, ge=0)
+    """Seed of the map."""
+    measure_heights: bool = True
+    """Show the critic the heights around the robot; not on a plane."""
+    measured_points_x: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-6, 7))
+    """Where, ahead of the base [m]."""
+    measured_points_y: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-4, 5))
+    """Where, to the left of the base [m]."""
+
+    @property
+    def tile_cells(self) -> int:
+        """Cells along a tile's side."""
+        return round(self.tile_size / self.horizontal_scale)
+
+    @property
+    def border_cells(self) -> int:
+        """Cells across the border."""
+        return round(self.border_size / self.horizontal_scale)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles, those of the lanes included."""
+        return (1, len(LANES)) if self.profile == LANES_PROFILE else (self.num_rows, self.num_cols)
+
+    def validate(self) -> None:
+        """Check values that depend on each other."""
+        check_ranges(self, "difficulty_range")
+        if abs(self.tile_cells * self.horizontal_scale - self.tile_size) > 1e-6:
+            raise ConfigError(
+                f"TerrainCfg.tile_size: {self.tile_size} m is not a whole number of cells of {self.horizontal_scale} m"
+            )
+        if self.tile_size < self.platform_size + 4.0 * TREAD:
+            raise ConfigError(
+                f"TerrainCfg.platform_size: {self.platform_size} m leaves too little of a tile of {self.tile_size} m"
+            )
+        if 2.0 * self.spawn_spread > self.platform_size:
+            raise ConfigError(f"TerrainCfg.spawn_spread: {self.spawn_spread} m is beyond the platform")
+        if self.max_init_terrain_level >= self.num_rows:
+            raise ConfigError(
+                f"TerrainCfg.max_init_terrain_level: {self.max_init_terrain_level} is not below num_rows, "
+                f"{self.num_rows}"
+            )
+        if not (self.measured_points_x and self.measured_points_y):
+            raise ConfigError("TerrainCfg.measured_points_x and _y need a value each; see measure_heights")
+        samples = [n * self.tile_cells + 2 * self.border_cells for n in self.grid]
+        if samples[0] * samples[1] > MAX_SAMPLES:
+            raise ConfigError(
+                f"TerrainCfg: {samples[0]} x {samples[1]} heights are more than {MAX_SAMPLES:,}: fewer tiles or larger "
+                "horizontal_scale"
+            )
