@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.evaluation.agents import AGENTS, Agent, OnnxAgent, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
+from legged_gym.evaluation.shipping import pretrained_checkpoint
 from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import Override, Parser, apply_args, make_parser
@@ -25,10 +25,10 @@ class Session:
     agent: str
     """Kind of agent, one of `AGENTS`."""
     env_cfg: Any
-    """Config of the environment: the run's own if the agent is a checkpoint, then the user's options."""
+    """Config of the environment: the run's own if the agent is a trained policy, then the user's options."""
     train_cfg: Any
     checkpoint: Path | None = None
-    """File of the policy, if the agent is a checkpoint."""
+    """File of the policy, if the agent is a checkpoint or pretrained."""
     onnx_dir: Path | None = None
     """Folder of encoder.onnx and policy.onnx, if the agent is one."""
 
@@ -67,8 +67,11 @@ def open_session(args: argparse.Namespace) -> Session:
     _keep_policy_rate(args, env_cfg)
     apply_args(args, env_cfg, train_cfg)
     session = Session(agent, env_cfg, train_cfg)
-    if agent == "checkpoint":
-        session.checkpoint = find_checkpoint(env_cfg, train_cfg)
+    if agent in ("checkpoint", "pretrained"):
+        if agent == "pretrained":
+            session.checkpoint = pretrained_checkpoint(args.task, robot_name(env_cfg))
+        else:
+            session.checkpoint = find_checkpoint(env_cfg, train_cfg)
         load_checked(session.checkpoint)
         session.env_cfg, session.train_cfg = task_registry.get_cfgs(args.task, session.checkpoint.parent)
         apply_args(args, session.env_cfg, session.train_cfg)
@@ -76,20 +79,7 @@ def open_session(args: argparse.Namespace) -> Session:
         if args.onnx is None:
             raise UserError("--agent onnx needs --onnx=DIR, a folder with encoder.onnx and policy.onnx")
         session.onnx_dir = Path(args.onnx).expanduser()
-    elif agent == "pretrained":
-        session.onnx_dir = _pretrained_dir(args.task, robot_name(env_cfg))
     return session
-
-
-def _pretrained_dir(task: str, robot: str) -> Path:
-    """Return the folder of the policy that comes with the package."""
-    root = LEGGED_GYM_ROOT_DIR / "resources" / "policies"
-    folder = root / robot / task
-    if not folder.is_dir():
-        there = sorted(str(path.relative_to(root)) for path in root.glob("*/*") if path.is_dir())
-        listed = ", ".join(there) or "none"
-        raise UserError(f"no pretrained policy for robot {robot} and task {task}; there are: {listed}")
-    return folder
 
 
 def _keep_policy_rate(args: argparse.Namespace, env_cfg: Any) -> None:

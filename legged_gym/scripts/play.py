@@ -13,16 +13,16 @@ from typing import Any
 import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
-from legged_gym.evaluation.agents import Agent, OnnxAgent, PolicyAgent
+from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.loading import Session, make_agent, make_agent_parser, open_session
 from legged_gym.evaluation.plots import plot_states
 from legged_gym.evaluation.recording import StateRecorder, VideoRecorder
 from legged_gym.evaluation.report import check_writable
+from legged_gym.evaluation.shipping import export_agent
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.utils import runs
 from legged_gym.utils.cli import Parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.export import TOLERANCE, export_policy
 from legged_gym.utils.machine import require_display
 from legged_gym.utils.task_registry import task_registry
 
@@ -76,7 +76,7 @@ def output_dir(args: argparse.Namespace, session: Session) -> Path:
     """Make the folder for what this script writes."""
     if args.out is not None:
         folder = args.out
-    elif session.checkpoint is not None:
+    elif session.agent == "checkpoint" and session.checkpoint is not None:
         folder = session.checkpoint.parent / "play"
     else:
         folder = runs.logs_root() / "play" / session.agent
@@ -85,20 +85,6 @@ def output_dir(args: argparse.Namespace, session: Session) -> Path:
     except OSError as error:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
     return folder
-
-
-def export(agent: PolicyAgent, env: Any, directory: Path) -> None:
-    """Export the agent's networks and compare them with the agent on the environment's own observations."""
-    width = {name: sum(w for _, w in terms) for name, terms in env.observation_terms.items()}
-    history = env.cfg.env.history_length * width["policy"]
-    for file in export_policy(agent.actor, directory, history, width["policy"], width["command"]):
-        print(f"exported {file.path} (largest difference to torch: {file.max_error:.1e})")
-    obs = env.get_observations()
-    with torch.inference_mode():
-        error = (agent.act(obs) - OnnxAgent(directory).act(obs)).abs().max().item()
-    if not error <= TOLERANCE:
-        raise RuntimeError(f"the exported policy acts differently from the checkpoint, by {error:.3g}")
-    print(f"encoder.onnx and policy.onnx together act as the checkpoint does (largest difference: {error:.1e})")
 
 
 @torch.inference_mode()
@@ -129,8 +115,8 @@ def run(args: argparse.Namespace) -> None:
     env, _ = task_registry.make_env(args.task, args, nominal_cfg(session.env_cfg))
     agent = make_agent(session, args, env)
     print(f"{session.agent} {session.source or ''} on {env.sim.robot.name}")
-    if isinstance(agent, PolicyAgent):
-        export(agent, env, folder / "exported" if args.out else folder.parent / "exported")
+    if session.agent == "checkpoint" and isinstance(agent, PolicyAgent):
+        export_agent(agent, env, folder / "exported" if args.out else folder.parent / "exported")
     path = args.video or (folder / "video.mp4" if args.headless else None)
     video = VideoRecorder(env, path, args.fps) if path is not None else None
     states = StateRecorder(env)

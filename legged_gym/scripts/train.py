@@ -41,6 +41,9 @@ def train(args: argparse.Namespace) -> Any:
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)
     env, _ = task_registry.make_env(args.task, args, env_cfg)
     runner, train_cfg = task_registry.make_alg_runner(env, args.task, args, train_cfg, args.log_root)
+    if runner.log_dir is not None:
+        resumed = Path(args.load_run) if train_cfg.runner.resume else None
+        runs.note_command(Path(runner.log_dir), ["python", "legged_gym/scripts/train.py", *args.argv], resumed)
     stop_on_signals(runner)
     gate = None
     if args.until_walking or args.evaluate_every:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym import resources_dir
 
 Array = NDArray[np.float64]
 
@@ -32,8 +32,7 @@ BODY_NAMES = (BASE_NAME, *(f"{part}_{side}_Link" for side in SIDES for part in L
 
 def robots_dir() -> Path:
     """Returns the folder with one sub-folder per ROBOT_TYPE, of the repository or of an installed wheel."""
-    in_repository = LEGGED_GYM_ROOT_DIR / "resources" / "robots"
-    return in_repository if in_repository.is_dir() else Path(__file__).parents[1] / "resources" / "robots"
+    return resources_dir() / "robots"
 
 
 def robot_types() -> list[str]:

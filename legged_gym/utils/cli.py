@@ -89,12 +89,13 @@ def parse_args(parser: Parser, argv: Sequence[str] | None = None) -> argparse.Na
         argv: Arguments without the program's name; those of the process if None.
 
     Returns:
-        The options, None where not given, plus `overrides`, a list of `Override`.
+        The options, None where not given, plus `overrides`, a list of `Override`, and `argv` as it was given.
 
     Raises:
         UserError: An option is unknown or its value is of the wrong type.
     """
-    rest, overrides = _split_overrides(sys.argv[1:] if argv is None else argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    rest, overrides = _split_overrides(argv)
     args, unknown = parser.parse_known_args(rest)
     if unknown:
         options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
@@ -102,7 +103,7 @@ def parse_args(parser: Parser, argv: Sequence[str] | None = None) -> argparse.Na
         if not name.startswith("-"):
             raise UserError(f"unexpected argument '{name}'; options start with --, for example --task={args.task}")
         raise UserError(unknown_name("option", name, [*options, "--env.<field>", "--train.<field>"]))
-    args.overrides = overrides
+    args.overrides, args.argv = overrides, argv
     return args
 
 

@@ -4,7 +4,10 @@
 """
 
 import contextlib
+import os
 import re
+import shlex
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +22,8 @@ _SAME_TIME = 5.0
 """Checkpoints written within so many seconds of each other [s] were copied together: their times say nothing."""
 _YEAR = timedelta(days=366)
 _MAX_LISTED = 8
+COMMAND_FILE = "command.txt"
+"""In a run's directory: the command lines that trained it, one of each part if it was resumed."""
 
 
 def logs_root() -> Path:
@@ -74,6 +79,21 @@ def iteration(checkpoint: Path) -> int:
     if match is None:
         raise UserError(f"{checkpoint}: is not named model_<iteration>.pt")
     return int(match[1])
+
+
+def note_command(run: Path, argv: Sequence[str], resumed: Path | None = None) -> None:
+    """Writes down what trains a run.
+
+    Args:
+        run: The run's directory.
+        argv: The command line.
+        resumed: Directory of the run that it goes on with, whose commands come first.
+    """
+    before = resumed / COMMAND_FILE if resumed is not None else None
+    robot = os.environ.get("ROBOT_TYPE")
+    line = (f"ROBOT_TYPE={robot} " if robot else "") + shlex.join(argv)
+    lines = before.read_text() if before is not None and before.is_file() else ""
+    (run / COMMAND_FILE).write_text(f"{lines}{line}\n")
 
 
 def remove_if_empty(run: Path | None) -> None:

@@ -44,6 +44,18 @@ def the_run(logs: Path) -> Path:
     return found
 
 
+def test_the_run_notes_the_commands_that_trained_it(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    assert run(monkeypatch, "--headless", "--max_iterations=2") == 0
+    first = (the_run(logs) / "command.txt").read_text()
+    assert first == "python legged_gym/scripts/train.py --task=dummy --headless --max_iterations=2\n"
+    assert run(monkeypatch, "--headless", "--resume", "--run_name=more") == 0
+    (resumed,) = logs.rglob("*_more/command.txt")
+    assert (
+        resumed.read_text()
+        == first + "python legged_gym/scripts/train.py --task=dummy --headless --resume --run_name=more\n"
+    )
+
+
 def test_trains_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
 ) -> None:

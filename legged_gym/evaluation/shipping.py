@@ -1,0 +1,109 @@
+"""Trained policies that come with the package: `resources/policies/<ROBOT_TYPE>/<task>/`, each a small run of its own.
+
+In it: the checkpoint without what only training needs, the run's two configs, `encoder.onnx` and `policy.onnx` for the
+robot, `evaluate.json`, and `training.json`, which says how the policy came about.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from legged_gym import resources_dir
+from legged_gym.evaluation.agents import OnnxAgent, PolicyAgent
+from legged_gym.utils import runs
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.config import save_json
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.export import TOLERANCE, export_policy
+
+KEPT = ("actor_state_dict", "critic_state_dict", "env_state", "infos", "iter", "total_steps", "total_time")
+"""What a shipped checkpoint holds: enough to act, not to go on training."""
+TRAINING_FILE = "training.json"
+
+
+def policies_dir() -> Path:
+    """Return the folder of the policies that come with the package."""
+    return resources_dir() / "policies"
+
+
+def pretrained_checkpoint(task: str, robot: str) -> Path:
+    """Return the checkpoint that comes with the package.
+
+    Raises:
+        UserError: There is none; lists what there is.
+    """
+    root = policies_dir()
+    found = runs.checkpoints(root / robot / task)
+    if not found:
+        there = sorted(str(path.parent.relative_to(root)) for path in root.glob(f"*/*/{TRAINING_FILE}"))
+        listed = ", ".join(there) or "none"
+        raise UserError(f"no pretrained policy for robot {robot} and task {task}; there are: {listed}")
+    return found[max(found)]
+
+
+def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> None:
+    """Export the agent's networks and compare them with the agent on the environment's own observations."""
+    width = {name: sum(w for _, w in terms) for name, terms in env.observation_terms.items()}
+    history = env.cfg.env.history_length * width["policy"]
+    for file in export_policy(agent.actor, directory, history, width["policy"], width["command"]):
+        print(f"exported {file.path} (largest difference to torch: {file.max_error:.1e})")
+    obs = env.get_observations()
+    with torch.inference_mode():
+        error = (agent.act(obs) - OnnxAgent(directory).act(obs)).abs().max().item()
+    if not error <= TOLERANCE:
+        raise RuntimeError(f"the exported policy acts differently from the checkpoint, by {error:.3g}")
+    print(f"encoder.onnx and policy.onnx together act as the checkpoint does (largest difference: {error:.1e})")
+
+
+def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
+    """Say how a checkpoint came about.
+
+    Args:
+        checkpoint: The file, in its run's folder.
+        command: What the user says trained it; None for what the run noted itself.
+
+    Raises:
+        UserError: The run noted nothing and the user says nothing.
+    """
+    noted = checkpoint.parent / runs.COMMAND_FILE
+    if command is None and not noted.is_file():
+        raise UserError(f"{noted} is not there: say what trained the policy with --command='python ...'")
+    data = load_checked(checkpoint)
+    return {
+        "commands": [command] if command is not None else noted.read_text().splitlines(),
+        "iterations": data["iter"],
+        "robot_steps": data["total_steps"],
+        "seconds": round(data["total_time"], 1),
+    }
+
+
+def check_target(folder: Path) -> None:
+    """Raise if a folder holds something else than a shipped policy, which would be replaced.
+
+    Raises:
+        UserError: It does.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / TRAINING_FILE).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: is there already and is no shipped policy; give another --out=DIR")
+
+
+def write_run(folder: Path, checkpoint: Path, env_cfg: Any, train_cfg: Any, record: dict[str, Any]) -> None:
+    """Write the lean checkpoint, the configs and the record into a folder that is there."""
+    data = load_checked(checkpoint)
+    lean = {name: data[name] for name in KEPT} | {"teacher_state": None}
+    save_atomically(lean, folder / checkpoint.name)
+    env_cfg.sim.backend, env_cfg.sim.num_threads = "auto", 0  # of the machine that shows it, not of this one
+    save_json(env_cfg, folder / "env_cfg.json")
+    save_json(train_cfg, folder / "train_cfg.json")
+    (folder / TRAINING_FILE).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def put_in_place(made: Path, folder: Path) -> None:
+    """Replace a shipped policy by what was made beside it, or just move that there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made.replace(folder)

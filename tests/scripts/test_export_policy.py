@@ -1,0 +1,116 @@
+"""A run's policy made into one that comes with the package, and used as such."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from legged_gym.evaluation import shipping
+from legged_gym.evaluation.loading import open_session
+from legged_gym.evaluation.suites import SUITES
+from legged_gym.scripts import evaluate, export_policy
+from legged_gym.utils import runs
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.cli import parse_args, run_main
+
+SHORT = ("--suite=track", "--num_envs=3", "--time_scale=0.02", "--sim_device=cpu", "--rl_device=cpu")
+PLACE = Path("PF_TRON1A") / "pointfoot_flat"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, script: Any, *argv: str) -> object:
+    """Runs a script in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", [script.__name__, *argv])
+    with pytest.raises(SystemExit) as stop:
+        run_main(script.main)
+    return stop.value.code
+
+
+@pytest.fixture
+def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of the package's own policies."""
+    monkeypatch.setattr(shipping, "policies_dir", lambda: tmp_path / "policies")
+    return tmp_path / "policies"
+
+
+def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: Path, trained_run: Path
+) -> None:
+    argv = (f"--load_run={trained_run}", "--command=python train.py --x", *SHORT)
+    for _ in range(2):  # the second time it replaces what is there
+        assert run(monkeypatch, export_policy, *argv) == 0
+    folder = policies / PLACE
+    assert {path.name for path in folder.iterdir()} == {
+        *("model_1.pt", "env_cfg.json", "train_cfg.json", "encoder.onnx", "policy.onnx"),
+        *("evaluate.json", "training.json"),
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ["pointfoot_flat"], "nothing else is left behind"
+    record = json.loads((folder / "training.json").read_text())
+    assert record["commands"] == ["python train.py --x"] and record["robot_steps"] == 16 and record["iterations"] == 1
+    lean = load_checked(folder / "model_1.pt")
+    assert not [name for name in lean if "optim" in name or "rng" in name]
+    assert (folder / "model_1.pt").stat().st_size < 0.6 * (trained_run / "model_1.pt").stat().st_size
+    shipped = json.loads((folder / "evaluate.json").read_text())
+    assert run(monkeypatch, evaluate, "--agent=pretrained", f"--json={tmp_path / 'again.json'}", *SHORT) == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["agent"] == "pretrained" and again["source"] == "pointfoot_flat/model_1.pt"
+    assert again["rows"] == shipped["rows"] and list(again["rows"]) == [row.name for row in SUITES["track"]]
+
+
+def test_the_command_is_what_the_run_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: Path, trained_run: Path
+) -> None:
+    for name in ("model_1.pt", "env_cfg.json", "train_cfg.json"):
+        (tmp_path / name).write_bytes((trained_run / name).read_bytes())
+    monkeypatch.setenv("ROBOT_TYPE", "PF_TRON1A")
+    runs.note_command(tmp_path, ["python", "train.py", "--run_name=a b"])
+    runs.note_command(tmp_path, ["python", "train.py", "--resume"], resumed=tmp_path)
+    assert shipping.training_record(tmp_path / "model_1.pt", None)["commands"] == [
+        "ROBOT_TYPE=PF_TRON1A python train.py '--run_name=a b'",
+        "ROBOT_TYPE=PF_TRON1A python train.py --resume",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "say what trained the policy with --command="),
+        (["--command=x", "--out=FOREIGN"], "is there already and is no shipped policy"),
+        (["--command=x", "--suite=trak"], "unknown suite 'trak'"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    policies: Path,
+    trained_run: Path,
+    argv: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("years of work")
+    argv = [word.replace("FOREIGN", str(tmp_path / "foreign")) for word in argv]
+    assert run(monkeypatch, export_policy, f"--load_run={trained_run}", *SHORT, *argv) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1 and message in errors[0]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.tex"]
+
+
+def test_without_a_shipped_policy_the_others_are_listed(policies: Path, tmp_path: Path) -> None:
+    (policies / "PF_P441A" / "pointfoot_flat").mkdir(parents=True)
+    (policies / "PF_P441A" / "pointfoot_flat" / "training.json").write_text("{}")
+    with pytest.raises(runs.UserError, match="for robot PF_TRON1A and task pointfoot_flat; there are: PF_P441A/point"):
+        shipping.pretrained_checkpoint("pointfoot_flat", "PF_TRON1A")
+
+
+def test_every_policy_of_the_package_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in shipping.policies_dir().glob(f"*/*/{shipping.TRAINING_FILE}"):
+        monkeypatch.setenv("ROBOT_TYPE", file.parts[-3])
+        args = parse_args(evaluate.make_evaluate_parser(), ["--agent=pretrained", f"--task={file.parts[-2]}"])
+        session = open_session(args)
+        assert session.checkpoint is not None and session.checkpoint.parent == file.parent
+        assert session.env_cfg.asset.robot_type == file.parts[-3]
+        assert json.loads((file.parent / "evaluate.json").read_text())["rows"]
+        assert (file.parent / "policy.onnx").is_file() and (file.parent / "encoder.onnx").is_file()
