@@ -35,6 +35,7 @@ setup(
         "psutil",  # when this process began, for the time to a walking robot
         "matplotlib",
         "tensorboard",
+        "pillow",  # GIF files
         "imageio",
         "imageio-ffmpeg",  # carries its own ffmpeg: mp4 files need nothing from the system
         "onnx",

@@ -1,14 +1,21 @@
-"""What happens to one robot, step by step: as arrays for plots and as a video."""
+"""What happens to one robot, step by step: as arrays for plots and as a film."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from legged_gym.utils.errors import UserError
 
 VIDEO_SIZE = (1280, 720)
-"""Width and height [pixels]."""
+"""Width and height of an mp4 [pixels]."""
+GIF_SIZE = (400, 300)
+"""Width and height of a GIF [pixels]."""
+GIF_VIEW = (80, 40, 880, 640)
+"""What a GIF shows of a picture of 960 x 720: left, top, right, bottom [pixels]; twice its size, for smooth edges."""
+GIF_COLORS = 64
 
 
 class StateRecorder:
@@ -43,49 +50,115 @@ class StateRecorder:
         return arrays | {"time": self.env.dt * np.arange(1, len(self._steps) + 1)}
 
 
-class VideoRecorder:
-    """Writes an mp4 of one robot, in real time, whole or not at all."""
+class FilmRecorder(ABC):
+    """Draws one robot in real time; the file is written whole or not at all."""
 
     def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
-        """Open the file.
+        """Begin with nothing drawn.
 
         Args:
             env: The environment that is drawn.
-            path: The mp4.
+            path: The file.
             fps: Pictures per second, at most one per policy step [1/s].
             robot: Which robot.
         """
-        import imageio
-
         self.env, self.path, self.robot = env, path, robot
         self._every = max(1, round(1.0 / (fps * env.dt)))
         self._step = 0
-        self._temporary = path.with_name(f".{path.stem}.tmp.mp4")
-        self._writer = imageio.get_writer(
-            self._temporary, fps=1.0 / (self._every * env.dt), codec="libx264", quality=8, macro_block_size=1
-        )
+        self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
 
-    def add(self) -> None:
+    @property
+    def interval(self) -> float:
+        """Time between two pictures [s]."""
+        return self._every * self.env.dt
+
+    def add(self, caption: str = "") -> None:
         """Draw the current state, if a picture is due.
+
+        Args:
+            caption: Written into the picture, if it is that kind of film.
 
         Raises:
             UserError: Nothing can be drawn here; says what to install.
         """
         if self._step % self._every == 0:
             try:
-                picture = self.env.sim.render(self.robot, *VIDEO_SIZE)
+                picture = self.env.sim.render(self.robot, *self.render_size)
             except RuntimeError as error:
                 self.discard()
                 raise UserError(str(error)) from None
-            self._writer.append_data(picture)
+            self._append(picture, caption)
         self._step += 1
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()
+        self._finish()
         self._temporary.replace(self.path)
 
     def discard(self) -> None:
         """Give up the file."""
-        self._writer.close()
         self._temporary.unlink(missing_ok=True)
+
+    render_size: tuple[int, int]
+    """Width and height that are drawn [pixels]."""
+
+    @abstractmethod
+    def _append(self, picture: np.ndarray, caption: str) -> None:
+        """Take a picture. Shape (height, width, 3)."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write the temporary file to its end."""
+
+
+class VideoRecorder(FilmRecorder):
+    """Writes an mp4."""
+
+    render_size = VIDEO_SIZE
+
+    def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
+        """Open the file; see `FilmRecorder`."""
+        import imageio
+
+        super().__init__(env, path, fps, robot)
+        self._writer = imageio.get_writer(
+            self._temporary, fps=1.0 / self.interval, codec="libx264", quality=8, macro_block_size=1
+        )
+
+    def _append(self, picture: np.ndarray, caption: str) -> None:
+        self._writer.append_data(picture)
+
+    def _finish(self) -> None:
+        self._writer.close()
+
+    def discard(self) -> None:
+        """See `FilmRecorder.discard`."""
+        self._writer.close()
+        super().discard()
+
+
+class GifRecorder(FilmRecorder):
+    """Writes a small GIF with captions."""
+
+    render_size = (960, 720)
+
+    def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
+        """See `FilmRecorder`."""
+        super().__init__(env, path, fps, robot)
+        self._pictures: list[Image.Image] = []
+
+    def _append(self, picture: np.ndarray, caption: str) -> None:
+        small = Image.fromarray(picture).resize(GIF_SIZE, Image.Resampling.LANCZOS, box=GIF_VIEW)
+        ImageDraw.Draw(small).text((10, 8), caption, fill=(35, 45, 55), font=ImageFont.load_default(size=15))
+        self._pictures.append(small)
+
+    def _finish(self) -> None:
+        """Colours are chosen for the whole film, and not dithered: what stays the same then costs nothing."""
+        samples = self._pictures[:: max(1, len(self._pictures) // 8)]
+        column = Image.new("RGB", (GIF_SIZE[0], GIF_SIZE[1] * len(samples)))
+        for i, sample in enumerate(samples):
+            column.paste(sample, (0, i * GIF_SIZE[1]))
+        palette = column.quantize(GIF_COLORS, method=Image.Quantize.MEDIANCUT)
+        first, *rest = (p.quantize(palette=palette, dither=Image.Dither.NONE) for p in self._pictures)
+        milliseconds = round(1000.0 * self.interval)
+        first.save(self._temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0, optimize=True)

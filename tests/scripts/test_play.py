@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import imageio.v2 as imageio
+import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image, ImageSequence
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.scripts import play
@@ -61,6 +63,17 @@ def test_an_agent_without_networks_is_filmed_by_default(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"video.mp4", "states.png"}
 
 
+def test_a_gif_is_small_and_moves(tmp_path: Path) -> None:
+    done = run_script("--agent=teacher", "--duration=0.8", "--gif=walk.gif", f"--out={tmp_path}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"walk.gif", "states.png"}
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert film.size == (400, 300) and film.n_frames == 10 and film.info["duration"] == 80
+        pictures = [np.asarray(frame.convert("RGB"), dtype=float) for frame in ImageSequence.Iterator(film)]
+    assert (tmp_path / "walk.gif").stat().st_size < 10 * 20_000
+    assert pictures[0].std() > 20.0 and np.abs(pictures[-1] - pictures[0]).mean() > 0.5
+
+
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no virtual display: install xvfb")
 def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
     options = ["--agent=zero", "--duration=0.2", f"--out={tmp_path}", "--sim=mujoco", "--sim_device=cpu"]
@@ -77,6 +90,8 @@ def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
         (["--fps=0"], "--fps: got 0.0"),
         (["--duration=-1"], "--duration: got -1.0"),
         (["--video=film.avi"], "ends with .mp4"),
+        (["--gif=film.mp4"], "ends with .gif"),
+        (["--gif=a.gif", "--video=a.mp4"], "--video and --gif: give one of them"),
         (["--video=/nowhere/film.mp4"], "there is no folder /nowhere"),
         (["--agent=zeroo"], "unknown agent 'zeroo'"),
         (["--load_run=nothing"], "no run 'nothing'"),
