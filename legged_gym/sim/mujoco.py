@@ -10,7 +10,9 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
-from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
+from legged_gym.sim.mujoco_scene import Scene
+from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
@@ -20,6 +22,10 @@ _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
 _DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
+_WINDOW = 3.2
+"""Side of the part of a terrain that a robot's model holds [m]."""
+_REACH = 1.0
+"""From the base to the farthest point of a robot, and how far it gets in a policy step [m]."""
 
 
 def _warn(message: str) -> None:
@@ -40,6 +46,7 @@ class MujocoSimulator(Simulator):
         if torch.device(device).type != "cpu":
             raise ValueError(f"the mujoco simulator runs on the CPU: use --sim_device cpu (got '{device}')")
         super().__init__(robot, num_envs, options, device)
+        self._field = None if options.terrain is None else HeightField(options.terrain, GROUND_NAME, _WINDOW)
         self.spec = build_spec(
             robot,
             timestep=options.timestep,
@@ -48,6 +55,7 @@ class MujocoSimulator(Simulator):
             armature=options.armature,
             damping=options.joint_damping,
             visuals=False,  # drawn by a model of their own, see `render`
+            field=self._field,
         )
         self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
         mujoco.set_mju_user_warning(_warn)
@@ -58,7 +66,7 @@ class MujocoSimulator(Simulator):
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
         self._kinematics = LegKinematics(robot, self.device)
-        self._renderer: mujoco.Renderer | None = None
+        self._scene: Scene | None = None
         self._allocate()
 
     def _check_layout(self) -> None:
@@ -74,6 +82,9 @@ class MujocoSimulator(Simulator):
         self._state_now = np.zeros((n, mujoco.mj_stateSize(model, _STATE)))
         self._state_now[:, 1:4] = self.model.qpos0[:3]
         self._state_now[:, 4] = 1.0
+        if self.options.terrain is not None:
+            self._state_now[:, 3] += self.options.terrain.height(0.0, 0.0)
+        self._window_middle = torch.full((n, 2), torch.inf, dtype=torch.float64)
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
         self._sensor_out = np.zeros((n, steps, model.nsensordata))
         self._control = np.zeros((n, steps, joints))
@@ -114,6 +125,7 @@ class MujocoSimulator(Simulator):
         arrived = self._substep >= self.parameters["action_delay"].view(-1, 1, 1)
         self._controls.copy_(torch.where(arrived, joint_targets.unsqueeze(1), self._previous_target.unsqueeze(1)))
         self._previous_target.copy_(joint_targets)
+        self._move_windows()
         self._pool.rollout(
             self.models,
             self._data,
@@ -134,9 +146,13 @@ class MujocoSimulator(Simulator):
         s.joint_torque.copy_(sensors[:, self._torque_columns])
 
     def step_engine(self) -> None:
-        """See `Simulator.step_engine`. The nominal model for all robots, no sensor output: what bare MuJoCo can do."""
+        """See `Simulator.step_engine`. The nominal model for all robots, no sensor output: what bare MuJoCo can do.
+
+        On a terrain each robot needs the model that holds the ground under it.
+        """
+        self._move_windows()
         self._pool.rollout(
-            [self.model] * self.num_envs,
+            self.models if self._field is not None else [self.model] * self.num_envs,
             self._data,
             self._state_now,
             self._control,
@@ -146,6 +162,16 @@ class MujocoSimulator(Simulator):
             state=self._state_out,
         )
         self._state_now[:] = self._state_out[:, -1]
+
+    def _move_windows(self) -> None:
+        """Move the ground of the robots that have come near the end of what their model holds of it."""
+        if self._field is None:
+            return
+        here = self._full[:, 1:3]
+        far = (here - self._window_middle).abs().amax(-1) > 0.5 * _WINDOW - _REACH
+        for robot in far.nonzero().squeeze(-1).tolist():
+            middle = self._field.place(self.models[robot], *here[robot].tolist())
+            self._window_middle[robot] = torch.tensor(middle)
 
     def _refresh(self, rows: slice | torch.Tensor) -> None:
         """Mirror MuJoCo's state into tensors and derive the feet and the centre of mass, for some rows."""
@@ -232,36 +258,18 @@ class MujocoSimulator(Simulator):
 
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
         """See `Simulator.render`."""
-        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
-            try:
-                self._scene = mujoco.MjData(self._drawn_model())
-                self._renderer = mujoco.Renderer(self._scene.model, height, width)
-            except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
-                raise RuntimeError(
-                    f"no off-screen rendering here ({error}); set MUJOCO_GL=egl and install Mesa's EGL (libegl1)"
-                ) from error
-        mujoco.mj_setState(self._scene.model, self._scene, self._state_now[robot], _STATE)
-        mujoco.mj_forward(self._scene.model, self._scene)
-        self._renderer.update_scene(self._scene, camera=CAMERA_NAME)
-        return self._renderer.render()
-
-    def _drawn_model(self) -> mujoco.MjModel:
-        """Compile the model with its visuals, for drawing at a quality that software rendering bears."""
-        model = build_spec(self.robot).compile()
-        model.vis.quality.shadowsize, model.vis.quality.offsamples = 1024, 0
-        return model
+        if self._scene is None:
+            self._scene = Scene(self.robot, self.options.terrain)
+        return self._scene.image(self.state, [robot], width, height)
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """See `Simulator.open_viewer`."""
         from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
 
-        model = self._drawn_model()
-        return MujocoViewer(
-            model, lambda data: mujoco.mj_setState(model, data, self._state_now[robot], _STATE), self.policy_dt
-        )
+        return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
 
     def close(self) -> None:
         """Stop the thread pool."""
         self._pool.close()
-        if self._renderer is not None:
-            self._renderer.close()
+        if self._scene is not None:
+            self._scene.close()

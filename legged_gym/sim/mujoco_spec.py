@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import mujoco
 
+from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, RobotModel
 
 GROUND_NAME = "ground"
@@ -29,6 +30,7 @@ def build_spec(
     damping: float = 0.0,
     ground: bool = True,
     visuals: bool = True,
+    field: HeightField | None = None,
 ) -> mujoco.MjSpec:
     """Builds the simulated world: one free-floating robot and, if wanted, a flat ground.
 
@@ -45,6 +47,7 @@ def build_spec(
         ground: Whether to add the plane z = 0; without it the caller adds geoms with `contype` 1, `conaffinity` 0.
         visuals: Whether to keep the shapes that are only drawn. The engine places every geom in every step, so a model
             without them steps a third faster; state, control and sensors are the same.
+        field: The ground instead of the plane; the caller calls its `place` with the compiled model.
 
     Returns:
         The spec, to be extended or compiled. `ctrl` holds joint targets [rad] in `JOINT_ORDER`; `sensordata` starts
@@ -64,7 +67,9 @@ def build_spec(
         _add_servo(spec, name, kp, kd, limit)
     _add_sensors(spec, robot)
     _add_scenery(spec, robot)
-    if ground:
+    if field is not None:
+        field.add_to(spec)
+    elif ground:
         _add_ground(spec)
     return spec
 

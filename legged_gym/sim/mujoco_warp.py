@@ -11,7 +11,9 @@ import torch
 import warp as wp
 
 from legged_gym.sim import mujoco_warp_kernels as kernels
-from legged_gym.sim.mujoco_spec import CAMERA_NAME, build_spec
+from legged_gym.sim.mujoco_scene import Scene
+from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.mujoco_warp_graph import Arena, record
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
@@ -19,6 +21,8 @@ from legged_gym.sim.viewer import Viewer
 
 MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 12 were the most seen in 90,000 steps of robots that fall and thrash."""
+MAX_CONTACTS_ON_TERRAIN = 24
+"""The same on a height field, where a foot touches several cells at once; 16 were the most seen."""
 MEAN_CONTACTS = 10
 """Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
 NEWTON_ITERATIONS, LINE_SEARCH_ITERATIONS = 6, 8
@@ -64,8 +68,8 @@ class MujocoWarpSimulator(Simulator):
         wp.init()
         self._wp_device = wp.device_from_torch(self.device)
         self._streams: dict[int, Any] = {}
-        self._renderer: mujoco.Renderer | None = None
-        self._model = self._compile(visuals=False)
+        self._scene: Scene | None = None
+        self._model = self._compile()
         _check_layout(self._model, robot)
         notice = Timer(NOTICE_AFTER, print, ("compiling MuJoCo Warp's kernels, once on this machine: a minute or two",))
         notice.start()
@@ -85,8 +89,9 @@ class MujocoWarpSimulator(Simulator):
 
     # -- set-up --------------------------------------------------------------------------------------------------------
 
-    def _compile(self, visuals: bool) -> mujoco.MjModel:
+    def _compile(self) -> mujoco.MjModel:
         o = self.options
+        field = None if o.terrain is None else HeightField(o.terrain, GROUND_NAME)
         spec = build_spec(
             self.robot,
             timestep=o.timestep,
@@ -94,21 +99,23 @@ class MujocoWarpSimulator(Simulator):
             kd=o.kd,
             armature=o.armature,
             damping=o.joint_damping,
-            visuals=visuals,
+            visuals=False,  # drawn by a model of their own, see `render`
+            field=field,
         )
-        if visuals:
-            spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 0  # for software rendering
-        else:
-            for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
-                spec.delete(watcher)
-        return spec.compile()
+        for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
+            spec.delete(watcher)
+        model = spec.compile()
+        if field is not None:
+            field.place(model)
+        return model
 
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
         self._elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
-        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
+        most = MAX_CONTACTS if self.options.terrain is None else MAX_CONTACTS_ON_TERRAIN
+        rows = most * (3 if self._elliptic else 4) + len(self.robot.joint_names)
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
-        self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
+        self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * most, njmax=rows)
         options = self._engine.opt
         options.disableflags |= int(mjw.DisableBit.SENSOR)  # `read_forces` does their work, once per policy step,
         options.warn_overflow = 0  # counts the overflows, too
@@ -154,6 +161,8 @@ class MujocoWarpSimulator(Simulator):
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
         pos = torch.as_tensor(self._model.qpos0[:3], dtype=torch.float32, device=device).repeat(n, 1)
+        if self.options.terrain is not None:
+            pos[:, 2] += float(self.options.terrain.height(0.0, 0.0))
         quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).repeat(n, 1)
         still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self._target)
         self.reset(self._everyone, pos, quat, still, still, joints, joints)
@@ -305,34 +314,21 @@ class MujocoWarpSimulator(Simulator):
 
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
         """See `Simulator.render`. Drawn by MuJoCo on the host."""
-        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
-            try:
-                self._scene = mujoco.MjData(self._compile(visuals=True))
-                self._renderer = mujoco.Renderer(self._scene.model, height, width)
-            except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
-                raise RuntimeError(
-                    f"no off-screen rendering here ({error}); set MUJOCO_GL=egl and install Mesa's EGL (libegl1)"
-                ) from error
-        self._show(self._scene, robot)
-        mujoco.mj_forward(self._scene.model, self._scene)
-        self._renderer.update_scene(self._scene, camera=CAMERA_NAME)
-        return self._renderer.render()
+        if self._scene is None:
+            self._scene = Scene(self.robot, self.options.terrain)
+        return self._scene.image(self.state, [robot], width, height)
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """See `Simulator.open_viewer`."""
         from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
 
-        return MujocoViewer(self._compile(visuals=True), lambda data: self._show(data, robot), self.policy_dt)
-
-    def _show(self, data: mujoco.MjData, robot: int) -> None:
-        """Copy a robot's pose to MuJoCo; waits for the device."""
-        data.qpos[:] = wp.to_torch(self._data.qpos)[robot].cpu()
+        return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
 
     def close(self) -> None:
         """Drop the graphs and the renderer."""
         self._graph = self._engine_graph = self._constants_graph = None
-        if self._renderer is not None:
-            self._renderer.close()
+        if self._scene is not None:
+            self._scene.close()
 
 
 def _launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:

@@ -342,9 +342,9 @@ def test_action_delay_counts_physics_steps(bench: Bench) -> None:
 
 
 def test_options_reach_the_engine(bench: Bench) -> None:
-    """Every field of SimOptions but the number of threads changes the motion."""
+    """Every field of SimOptions but the number of threads changes the motion; for the terrain see test_terrain.py."""
     changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.02, "joint_damping": 0.5}
-    assert set(changed) | {"num_threads"} == {f.name for f in fields(SimOptions)}
+    assert set(changed) | {"num_threads", "terrain"} == {f.name for f in fields(SimOptions)}
     nominal = SimOptions(num_threads=1)
     standard = bench.step(bench.make(1), (0.3,) * 6, times=3).joint_pos
     for name, value in changed.items():

@@ -1,0 +1,171 @@
+"""Terrain, on every simulator backend: robots stand on what `Terrain.height` says, wherever they are."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+
+from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.terrain.build import make_terrain
+from legged_gym.terrain.config import TerrainCfg
+from legged_gym.terrain.terrain import Terrain
+from tests.sim.conformance import BACKENDS, Bench
+from tests.sim.test_conformance import Idle
+
+PENETRATION = 0.004
+"""How deep a foot sinks into the ground under a robot's weight, and how far the solver lets it float [m]."""
+ROUNDED = 0.02
+"""A foot that touches the edge of a step with its side is lower than over the edge itself, at most its radius [m]."""
+
+
+def terrain_of(**settings: Any) -> Terrain:
+    small = {"mesh_type": "heightfield", "num_rows": 2, "num_cols": 2, "border_size": 2.0, "max_init_terrain_level": 0}
+    terrain = make_terrain(TerrainCfg(**(small | settings)))
+    assert terrain is not None
+    return terrain
+
+
+def make(bench: Bench, terrain: Terrain | None, num_envs: int) -> Simulator:
+    return bench.make(num_envs, dataclasses.replace(SimOptions(num_threads=1), terrain=terrain))
+
+
+def heights(terrain: Terrain, pos_w: torch.Tensor) -> torch.Tensor:
+    """Height of the ground under points. Shape (..., 3) -> (...)."""
+    assert pos_w.isfinite().all()
+    x, y = pos_w[..., 0].cpu().numpy(), pos_w[..., 1].cpu().numpy()
+    return torch.as_tensor(terrain.height(x, y), dtype=torch.float32)
+
+
+def stand(bench: Bench, sim: Simulator, terrain: Terrain, xy: torch.Tensor, gap: float = 0.001) -> torch.Tensor:
+    """Put robots upright on the ground, which must be level under them; returns the bases' positions (N, 3)."""
+    z = heights(terrain, torch.nn.functional.pad(xy, (0, 1))) + bench.robot.zero_pose_height + gap
+    pos = torch.cat((xy, z.unsqueeze(-1)), dim=-1).to(sim.device)
+    bench.place(sim, pos=pos)
+    return pos
+
+
+def feet_gap(bench: Bench, terrain: Terrain, feet_pos_w: torch.Tensor) -> torch.Tensor:
+    """Height of the feet over the ground under them [m]. Shape (N, 2)."""
+    return feet_pos_w[..., 2].cpu() - bench.robot.foot_radius - heights(terrain, feet_pos_w)
+
+
+def test_robots_stand_on_the_ground_wherever_they_are(bench: Bench) -> None:
+    """On the platforms of four tiles, high and low, and again after all of them have changed places."""
+    terrain = terrain_of(profile="stairs_down")
+    sim = make(bench, terrain, 4)
+    tiles = torch.as_tensor(terrain.origins.reshape(4, 3))
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        assert len(set(np.round(tiles[order, 2].tolist(), 2))) == 2
+        stand(bench, sim, terrain, tiles[order, :2])
+        state = bench.step(sim, times=6)
+        gap = feet_gap(bench, terrain, state.feet_pos_w)
+        assert gap.abs().max() < PENETRATION
+        carried = state.contact_force_w[..., 2].sum(-1)
+        assert (carried > 0.5 * 9.81 * bench.robot.total_mass).all()
+
+
+def test_slopes_are_as_steep_as_they_say(bench: Bench) -> None:
+    """On a side of 20 degrees a foot touches at its height over the slope, and is pushed along the slope's normal.
+
+    Without friction the latter is not exact: a foot feels the edges of the cells beside the one it stands on.
+    """
+    terrain = terrain_of(profile="smooth_slope", difficulty_range=(20 / 27, 20 / 27), vertical_scale=1e-4)
+    sim = make(bench, terrain, 2)
+    sim.set_parameter("friction", torch.zeros(2, device=sim.device))
+    start = torch.as_tensor(terrain.origins[0, :, :2]) + torch.tensor([2.5, 0.0])
+    stand(bench, sim, terrain, start, gap=0.005)
+    force = torch.zeros(2, 3)
+    touched = 0
+    for _ in range(8):
+        state = bench.step(sim)
+        gap = feet_gap(bench, terrain, state.feet_pos_w)
+        slope = np.cos(np.deg2rad(20.0))
+        clear = (gap + bench.robot.foot_radius) * slope - bench.robot.foot_radius
+        on_feet = state.contact_force_w[:, [bench.robot.body_names.index(f) for f in bench.robot.foot_names]].cpu()
+        loaded = on_feet[..., 2] > 20.0
+        touched += int(loaded.sum())
+        assert clear[loaded].abs().max() < PENETRATION if loaded.any() else True
+        force += on_feet.sum(1)
+    assert touched >= 8
+    uphill = torch.tensor([1.0, -1.0])  # the first column rises outwards, the second one falls
+    angle = torch.atan2(-force[:, 0] * uphill, force[:, 2])
+    torch.testing.assert_close(angle, torch.full((2,), float(np.deg2rad(20.0))), rtol=0.0, atol=0.1)
+
+
+def test_level_ground_is_a_plane(bench: Bench) -> None:
+    """Where all is level, a landing robot moves as on the plane z = 0, but for what the cells' edges do to a foot."""
+    terrain = terrain_of(profile="flat")
+    xy = torch.tensor([[0.3, -0.2], [-3.1, 5.03]])
+    states = []
+    for ground in (None, terrain):
+        sim = make(bench, ground, 2)
+        stand(bench, sim, terrain, xy, gap=0.02)
+        states.append(bench.step(sim, times=10))
+    torch.testing.assert_close(states[0].root_pos_w, states[1].root_pos_w, rtol=0.0, atol=2e-3)
+    torch.testing.assert_close(states[0].feet_pos_w, states[1].feet_pos_w, rtol=0.0, atol=2e-3)
+    assert states[1].contact_force_w[..., 2].sum() > 100.0
+
+
+def test_a_riser_stops_a_foot(bench: Bench) -> None:
+    """Robots that fly at steps of 15 cm are stopped by them, not lifted over them, and nothing sinks into the ground.
+
+    On the way they leave the ground that was under them at first: more than 1.5 m in half a second.
+    """
+    terrain = terrain_of(profile="stairs_up", difficulty_range=(1.0, 1.0), num_rows=1, num_cols=1)
+    sim = make(bench, terrain, 2)
+    pos = stand(bench, sim, terrain, torch.tensor([[0.0, 0.0], [0.0, 0.5]]), gap=0.03)
+    free = pos.clone()
+    free[1, 2] += 2.5  # the second robot flies above all steps
+    bench.place(sim, pos=free, lin_vel=torch.tensor([[3.0, 0.0, 0.0], [3.0, 0.0, 2.0]], device=sim.device))
+    lowest, pushed_back = np.inf, 0.0
+    for _ in range(25):
+        state = bench.step(sim)
+        lowest = min(lowest, float(feet_gap(bench, terrain, state.feet_pos_w)[0].min()))
+        pushed_back = min(pushed_back, float(state.contact_force_w[0, :, 0].sum()))
+    assert lowest > -ROUNDED
+    assert pushed_back < -200.0
+    feet = state.feet_pos_w[..., 0].mean(-1).cpu()
+    assert feet[1] > 1.45 and feet[0] < feet[1] - 0.4
+
+
+def test_the_field_is_cut_as_the_map_is() -> None:
+    """Rays onto MuJoCo's field, whole or a part of it that moves, hit the height that the map tells."""
+    terrain = terrain_of(profile="blocks", difficulty_range=(1.0, 1.0))
+    draw = np.random.default_rng(0)
+    for extent, middle in ((None, (0.0, 0.0)), (3.2, (2.9, -4.1)), (3.2, (9.0, 9.0)), (3.2, (-1e3, 2.0))):
+        field = HeightField(terrain, "ground", extent)
+        spec = mujoco.MjSpec()
+        spec.add_material(name="ground")
+        field.add_to(spec)
+        model = spec.compile()
+        data = mujoco.MjData(model)
+        at = field.place(model, *middle)
+        mujoco.mj_forward(model, data)
+        reach = 1.5 if extent else 9.0
+        assert all(abs(a) <= h + 1e-6 for a, h in zip(at, terrain.half_size, strict=True))
+        if extent and abs(middle[0]) < 5.0:
+            np.testing.assert_allclose(at, middle, atol=0.03)
+        for x, y in np.array(at) + draw.uniform(-reach, reach, (40, 2)):
+            geom = np.zeros(1, np.int32)
+            distance = mujoco.mj_ray(model, data, np.array([x, y, 5.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, geom)
+            assert 5.0 - distance == pytest.approx(float(terrain.height(x, y)), abs=1e-5)
+
+
+CHECKS = [
+    value
+    for name, value in list(globals().items())
+    if name.startswith("test_") and list(inspect.signature(value).parameters) == ["bench"]
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_an_idle_backend_fails(check: Callable[..., None]) -> None:
+    """Every test above is red for a backend that does nothing."""
+    with pytest.raises(AssertionError):
+        check(Bench("idle", BACKENDS["mujoco"], Idle))
