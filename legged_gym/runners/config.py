@@ -26,6 +26,10 @@ class TeacherInLoopCfg(Config):
     """Policy steps between two updates, if `offset_update` is steps."""
     offset_file: str | None = None
     """A Δξ to start from, as train_teacher.py writes it."""
+    foothold_reward: float = bounded(0.0, ge=0)
+    """Reward of a step that lands right on the teacher's foothold p*; 0 switches it off."""
+    foothold_width: float = bounded(0.05, gt=0)
+    """Width s of its kernel exp(-|landed - p*|²/s²) [m]."""
     dcm: TeacherCfg = field(default_factory=lambda: TeacherCfg(offset=OffsetCfg(enabled=True)))
     """The teacher itself."""
 
@@ -50,6 +54,16 @@ class RunnerCfg(Config):
 
 
 @dataclass
+class TraceCfg(Config):
+    """`trace.csv` in the run's folder: some robots, step by step, for analysis offline; columns in runners/trace.py."""
+
+    robots: int = bounded(0, ge=0)
+    """How many robots, from all parts of the batch; 0 writes nothing."""
+    every: int = bounded(10, ge=1)
+    """One rollout of so many is written."""
+
+
+@dataclass
 class LeggedRobotCfgPPO(Config):
     """Everything about how a task is learned."""
 
@@ -59,6 +73,7 @@ class LeggedRobotCfgPPO(Config):
     algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)
     runner: RunnerCfg = field(default_factory=RunnerCfg)
     teacher: TeacherInLoopCfg = field(default_factory=TeacherInLoopCfg)
+    trace: TraceCfg = field(default_factory=TraceCfg)
 
 
 def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:

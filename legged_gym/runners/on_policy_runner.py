@@ -18,6 +18,7 @@ from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.logger import Logger
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
+from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.machine import one_torch_thread
 
@@ -56,6 +57,10 @@ class OnPolicyRunner(RslOnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=device,
         )
+        self.trace = None
+        if train_cfg.trace.robots and log_dir is not None:
+            steps = train_cfg.runner.num_steps_per_env
+            self.trace = Trace(train_cfg.trace, env, steps, Path(log_dir) / "trace.csv", device)
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self.after_iteration: Callable[[dict[str, float]], None] | None = None
@@ -122,6 +127,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Fill the storage with one rollout; returns the observations after it."""
         if self.teacher is not None:
             self.teacher.set_progress(self.alg.iteration)
+        if self.trace is not None:
+            self.trace.begin(self.current_learning_iteration)
         step: tuple[Any, ...] | None = None
         with torch.inference_mode(), one_torch_thread():
             for _ in range(self.cfg["num_steps_per_env"]):
@@ -131,11 +138,19 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 actions = self.alg.act(obs)
                 if self.teacher is not None:
                     actions = self.teacher.act(actions, obs)
+                acted_on = obs
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
-                obs = obs.to(self.device)
-                step = obs, rewards.to(self.device), dones.to(self.device), extras
+                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
+                if self.teacher is not None:
+                    rewards = self.teacher.add_reward(rewards)
+                if self.trace is not None:
+                    output = None if self.teacher is None else self.teacher.output
+                    self.trace.add(acted_on, actions, rewards, dones, output)
+                step = obs, rewards, dones, extras
             self._store(step)
             self.alg.compute_returns(obs)
+        if self.trace is not None:
+            self.trace.end()
         return obs
 
     def _store(self, step: tuple[Any, ...] | None) -> None:

@@ -42,7 +42,8 @@ class TeacherInLoop:
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         self._rank = (torch.arange(env.num_envs, device=device) + 0.5).unsqueeze(-1) / env.num_envs
-        self._output: TeacherOutput | None = None
+        self.output: TeacherOutput | None = None
+        """Of the last evaluation."""
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
         self._recorded = 0
@@ -60,7 +61,7 @@ class TeacherInLoop:
     def add_reference(self, obs: TensorDict) -> None:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
         with self._branch.fork():
-            output = self._output = self._evaluate(obs["teacher"])
+            output = self.output = self._evaluate(obs["teacher"])
             obs["reference"] = output.action.clone()
             obs["reference_weight"] = output.weight.view(-1, 1).clone()
         obs["teacher_driven"] = self.driven
@@ -88,10 +89,16 @@ class TeacherInLoop:
         """
         self._branch.join()
         executed = torch.where(self.driven > 0.0, obs["reference"], actions)
-        if self.cfg.offset_update != "never" and self._output is not None:
+        if self.cfg.offset_update != "never" and self.output is not None:
             with self._branch.fork():
-                self._learn(self._output, executed)
+                self._learn(self.output, executed)
         return executed
+
+    def add_reward(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Add what the touchdowns earn that the last evaluation saw, that is one step late. Shape (N,)."""
+        if self.cfg.foothold_reward == 0.0 or self.output is None:
+            return rewards
+        return rewards + self.cfg.foothold_reward * foothold_kernel(self.output, self.cfg.foothold_width)
 
     def _learn(self, output: TeacherOutput, executed: torch.Tensor) -> None:
         self.trainer.record(output, executed)
@@ -124,3 +131,8 @@ class TeacherInLoop:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned."""
         self.trainer.load_state_dict(state)
+
+
+def foothold_kernel(output: TeacherOutput, width: float) -> torch.Tensor:
+    """exp(-|landed - p*|²/width²) where a step has just ended, 0 elsewhere. Shape (N,)."""
+    return output.touchdown * (-output.foothold_error.square().sum(-1) / width**2).exp()

@@ -1,6 +1,7 @@
 """The teacher in a real rollout: data for imitation, driven robots, and Δξ that learns, is saved and comes back."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from tensordict import TensorDict
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
-from legged_gym.runners.teacher_in_loop import TeacherInLoop
+from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,32 @@ def test_without_teacher_nothing_of_it_runs(env: PointFootFlat) -> None:
     assert runner.teacher is None
     assert "reference" not in runner.alg.storage.observations
     runner.learn(1)
+
+
+def test_landing_on_the_foothold_earns_reward_by_config(env: PointFootFlat, monkeypatch: pytest.MonkeyPatch) -> None:
+    earned, landings, step = [], [], env.step
+
+    def watched(actions: torch.Tensor) -> tuple:
+        result = step(actions)
+        earned.append(result[1].clone())
+        output = runner.teacher.output
+        landings.append((output.touchdown.clone(), output.foothold_error.clone()))
+        return result
+
+    monkeypatch.setattr(env, "step", watched)
+    for weight in (0.0, 0.5):
+        earned.clear(), landings.clear()
+        runner = OnPolicyRunner(env, train_cfg(driven_final=1.0, foothold_reward=weight, foothold_width=0.1))
+        runner._collect(env.reset())
+        bonus = runner.alg.storage.rewards.squeeze(-1) - torch.stack(earned)
+        touchdown, error = (torch.stack(values) for values in zip(*landings, strict=True))
+        assert touchdown.sum() >= 16, "24 steps of 0.02 s: almost a gait cycle, two landings of each robot"
+        expected = weight * touchdown * torch.exp(-(error.norm(dim=-1) ** 2) / 0.01)
+        assert torch.allclose(bonus, expected, atol=1e-5)
+        assert (bonus.abs().sum() > 0.0) == (weight > 0.0)
+
+
+def test_the_foothold_kernel_by_hand() -> None:
+    output = SimpleNamespace(touchdown=torch.tensor([1.0, 1.0, 0.0]), foothold_error=torch.zeros(3, 2))
+    output.foothold_error[1] = torch.tensor([0.03, 0.04])
+    torch.testing.assert_close(foothold_kernel(output, 0.05), torch.tensor([1.0, 0.36787944, 0.0]))
