@@ -34,7 +34,7 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.14, gt=0.0)
+    stance_width: float = bounded(0.12, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
     dv: float = bounded(0.3, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
@@ -44,12 +44,12 @@ class SteppingCfg(Config):
     """Farthest foothold behind the stance foot [m]."""
     reach_lateral: float = bounded(0.45, gt=0.0)
     """Farthest foothold to the swing side of the stance foot [m]."""
-    keep_out: float = bounded(0.03, ge=0.0)
+    keep_out: float = bounded(0.02, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
-    pivot_shift: float = 0.011
+    pivot_shift: float = 0.0145
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
-    pivot_drag: float = bounded(0.012, ge=0.0)
+    pivot_drag: float = bounded(0.004, ge=0.0)
     """How much less per forward velocity: every landing takes some speed away [s]."""
     yaw_in_preview: bool = True
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
@@ -63,19 +63,19 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.053, ge=0.0)
+    lead: float = bounded(0.045, ge=0.0)
     """How far ahead of the clock references are sampled: makes up for the servo's lag [s]."""
-    inertia: float = bounded(0.06, ge=0.0)
+    inertia: float = bounded(0.057, ge=0.0)
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
-    true_base: float = bounded(0.5, ge=0.0, le=1.0)
+    true_base: float = bounded(0.75, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
-    lift: float = bounded(0.07, ge=0.0)
+    lift: float = bounded(0.08, ge=0.0)
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
-    clearance: float = bounded(0.0, ge=0.0)
+    clearance: float = bounded(0.007, ge=0.0)
     """Added to the apex: about what the leg sags by in mid-swing [m]."""
-    landing: float = bounded(1.0, gt=0.0, le=1.0)
+    landing: float = bounded(0.977, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
-    depth: float = bounded(0.01, ge=0.0)
+    depth: float = bounded(0.015, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
 
@@ -83,19 +83,19 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    hip_height: float = bounded(0.465, gt=0.0)
+    hip_height: float = bounded(0.449, gt=0.0)
     """Height of the abad axes over the stance ground; the base frame is higher by what the robot model says [m]."""
-    attitude_kp: float = bounded(90.0, ge=0.0)
+    attitude_kp: float = bounded(150.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
-    attitude_kd: float = bounded(7.0, ge=0.0)
+    attitude_kd: float = bounded(8.0, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(25.0, ge=0.0)
+    yaw_gain: float = bounded(30.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     pitch_inertia: float = bounded(0.5, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.4, ge=0.0)
+    yaw_filter: float = bounded(0.42, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
-    yaw_force_limit: float = bounded(40.0, ge=0.0)
+    yaw_force_limit: float = bounded(33.0, ge=0.0)
     """Largest fore-aft yaw force [N]."""
 
 

@@ -12,7 +12,9 @@ from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 class PointFootFlatCfg(LeggedRobotCfg):
     """The point-foot biped on flat ground."""
 
-    gait: GaitCfg = field(default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(swing_height=(0.06, 0.1))))
+    gait: GaitCfg = field(
+        default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(frequency=(2.0, 2.8), swing_height=(0.06, 0.1)))
+    )
 
 
 @dataclass
