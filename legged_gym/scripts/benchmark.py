@@ -1,16 +1,24 @@
 """Measures speed: `python legged_gym/scripts/benchmark.py --sim mujoco --num_envs 512 --json FILE`.
 
 Policy steps per second, summed over robots, of the bare engine (the nominal model of the same robot, the same threads),
-of the whole `env.step` under the task's own randomisation, and of a training iteration. Engine and environment take
-turns in short blocks on the same robots, which twitch around their stand and are set up again as they fall: both see
-the same contacts and the same other load on the machine. Medians over the blocks.
+of the whole `env.step` under the task's own randomisation, and of a training iteration, with the teacher and without.
+Engine and environment take turns in short blocks on the same robots, which twitch around their stand and are set up
+again as they fall: both see the same contacts and the same other load on the machine. Medians over the blocks.
+
+`--profile` tells where the time of `env.step` and of an iteration goes, `--starts` how long training takes from the
+start of the process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
 """
 
 import argparse
 import contextlib
+import copy
 import io
+import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +32,20 @@ from legged_gym.sim.registry import resolve_simulator
 from legged_gym.utils import machine
 from legged_gym.utils.cli import Parser, apply_args, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.profiling import Profile, profile
 from legged_gym.utils.task_registry import apply_scale, choose_devices, task_registry
 
 BLOCK = 10
 """Policy steps between two looks at the clock; 0.2 s, in which a robot does not get far without a reset."""
 ACTION_NOISE = 0.3
 """Standard deviation of the benchmark's actions."""
-COLUMNS = ("engine", "env_step", "iteration")
-MAX_MEMORY_GIB = 2.0
-MIN_RATIO = 0.75
+PROFILED_STEPS, PROFILED_ITERATIONS = 50, 3
+CACHES = ("WARP_CACHE_PATH", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+"""Environment variables that say where compiled kernels are kept."""
+COLUMNS = ("engine", "env_step", "iteration", "no_teacher")
+RATIOS = ("env_step_ratio", "iteration_ratio", "teacher_share", "memory_gib")
+WARM_UP = 4
+"""Iterations that are not timed."""
 
 
 def _sizes(text: str) -> list[int]:
@@ -53,6 +66,8 @@ def make_benchmark_parser() -> Parser:
     num_envs.type, num_envs.metavar, num_envs.help = _sizes, "LIST", "robot counts, e.g. 256,512 (default: 512)"
     parser.add_argument("--repeats", type=int, default=20, help="blocks of engine and env.step (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=5, help="timed training iterations (default: %(default)s)")
+    parser.add_argument("--profile", action="store_true", help="tell where the time goes")
+    parser.add_argument("--starts", action="store_true", help="time two starts of train.py, the first without kernels")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
     parser.set_defaults(headless=True, num_envs=[512])
     return parser
@@ -123,20 +138,98 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
     return BLOCK * env.num_envs / engine, BLOCK * env.num_envs / step
 
 
-def measure_iteration(env: Any, args: argparse.Namespace, train_cfg: Any) -> float | None:
-    """Time training iterations; the first one, which warms up, is not counted.
+def make_runner(env: Any, args: argparse.Namespace, train_cfg: Any) -> Any:
+    """Build a runner that has done its first iterations, in which it warms up and records its graphs."""
+    settled = argparse.Namespace(**vars(args) | {"overrides": []})  # they are in the config
+    env.reset()
+    runner, _ = task_registry.make_alg_runner(env, args.task, settled, train_cfg, log_root=None)
+    with _silence():
+        runner.learn(WARM_UP)
+    return runner
+
+
+def measure_iteration(runner: Any, iterations: int) -> tuple[float, float]:
+    """Time training iterations.
 
     Returns:
-        Policy steps per second, all robots together, of the median iteration; None if none is asked for.
+        Median of an iteration [s], and of the update in it [s].
     """
-    if args.iterations == 0:
-        return None
-    env.reset()
-    runner, _ = task_registry.make_alg_runner(env, args.task, args, train_cfg, log_root=None)
-    with contextlib.redirect_stdout(io.StringIO()):  # the runner's progress lines
-        runner.learn(1)
-        durations = [timed(lambda: runner.learn(1, False), env.device) for _ in range(args.iterations)]
-    return train_cfg.runner.num_steps_per_env * env.num_envs / statistics.median(durations)
+    updates: list[float] = []
+    runner.after_iteration = lambda scalars: updates.append(scalars["Perf/learning_time"])
+    with _silence():
+        durations = [timed(lambda: runner.learn(1, False), runner.env.device) for _ in range(iterations)]
+    runner.after_iteration = None
+    return statistics.median(durations), statistics.median(updates)
+
+
+def measure_training(env: Any, args: argparse.Namespace, train_cfg: Any) -> dict[str, Any]:
+    """Time iterations with the teacher, if the config has one, and without; see `measure`."""
+    steps = train_cfg.runner.num_steps_per_env * env.num_envs
+    row: dict[str, Any] = {}
+    if train_cfg.teacher.enabled:
+        seconds, row["update_s"] = measure_iteration(make_runner(env, args, train_cfg), args.iterations)
+        row["iteration"] = steps / seconds
+    plain = copy.deepcopy(train_cfg)
+    plain.teacher.enabled = False
+    seconds, _ = measure_iteration(make_runner(env, args, plain), args.iterations)
+    row["no_teacher"] = steps / seconds
+    if "iteration" in row:
+        row["teacher_share"] = 1.0 - row["iteration"] / row["no_teacher"]
+    return row
+
+
+@torch.inference_mode()
+def profile_steps(env: Any) -> Profile:
+    """Profile `env.step`."""
+    action = torch.zeros(env.num_envs, env.num_actions, device=env.device)
+    for _ in range(BLOCK):
+        env.step(action)
+    with machine.one_torch_thread():
+        return profile(lambda: env.step(action), PROFILED_STEPS, env.device)
+
+
+def profile_training(env: Any, args: argparse.Namespace, train_cfg: Any) -> Profile:
+    """Profile training iterations."""
+    runner = make_runner(env, args, train_cfg)
+    with _silence():
+        return profile(lambda: runner.learn(1, False), PROFILED_ITERATIONS, env.device)
+
+
+def _silence() -> contextlib.redirect_stdout[io.StringIO]:
+    """Keep the runner's progress lines to themselves."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def measure_start(args: argparse.Namespace, num_envs: int, scratch: Path) -> float:
+    """Time a process of train.py up to the end of its first iteration, its kernels and logs in `scratch` [s].
+
+    Raises:
+        UserError: It ended before that.
+    """
+    command = [sys.executable, str(Path(__file__).with_name("train.py")), f"--task={args.task}", "--headless"]
+    command += [f"--num_envs={num_envs}", "--max_iterations=1", f"--log_root={scratch / 'logs'}"]
+    named = {name: getattr(args, name) for name in ("sim", "sim_device", "rl_device")}
+    command += [f"--{name}={value}" for name, value in named.items() if value is not None]
+    command += [f"--{change.scope}.{change.path}={change.text}" for change in args.overrides]
+    caches = {name: str(scratch / name) for name in CACHES}
+    start, output = time.perf_counter(), []
+    with subprocess.Popen(
+        command, env=os.environ | caches, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None  # for the type checker
+        for line in process.stdout:
+            output.append(line)
+            if line.startswith("iteration 1/"):
+                seconds = time.perf_counter() - start
+                process.stdout.read()
+                return seconds
+    raise UserError(f"train.py ended before its first iteration: {output[-1].strip() if output else 'without a word'}")
+
+
+def measure_starts(args: argparse.Namespace, num_envs: int) -> dict[str, float]:
+    """Time a first start and a second one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return {name: measure_start(args, num_envs, Path(scratch)) for name in ("first_start_s", "second_start_s")}
 
 
 def memory_gib(device: torch.device) -> float:
@@ -159,21 +252,32 @@ def measure(args: argparse.Namespace, num_envs: int) -> dict[str, Any]:
     env_cfg, train_cfg = task_registry.get_cfgs(args.task)
     apply_scale(env_cfg, train_cfg, machine.suggest(machine.detect(), args.sim_device))
     apply_args(args, env_cfg, train_cfg)
+    row: dict[str, Any] = {"sim": resolve_simulator(env_cfg.sim.backend), "num_envs": num_envs}
+    if args.starts:
+        row |= measure_starts(args, num_envs)
     env, _ = task_registry.make_env(args.task, args, env_cfg)
-    engine, step = measure_steps(env, args.repeats)
-    iteration = measure_iteration(env, args, train_cfg)
-    row = {"sim": resolve_simulator(env_cfg.sim.backend), "num_envs": num_envs}
-    row |= {"engine": engine, "env_step": step, "iteration": iteration, "env_step_ratio": step / engine}
-    row |= {"iteration_ratio": iteration / engine if iteration else None, "memory_gib": memory_gib(env.device)}
+    row["engine"], row["env_step"] = measure_steps(env, args.repeats)
+    row["env_step_ratio"] = row["env_step"] / row["engine"]
+    if args.iterations:
+        row |= measure_training(env, args, train_cfg)
+        row["iteration_ratio"] = row.get("iteration", row["no_teacher"]) / row["engine"]
+    row["memory_gib"] = memory_gib(env.device)
+    if args.profile:
+        profiles = {"env.step": profile_steps(env), "training iteration": profile_training(env, args, train_cfg)}
+        row["profile"] = {name: result.as_dict() for name, result in profiles.items()}
+        for name, result in profiles.items():
+            print("\n".join(result.lines(f"{name}, {num_envs} robots, mean of one:")))
     env.sim.close()
     return row
 
 
 def table_line(row: dict[str, Any]) -> str:
-    """Return a row of the table."""
-    speeds = "".join(f"{row[name] or 0.0:>12,.0f}" for name in COLUMNS)
-    ratios = "".join(f"{row[name] or 0.0:>12.2f}" for name in ("env_step_ratio", "iteration_ratio", "memory_gib"))
-    return f"{row['sim']:<14}{row['num_envs']:>8}{speeds}{ratios}"
+    """Return a row of the table; a dash for what was not measured."""
+    cells = [format(row[name], ",.0f") if name in row else "-" for name in COLUMNS]
+    cells += [format(row[name], ".2f") if name in row else "-" for name in RATIOS]
+    cells.append(format(1e3 * row["update_s"], ".0f") if "update_s" in row else "-")
+    cells += [format(row[name], ".1f") if name in row else "-" for name in ("first_start_s", "second_start_s")]
+    return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>12}" for cell in cells)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -186,7 +290,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     sizes, args.resume = args.num_envs, None
     choose_devices(args, machine.detect())
     content: dict[str, Any] = {"device": device_name(args.sim_device), "rows": []}
-    heads = (*COLUMNS, "env/engine", "iter/engine", "memory GiB")
+    heads = (*COLUMNS, "env/engine", "iter/engine", "teacher", "memory GiB", "update ms", "start 1 s", "start 2 s")
     print(f"{content['device']}; policy steps/s, all robots together")
     print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>12}" for head in heads))
     for num_envs in sizes:

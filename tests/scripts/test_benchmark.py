@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from legged_gym.scripts import benchmark
-from legged_gym.utils.cli import run_main
+from legged_gym.utils.cli import parse_args, run_main
+from legged_gym.utils.errors import UserError
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
@@ -19,6 +20,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
 
 
 def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(benchmark, "WARM_UP", 1)
     file = tmp_path / "out.json"
     small = ("--train.policy.actor_hidden_dims=16", "--train.policy.critic_hidden_dims=16")
     options = (f"--json={file}", "--num_envs=4,8", "--repeats=1", "--iterations=1", *small)
@@ -29,8 +31,53 @@ def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp
     for row in data["rows"]:
         assert row["sim"] == "mujoco"
         assert row["engine"] > row["env_step"] > row["iteration"] > 0.0
+        assert row["env_step"] > row["no_teacher"] > 0.0
+        assert row["teacher_share"] == pytest.approx(1.0 - row["iteration"] / row["no_teacher"])
+        iteration_s = 24 * row["num_envs"] / row["iteration"]
+        assert 0.0 < row["update_s"] < 2.0 * iteration_s, "a part of it, but for the noise of one sample"
         assert row["env_step_ratio"] == pytest.approx(row["env_step"] / row["engine"])
         assert 0.0 < row["memory_gib"] < 8.0
+
+
+def test_profiles_tell_where_the_time_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark, "PROFILED_STEPS", 3)
+    monkeypatch.setattr(benchmark, "PROFILED_ITERATIONS", 1)
+    monkeypatch.setattr(benchmark, "WARM_UP", 1)
+    file = tmp_path / "out.json"
+    assert run(monkeypatch, f"--json={file}", "--num_envs=4", "--repeats=1", "--iterations=0", "--profile") == 0
+    (row,) = json.loads(file.read_text())["rows"]
+    assert set(row["profile"]) == {"env.step", "training iteration"} and "iteration" not in row
+    names = {name: [call["name"] for call in found["top"]] for name, found in row["profile"].items()}
+    assert any("rollout" in name for name in names["env.step"]), "the engine's step takes its time"
+    assert any("backward" in name for name in names["training iteration"])
+    assert "env.step, 4 robots, mean of one:" in capsys.readouterr().out
+
+
+FAKE_TRAIN = """
+import os, pathlib, sys, time
+print("something else")
+cache = pathlib.Path(os.environ["WARP_CACHE_PATH"])
+if "--train.seed=3" not in sys.argv:
+    sys.exit("error: no such field")
+if not cache.is_dir():
+    cache.mkdir()
+    time.sleep(0.5)
+print("iteration 1/1  and so on", flush=True)
+time.sleep(0.5)
+"""
+
+
+def test_a_first_start_has_no_kernels_and_a_second_one_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(FAKE_TRAIN)
+    monkeypatch.setattr(benchmark, "__file__", str(tmp_path / "benchmark.py"))
+    parser = benchmark.make_benchmark_parser()
+    args = parse_args(parser, ["--sim=mujoco", "--train.seed=3"])
+    times = benchmark.measure_starts(args, 4)
+    assert 0.0 < times["second_start_s"] < times["first_start_s"] - 0.3
+    with pytest.raises(UserError, match=r"train\.py ended before its first iteration: error: no such field"):
+        benchmark.measure_start(parse_args(parser, []), 4, tmp_path)
 
 
 @pytest.mark.parametrize(
