@@ -1,12 +1,16 @@
-"""Ablation of the teacher: what the arms are, their learning curves, and the figure of them."""
+"""Ablation of the teacher: what the arms are, what a run of one gives, their comparison, and the figure of them."""
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.report import write_json
 from legged_gym.evaluation.suites import passes_walking_gate
 
 ARMS: dict[str, dict[str, str]] = {
@@ -28,12 +32,15 @@ ARMS: dict[str, dict[str, str]] = {
 }
 """Arm -> training config fields that differ from the task's."""
 
-CURVES = {
-    "return": ("Train/mean_reward", "return per episode"),
-    "survival": ("Eval/survival", "survival on track"),
-    "rmse_vx": ("Eval/rmse_vx", "RMSE of v_x [m/s]"),
+BASELINE = "ppo"
+PANELS = {
+    "return": "return per training episode",
+    "survival": "survival on track",
+    "tracking": "velocity error on track [m/s]",
 }
-"""Panel -> (tensorboard tag, axis label)."""
+"""Panel of the figure -> axis label."""
+AXES = ("robot-steps", "training time [s]")
+"""What the panels are drawn against; training time is without evaluations."""
 
 
 @dataclass
@@ -42,75 +49,139 @@ class Run:
 
     arm: str
     seed: int
-    directory: Path
-    curves: dict[str, np.ndarray]
-    """By panel: columns are robot-steps, training time [s], value. Shape (K, 3)."""
+    iterations: int
+    """Its budget."""
+    curve: list[dict[str, float | None]]
+    """Of each snapshot: `steps` [robot-steps], `seconds` of training, `return` in training, result of `track`."""
     gate: dict[str, float] | None
-    """Robot-steps and training time [s] to the first policy that passed the walking gate."""
+    """`steps` and `seconds` of the first snapshot that passed the walking gate."""
+    rows: dict[str, Result]
+    """The last policy's results, by row of the suites."""
+    evaluation_seconds: float
+    """What judging took, after training [s]."""
+
+    @classmethod
+    def load(cls, path: Path) -> "Run":
+        """Read what `save` wrote."""
+        return cls(**json.loads(path.read_text()))
+
+    def save(self, path: Path) -> None:
+        """Write it all as JSON."""
+        write_json(asdict(self), path)
+
+    def points(self, panel: str) -> np.ndarray:
+        """Curve of a panel: steps, seconds and value, where there is one. Shape (K, 3)."""
+        rows = [(p["steps"], p["seconds"], p[panel]) for p in self.curve if p[panel] is not None]
+        return np.array(rows, dtype=float).reshape(-1, 3)
 
 
-def read_run(arm: str, seed: int, directory: Path) -> Run:
-    """Read a run's curves from the tensorboard events below a directory, the parts of a resumed run in their order."""
-    scalars: dict[str, dict[int, float]] = {}
-    for part in sorted(
-        {path.parent for path in directory.rglob("events.out.*")}, key=lambda path: path.stat().st_mtime
-    ):
-        events = EventAccumulator(str(part), size_guidance={"scalars": 0})
-        events.Reload()
-        for tag in events.Tags()["scalars"]:
-            scalars.setdefault(tag, {}).update({event.step: event.value for event in events.Scalars(tag)})
-
-    def values(tag: str) -> dict[int, float]:
-        return scalars.get(tag, {})
-
-    steps, seconds = values("Perf/total_steps"), values("Perf/total_time")
-    curves = {}
-    for panel, (tag, _) in CURVES.items():
-        rows = [(steps[i], seconds[i], value) for i, value in values(tag).items() if i in steps]
-        curves[panel] = np.array(rows).reshape(-1, 3)
-    evaluations = {name: values(f"Eval/{name}") for name in ("survival", "rmse_vx", "rmse_vy", "rmse_wz")}
-    gate = None
-    for i in sorted(evaluations["survival"]):
-        row: dict[str, Any] = {name: series.get(i) for name, series in evaluations.items()}
-        if passes_walking_gate(row) and i in steps:
-            gate = {"steps": steps[i], "seconds": seconds[i]}
-            break
-    return Run(arm, seed, directory, curves, gate)
+def make_curve(snapshots: Sequence[dict[str, Any]], results: Sequence[Result]) -> list[dict[str, float | None]]:
+    """Put together what snapshots had cost and how they walked; `tracking` is the error of the horizontal velocity."""
+    curve = []
+    for snapshot, result in zip(snapshots, results, strict=True):
+        earned = snapshot["return"]
+        point: dict[str, float | None] = {name: snapshot[name] for name in ("steps", "seconds")}
+        point |= {"return": earned if math.isfinite(earned) else None} | result
+        x, y = result["rmse_vx"], result["rmse_vy"]
+        curve.append(point | {"tracking": None if x is None or y is None else math.hypot(x, y)})
+    return curve
 
 
-def summary(runs: list[Run]) -> dict[str, Any]:
-    """Median steps and seconds to the walking gate by arm; a seed that never passed it is infinitely late (null)."""
-    result = {}
-    for arm in dict.fromkeys(run.arm for run in runs):
-        gates = [run.gate for run in runs if run.arm == arm]
-        entry: dict[str, Any] = {"seeds": len(gates), "passed": sum(gate is not None for gate in gates)}
-        for key in ("steps", "seconds"):
-            median = float(np.median([np.inf if gate is None else gate[key] for gate in gates]))
-            entry[f"median_{key}_to_gate"] = median if np.isfinite(median) else None
-        result[arm] = entry
-    return result
+def find_gate(curve: Sequence[dict[str, float | None]]) -> dict[str, float] | None:
+    """Return `steps` and `seconds` of the first point that passes the walking gate, if one does."""
+    for point in curve:
+        if passes_walking_gate(point):
+            return {name: point[name] or 0.0 for name in ("steps", "seconds")}
+    return None
 
 
-def draw(runs: list[Run], path: Path) -> None:
+def summary(runs: Sequence[Run], budget: float) -> dict[str, Any]:
+    """Compare arms.
+
+    Args:
+        runs: All of them.
+        budget: Robot-steps of each.
+
+    Returns:
+        By arm: medians of steps and seconds to the walking gate, null if most seeds never passed it, since such a seed
+        is infinitely late; `steps_over_ppo`, the ratio of these medians to the baseline's, which is an upper bound if
+        the baseline never passed; mean and spread (lowest, highest) over the seeds of the last policies' rows.
+    """
+    arms = list(dict.fromkeys(run.arm for run in runs))
+    base = _median_to_gate(_of(runs, BASELINE), "steps") if BASELINE in arms else None
+    return {arm: _entry(_of(runs, arm), base, budget) for arm in arms}
+
+
+def _entry(runs: Sequence[Run], base: float | None, budget: float) -> dict[str, Any]:
+    """Sum up one arm; `base` is the baseline's median of steps, if there is a baseline."""
+    medians = {key: _median_to_gate(runs, key) for key in ("steps", "seconds")}
+    entry: dict[str, Any] = {"seeds": len(runs), "passed": sum(run.gate is not None for run in runs)}
+    entry |= {f"median_{key}_to_gate": value if value < math.inf else None for key, value in medians.items()}
+    if base is not None and medians["steps"] < math.inf:
+        entry["steps_over_ppo"] = medians["steps"] / min(base, budget)
+        entry["steps_over_ppo_is_bound"] = base == math.inf
+    return entry | {"rows": {row: _spread([run.rows[row] for run in runs]) for row in runs[0].rows}}
+
+
+def _of(runs: Sequence[Run], arm: str) -> list[Run]:
+    return [run for run in runs if run.arm == arm]
+
+
+def _median_to_gate(runs: Sequence[Run], key: str) -> float:
+    return float(np.median([math.inf if run.gate is None else run.gate[key] for run in runs]))
+
+
+def _spread(results: Sequence[Result]) -> dict[str, list[float]]:
+    """Mean, lowest and highest of what all seeds have a number for."""
+    found = {name: [result[name] for result in results] for name in results[0]}
+    numbers = {name: [v for v in values if v is not None] for name, values in found.items()}
+    return {
+        name: [sum(values) / len(values), min(values), max(values)]
+        for name, values in numbers.items()
+        if len(values) == len(results)
+    }
+
+
+def table(arms: dict[str, Any]) -> str:
+    """Return the comparison as lines of text."""
+    lines = [f"{'arm':<12}{'passed':>8}{'M steps':>10}{'seconds':>9}{'steps/ppo':>11}  survival of the last policies"]
+    for arm, entry in arms.items():
+        steps, seconds, ratio = entry["median_steps_to_gate"], entry["median_seconds_to_gate"], "-"
+        if "steps_over_ppo" in entry:
+            ratio = f"{'< ' if entry['steps_over_ppo_is_bound'] else ''}{entry['steps_over_ppo']:.3f}"
+        cells = f"{entry['passed']:>5}/{entry['seeds']:<2}{'-' if steps is None else f'{steps / 1e6:.2f}':>10}"
+        cells += f"{'-' if seconds is None else f'{seconds:.0f}':>9}{ratio:>11}"
+        last = "  ".join(f"{row} {values['survival'][0]:.2f}" for row, values in entry["rows"].items())
+        lines.append(f"{arm:<12}{cells}  {last}")
+    return "\n".join(lines)
+
+
+def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw every panel against robot-steps and against training time: the arms' means, and their spread as a band."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 3.2 * len(CURVES)), layout="constrained")
-    axes = figure.subplots(len(CURVES), 2, squeeze=False)
-    for row, (panel, (_, label)) in zip(axes, CURVES.items(), strict=True):
-        for column, (axis, unit) in enumerate(zip(row, ("robot-steps", "training time [s]"), strict=True)):
+    figure = Figure(figsize=(12, 3.2 * len(PANELS)), layout="constrained")
+    axes = figure.subplots(len(PANELS), len(AXES), squeeze=False)
+    for row, (panel, label) in zip(axes, PANELS.items(), strict=True):
+        for column, (axis, unit) in enumerate(zip(row, AXES, strict=True)):
             for i, arm in enumerate(dict.fromkeys(run.arm for run in runs)):
-                series = [run.curves[panel] for run in runs if run.arm == arm and len(run.curves[panel]) > 1]
-                if not series:
-                    continue
-                end = min(s[-1, column] for s in series)
-                x = np.linspace(max(s[0, column] for s in series), end, 200)
-                y = np.stack([np.interp(x, s[:, column], s[:, 2]) for s in series])
-                axis.plot(x, y.mean(0), color=f"C{i}", label=f"{arm} ({len(series)} seeds)")
-                axis.fill_between(x, y.min(0), y.max(0), color=f"C{i}", alpha=0.2, linewidth=0)
+                series = [run.points(panel)[:, [column, 2]] for run in _of(runs, arm)]
+                _draw_arm(axis, [s for s in series if len(s) > 1], arm, f"C{i}")
+            axis.set_xscale("log")  # the arms may be a factor of ten apart
             axis.set_xlabel(unit)
             axis.set_ylabel(label)
             axis.grid(alpha=0.3)
     axes[0, 0].legend()
     FigureCanvasAgg(figure).print_figure(path, dpi=110)
+
+
+def _draw_arm(axis: Any, series: Sequence[np.ndarray], arm: str, color: str) -> None:
+    """Draw the mean of curves (K, 2) where all of them are, and between which values they lie."""
+    start, end = (max(s[0, 0] for s in series), min(s[-1, 0] for s in series)) if series else (1.0, 0.0)
+    if start >= end:
+        return
+    x = np.geomspace(start, end, 200)
+    y = np.stack([np.interp(x, *s.T) for s in series])
+    axis.plot(x, y.mean(0), color=color, label=f"{arm} ({len(series)} seeds)")
+    axis.fill_between(x, y.min(0), y.max(0), color=color, alpha=0.2, linewidth=0)

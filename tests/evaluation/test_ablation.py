@@ -1,25 +1,25 @@
 """The ablation's arms, its summary and its figure."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from torch.utils.tensorboard import SummaryWriter
 
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfgPPO
-from legged_gym.evaluation.ablation import ARMS, Run, draw, read_run, summary
+from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
 from legged_gym.utils.config import check, set_by_path, to_dict
 
+WALKS = {"survival": 0.96, "rmse_vx": 0.15, "rmse_vy": 0.2, "rmse_wz": 0.1}
 
-def write_events(directory: Path, first: int, survival: list[float]) -> None:
-    """Iterations of 100 robot-steps and 2 s each, with the errors of a walking robot."""
-    writer = SummaryWriter(str(directory))
-    for i, value in enumerate(survival, start=first):
-        scalars = {"Perf/total_steps": 100.0 * i, "Perf/total_time": 2.0 * i, "Train/mean_reward": float(i)}
-        errors = dict.fromkeys(("Eval/rmse_vx", "Eval/rmse_vy", "Eval/rmse_wz"), 0.1)
-        for tag, scalar in (scalars | errors | {"Eval/survival": value}).items():
-            writer.add_scalar(tag, scalar, i)
-    writer.close()
+
+def run(arm: str, seed: int, gate: float | None, survival: float = 1.0) -> Run:
+    """A run of a million robot-steps at 2 us each."""
+    curve = [
+        {"steps": 1e4 * i, "seconds": 0.02 * i, "return": float(i), "survival": i / 100, "tracking": 1.0 / i}
+        for i in range(1, 101)
+    ]
+    found = None if gate is None else {"steps": gate, "seconds": 2e-6 * gate}
+    return Run(arm, seed, 100, curve, found, {"push_1.0": {"survival": survival, "rmse_vx": None}}, 3.0)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -31,24 +31,40 @@ def test_arms_set_fields_that_exist_and_differ(arm: str) -> None:
     assert (to_dict(cfg) == to_dict(PointFootFlatCfgPPO())) == (arm == "dcm+offset"), "the task's own arm"
 
 
-def test_a_resumed_run_is_read_as_one(tmp_path: Path) -> None:
-    write_events(tmp_path / "a", 1, [0.0, 0.5])
-    write_events(tmp_path / "b", 3, [0.9, 0.96, 1.0])
-    run = read_run("dcm", 0, tmp_path)
-    assert run.curves["survival"][:, 0].tolist() == [100, 200, 300, 400, 500]
-    assert run.gate == {"steps": 400.0, "seconds": 8.0}, "0.96 is the first survival above 0.95"
+def test_the_gate_is_the_first_policy_that_walks() -> None:
+    snapshots = [{"steps": 100.0 * i, "seconds": 2.0 * i, "return": float("nan") if i < 2 else 5.0} for i in range(5)]
+    falls: dict[str, float | None] = dict.fromkeys(WALKS)
+    slow = WALKS | {"rmse_vx": 0.25}
+    curve = make_curve(snapshots, [falls | {"survival": 0.0}, WALKS | {"survival": 0.94}, slow, WALKS, WALKS])
+    assert find_gate(curve) == {"steps": 300.0, "seconds": 6.0}
+    assert find_gate(curve[:3]) is None
+    assert [point["return"] for point in curve] == [None, None, 5.0, 5.0, 5.0]
+    assert curve[0]["tracking"] is None and curve[3]["tracking"] == pytest.approx(0.25)
 
 
-def test_a_seed_that_never_walks_is_infinitely_late(tmp_path: Path) -> None:
-    curves = {name: np.array([[0.0, 0.0, 0.0], [10.0, 1.0, 1.0]]) for name in ("return", "survival", "rmse_vx")}
-    gates = {"dcm": (5.0, 7.0, None), "ppo": (5.0, None, None)}
-    runs = [
-        Run(arm, seed, tmp_path, curves, None if steps is None else {"steps": steps, "seconds": 2 * steps})
-        for arm, all_steps in gates.items()
-        for seed, steps in enumerate(all_steps)
-    ]
-    result = summary(runs)
-    assert result["dcm"] == {"seeds": 3, "passed": 2, "median_steps_to_gate": 7.0, "median_seconds_to_gate": 14.0}
-    assert result["ppo"] == {"seeds": 3, "passed": 1, "median_steps_to_gate": None, "median_seconds_to_gate": None}
+def test_a_seed_that_never_walks_is_infinitely_late() -> None:
+    gates: dict[str, tuple[Any, ...]] = {"ppo": (5e5, None, None), "dcm": (5e4, 7e4, None), "raibert": (None, 1e5, 2e5)}
+    runs = [run(arm, seed, gate, 0.8 + 0.1 * seed) for arm, all_ in gates.items() for seed, gate in enumerate(all_)]
+    arms = summary(runs, budget=1e6)
+    assert arms["dcm"]["passed"] == 2 and arms["dcm"]["seeds"] == 3
+    assert arms["dcm"]["median_steps_to_gate"] == 7e4 and arms["dcm"]["median_seconds_to_gate"] == pytest.approx(0.14)
+    assert arms["dcm"]["steps_over_ppo"] == pytest.approx(0.07) and arms["dcm"]["steps_over_ppo_is_bound"]
+    assert arms["raibert"]["steps_over_ppo"] == pytest.approx(0.2)
+    assert arms["ppo"]["median_steps_to_gate"] is None and "steps_over_ppo" not in arms["ppo"]
+    assert arms["dcm"]["rows"]["push_1.0"] == {"survival": pytest.approx([0.9, 0.8, 1.0])}, "None has no mean"
+    lines = table(arms).splitlines()
+    assert lines[1].split()[:5] == ["ppo", "1/3", "-", "-", "-"]
+    assert lines[2].split()[:6] == ["dcm", "2/3", "0.07", "0", "<", "0.070"]
+    runs[1].gate = {"steps": 4e5, "seconds": 0.8}
+    dcm = summary(runs, budget=1e6)["dcm"]
+    assert dcm["steps_over_ppo"] == pytest.approx(0.14) and not dcm["steps_over_ppo_is_bound"]
+
+
+def test_runs_are_saved_whole_and_drawn(tmp_path: Path) -> None:
+    runs = [run(arm, seed, 1e5) for arm in ("ppo", "dcm") for seed in (0, 1)]
+    runs[0].curve[5]["tracking"] = None
+    runs[0].save(tmp_path / "run.json")
+    assert Run.load(tmp_path / "run.json") == runs[0]
+    assert runs[0].points("tracking").shape == (99, 3) and runs[1].points("survival")[9].tolist() == [1e5, 0.2, 0.1]
     draw(runs, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert (tmp_path / "figure.png").stat().st_size > 20_000
