@@ -58,8 +58,8 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "curriculum.enabled": False,
     "curriculum.initial": 0.3,
     "curriculum.step": 0.1,
-    "curriculum.fall_rate_up": 0.015,
-    "curriculum.fall_rate_down": 0.08,
+    "curriculum.fall_rate_up": (0.02, 0.1),
+    "curriculum.fall_rate_down": (0.06, 0.12),
     "domain_rand.friction_range": (0.3, 1.6),
     "domain_rand.added_mass_range": (0.0, 4.0),
     "domain_rand.base_com_range": (0.02, 0.01, 0.02),
@@ -75,6 +75,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "domain_rand.max_push_vel_xy": 1.0,
     "rewards.only_positive_rewards": True,
     "rewards.gait_when_standing": False,
+    "rewards.gait_force_sigma": 1e5,
     "rewards.about_landing_threshold": (0.12, {"init_state.pos": (0.0, 0.0, 0.09)}),
     "rewards.min_feet_distance": 0.5,
     "rewards.soft_dof_pos_limit": 0.1,
@@ -125,7 +126,7 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
-            env.update_curriculum((0.018, 0.0, 0.07)[k // 4])
+            env.update_curriculum((0.076, 0.0, 0.15)[k // 4])
             seen += [env.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 
@@ -181,7 +182,7 @@ def test_a_users_urdf_goes_before_the_robot_type(tmp_path: Path) -> None:
         ("domain_rand.friction_range", "1.0,0.5", "low 1.0 is above high 0.5"),
         ("domain_rand.action_delay_range", "0,0.03", "0.03 s is longer than a policy step, 0.02 s"),
         ("commands.ranges.lin_vel_x", "1,-1", "low 1.0 is above high -1.0"),
-        ("curriculum.fall_rate_up", "0.5", "0.5 is above fall_rate_down"),
+        ("curriculum.fall_rate_up", "0.5,0.5", "is above fall_rate_down"),
     ],
 )
 def test_impossible_values_are_refused(path: str, text: str, message: str) -> None:

@@ -311,8 +311,10 @@ class LeggedRobot(VecEnv):
         """
         self.randomizer.refresh_bodies()
         cfg = self.cfg.curriculum
-        if cfg.enabled and not cfg.fall_rate_up <= fall_rate <= cfg.fall_rate_down:
-            self.difficulty.add_(cfg.step if fall_rate < cfg.fall_rate_up else -cfg.step).clamp_(0.0, 1.0)
+        if cfg.enabled:
+            up, down = (low + (high - low) * self.difficulty for low, high in (cfg.fall_rate_up, cfg.fall_rate_down))
+            change = (up > fall_rate).float() - (down < fall_rate).float()
+            self.difficulty.add_(cfg.step * change).clamp_(0.0, 1.0)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what training has changed in the environment: the state of the curriculum."""

@@ -153,7 +153,8 @@ class TerminationCfg(Config):
 class CurriculumCfg(Config):
     """Difficulty: one number, 0 to 1, that scales randomisation, noise, pushes, gait and command ranges, and the start.
 
-    It rises while robots rarely fall and sinks while they fall often. Without the curriculum it is 1.
+    It rises while robots rarely fall and sinks while they fall often; the harder the task, the more falls are
+    in order. Without the curriculum it is 1.
     """
 
     enabled: bool = True
@@ -161,14 +162,14 @@ class CurriculumCfg(Config):
     """Difficulty at the start."""
     step: float = bounded(0.02, ge=0, le=1)
     """Change per iteration."""
-    fall_rate_up: float = bounded(0.02, ge=0)
-    """Falls per second and robot below which the difficulty rises [1/s]."""
-    fall_rate_down: float = bounded(0.06, ge=0)
-    """Falls per second and robot above which it sinks [1/s]."""
+    fall_rate_up: Range = bounded((0.02, 0.08), ge=0)
+    """Falls per second and robot below which the difficulty rises, at difficulty 0 and at 1 [1/s]."""
+    fall_rate_down: Range = bounded((0.06, 0.2), ge=0)
+    """Falls per second and robot above which it sinks, at difficulty 0 and at 1 [1/s]."""
 
     def validate(self) -> None:
         """Check that the two thresholds are ordered."""
-        if self.fall_rate_up > self.fall_rate_down:
+        if any(up > down for up, down in zip(self.fall_rate_up, self.fall_rate_down, strict=True)):
             raise ConfigError(
                 f"CurriculumCfg.fall_rate_up: {self.fall_rate_up} is above fall_rate_down, {self.fall_rate_down}"
             )

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 
 from legged_gym.algorithms.config import AlgorithmCfg, ImitationCfg, PolicyCfg
-from legged_gym.envs.base.legged_robot_config import GaitCfg, GaitRangesCfg, LeggedRobotCfg
+from legged_gym.envs.base.legged_robot_config import (
+    DomainRandCfg,
+    GaitCfg,
+    GaitRangesCfg,
+    LeggedRobotCfg,
+    RewardScalesCfg,
+    RewardsCfg,
+)
 from legged_gym.runners.config import LeggedRobotCfgPPO, TeacherInLoopCfg
 from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 
@@ -14,6 +21,18 @@ class PointFootFlatCfg(LeggedRobotCfg):
 
     gait: GaitCfg = field(
         default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(frequency=(2.0, 2.8), swing_height=(0.06, 0.1)))
+    )
+    domain_rand: DomainRandCfg = field(
+        default_factory=lambda: DomainRandCfg(
+            friction_range=(0.1, 1.2), added_mass_range=(-1.0, 11.0), push_interval_s=5.0, max_push_vel_xy=2.5
+        )
+    )
+    rewards: RewardsCfg = field(
+        default_factory=lambda: RewardsCfg(
+            tracking_sigma=0.1,
+            ang_tracking_sigma=0.1,
+            scales=RewardScalesCfg(tracking_lin_vel=2.0, tracking_ang_vel=1.5, termination=-300.0),
+        )
     )
 
 
@@ -26,13 +45,14 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
     )
     """Of a student that falls the offset learns nothing: only robots that follow the reference closely count."""
 
-    policy: PolicyCfg = field(default_factory=lambda: PolicyCfg(init_noise_std=0.1, noise_std_range=(0.05, 0.2)))
-    """With a teacher there is little to find by chance, and noise makes the robot fall: it stays small."""
+    policy: PolicyCfg = field(default_factory=lambda: PolicyCfg(init_noise_std=0.1, noise_std_range=(0.05, 1.0)))
+    """With a teacher there is little to find by chance, and noise makes the robot fall: it starts small."""
     algorithm: AlgorithmCfg = field(
         default_factory=lambda: AlgorithmCfg(
             learning_rate=3e-3,
-            entropy_coef=0.0,
+            entropy_coef=0.005,
+            gamma=0.98,
             num_mini_batches=8,
-            imitation=ImitationCfg(initial=10.0, final=0.1, decay_steps=200),
+            imitation=ImitationCfg(initial=10.0, final=0.01, decay_steps=150),
         )
     )
