@@ -44,18 +44,22 @@ def pretrained_checkpoint(task: str, robot: str) -> Path:
     return found[max(found)]
 
 
-def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> None:
-    """Export the agent's networks and compare them with the agent on the environment's own observations."""
+def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> list[str]:
+    """Export the agent's networks and compare them with the agent on the environment's own observations.
+
+    Returns:
+        Lines that say what was written and how exact it is.
+    """
     width = {name: sum(w for _, w in terms) for name, terms in env.observation_terms.items()}
     history = env.cfg.env.history_length * width["policy"]
-    for file in export_policy(agent.actor, directory, history, width["policy"], width["command"]):
-        print(f"exported {file.path} (largest difference to torch: {file.max_error:.1e})")
+    files = export_policy(agent.actor, directory, history, width["policy"], width["command"])
     obs = env.get_observations()
     with torch.inference_mode():
         error = (agent.act(obs) - OnnxAgent(directory).act(obs)).abs().max().item()
     if not error <= TOLERANCE:
         raise RuntimeError(f"the exported policy acts differently from the checkpoint, by {error:.3g}")
-    print(f"encoder.onnx and policy.onnx together act as the checkpoint does (largest difference: {error:.1e})")
+    lines = [f"exported {file.path} (largest difference to torch: {file.max_error:.1e})" for file in files]
+    return [*lines, f"encoder.onnx and policy.onnx together act as the checkpoint does (within {error:.1e})"]
 
 
 def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import copy
 import gc
+import io
 import multiprocessing
 import sys
 import time
@@ -160,7 +161,7 @@ def run_one(args: argparse.Namespace, arm: str, seed: int) -> Run | None:
 def warm_up(args: argparse.Namespace) -> None:
     """Load all kernels by a few iterations that nobody looks at, for the first run not to pay for it."""
     if torch.cuda.is_available():
-        with contextlib.redirect_stdout(None):
+        with contextlib.redirect_stdout(io.StringIO()):
             train(run_args(args, "dcm+offset", 0, args.out / "none"), None, WARM_UP_ITERATIONS).env.sim.close()
             gc.collect()
 

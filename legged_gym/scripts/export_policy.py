@@ -43,7 +43,8 @@ def write_policy(args: argparse.Namespace, session: Session, folder: Path) -> No
     one = copy.copy(args)
     one.num_envs = 1
     env, _ = task_registry.make_env(args.task, one, nominal_cfg(session.env_cfg))
-    shipping.export_agent(PolicyAgent(load_actor(session, one, env), args.rl_device), env, folder)
+    *_, verdict = shipping.export_agent(PolicyAgent(load_actor(session, one, env), args.rl_device), env, folder)
+    print(verdict)
     env.sim.close()
     (folder / "policy_jit.pt").unlink()  # for use from torch there is the checkpoint
 

@@ -137,7 +137,8 @@ def run(args: argparse.Namespace) -> None:
     agent = make_agent(session, args, env)
     print(f"{session.agent} {session.source or ''} on {env.sim.robot.name}")
     if session.agent == "checkpoint" and isinstance(agent, PolicyAgent):
-        export_agent(agent, env, folder / "exported" if args.out else folder.parent / "exported")
+        target = folder / "exported" if args.out else folder.parent / "exported"
+        print("\n".join(export_agent(agent, env, target)))
     film, states = open_film(args, env, folder), StateRecorder(env)
     tour = None if args.gif is None else Tour(env)
     duration = args.duration or (math.inf if not args.headless else DURATION if tour is None else TOUR_DURATION)

@@ -119,6 +119,7 @@ def _record_device(work: Callable[[], object], calls: int) -> list[Call]:
             1e-6 * (item.self_device_time_total or item.self_cpu_time_total),
         )
         for item in recording.key_averages()
+        if not item.is_user_annotation  # spans that hold kernels, which are counted themselves
     ]
 
 
