@@ -9,16 +9,15 @@ from tensordict import TensorDict
 from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
+from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
+from legged_gym.terrain.build import make_terrain
 from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.math import nobody, quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
-
-GROUND_AHEAD_POINTS = 4
-"""Points ahead of the robot whose ground height the teacher reads."""
 
 
 class LeggedRobot(VecEnv):
@@ -48,6 +47,7 @@ class LeggedRobot(VecEnv):
             armature=cfg.sim.armature,
             joint_damping=cfg.sim.joint_damping,
             num_threads=cfg.sim.num_threads,
+            terrain=make_terrain(cfg.terrain),
         )
         robot = RobotModel.from_urdf(robot_urdf(cfg.asset.robot_type, cfg.asset.file))
         self.sim = make_simulator(cfg.sim.backend, robot, cfg.env.num_envs, options, sim_device)
@@ -95,16 +95,15 @@ class LeggedRobot(VecEnv):
         self._start_pos = torch.tensor((x, y, z + robot.zero_pose_height), device=device).expand(n, 3)
         widths = {"yaw": 1, "lin_vel": 3, "ang_vel": 3, "joint_pos": self.num_actions}
         columns = {name: [(0.0, *getattr(cfg.init_state, name))] * width for name, width in widths.items()}
-        self._starts = Draws(columns | {"clock": [(0.0, 0.0, 1.0)]}, torch.ones((), device=device))
+        self.ground = self._make_ground()
+        """Height of the ground around each robot, and which part of the terrain it walks on."""
+        columns |= {"clock": [(0.0, 0.0, 1.0)]} | self.ground.start_columns()
+        self._starts = Draws(columns, torch.ones((), device=device))
         """What is drawn at every reset, whatever the difficulty."""
         self.desired_contact = torch.zeros(n, len(robot.foot_names), device=device)
         """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
         self.gait_active = torch.ones(n, device=device)
         """1 where the gait terms of the reward apply."""
-        self.feet_ground_height = torch.zeros(n, len(robot.foot_names), device=device)
-        """Height of the ground under each foot [m]. Shape (N, F)."""
-        self.ground_ahead = torch.zeros(n, GROUND_AHEAD_POINTS, device=device)
-        """Height of the ground at points ahead of the robot [m]. Shape (N, 4)."""
         self._terminating = self._bodies(cfg.asset.terminate_after_contacts_on)
         self.penalized_bodies = self._bodies(cfg.asset.penalize_contacts_on)
         self._feet = self._bodies(("foot",))
@@ -120,6 +119,12 @@ class LeggedRobot(VecEnv):
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
         self._steps_since_log = 0
         self._log_names = [f"rew_{name}" for name in names]
+
+    def _make_ground(self) -> Plane:
+        terrain, n, feet = self.sim.options.terrain, self.num_envs, len(self.sim.robot.foot_names)
+        if terrain is None:
+            return Plane(n, feet, self.device)
+        return TiledGround(self.cfg.terrain, terrain, n, feet, self.max_episode_length, self.dt, self.device)
 
     @property
     def _push_interval(self) -> int:
@@ -205,6 +210,7 @@ class LeggedRobot(VecEnv):
         self._episode_length += 1
         self.gait.advance(self.dt)
         self._derive()
+        self.ground.add_progress(self.state, self.commands.command)
         self._check_termination()
         reward = self._compute_reward()
         done = self.fell | self.timed_out
@@ -229,6 +235,7 @@ class LeggedRobot(VecEnv):
         vectors_b = quat_rotate_inverse(s.root_quat_xyzw.unsqueeze(0), vectors_w)
         self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind()
         self.feet_force_w = s.contact_force_w.index_select(1, self._feet)  # (N, F, 3)
+        self.ground.look(s)
 
     @property
     def yaw(self) -> torch.Tensor:
@@ -242,8 +249,8 @@ class LeggedRobot(VecEnv):
 
     @property
     def base_height(self) -> torch.Tensor:
-        """Height of the base's origin [m]. Shape (N,)."""
-        return self.state.root_pos_w[:, 2]
+        """Height of the base's origin over the ground around it [m]. Shape (N,)."""
+        return self.state.root_pos_w[:, 2] - self.ground.under_base
 
     @property
     def feet_pos_y(self) -> torch.Tensor:
@@ -253,7 +260,7 @@ class LeggedRobot(VecEnv):
     @property
     def feet_height(self) -> torch.Tensor:
         """Gap between the feet and the ground [m]. Shape (N, F)."""
-        return self.state.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.feet_ground_height
+        return self.state.feet_pos_w[..., 2] - self.sim.robot.foot_radius - self.ground.under_feet
 
     @property
     def feet_contact(self) -> torch.Tensor:
@@ -273,7 +280,8 @@ class LeggedRobot(VecEnv):
         tilted = -self.projected_gravity_b[:, 2] < math.cos(cfg.max_tilt)
         self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))
         self.fell = touched | (self._tilt_steps * self.dt > cfg.tilt_time) | self.broke
-        self.timed_out = (self._episode_length >= self.max_episode_length) & ~self.fell
+        over, left = self._episode_length >= self.max_episode_length, self.ground.left(s)
+        self.timed_out = (over if left is None else over | left) & ~self.fell
 
     def _compute_reward(self) -> torch.Tensor:
         """Sum the weighted terms and keep each one's sum over the episode. Shape (N,)."""
@@ -291,7 +299,7 @@ class LeggedRobot(VecEnv):
 
         Returns:
             Reward terms per second of a full episode (absent if none ended), falls per second and robot, robots whose
-            simulation broke, difficulty. Waits for the device: call it once per iteration.
+            simulation broke, difficulty, terrain levels. Waits for the device: call it once per iteration.
         """
         sums = self._finished_sums.tolist()
         robot_seconds = max(self._steps_since_log, 1) * self.dt * self.num_envs
@@ -299,6 +307,7 @@ class LeggedRobot(VecEnv):
         self._steps_since_log = 0
         ended, fell, broke = sums[-3:]
         log = {"fall_rate": fell / robot_seconds, "broken_robots": broke, "difficulty": self.difficulty.item()}
+        log |= self.ground.episode_log()
         if ended:
             scale = 1.0 / (ended * self.cfg.env.episode_length_s)
             log |= {name: total * scale for name, total in zip(self._log_names, sums, strict=False)}
@@ -318,11 +327,12 @@ class LeggedRobot(VecEnv):
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what training has changed in the environment: the state of the curriculum."""
-        return {"difficulty": self.difficulty}
+        return {"difficulty": self.difficulty} | self.ground.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Take over what `state_dict` returned."""
         self.difficulty.copy_(state["difficulty"])
+        self.ground.load_state_dict(state)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -333,6 +343,7 @@ class LeggedRobot(VecEnv):
             return
         ends = torch.cat((self._episode_sums, torch.stack((mask, self.fell, self.broke))))  # (R + 3, N)
         self._finished_sums += torch.where(mask, ends, 0.0).sum(-1)
+        self.ground.finish(mask, self.fell, self.commands.command, self._episode_length)
         self.randomizer.reset(mask, episode)
         self.gait.reset(mask, start["clock"].squeeze(-1))
         self._place(mask, start)
@@ -344,7 +355,7 @@ class LeggedRobot(VecEnv):
     def _place(self, mask: torch.Tensor, start: dict[str, torch.Tensor]) -> None:
         self.sim.reset(
             mask,
-            root_pos_w=self._start_pos,
+            root_pos_w=self.ground.start(self._start_pos, start, mask),
             root_quat_xyzw=quat_from_yaw(start["yaw"].squeeze(-1)),
             root_lin_vel_w=self.difficulty * start["lin_vel"],
             root_ang_vel_w=self.difficulty * start["ang_vel"],
@@ -378,6 +389,7 @@ class LeggedRobot(VecEnv):
     def _assemble(self, fresh: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
         self._measure()
+        self.ground.look_around(self.state)
         groups = {name: group.compute(self) for name, group in self.groups.items()}
         clip = self.cfg.normalization.clip_observations
         for name in ("policy", "critic"):

@@ -5,6 +5,7 @@ Everything is SI. Ranges are (low, high) and drawn uniformly.
 
 from dataclasses import dataclass, field
 
+from legged_gym.terrain.config import TerrainCfg
 from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
 
 
@@ -18,16 +19,6 @@ class EnvCfg(Config):
     """Time after which an episode ends as a time-out [s]."""
     history_length: int = bounded(10, ge=1)
     """Policy observations kept in the history group, the newest last."""
-
-
-@dataclass
-class TerrainCfg(Config):
-    """The ground."""
-
-    mesh_type: str = bounded("plane", choices=("plane",))
-    """Kind of ground."""
-    static_friction: float = bounded(1.0, ge=0)
-    """Friction coefficient between robot and ground where it is not randomised."""
 
 
 @dataclass

@@ -116,6 +116,7 @@ def critic_terms(env: "LeggedRobot") -> list[Term]:
         Term("strength", lambda e: p["strength"] - 1.0),
         Term("action_delay", lambda e: p["action_delay"], 0.25),
         Term("joint_zero", lambda e: e.joint_zero - e.default_joint_pos, 10.0),
+        *([] if env.ground.around.shape[-1] == 0 else [Term("ground_around", lambda e: e.ground.around, 5.0)]),
     ]
 
 
@@ -140,8 +141,8 @@ def teacher_terms(env: "LeggedRobot") -> list[Term]:
         Term("gait_offset", lambda e: e.gait.params[:, 1]),
         Term("gait_duration", lambda e: e.gait.params[:, 2]),
         Term("swing_height", lambda e: e.gait.params[:, 3]),
-        Term("feet_ground_height", lambda e: e.feet_ground_height),
-        Term("ground_ahead", lambda e: e.ground_ahead),
+        Term("feet_ground_height", lambda e: e.ground.under_feet),
+        Term("ground_ahead", lambda e: e.ground.ahead),
         Term("episode_time", lambda e: e.episode_length_buf * e.dt),
         Term("standing", lambda e: e.commands.standing.float()),
     ]

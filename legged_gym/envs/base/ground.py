@@ -1,0 +1,259 @@
+"""The ground under the robots: its height where they stand, where they start on it, and how hard it is for each."""
+
+import torch
+
+from legged_gym.sim.simulator import SimState
+from legged_gym.terrain.config import TerrainCfg
+from legged_gym.terrain.terrain import EDGE_MARGIN, Terrain
+from legged_gym.utils.math import overwrite, rotate_yaw, yaw_from_quat
+
+AHEAD = (0.15, 0.3, 0.45, 0.6)
+"""Where, ahead of the robot, the teacher reads the ground's height [m]."""
+UNDER_BASE = (-0.3, 0.0, 0.3)
+"""The height of the ground under the base is a mean over points at these distances along x and y [m]: one tread of the
+stairs apart, so that it rises evenly on stairs."""
+LANDING = (-0.2, -0.1, 0.0, 0.1, 0.2)
+"""A robot starts over the highest ground at these distances along x and y from its start [m]."""
+HIGHEST_AROUND = 1.0
+"""Bound of the heights around the robot [m]."""
+UP_SHARE, DOWN_SHARE = 0.8, 0.5
+"""Share of the commanded distance that must be walked to move to a harder row, and not to move to an easier one."""
+LEAST_COMMANDED = 1.0
+"""With a shorter commanded distance a robot stays on its row [m]."""
+
+
+class HeightMap:
+    """Looks up the height of a terrain on the device."""
+
+    def __init__(self, terrain: Terrain, device: torch.device) -> None:
+        """Copy the map to the device."""
+        self._nx, self._ny = terrain.heights.shape
+        self._heights = torch.as_tensor(terrain.heights).flatten().to(device)
+        self._per_metre = 1.0 / terrain.horizontal_scale
+        self._middle = torch.tensor((0.5 * (self._nx - 1), 0.5 * (self._ny - 1)), device=device)
+        self._last_cell = torch.tensor((self._nx - 2.0, self._ny - 2.0), device=device)
+
+    def height(self, points_w: torch.Tensor) -> torch.Tensor:
+        """Height of the surface that engines collide with, as `Terrain.height` has it.
+
+        Args:
+            points_w: x, y [m, world]; what is not finite counts as the middle. Shape (..., 2).
+
+        Returns:
+            [m]. Shape (...).
+        """
+        at = (points_w.nan_to_num(0.0, 0.0, 0.0) * self._per_metre + self._middle).clamp_(min=0.0)
+        cell = torch.minimum(at.floor(), self._last_cell)
+        u, v = (at - cell).clamp_(max=1.0).unbind(-1)
+        i, j = cell.long().unbind(-1)
+        near = i * self._ny + j
+        corner = near + torch.where(u > v, self._ny, 1)  # the corner of the triangle that is off the diagonal
+        h, h_corner, h_far = self._heights[near], self._heights[corner], self._heights[near + (self._ny + 1)]
+        return h + torch.maximum(u, v) * (h_corner - h) + torch.minimum(u, v) * (h_far - h_corner)
+
+
+class Plane:
+    """The plane z = 0, of which there is nothing to know. Its tensors keep their memory."""
+
+    def __init__(self, num_envs: int, num_feet: int, device: torch.device) -> None:
+        """Allocate heights of zero."""
+        self.under_feet = torch.zeros(num_envs, num_feet, device=device)
+        """Height of the ground under each foot [m]. Shape (N, F)."""
+        self.under_base = torch.zeros(num_envs, device=device)
+        """Mean height of the ground around the base [m]. Shape (N,)."""
+        self.ahead = torch.zeros(num_envs, len(AHEAD), device=device)
+        """Height of the ground at `AHEAD` [m]. Shape (N, 4)."""
+        self.around = torch.zeros(num_envs, 0, device=device)
+        """Height of the ground around the robot over `under_base` [m], if it is measured. Shape (N, P)."""
+
+    def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
+        """What is drawn at every reset to choose a start, see `Draws`."""
+        return {}
+
+    def look(self, state: SimState) -> None:
+        """Read the heights that rewards need."""
+
+    def look_around(self, state: SimState) -> None:
+        """Read the heights that only observations need."""
+
+    def left(self, state: SimState) -> torch.Tensor | None:
+        """Robots that are about to leave the ground. Shape (N,); None if there is no end to it."""
+        return None
+
+    def add_progress(self, state: SimState, command: torch.Tensor) -> None:
+        """Note how far robots were to walk in a policy step, and did.
+
+        Args:
+            state: After the step.
+            command: v_x, v_y [m/s], w_z [rad/s]. Shape (N, 3).
+        """
+
+    def finish(self, mask: torch.Tensor, fell: torch.Tensor, command: torch.Tensor, length: torch.Tensor) -> None:
+        """Choose the next row of robots whose episode ends.
+
+        Args:
+            mask: Those robots. Shape (N,).
+            fell: Robots that fell. Shape (N,).
+            command: v_x, v_y [m/s], w_z [rad/s]. Shape (N, 3).
+            length: Of the episode [policy steps]. Shape (N,).
+        """
+
+    def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+        """Where robots start.
+
+        Args:
+            above_ground: The same on a plane [m]. Shape (N, 3).
+            start: What was drawn by `start_columns`.
+            mask: Robots that do start, bool. Shape (N,).
+
+        Returns:
+            Base positions [m, world]. Shape (N, 3).
+        """
+        return above_ground
+
+    def episode_log(self) -> dict[str, float]:
+        """Say on which rows robots are; waits for the device."""
+        return {}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return what training has changed."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over what `state_dict` returned, of as many robots or of another number."""
+
+
+class TiledGround(Plane):
+    """A terrain: each robot has a column, a kind of tile, for good, and a row, which is how hard it is for now."""
+
+    def __init__(
+        self,
+        cfg: TerrainCfg,
+        terrain: Terrain,
+        num_envs: int,
+        num_feet: int,
+        episode_length: int,
+        dt: float,
+        device: torch.device,
+    ) -> None:
+        """Copy the map to the device and spread the robots.
+
+        Args:
+            cfg: The configuration.
+            terrain: The map that was made from it.
+            num_envs: Number of robots N.
+            num_feet: Number of feet F.
+            episode_length: Of an episode without a fall [policy steps].
+            dt: Policy step [s].
+            device: Where the robots are.
+        """
+        super().__init__(num_envs, num_feet, device)
+        self.map = HeightMap(terrain, device)
+        self._curriculum, self._spread, self._tile = cfg.curriculum, cfg.spawn_spread, cfg.tile_size
+        self._episode_length, self._dt = episode_length, dt
+        self._origins = torch.as_tensor(terrain.origins).to(device)  # (rows, columns, 3)
+        self._end = torch.tensor(terrain.half_size, device=device) - EDGE_MARGIN
+        self._type_names, self._rows = terrain.types, len(terrain.levels)
+        robots = torch.arange(num_envs, device=device)
+        self.types = robots * len(terrain.types) // num_envs
+        """Each robot's column. Shape (N,), integer."""
+        self.levels = robots % (min(cfg.max_init_terrain_level + 1, self._rows) if cfg.curriculum else self._rows)
+        """Each robot's row. Shape (N,), integer."""
+        self._starts = torch.zeros(num_envs, 2, device=device)
+        self._commanded = torch.zeros(num_envs, device=device)
+        self._walked = torch.zeros(num_envs, device=device)
+        self._farthest = torch.zeros(num_envs, device=device)
+        self._under_base = _grid(UNDER_BASE, UNDER_BASE, device)  # (9, 2)
+        self._landing = _grid(LANDING, LANDING, device)  # (25, 2)
+        ahead = torch.tensor([(x, 0.0) for x in AHEAD], device=device)
+        self._around = ahead
+        if cfg.measure_heights:
+            points = _grid(cfg.measured_points_x, cfg.measured_points_y, device)
+            self._around = torch.cat((ahead, points))
+            self.around = torch.zeros(num_envs, len(points), device=device)
+
+    def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
+        """See `Plane.start_columns`."""
+        return {"spot": [(0.0, -self._spread, self._spread)] * 2}
+
+    def look(self, state: SimState) -> None:
+        """See `Plane.look`."""
+        base = state.root_pos_w[:, None, :2] + self._under_base
+        heights = self.map.height(torch.cat((state.feet_pos_w[..., :2], base), dim=1))
+        feet = self.under_feet.shape[-1]
+        self.under_feet.copy_(heights[:, :feet])
+        self.under_base.copy_(heights[:, feet:].mean(-1))
+
+    def look_around(self, state: SimState) -> None:
+        """See `Plane.look_around`."""
+        points = rotate_yaw(yaw_from_quat(state.root_quat_xyzw).unsqueeze(1), self._around)  # (N, P, 2)
+        heights = self.map.height(state.root_pos_w[:, None, :2] + points)
+        self.ahead.copy_(heights[:, : len(AHEAD)])
+        around = heights[:, len(AHEAD) :] - self.under_base.unsqueeze(-1)
+        self.around.copy_(around.clamp_(-HIGHEST_AROUND, HIGHEST_AROUND))
+
+    def left(self, state: SimState) -> torch.Tensor | None:
+        """See `Plane.left`."""
+        return (state.root_pos_w[:, :2].abs() > self._end).any(-1)
+
+    def add_progress(self, state: SimState, command: torch.Tensor) -> None:
+        """See `Plane.add_progress`. What is walked along the commanded direction counts, wherever the robot turns."""
+        velocity = rotate_yaw(-yaw_from_quat(state.root_quat_xyzw), state.root_lin_vel_w)
+        speed = command[:, :2].norm(dim=-1)
+        along = (command[:, :2] * velocity[:, :2]).sum(-1) / speed.clamp(min=1e-6)
+        self._commanded += self._dt * speed
+        self._walked += self._dt * along
+        distance = (state.root_pos_w[:, :2] - self._starts).norm(dim=-1)
+        torch.maximum(self._farthest, distance, out=self._farthest)
+
+    def finish(self, mask: torch.Tensor, fell: torch.Tensor, command: torch.Tensor, length: torch.Tensor) -> None:
+        """See `Plane.finish`.
+
+        Who walks most of what is commanded, and leaves the platform doing so, moves on; who is through with the hardest
+        row starts again on any. Who walks less than half moves back; a fall costs the rest of the episode.
+        """
+        if not self._curriculum:
+            return
+        missed = self._dt * (self._episode_length - length).clamp(min=0) * command[:, :2].norm(dim=-1)
+        commanded = self._commanded + torch.where(fell, missed, 0.0)
+        counts = commanded > LEAST_COMMANDED
+        up = counts & (self._walked > UP_SHARE * commanded) & (self._farthest > 0.25 * self._tile)
+        down = counts & (self._walked < DOWN_SHARE * commanded)
+        level = (self.levels + up.long() - down.long()).clamp_(min=0)
+        anywhere = (torch.rand(len(mask), device=mask.device) * self._rows).long().clamp_(max=self._rows - 1)
+        overwrite(self.levels, mask, torch.where(level < self._rows, level, anywhere))
+
+    def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+        """See `Plane.start`. Over the highest ground nearby: no foot starts inside of it."""
+        spot = self._origins[self.levels, self.types, :2] + start["spot"] + above_ground[:, :2]
+        ground = self.map.height(spot.unsqueeze(1) + self._landing).amax(-1)
+        overwrite(self._starts, mask, spot)
+        for progress in (self._commanded, self._walked, self._farthest):
+            progress.masked_fill_(mask, 0.0)
+        return torch.cat((spot, (above_ground[:, 2] + ground).unsqueeze(-1)), dim=-1)
+
+    def episode_log(self) -> dict[str, float]:
+        """See `Plane.episode_log`: the mean row, of all robots and of those on each kind of tile; rows count from 0."""
+        levels, types = self.levels.tolist(), self.types.tolist()
+        by_name: dict[str, list[int]] = {}
+        for level, kind in zip(levels, types, strict=True):
+            by_name.setdefault(self._type_names[kind], []).append(level)
+        log = {"terrain_level": sum(levels) / len(levels)}
+        return log | {f"terrain_level_{name}": sum(rows) / len(rows) for name, rows in by_name.items()}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """See `Plane.state_dict`."""
+        return {"terrain_levels": self.levels}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """See `Plane.load_state_dict`. Robots are spread over columns in their order: so are those of the state."""
+        levels = state.get("terrain_levels")
+        if levels is None:  # of a robot that has walked on a plane
+            return
+        robots = torch.arange(len(self.levels), device=levels.device) * len(levels) // len(self.levels)
+        self.levels.copy_(levels[robots].clamp(max=self._rows - 1))
+
+
+def _grid(x: tuple[float, ...], y: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """All points with these coordinates [m]. Shape (len(x) * len(y), 2)."""
+    return torch.cartesian_prod(torch.tensor(x, device=device), torch.tensor(y, device=device)).view(-1, 2)
