@@ -32,6 +32,9 @@ class TeacherAction:
         self._default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
         self._roll_sign, self._pitch_sign = geometry.signs[:, 0:1], geometry.signs[:, 1:2]  # (2, 1)
+        other = geometry.signs * geometry.signs.flip(0)  # a torque about one leg's axis, about the other leg's
+        share = other.new_tensor([cfg.body.swing_reaction, cfg.body.swing_reaction, 0.0])
+        self._reaction = (-other * share).unsqueeze(-1)  # (2, 3, 1)
         self._foot_depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
         self._range = cfg.control.torque_limit / cfg.control.kp
 
@@ -44,6 +47,7 @@ class TeacherAction:
         swing_height: Tensor,
         yaw_force: Tensor,
         joint_pos: Tensor,
+        joint_vel: Tensor,
         ang_vel_b: Tensor,
     ) -> Tensor:
         """Action (6, N).
@@ -56,15 +60,18 @@ class TeacherAction:
             swing_height: apex (N,) [m].
             yaw_force: fore-aft force for the heading (N,) [N].
             joint_pos: (6, N) [rad].
+            joint_vel: (6, N) [rad/s].
             ang_vel_b: base rates (3, N) [rad/s].
         """
         control = self.cfg.control
-        base = frame.base + self.cfg.swing.lead * frame.com_vel
-        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height) - base
+        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
+        swing = swing - (frame.base + self.cfg.swing.lead * frame.com_vel)
+        base = frame.base + self.cfg.body.lead * frame.com_vel
         feet, force_b = self._into_base(frame, base, swing, self._ground_force(frame, plan, yaw_force))
         reference = self.inverse(feet).clamp(self._lower, self._upper)
         torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
         torque = torque + self._attitude(frame, plan, yaw_force, ang_vel_b)
+        torque = torque + self._swing_reaction(frame, reference, joint_pos, joint_vel)
         target = reference + torque / control.kp
         target = target.clamp(joint_pos - self._range, joint_pos + self._range)
         return (target - self._default) / control.action_scale
@@ -81,7 +88,7 @@ class TeacherAction:
         cfg = self.cfg.swing
         rate = 1.0 / ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration)  # ds/dt (N,)
         s = ((1.0 - liftoff_phase) * frame.duration - plan.time_left) * rate
-        ahead = (s + cfg.lead * rate).clamp(0.0, 1.0)
+        ahead = (s + cfg.lead_height * rate).clamp(0.0, 1.0)
         s = s.clamp(0.0, 1.0)
         bump = s - s * s  # s (1 - s)
         pull = (60.0 * cfg.inertia / self.cfg.control.kp) * (1.0 - 2.0 * s) * rate
@@ -117,6 +124,18 @@ class TeacherAction:
         feet = (torch.where(left, stance_b, swing_b), torch.where(left, swing_b, stance_b))
         loads = (torch.where(left, force_b, zero), torch.where(left, zero, force_b))
         return torch.stack(feet, dim=1), torch.stack(loads, dim=1)
+
+    def _swing_reaction(self, frame: StepFrame, reference: Tensor, joint_pos: Tensor, joint_vel: Tensor) -> Tensor:
+        """Stance abad and hip torques against those that drive the swing leg, or the base would turn the other way.
+
+        The servo's torque in the middle of the interval, K_p (q_ref - q) - K_d q_dot, of the swing leg (6, N) [N m].
+        """
+        control = self.cfg.control
+        ahead = joint_pos + (0.5 * control.dt) * joint_vel
+        servo = (control.kp * (reference - ahead) - control.kd * joint_vel).unflatten(0, (2, 3))
+        across = (servo * self._reaction).flip(0)  # (2, 3, N)
+        stance = torch.stack((frame.left, ~frame.left)).unsqueeze(1)
+        return (across * stance).flatten(0, 1)
 
     def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
         """Stance abad and hip torques that right the base in roll and pitch (6, N) [N m].

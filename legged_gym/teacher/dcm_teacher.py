@@ -125,8 +125,9 @@ class DcmTeacher:
         frame = observe(state)
         fresh = state.episode_time <= 0.0
         new = self._recall(state, frame, memory, fresh)
-        yaw_force = self._yaw_force(frame, new.yaw_rate)
-        plan, inputs = self._plan(state, frame, new.yaw_rate * frame.side, yaw_force)
+        yaw_force = self._yaw_force(state, frame, new)
+        plan, inputs = self._plan(state, frame, new, yaw_force)
+        new.drift = self._drift(state, frame, plan, memory, fresh)
         liftoff = frame.to_frame(new.liftoff_w - frame.stance_w)
         action = self.act(
             frame,
@@ -136,6 +137,7 @@ class DcmTeacher:
             state.swing_height,
             yaw_force,
             state.joint_pos,
+            state.joint_vel,
             state.base_ang_vel_b,
         )
         switched = (memory.stance_left != frame.left) & ~fresh
@@ -172,6 +174,8 @@ class DcmTeacher:
             liftoff_w=torch.where(lifted, frame.swing_w, memory.liftoff_w),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
             yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
+            heading_error=self._heading_error(state, memory, rate, fresh),
+            drift=torch.where(fresh, 0.0, memory.drift),
             predicted_vel=memory.predicted_vel,
             push=torch.where(fresh, 0.0, push),
             no_contact=torch.where(lifted, 0.0, missing * (memory.no_contact + dt)),
@@ -179,18 +183,36 @@ class DcmTeacher:
             foothold_w=memory.foothold_w,
         )
 
-    def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor) -> Tensor:
+    def _heading_error(self, state: TeacherState, memory: TeacherMemory, rate: Tensor, fresh: Tensor) -> Tensor:
+        """Integral of w - w*, bounded (N,) [rad]."""
+        limit = self.cfg.body.heading_limit
+        error = memory.heading_error + (rate - state.command[2]) * self.cfg.control.dt
+        return torch.where(fresh, 0.0, error.clamp(-limit, limit))
+
+    def _drift(
+        self, state: TeacherState, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, fresh: Tensor
+    ) -> Tensor:
+        """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
+        cfg, dt = self.cfg.stepping, self.cfg.control.dt
+        error = frame.com_vel[:2] - frame.command[:2]
+        x, y = torch.where((plan.present - frame.command[:2]).abs() < cfg.drift_gate, error * dt, 0.0).unbind()
+        drift = memory.drift * (1.0 - dt / cfg.drift_memory) + torch.stack((x, y * frame.side))
+        return torch.where(fresh, 0.0, drift.clamp(-cfg.drift_limit, cfg.drift_limit))
+
+    def _yaw_force(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N,) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        error = yaw_rate * frame.side - frame.command[2]
-        return (cfg.yaw_gain * error).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        error = cfg.yaw_gain * (memory.yaw_rate * frame.side - frame.command[2])
+        swing = (frame.up_b * state.base_ang_vel_b).sum(dim=0) - memory.yaw_rate
+        error = error + (cfg.heading_gain * memory.heading_error + cfg.yaw_damping * swing) * frame.side
+        return error.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor
+        self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, yaw_force: Tensor
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -201,7 +223,9 @@ class DcmTeacher:
             learned = self.network(inputs).t() if self.cfg.offset.enabled else torch.zeros_like(parts["xi"])
             return learned + self._constant
 
-        return self.predictor.plan(frame, turn_rate, yaw_force, offset), kept[0]
+        x, y = memory.drift.unbind()
+        command = frame.command[:2] - self.cfg.stepping.drift_gain * torch.stack((x, y * frame.side))
+        return self.predictor.plan(frame, command, memory.yaw_rate * frame.side, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.

@@ -20,6 +20,10 @@ class TeacherMemory:
     """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N,)."""
     yaw_rate: Tensor
     """Low-pass filtered yaw rate (N,) [rad/s]."""
+    heading_error: Tensor
+    """Integral of the yaw-rate error, bounded (N,) [rad]."""
+    drift: Tensor
+    """Integral of the velocity error, leaky and bounded, heading frame (2, N) [m]."""
     predicted_vel: Tensor
     """CoM velocity in W that the LIP predicted for this evaluation (2, N) [m/s]."""
     push: Tensor
@@ -34,7 +38,7 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
         """Zeroed memory with the device and dtype of `like`."""
-        heights = {"liftoff_w": (3,), "predicted_vel": (2,), "offset_b": (2,), "foothold_w": (2,)}
+        heights = {"liftoff_w": (3,), "predicted_vel": (2,), "drift": (2,), "offset_b": (2,), "foothold_w": (2,)}
         return cls(**{f.name: like.new_zeros(*heights.get(f.name, ()), num_envs) for f in fields(cls)})
 
     def store(self, new: TeacherMemory) -> None:

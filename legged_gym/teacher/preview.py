@@ -58,7 +58,7 @@ def preview_steps(
         offset = network(network.pack(parts)).t()
         omega, duration = parts["omega"], parts["duration"]
         x, y = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
-        b = torch.stack((x - pivot_shift(cfg, parts["velocity"][0]), y))
+        b = torch.stack((x - pivot_shift(cfg, omega, duration), y))
         foothold = (parts["plan"] + offset).clamp(low, high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
@@ -68,11 +68,11 @@ def preview_steps(
 def _next_step(parts: dict[str, Tensor], landed: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
     """The network's inputs at the start of the next step; the new frame M has y the other way round."""
     omega, duration = parts["omega"], parts["duration"]
-    shift = pivot_shift(cfg, parts["velocity"][0])
+    shift = pivot_shift(cfg, omega, duration)
     pivot = torch.stack((-shift, torch.zeros_like(shift)))
     xi, command = _mirror(landed), _mirror(parts["command"])
     xi_end = lipm.propagate_dcm(xi, pivot, omega, duration)
-    velocity, b = reference_gait(cfg, command[:2], xi_end, omega, duration)
+    _, velocity, b = reference_gait(cfg, command[:2], xi_end, omega, duration)
     return parts | {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
 
 
