@@ -77,10 +77,12 @@ class DcmPredictor:
         cfg, t = self.cfg.stepping, frame.duration
         omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
         xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
-        pivot = self._pivot(omega, t, yaw_force)
+        gait = lipm.PeriodicGait.of(cfg.stance_width, omega, t)
+        rest = resting_pivot(cfg, gait)
+        pivot = self._pivot(rest, omega, yaw_force)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        present, velocity, b = reference_gait(cfg, command, xi_end, omega, t)
+        present, velocity, b = reference_gait(cfg, command, xi_end, gait, rest)
         b = lipm.rotate(b, turn_rate * time_left)
         shift = torch.zeros_like(time_left)
         if self.cfg.timing.enabled:
@@ -94,12 +96,12 @@ class DcmPredictor:
         clamped = (wanted - foothold).abs().sum(dim=0)
         return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift, present)
 
-    def _pivot(self, omega: Tensor, duration: Tensor, yaw_force: Tensor) -> Tensor:
+    def _pivot(self, rest: Tensor, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
-        shift = -pivot_shift(self.cfg.stepping, omega, duration)
-        if self.cfg.stepping.yaw_in_preview:
-            shift = shift - yaw_force / (self.mass * omega * omega)
-        return torch.stack((shift, torch.zeros_like(shift)))
+        if not self.cfg.stepping.yaw_in_preview:
+            return rest
+        x, y = rest.unbind()
+        return torch.stack((torch.addcdiv(x, yaw_force, omega * omega, value=-1.0 / self.mass), y))
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
@@ -121,38 +123,34 @@ class DcmPredictor:
         return torch.stack((x, y - 0.5 * cfg.stance_width))
 
 
-def pivot_shift(cfg: SteppingCfg, omega: Tensor, duration: Tensor) -> Tensor:
-    """a = a_0 + k / (E - 1): how far behind the stance foot the DCM diverges from (N,) [m].
+def resting_pivot(cfg: SteppingCfg, gait: lipm.PeriodicGait) -> Tensor:
+    """Point r from which the DCM really diverges, relative to the stance foot, frame M (2, N) [m].
 
-    Args:
-        cfg: a_0 is `pivot_shift`; k, `landing_kick`, is what every touchdown adds to the DCM however long the step is.
-        omega: natural frequency (N,) [rad/s].
-        duration: step duration (N,) [s].
+    r = (-a, 0) with a = a_0 + k / (E - 1): `pivot_shift`, and `landing_kick`, which is what every touchdown adds to the
+    DCM however long the step is.
     """
-    return cfg.pivot_shift + cfg.landing_kick / torch.expm1(omega * duration)
+    x = gait.per_speed / gait.duration * -cfg.landing_kick - cfg.pivot_shift
+    return torch.stack((x, torch.zeros_like(x)))
 
 
 def reference_gait(
-    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, omega: Tensor, duration: Tensor
+    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, gait: lipm.PeriodicGait, rest: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gait that the motion belongs to, and the one to go for: the command, but within +-dv of the present one.
 
-    Seen from the effective pivot r = p - (a, 0), the gait is the LIP's: xi - r = b + a, so b is the nominal offset less
-    a. A command or a push changes the gait by at most dv per step.
+    Seen from the pivot r, the gait is the LIP's: xi - r = b - r, so b is the nominal offset plus r. A command or a push
+    changes the gait by at most dv per step.
 
     Args:
-        cfg: the stepping law's parameters; a is `pivot_shift`.
+        cfg: the stepping law's parameters.
         command: v_x, v_y (2, N) [m/s].
         xi_end: DCM at touchdown relative to the stance foot (2, N) [m].
-        omega: natural frequency (N,) [rad/s].
-        duration: step duration (N,) [s].
+        gait: the LIP's gaits of this step duration.
+        rest: r, see `resting_pivot` (2, N) [m].
 
     Returns:
         Velocity of the present gait and v_ref [m/s], and b of v_ref [m], (2, N) each.
     """
-    shift = pivot_shift(cfg, omega, duration)
-    x, y = xi_end.unbind()
-    present = lipm.gait_velocity(torch.stack((x + shift, y)), cfg.stance_width, omega, duration)
+    present = gait.velocity(xi_end - rest)
     velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
-    x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration).unbind()
-    return present, velocity, torch.stack((x - shift, y))
+    return present, velocity, gait.offset(velocity) + rest
