@@ -44,6 +44,6 @@ setup(
     ],
     extras_require={
         "gpu": ["mujoco-warp>=4.0", "warp-lang"],
-        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml"],
+        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml", "vermin"],
     },
 )

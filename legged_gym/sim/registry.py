@@ -5,12 +5,15 @@ import importlib.util
 
 import torch
 
+from legged_gym.sim.isaacgym.config import IsaacGymCfg
+from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 
 SIMULATORS: dict[str, str] = {
     "mujoco": "legged_gym.sim.mujoco:MujocoSimulator",
     "mujoco_warp": "legged_gym.sim.mujoco_warp:MujocoWarpSimulator",
+    "isaacgym": "legged_gym.sim.isaacgym.simulator:IsaacGymSimulator",
 }
 """Name -> module:class. A backend's module, and with it its engine, is imported only when it is asked for."""
 
@@ -30,8 +33,30 @@ def resolve_simulator(name: str) -> str:
 
 
 def make_simulator(
-    name: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str | torch.device
+    name: str,
+    robot: RobotModel,
+    num_envs: int,
+    options: SimOptions,
+    device: str | torch.device,
+    process: ProcessCfg | None = None,
+    isaacgym: IsaacGymCfg | None = None,
 ) -> Simulator:
-    """Build a simulator by name, see `resolve_simulator`."""
-    module, _, cls = SIMULATORS[resolve_simulator(name)].partition(":")
-    return getattr(importlib.import_module(module), cls)(robot, num_envs, options, str(device))
+    """Build a simulator by name, see `resolve_simulator`.
+
+    Args:
+        name: The backend, or auto.
+        robot: The robot.
+        num_envs: Robots.
+        options: What every engine is built with.
+        device: Where it runs.
+        process: Whether and how the simulator gets a process of its own; isaacgym has one always.
+        isaacgym: What only isaacgym has.
+    """
+    name, process = resolve_simulator(name), process or ProcessCfg()
+    if process.enabled and name != "isaacgym":
+        from legged_gym.sim.process.hosting import host_simulator
+
+        return host_simulator(name, robot, num_envs, options, str(device), process)
+    module, _, cls = SIMULATORS[name].partition(":")
+    extra = (process, isaacgym) if name == "isaacgym" else ()
+    return getattr(importlib.import_module(module), cls)(robot, num_envs, options, str(device), *extra)

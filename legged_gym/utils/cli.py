@@ -15,6 +15,7 @@ SCOPES = ("env", "train")
 FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
     "num_envs": (("env", "env.num_envs"),),
     "sim": (("env", "sim.backend"),),
+    "sim_process": (("env", "sim.process.enabled"),),
     "seed": (("env", "seed"), ("train", "seed")),
     "max_iterations": (("train", "runner.max_iterations"),),
     "experiment_name": (("train", "runner.experiment_name"),),
@@ -76,7 +77,8 @@ def make_parser(description: str) -> Parser:
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
     add("--sim_device", metavar="DEVICE", help="where physics runs: cpu, cuda, cuda:<index>")
     add("--rl_device", metavar="DEVICE", help="where learning runs: cpu, cuda, cuda:<index>")
-    add("--sim", metavar="NAME", help="physics engine, e.g. auto, mujoco (default: auto)")
+    add("--sim", metavar="NAME", help="physics engine, e.g. auto, mujoco, isaacgym (default: auto)")
+    add("--sim_process", action="store_true", default=None, help="give the physics engine a process of its own")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
     return parser
 

@@ -3,15 +3,19 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import mujoco
+import numpy as np
 import pytest
 import torch
 
 from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import SIMULATORS, make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from tests.sim.process.pool import pooled_workers
 
 Vector = tuple[float, ...] | torch.Tensor
 
@@ -25,6 +29,12 @@ class Backend:
     """Largest deviation from MuJoCo in float64, relative to 1 m, 1 m/s, 1 rad, 1 rad/s."""
     views: tuple[str, ...] = ()
     """State tensors that are the engine's own memory: to poison them would be to break the robot."""
+    sim: str = ""
+    """The registry's name; its own key if empty."""
+    process: bool = False
+    """Runs in a process of its own."""
+    explicit_torque: bool = False
+    """The torque of a physics step is that of its start; MuJoCo's servos take the change of velocity into account."""
 
 
 BACKENDS = {
@@ -32,6 +42,12 @@ BACKENDS = {
     "mujoco": Backend(device="cpu", atol=2e-5),
     # The same physics in float32, whose rounding adds up over the steps of a test.
     "mujoco_warp": Backend(device="cpu", atol=1e-4),
+    # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
+    "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True),
+    # The same numbers as in this process.
+    "mujoco_in_a_process": Backend(device="cpu", atol=2e-5, sim="mujoco", process=True),
+    # Through CUDA IPC.
+    "mujoco_warp_in_a_process": Backend(device="cuda", atol=1e-4, sim="mujoco_warp", process=True),
 }
 
 
@@ -129,6 +145,19 @@ class Reference:
         self.data = mujoco.MjData(self.model)
         self.bodies = [self.model.body(name).id for name in robot.body_names]
         self.feet = [self.model.body(name).id for name in robot.foot_names]
+        self._law: tuple[np.ndarray, np.ndarray] | None = None
+
+    def command(self, target: np.ndarray, explicit_torque: bool) -> None:
+        """Set the servos' targets [rad], or keep the torque that they ask for at this instant."""
+        m, d = self.model, self.data
+        if not explicit_torque:
+            d.ctrl[:] = target
+            return
+        if self._law is None:  # from now on, the servos of the model are plain motors
+            self._law = m.actuator_gainprm[:, 0].copy(), m.actuator_biasprm.copy()
+            m.actuator_gainprm[:, 0], m.actuator_biasprm[:] = 1.0, 0.0
+        gain, bias = self._law
+        d.ctrl[:] = gain * target + bias[:, 1] * d.qpos[7:] + bias[:, 2] * d.qvel[6:]
 
     def load(self, state: SimState, row: int) -> None:
         """Copy a robot's pose and twist; MuJoCo wants the angular velocity in the base frame."""
@@ -149,13 +178,21 @@ class Reference:
 
 def make_bench(name: str) -> Bench:
     """Build a backend's bench; skip where the backend's engine is not installed."""
-    module = SIMULATORS[name].partition(":")[0]
+    sim = BACKENDS[name].sim or name
+    module = SIMULATORS[sim].partition(":")[0]
     try:
         importlib.import_module(module)
     except ImportError as error:
         pytest.skip(f"{name} is not installed here: {error}")
 
-    def factory(robot: RobotModel, num_envs: int, options: SimOptions, device: str) -> Simulator:
-        return make_simulator(name, robot, num_envs, options, device)
+    backend = BACKENDS[name]
+    if backend.device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
 
-    return Bench(name, BACKENDS[name], factory)
+    def factory(*arguments: Any) -> Simulator:
+        if not backend.process:
+            return make_simulator(sim, *arguments)
+        with pooled_workers():
+            return make_simulator(sim, *arguments, ProcessCfg(enabled=True))
+
+    return Bench(name, backend, factory)

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from legged_gym.sim.registry import SIMULATORS
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from tests.sim.conformance import Bench, make_bench
+from tests.sim.conformance import BACKENDS, Bench, make_bench
 
 
-@pytest.fixture(params=sorted(SIMULATORS))
+@pytest.fixture(params=sorted(BACKENDS))
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Every backend that can run here."""
     bench = make_bench(request.param)

@@ -50,7 +50,8 @@ class LeggedRobot(VecEnv):
             terrain=make_terrain(cfg.terrain),
         )
         robot = RobotModel.from_urdf(robot_urdf(cfg.asset.robot_type, cfg.asset.file))
-        self.sim = make_simulator(cfg.sim.backend, robot, cfg.env.num_envs, options, sim_device)
+        sim, num_envs = cfg.sim, cfg.env.num_envs
+        self.sim = make_simulator(sim.backend, robot, num_envs, options, sim_device, sim.process, sim.isaacgym)
         self.state = self.sim.state
         self.device = self.sim.device
         self.num_envs = cfg.env.num_envs

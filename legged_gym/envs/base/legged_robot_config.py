@@ -5,6 +5,8 @@ Everything is SI. Ranges are (low, high) and drawn uniformly.
 
 from dataclasses import dataclass, field
 
+from legged_gym.sim.isaacgym.config import IsaacGymCfg
+from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
 
@@ -330,6 +332,10 @@ class SimCfg(Config):
     """Rotor inertia seen by each joint [kg m^2]."""
     joint_damping: float = bounded(0.0, ge=0)
     """Passive damping of each joint [N m s/rad]."""
+    process: ProcessCfg = field(default_factory=ProcessCfg)
+    """A process of its own for the simulator."""
+    isaacgym: IsaacGymCfg = field(default_factory=IsaacGymCfg)
+    """What only Isaac Gym has."""
 
 
 @dataclass

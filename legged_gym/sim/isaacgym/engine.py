@@ -1,0 +1,271 @@
+"""Steps Isaac Gym and writes the state where the trainer reads it. Python 3.8; isaacgym is imported before torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isaacgym import gymtorch  # isort: skip - before torch
+import numpy as np
+import torch
+
+from legged_gym.sim.isaacgym.scene import Scene
+from legged_gym.sim.process.serve import Backend
+
+DIVERGED = 1e4
+"""A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
+BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
+PROBE_HEIGHT, PROBE_SPIN = 20.0, 3.0
+"""Where [m] and how fast [rad/s] a robot is spun to see which point's velocity Isaac Gym means."""
+
+
+def rotate(quat_xyzw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """Rotate vectors (..., 3) by unit quaternions (..., 4)."""
+    axis, w = quat_xyzw[..., :3], quat_xyzw[..., 3:]
+    t = 2.0 * torch.cross(axis, vector, dim=-1)
+    return vector + w * t + torch.cross(axis, t, dim=-1)
+
+
+class IsaacGymBackend(Backend):
+    """N robots in PhysX. The tensors of Isaac Gym are views of memory that PhysX owns: read after a refresh, written
+    through the indexed setters, once per policy step."""
+
+    def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
+        """Create the scene; PhysX is prepared at the first step, by when the robots' masses are known.
+
+        Args:
+            spec: From the trainer, see `IsaacGymSimulator`.
+            shared: Tensors by name, see `wire_fields`.
+        """
+        mesh = None
+        if spec["mesh"]:
+            mesh = shared["terrain.vertices"].cpu().numpy(), shared["terrain.triangles"].cpu().numpy().astype(np.uint32)
+        self._scene = scene = Scene(spec, mesh)
+        self._gym, self._sim, self._shared = scene.gym, scene.sim, shared
+        self._device = torch.device(spec["device"])
+        self._decimation, self._damping = int(spec["decimation"]), float(spec["joint_damping"])
+        self._timestep = float(spec["timestep"])
+        n, device = scene.num_envs, self._device
+        self._limits = torch.tensor(spec["torque_limits"], device=device)
+        self._dofs = torch.tensor(scene.dofs, device=device)
+        self._bodies = torch.tensor(scene.bodies, device=device)
+        self._feet = torch.tensor([spec["body_names"].index(name) for name in spec["foot_names"]], device=device)
+        self._origins = torch.tensor(scene.origins, device=device)
+        self._actors = torch.tensor(scene.actor_indices, dtype=torch.int32, device=device)
+        self._masses = torch.tensor(scene.masses, dtype=torch.float32, device=device).repeat(n, 1)  # (N, B)
+        self._coms = torch.tensor(scene.coms, dtype=torch.float32, device=device).repeat(n, 1, 1)  # (N, B, 3)
+        self._previous_target = torch.zeros(n, len(scene.dofs), device=device)
+        self._broken = torch.zeros(n, dtype=torch.bool, device=device)
+        self._applied: dict[str, torch.Tensor] = {}
+        self._prepared = False
+
+    # -- PhysX ---------------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Let PhysX allocate, and wrap its tensors."""
+        gym, sim, n = self._gym, self._sim, self._scene.num_envs
+        gym.prepare_sim(sim)
+        self._root = gymtorch.wrap_tensor(gym.acquire_actor_root_state_tensor(sim))  # (N, 13)
+        self._dof_state = gymtorch.wrap_tensor(gym.acquire_dof_state_tensor(sim))  # (N * J, 2)
+        self._body_state = gymtorch.wrap_tensor(gym.acquire_rigid_body_state_tensor(sim))  # (N * B, 13)
+        self._contact_force = gymtorch.wrap_tensor(gym.acquire_net_contact_force_tensor(sim))  # (N * B, 3)
+        if self._scene.has_foot_sensors:
+            self._foot_force = gymtorch.wrap_tensor(gym.acquire_force_sensor_tensor(sim))  # (N * F, 6)
+        self._torques = torch.zeros(n * len(self._dofs), device=self._device)
+        self._refresh()
+        self._velocity_at_com = self._probe_velocities()
+        self._prepared = True
+
+    def _refresh(self) -> None:
+        gym, sim = self._gym, self._sim
+        gym.refresh_actor_root_state_tensor(sim)
+        gym.refresh_dof_state_tensor(sim)
+        gym.refresh_rigid_body_state_tensor(sim)
+        gym.refresh_net_contact_force_tensor(sim)
+        if self._scene.has_foot_sensors:
+            gym.refresh_force_sensor_tensor(sim)
+
+    def _simulate(self) -> None:
+        self._gym.simulate(self._sim)
+        if not self._scene.on_gpu:
+            self._gym.fetch_results(self._sim, True)
+
+    def _probe_velocities(self) -> bool:
+        """Tell whether a body's velocity is that of its centre of mass, and not of its origin: nowhere is it written.
+
+        A robot is spun about the vertical through the point that is said to stand still, high above the ground. The
+        first step of the trainer places it anew.
+        """
+        _gym, _sim = self._gym, self._sim
+        spin = torch.tensor((0.0, 0.0, PROBE_SPIN), device=self._device)
+        self._root[0, :2], self._root[0, 2] = self._origins[0, :2], PROBE_HEIGHT
+        self._root[0, 3:10] = torch.tensor((0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), device=self._device)
+        self._root[0, 10:13] = spin
+        self._dof_state.view(-1, len(self._dofs), 2)[0] = 0.0
+        before = self._root[0, :3].clone()
+        self._set_states(self._actors[:1], joints=True)
+        self._simulate()
+        self._refresh()
+        moved = (self._root[0, :3] - before)[:2]
+        if_com = -self._timestep * torch.cross(spin, self._coms[0, 0], dim=-1)[:2]
+        return bool((moved - if_com).norm() < moved.norm())
+
+    def _set_states(self, actors: torch.Tensor, joints: bool) -> None:
+        """Hand the root states, and if asked the joint states, of some actors (K,) int32 to PhysX."""
+        indices = gymtorch.unwrap_tensor(actors)
+        self._gym.set_actor_root_state_tensor_indexed(
+            self._sim, gymtorch.unwrap_tensor(self._root), indices, len(actors)
+        )
+        if joints:
+            self._gym.set_dof_state_tensor_indexed(
+                self._sim, gymtorch.unwrap_tensor(self._dof_state), indices, len(actors)
+            )
+
+    # -- what the trainer has noted ------------------------------------------------------------------------------------
+
+    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """See `Backend.take`."""
+        if parameters:
+            self._take_parameters(parameters)
+        if not self._prepared:
+            self._prepare()
+        self._place_and_push(reset, push)
+
+    def _take_parameters(self, names: list[str]) -> None:
+        """Set what PhysX has of them, where it has changed; gains, strength and delay are read in `_advance`."""
+        if "friction" in names:
+            rows = self._changed("friction")
+            for i, friction in zip(rows, self._applied["friction"][rows].tolist()):
+                self._scene.set_friction(i, friction)
+        if any(name in names for name in BODY_PARAMETERS):
+            rows = sorted({i for name in BODY_PARAMETERS for i in self._changed(name)})
+            self._set_bodies(rows)
+        self._shared["changed"].zero_()
+
+    def _changed(self, name: str) -> list[int]:
+        """Robots whose value differs from the one that PhysX has; from now on it is the one it has."""
+        value = self._shared["parameter." + name]
+        if name not in self._applied:
+            self._applied[name] = torch.full_like(value, float("nan"))
+        differs = (value != self._applied[name]).reshape(len(value), -1).any(-1)
+        self._applied[name].copy_(value)
+        return differs.nonzero().flatten().tolist()
+
+    def _set_bodies(self, rows: list[int]) -> None:
+        if not rows:
+            return
+        applied, scene = self._applied, self._scene
+        nominal = torch.tensor(scene.masses, dtype=torch.float32, device=self._device)
+        self._masses[rows] = nominal * applied["link_mass_scale"][rows]
+        self._masses[rows, 0] += applied["base_mass_added"][rows]
+        self._coms[rows, 0] = (
+            torch.tensor(scene.coms[0], dtype=torch.float32, device=self._device) + applied["base_com_offset"][rows]
+        )
+        masses, coms, scales = (
+            tensor[rows].cpu().numpy() for tensor in (self._masses, self._coms, applied["link_inertia_scale"])
+        )
+        for k, i in enumerate(rows):
+            scene.set_bodies(i, masses[k], coms[k], scales[k])
+
+    def _place_and_push(self, reset: bool, push: bool) -> None:
+        """Write the reset robots' states and the pushed ones' velocities, and hand both to PhysX in one call."""
+        shared = self._shared
+        placed = shared["reset_mask"].bool() if reset else torch.zeros_like(self._broken)
+        pushed = shared["push_mask"].bool() if push else torch.zeros_like(self._broken)
+        rows = placed.nonzero().flatten()
+        if len(rows):
+            self._write_placement(rows)
+        if push:
+            self._root[:, 7:10] += torch.where(
+                pushed.unsqueeze(-1), shared["push_delta_w"], torch.zeros_like(self._origins)
+            )
+        moved = (placed | pushed).nonzero().flatten()
+        if len(moved):
+            self._set_states(self._actors[moved].contiguous(), joints=bool(len(rows)))
+        shared["reset_mask"].zero_()
+        shared["push_mask"].zero_()
+
+    def _write_placement(self, rows: torch.Tensor) -> None:
+        """Put the trainer's values of some robots into PhysX's tensors; what PhysX cannot bear stays out."""
+        names = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
+        pos, quat, vel, omega, q, qd = (self._shared["reset." + name][rows] for name in names)
+        sane = torch.cat((pos, quat, vel, omega, q, qd), -1).abs().lt(DIVERGED).all(-1)
+        self._broken[rows] = ~sane
+        if self._velocity_at_com:
+            vel = vel + torch.cross(omega, rotate(quat, self._coms[rows, 0]), dim=-1)
+        root = torch.cat((pos + self._origins[rows], quat, vel, omega), -1)
+        parked = torch.zeros_like(root)
+        parked[:, :3], parked[:, 6] = self._origins[rows], 1.0
+        parked[:, 2] += PROBE_HEIGHT
+        self._root[rows] = torch.where(sane.unsqueeze(-1), root, parked)
+        joints = torch.stack((q, qd), -1)[:, torch.argsort(self._dofs)]  # in Isaac Gym's order
+        joints = torch.where(sane.view(-1, 1, 1), joints, torch.zeros_like(joints))
+        self._dof_state.view(-1, len(self._dofs), 2)[rows] = joints
+        self._previous_target[rows] = q
+
+    # -- stepping ------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """See `Backend.step`."""
+        self._advance()
+        self._refresh()
+        self._write_state()
+
+    def _advance(self) -> None:
+        """Run the physics steps of a policy step under the PD law."""
+        shared = self._shared
+        kp, kd, strength = (shared["parameter." + name] for name in ("kp", "kd", "strength"))
+        delay, targets = shared["parameter.action_delay"].unsqueeze(-1), shared["targets"]
+        state = self._dof_state.view(-1, len(self._dofs), 2)
+        torques = self._torques.view(-1, len(self._dofs))
+        for k in range(self._decimation):
+            q, qd = state[:, self._dofs].unbind(-1)
+            target = torch.where(delay <= k, targets, self._previous_target)
+            torque = strength * (kp * (target - q) - kd * qd)
+            torque = torch.max(torch.min(torque, self._limits), -self._limits)
+            torques[:, self._dofs] = torch.nan_to_num(
+                torque - self._damping * qd
+            )  # PhysX must not see a broken robot's
+            self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
+            self._simulate()
+            self._gym.refresh_dof_state_tensor(self._sim)
+        self._previous_target.copy_(targets)
+        shared["state.joint_torque"].copy_(torque)
+
+    def step_engine(self) -> None:
+        """See `Backend.step_engine`."""
+        for _ in range(self._decimation):
+            self._simulate()
+        self._refresh()
+
+    def _write_state(self) -> None:
+        s = {name[6:]: tensor for name, tensor in self._shared.items() if name.startswith("state.")}
+        n = self._scene.num_envs
+        body = self._body_state.view(n, -1, 13)[:, self._bodies]  # (N, B, 13)
+        pos, quat, vel, omega = body.split((3, 4, 3, 3), -1)
+        pos = pos - self._origins.unsqueeze(1)
+        arm = rotate(quat, self._coms)  # from each body's origin to its centre of mass
+        swing = torch.cross(omega, arm, dim=-1)
+        origin_vel, com_vel = (vel - swing, vel) if self._velocity_at_com else (vel, vel + swing)
+        s["root_pos_w"].copy_(pos[:, 0])
+        s["root_quat_xyzw"].copy_(quat[:, 0])
+        s["root_lin_vel_w"].copy_(origin_vel[:, 0])
+        s["root_ang_vel_w"].copy_(omega[:, 0])
+        s["feet_pos_w"].copy_(pos[:, self._feet])
+        s["feet_lin_vel_w"].copy_(origin_vel[:, self._feet])
+        share = (self._masses / self._masses.sum(-1, keepdim=True)).unsqueeze(-1)
+        s["com_pos_w"].copy_((share * (pos + arm)).sum(1))
+        s["com_lin_vel_w"].copy_((share * com_vel).sum(1))
+        q, qd = self._dof_state.view(n, -1, 2)[:, self._dofs].unbind(-1)
+        s["joint_pos"].copy_(q)
+        s["joint_vel"].copy_(qd)
+        s["contact_force_w"].copy_(self._contact_force.view(n, -1, 3)[:, self._bodies])
+        if self._scene.has_foot_sensors:
+            s["contact_force_w"][:, self._feet] = self._foot_force.view(n, -1, 6)[..., :3]
+        motion = torch.cat((s["root_pos_w"], s["root_lin_vel_w"], s["root_ang_vel_w"], q, qd), -1)
+        self._broken |= ~motion.abs().lt(DIVERGED).all(-1)
+        for tensor in s.values():
+            tensor.masked_fill_(self._broken.view(-1, *[1] * (tensor.dim() - 1)), float("nan"))
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._scene.close()

@@ -1,0 +1,139 @@
+"""Isaac Gym as the trainer sees it: a worker under the interpreter that ISAACGYM_PYTHON names."""
+
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from legged_gym.sim.isaacgym.asset import ASSET_FILE, write_asset
+from legged_gym.sim.isaacgym.config import IsaacGymCfg
+from legged_gym.sim.process.config import ProcessCfg
+from legged_gym.sim.process.errors import (
+    EngineMissing,
+    InterpreterMissing,
+    LibPythonMissing,
+    PackageMissing,
+)
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.simulator import ProcessSimulator
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimOptions
+from legged_gym.utils.machine import usable_cores
+
+VARIABLE = "ISAACGYM_PYTHON"
+_SET_IT = f"set {VARIABLE} to the python of your Isaac Gym environment, e.g. ~/miniconda3/envs/isaacgym/bin/python"
+REMEDIES: dict[type, str] = {
+    InterpreterMissing: _SET_IT,
+    EngineMissing: f"install Isaac Gym there (pip install -e isaacgym/python), or {_SET_IT}",
+    PackageMissing: "it needs Python 3.8 with numpy and torch, in the versions that Isaac Gym asks for",
+    LibPythonMissing: "add the lib folder of that environment to LD_LIBRARY_PATH",
+}
+BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
+"""What PhysX takes on the GPU pipeline only before it first steps."""
+
+
+def launch() -> Worker:
+    """Start a worker.
+
+    Raises:
+        WorkerError: There is no interpreter, no Isaac Gym in it, or it does not start; says what to do.
+    """
+    given = os.environ.get(VARIABLE)
+    if not given:
+        raise InterpreterMissing(f"the simulator isaacgym: {VARIABLE} is not set; {_SET_IT}")
+    found = shutil.which(os.path.expanduser(given))
+    if found is None:
+        raise InterpreterMissing(f"the simulator isaacgym: {VARIABLE}={given} is no program; {_SET_IT}")
+    environment = os.environ | {"LD_LIBRARY_PATH": _library_path(Path(found))}
+    environment.pop("PYTHONHOME", None)
+    return Worker("isaacgym", [found, str(Path(__file__).with_name("worker.py"))], environment, REMEDIES)
+
+
+def _library_path(python: Path) -> str:
+    """Return LD_LIBRARY_PATH with the interpreter's own libraries in front: Isaac Gym's look for libpython there."""
+    folders = [str(python.parent.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    return os.pathsep.join(filter(None, folders))
+
+
+class IsaacGymSimulator(ProcessSimulator):
+    """N robots in PhysX.
+
+    On the GPU pipeline masses, inertias and centres of mass are fixed at the first step; to set them later has no
+    effect, and `parameters` go on to say what is in force.
+    """
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        num_envs: int,
+        options: SimOptions,
+        device: str = "cpu",
+        process: ProcessCfg | None = None,
+        cfg: IsaacGymCfg | None = None,
+    ) -> None:
+        """Start Isaac Gym.
+
+        Args:
+            robot: The robot.
+            num_envs: Robots.
+            options: What every engine is built with.
+            device: "cpu" takes the CPU pipeline, a CUDA device the GPU pipeline.
+            process: Timeouts and restarts.
+            cfg: What only Isaac Gym has.
+
+        Raises:
+            WorkerError: It cannot be started; says why and what to do.
+        """
+        self._stepped = False
+        self._told = False
+        terrain = options.terrain
+        mesh = {} if terrain is None else {"terrain.vertices": terrain.vertices, "terrain.triangles": terrain.triangles}
+        # int32: torch has no such unsigned type
+        arrays = {name: array.astype("int32") if "triangles" in name else array for name, array in mesh.items()}
+        folder = Path(tempfile.mkdtemp(prefix="legged_gym_"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        write_asset(robot, folder)
+        spec = {
+            "asset_root": str(folder),
+            "asset_file": ASSET_FILE,
+            "joint_names": robot.joint_names,
+            "body_names": robot.body_names,
+            "foot_names": robot.foot_names,
+            "torque_limits": robot.torque_limits.tolist(),
+            "start_height": robot.zero_pose_height,
+            "num_envs": num_envs,
+            "device": device,
+            "timestep": options.timestep,
+            "decimation": options.decimation,
+            "armature": options.armature,
+            "joint_damping": options.joint_damping,
+            "num_threads": options.num_threads or usable_cores(),
+            "mesh": terrain is not None,
+            "cfg": dataclasses.asdict(cfg or IsaacGymCfg()),
+        }
+        super().__init__(robot, num_envs, options, device, process or ProcessCfg(), launch, spec, arrays)
+
+    def step(self, joint_targets: torch.Tensor) -> None:
+        """See `Simulator.step`."""
+        super().step(joint_targets)
+        self._stepped = True
+
+    def set_parameters(self, values: Mapping[str, torch.Tensor], mask: torch.Tensor | None = None) -> None:
+        """See `Simulator.set_parameters`, and the note on masses above."""
+        if self._stepped and self.device.type == "cuda":
+            late = [name for name in values if name in BODY_PARAMETERS]
+            if late and not self._told:
+                self._told = True
+                print(
+                    "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that"
+                    " is its initial difficulty, --env.curriculum.initial",
+                    file=sys.stderr,
+                )
+            values = {name: value for name, value in values.items() if name not in late}
+        super().set_parameters(values, mask)

@@ -1,0 +1,45 @@
+"""Any of this package's simulators, in a process of its own."""
+
+import base64
+import os
+import pickle
+import sys
+from pathlib import Path
+
+from legged_gym.sim.process.config import ProcessCfg
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.simulator import ProcessSimulator
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimOptions
+
+
+def launch(name: str) -> Worker:
+    """Start a worker under this interpreter, with this very package.
+
+    Args:
+        name: The simulator's name, for messages.
+    """
+    root = str(Path(__file__).parents[3])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return Worker(name, [sys.executable, "-m", "legged_gym.sim.process.worker"], os.environ | {"PYTHONPATH": path})
+
+
+def host_simulator(
+    name: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str, cfg: ProcessCfg
+) -> ProcessSimulator:
+    """Build a simulator in a process of its own.
+
+    Args:
+        name: A backend of the registry that runs under this interpreter.
+        robot: The robot.
+        num_envs: Robots.
+        options: What the engine is built with.
+        device: Where it runs.
+        cfg: Timeouts and restarts.
+
+    Raises:
+        WorkerError: The worker does not start, or refuses.
+    """
+    pickled = base64.b64encode(pickle.dumps(options)).decode()
+    spec = {"name": name, "urdf": str(robot.urdf), "num_envs": num_envs, "device": device, "options": pickled}
+    return ProcessSimulator(robot, num_envs, options, device, cfg, lambda: launch(name), spec)

@@ -1,0 +1,198 @@
+"""The trainer's end of the process: starts a worker, asks it, and knows what has become of it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from legged_gym.sim.process.errors import (
+    FAILURES,
+    REMEDIES,
+    InterpreterMissing,
+    LibPythonMissing,
+    ProtocolMismatch,
+    WorkerDied,
+    WorkerError,
+    WorkerHung,
+)
+from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolError, Reply, Request
+
+HELLO_TIMEOUT = 180.0
+"""Longest time from a worker's start to its first answer [s]: it imports the engine, which may compile an extension."""
+LAST_WORDS = 20
+"""Lines of a worker's output that are kept."""
+PATIENCE = 5.0
+"""Longest wait for a worker to end by itself [s]."""
+
+
+class Worker:
+    """A process that hosts simulators, one after the other."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], remedies: Mapping[type, str] = REMEDIES
+    ) -> None:
+        """Start the process and exchange versions.
+
+        Args:
+            name: What to call it in messages.
+            command: Interpreter, script and arguments; the two inherited descriptors are added.
+            environment: The process's environment variables.
+            remedies: What to do, by error.
+
+        Raises:
+            WorkerError: It does not start; the text says why and what to do.
+        """
+        self.name = name
+        self._remedies = remedies
+        self._number = 0
+        ours, theirs = socket.socketpair()
+        read_end, self._lifeline = os.pipe()
+        try:
+            # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(read_end)],
+                env=dict(environment),
+                pass_fds=(theirs.fileno(), read_end),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(self._lifeline)
+            raise self._error(InterpreterMissing, f"cannot run {command[0]} ({error.strerror})") from None
+        finally:
+            theirs.close()
+            os.close(read_end)
+        self._output = _Output(self._process.stdout)
+        self._channel = Channel(ours)
+        self._end = weakref.finalize(self, _end, self._process, self._channel, self._lifeline, self._output)
+        try:
+            self.versions = self.ask(Request.HELLO, timeout=HELLO_TIMEOUT)
+            """Versions of the worker's Python and packages, by name, and its process's number, `pid`."""
+        except BaseException:
+            self.close(patience=0.0)
+            raise
+        self._output.show()
+
+    def ask(
+        self, request: Request, payload: dict[str, Any] | None = None, *, timeout: float, descriptor: int | None = None
+    ) -> dict[str, Any]:
+        """Send a request and wait for its reply.
+
+        Args:
+            request: What is wanted.
+            payload: Its arguments.
+            timeout: Longest wait [s].
+            descriptor: An open file to send along.
+
+        Returns:
+            The reply's payload.
+
+        Raises:
+            WorkerError: There is no good reply; after a `WorkerLost` the process has ended.
+        """
+        self._number += 1
+        try:
+            self._channel.send(request, self._number, payload)
+            if descriptor is not None:
+                self._channel.send_descriptor(descriptor)
+            reply = self._channel.receive(timeout)
+            while reply.number < self._number:  # the answer to a request that Ctrl-C cut short
+                reply = self._channel.receive(timeout)
+        except Closed:
+            raise self._obituary() from None
+        except TimeoutError:
+            self.close(patience=0.0)
+            raise self._error(
+                WorkerHung, f"did not answer {request.name} within {timeout:g} s and was killed"
+            ) from None
+        except ProtocolError as error:
+            self.close(patience=0.0)
+            raise self._error(ProtocolMismatch, str(error)) from None
+        if reply.number != self._number:
+            self.close(patience=0.0)
+            raise self._error(ProtocolMismatch, f"answered request {reply.number} instead of {self._number}")
+        if reply.kind == Reply.FAILED:
+            raise self._error(FAILURES[Failure(reply.payload["failure"])], reply.payload["text"])
+        return reply.payload
+
+    def _obituary(self) -> WorkerError:
+        """Say how the process ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        code = self._process.poll()
+        self.close(patience=0.0)
+        words = self._output.last_words()
+        if "libpython" in words:
+            return self._error(LibPythonMissing, words)
+        if self._number == 1 and code is not None and code >= 0:
+            return self._error(InterpreterMissing, f"cannot start ({words or f'exit code {code}'})")
+        if code is None:
+            how = "closed the connection"
+        elif code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"ended with exit code {code}"
+        return self._error(WorkerDied, f"{how}{': ' + words if words else ''}")
+
+    def _error(self, kind: type[WorkerError], text: str) -> WorkerError:
+        remedy = self._remedies.get(kind, REMEDIES.get(kind, ""))
+        return kind(f"the worker of {self.name}: {text}{'; ' + remedy if remedy else ''}")
+
+    def close(self, patience: float = PATIENCE) -> None:
+        """End the process, gently for `patience` [s]."""
+        self._channel.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        self._end()
+
+
+def _end(process: subprocess.Popen, channel: Channel, lifeline: int, output: "_Output") -> None:
+    """Close everything and kill what is left; runs once, at the latest when the trainer ends."""
+    channel.close()
+    os.close(lifeline)
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    output.finish()
+
+
+class _Output:
+    """Passes the worker's output on to stderr, from the time it is worth showing, and remembers its end."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        self._stream = stream
+        self._lines: deque[str] = deque(maxlen=LAST_WORDS)
+        self._shown = False
+        self._thread = threading.Thread(target=self._read, daemon=True, name="worker's output")
+        self._thread.start()
+
+    def _read(self) -> None:
+        for raw in self._stream or ():
+            line = raw.decode(errors="replace").rstrip()
+            self._lines.append(line)
+            if self._shown:
+                print(line, file=sys.stderr, flush=True)
+
+    def show(self) -> None:
+        """Pass on what comes from now on; before, engines greet."""
+        self._shown = True
+
+    def last_words(self) -> str:
+        """Return the last line that says something."""
+        return next((line for line in reversed(self._lines) if line.strip()), "")
+
+    def finish(self) -> None:
+        """Read to the end."""
+        self._thread.join(PATIENCE)
+        if self._stream is not None and not self._thread.is_alive():
+            self._stream.close()

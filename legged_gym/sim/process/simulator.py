@@ -1,0 +1,276 @@
+"""A simulator whose engine runs in another process, seen from the trainer.
+
+What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
+noted there, and their effect on the state is computed here; the worker takes them over at the next `step`, the one
+request of a policy step. On a GPU all of that is queued without waiting, and may be captured into a CUDA graph.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from legged_gym.sim.kinematics import LegKinematics
+from legged_gym.sim.process import memory
+from legged_gym.sim.process.config import ProcessCfg
+from legged_gym.sim.process.errors import WorkerLost
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.viewer import Viewer
+from legged_gym.utils.math import nobody, overwrite, quat_rotate_inverse
+
+PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
+"""What a reset is given, in the order of `Simulator.reset`."""
+
+
+class ProcessSimulator(Simulator):
+    """Speaks to a worker that runs the engine; see `wire_fields` for the memory they share."""
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        num_envs: int,
+        options: SimOptions,
+        device: str,
+        cfg: ProcessCfg,
+        launch: Callable[[], Worker],
+        spec: dict[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Start a worker and let it build the engine.
+
+        Args:
+            robot: The robot.
+            num_envs: Robots.
+            options: What the engine is built with.
+            device: Where the engine and all tensors are.
+            cfg: Timeouts and restarts.
+            launch: Starts a worker.
+            spec: What it builds, as JSON.
+            arrays: More of that, too large for JSON.
+
+        Raises:
+            WorkerError: There is no worker, or it cannot build the engine; says why and what to do.
+        """
+        super().__init__(robot, num_envs, options, device)
+        self.cfg = cfg
+        self._launch, self._spec = launch, spec
+        arrays = arrays or {}
+        more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
+        self._memory = memory.create(memory.lay_out([*wire_fields(self), *more]), self.device)
+        self._shared = self._memory.tensors
+        for name, array in arrays.items():
+            self._shared[name].copy_(torch.from_numpy(array))
+        for name, value in self.parameters.items():
+            self._shared[f"parameter.{name}"].copy_(value)
+        self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
+        self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
+        self._kinematics = LegKinematics(robot, self.device)
+        self._nominal_masses = torch.tensor(
+            [robot.base_mass, *robot.link_masses.flatten()], dtype=torch.float32, device=self.device
+        )
+        self._nominal_base_com = torch.as_tensor(robot.base_com, dtype=torch.float32, device=self.device)
+        self._scene: Any = None
+        self._pending: set[str] = set()
+        """What the worker must take over at the next step: names of parameters, `reset`, `push`."""
+        self._recorded: set[str] = set()
+        """The same, of what has been captured into a CUDA graph and may happen at any time."""
+        self._restarts_left = cfg.restarts
+        self._warm = False
+        """The worker has answered since it built the engine; the first time may take longer."""
+        self._worker = self._start()
+        self._place_nominally()
+
+    def _start(self) -> Worker:
+        """Start a worker and build the engine in it, with the parameters in force."""
+        worker = self._launch()
+        try:
+            self._memory.hand_over()
+            worker.ask(
+                Request.BUILD,
+                {"spec": self._spec, "memory": self._memory.describe()},
+                timeout=self.cfg.start_timeout,
+                descriptor=self._memory.descriptor(),
+            )
+            self._memory.take_over()
+        except BaseException:
+            worker.close(patience=0.0)
+            raise
+        self._pending = set(self.PARAMETERS)
+        self._shared["changed"].fill_(1)
+        self._warm = False
+        return worker
+
+    def _place_nominally(self) -> None:
+        n, device = self.num_envs, self.device
+        pos = torch.tensor([0.0, 0.0, self.robot.zero_pose_height], device=device).expand(n, 3)
+        quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).expand(n, 4)
+        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
+        self.reset(torch.ones(n, dtype=torch.bool, device=device), pos, quat, still, still, joints, joints)
+
+    # -- asking the worker ---------------------------------------------------------------------------------------------
+
+    def step(self, joint_targets: torch.Tensor) -> None:
+        """See `Simulator.step`. One round trip; not to be captured into a graph."""
+        self._shared["targets"].copy_(joint_targets)
+        self._ask(Request.STEP, self._take_pending())
+
+    def step_engine(self) -> None:
+        """See `Simulator.step_engine`."""
+        self._ask(Request.STEP_ENGINE, self._take_pending())
+
+    def overflow_counts(self) -> dict[str, int]:
+        """See `Simulator.overflow_counts`."""
+        return self._ask(Request.COUNT_OVERFLOWS).get("counts", {})
+
+    def _take_pending(self) -> dict[str, Any]:
+        """Return what the worker must take over, which is noted no longer."""
+        pending = self._pending | self._recorded
+        self._pending = set()
+        names = [name for name in self.PARAMETERS if name in pending]
+        return {"parameters": names, "reset": "reset" in pending, "push": "push" in pending}
+
+    def _ask(self, request: Request, payload: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make a round trip; where the worker is lost and may be replaced, replace it and answer nothing."""
+        timeout = self.cfg.timeout if self._warm else self.cfg.start_timeout
+        try:
+            self._memory.hand_over()
+            reply = self._worker.ask(request, payload, timeout=timeout)
+            self._memory.take_over()
+            self._warm = True
+        except WorkerLost as error:
+            if self._restarts_left == 0:
+                raise
+            self._replace_worker(error)
+            return {}
+        return reply
+
+    def _replace_worker(self, error: WorkerLost) -> None:
+        """Start a new worker. All robots are broken until the environment resets them, which it does at once."""
+        self._restarts_left -= 1
+        print(
+            f"{error}\nstarting a new worker, with new episodes for all robots ({self._restarts_left} more times)",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._shared["reset_mask"].zero_()
+        self._shared["push_mask"].zero_()
+        self._worker = self._start()
+        for field in fields(SimState):
+            getattr(self.state, field.name).fill_(torch.nan)
+
+    # -- interventions: noted for the worker, shown in the state -------------------------------------------------------
+
+    def _note(self, *names: str) -> None:
+        self._pending.update(names)
+        if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            self._recorded.update(names)
+
+    def reset(
+        self,
+        mask: torch.Tensor,
+        root_pos_w: torch.Tensor,
+        root_quat_xyzw: torch.Tensor,
+        root_lin_vel_w: torch.Tensor,
+        root_ang_vel_w: torch.Tensor,
+        joint_pos: torch.Tensor,
+        joint_vel: torch.Tensor,
+    ) -> None:
+        """See `Simulator.reset`."""
+        if nobody(mask):
+            return
+        shared, s = self._shared, self.state
+        quat = torch.nn.functional.normalize(root_quat_xyzw, dim=-1)
+        given = (root_pos_w, quat, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
+        for name, value in zip(PLACEMENT, given, strict=True):
+            overwrite(shared[f"reset.{name}"], mask, value)
+            overwrite(getattr(s, name), mask, value)
+        shared["reset_mask"].masked_fill_(mask, 1)
+        shared["push_mask"].masked_fill_(mask, 0)
+        self._note("reset")
+        for tensor in (s.contact_force_w, s.joint_torque):
+            tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
+        self._derive(mask)
+
+    def _derive(self, mask: torch.Tensor) -> None:
+        """Compute feet and centre of mass of the robots in `mask` (N,)."""
+        s, p = self.state, self.parameters
+        masses = self._nominal_masses * p["link_mass_scale"]  # (N, B)
+        masses[:, 0] += p["base_mass_added"]
+        omega_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_ang_vel_w)
+        motion = self._kinematics.forward(
+            s.root_pos_w,
+            s.root_quat_xyzw,
+            s.root_lin_vel_w,
+            omega_b,
+            s.joint_pos,
+            s.joint_vel,
+            masses / masses.sum(-1, keepdim=True),
+            self._nominal_base_com + p["base_com_offset"],
+        )
+        for name in ("feet_pos_w", "feet_lin_vel_w", "com_pos_w", "com_lin_vel_w"):
+            overwrite(getattr(s, name), mask, getattr(motion, name))
+
+    def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
+        """See `Simulator.push`. All of the robot gets faster alike."""
+        if nobody(mask):
+            return
+        shared, s = self._shared, self.state
+        delta = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0)
+        earlier = torch.where(shared["push_mask"].unsqueeze(-1) > 0, shared["push_delta_w"], 0.0)
+        overwrite(shared["push_delta_w"], mask, earlier + delta)
+        shared["push_mask"].masked_fill_(mask, 1)
+        self._note("push")
+        s.root_lin_vel_w += delta
+        s.com_lin_vel_w += delta
+        s.feet_lin_vel_w += delta.unsqueeze(1)
+
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
+        self._shared["changed"].masked_fill_(mask, 1)
+        self._note(*names)
+
+    # -- looking at it -------------------------------------------------------------------------------------------------
+
+    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
+        """See `Simulator.render`. MuJoCo draws, whatever the engine."""
+        if self._scene is None:
+            self._scene = self._make_scene()
+        return self._scene.image(self.state, [robot], width, height)
+
+    def open_viewer(self, robot: int = 0) -> Viewer:
+        """See `Simulator.open_viewer`. MuJoCo draws, whatever the engine."""
+        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+
+        return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
+
+    def _make_scene(self) -> Any:
+        from legged_gym.sim.mujoco_scene import Scene  # not needed to simulate
+
+        return Scene(self.robot, self.options.terrain)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._worker.close()
+        if self._scene is not None:
+            self._scene.close()
+
+
+def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return name, type and shape of each tensor that trainer and worker share.
+
+    `state.*` is written by the worker, all else by the trainer: `targets`; `reset_mask` and `reset.*`, robots to be
+    placed and how; `push_mask` and `push_delta_w`; `parameter.*`, and `changed`, robots of which one was set. The
+    worker clears the masks when it has taken over what they name.
+    """
+    n, width = sim.num_envs, {f.name: getattr(sim.state, f.name).shape for f in fields(SimState)}
+    tensors = [(f"state.{name}", "float32", tuple(shape)) for name, shape in width.items()]
+    tensors += [(f"reset.{name}", "float32", tuple(width[name])) for name in PLACEMENT]
+    tensors += [(f"parameter.{name}", "float32", tuple(value.shape)) for name, value in sim.parameters.items()]
+    tensors += [("targets", "float32", tuple(width["joint_pos"])), ("push_delta_w", "float32", (n, 3))]
+    tensors += [(name, "uint8", (n,)) for name in ("reset_mask", "push_mask", "changed")]
+    return tensors

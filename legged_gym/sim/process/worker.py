@@ -1,0 +1,75 @@
+"""Hosts one of this package's simulators: `python -m legged_gym.sim.process.worker SOCKET LIFELINE`, see `hosting`."""
+
+import base64
+import pickle
+import sys
+from dataclasses import fields
+from typing import Any
+
+from legged_gym.sim.process.serve import Backend, Server, open_channel
+
+
+def hello() -> dict[str, Any]:
+    """Import what every simulator needs, and return the versions."""
+    import numpy
+    import torch
+
+    torch.set_num_threads(1)  # its tensors are small, and the cores are the physics'
+    return {"numpy": numpy.__version__, "torch": torch.__version__}
+
+
+class HostedSimulator(Backend):
+    """Moves data between a simulator and the shared memory."""
+
+    def __init__(self, spec: dict[str, Any], shared: dict[str, Any]) -> None:
+        """Build the simulator."""
+        from legged_gym.sim.process.simulator import PLACEMENT
+        from legged_gym.sim.registry import make_simulator
+        from legged_gym.sim.robot_model import RobotModel
+        from legged_gym.sim.simulator import SimState
+
+        options = pickle.loads(base64.b64decode(spec["options"]))
+        robot = RobotModel.from_urdf(spec["urdf"])
+        self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"])
+        self._shared = shared
+        self._placement = [shared[f"reset.{name}"] for name in PLACEMENT]
+        names = [f.name for f in fields(SimState)]
+        self._ours = [getattr(self._sim.state, name) for name in names]
+        self._theirs = [shared[f"state.{name}"] for name in names]
+
+    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """See `Backend.take`."""
+        shared, sim = self._shared, self._sim
+        if parameters:
+            values = {name: shared[f"parameter.{name}"] for name in parameters}
+            sim.set_parameters(values, shared["changed"].bool())
+            shared["changed"].zero_()
+        if reset:
+            sim.reset(shared["reset_mask"].bool(), *self._placement)
+            shared["reset_mask"].zero_()
+        if push:
+            sim.push(shared["push_mask"].bool(), shared["push_delta_w"])
+            shared["push_mask"].zero_()
+
+    def step(self) -> None:
+        """See `Backend.step`."""
+        import torch
+
+        self._sim.step(self._shared["targets"])
+        torch._foreach_copy_(self._theirs, self._ours)
+
+    def step_engine(self) -> None:
+        """See `Backend.step_engine`."""
+        self._sim.step_engine()
+
+    def overflow_counts(self) -> dict[str, int]:
+        """See `Backend.overflow_counts`."""
+        return self._sim.overflow_counts()
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._sim.close()
+
+
+if __name__ == "__main__":
+    Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), hello, HostedSimulator).run()
