@@ -9,9 +9,10 @@ import torch
 
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.suites import (
-    GATE_SURVIVAL,
     Result,
+    cannot_walk,
     evaluation_cfg,
+    nobody_stands,
     passes_walking_gate,
     run_row,
     select_rows,
@@ -83,7 +84,7 @@ class WalkingGate:
 
     def _evaluate(self) -> Result:
         agent = PolicyAgent(self.runner.get_inference_policy(), self.runner.device)
-        give_up = GATE_SURVIVAL - 1e-6 if self.cfg.stop else 0.0
+        give_up = cannot_walk if self.cfg.stop else nobody_stands  # curves want whole rows
         with torch.random.fork_rng(self._gpus):
             result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
         self.runner.alg.train_mode()
