@@ -187,7 +187,7 @@ class World:
         world.append(body)
         model = mujoco.MjModel.from_xml_string(Xml.tostring(root, encoding="unicode"))
         if ground is not None and "heights" in ground:
-            model.geom_solref[:, 0] = 2.0 * model.opt.timestep  # stiff: a height field swallows what sinks in too far
+            model.geom_solref[:, 0] = 3.0 * model.opt.timestep  # stiff: a height field swallows what sinks in too far
             model.hfield_data[:] = ((ground["heights"] - ground["heights"].min()) / rise).ravel()
         return model
 
