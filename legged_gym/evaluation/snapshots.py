@@ -101,7 +101,7 @@ def evaluate_snapshots(
     make_env: Callable[[Any], Any],
     cfg: Any,
     robots: int,
-    at_once: bool,
+    at_once: int,
     time_scale: float = 1.0,
 ) -> list[Result]:
     """Let snapshots walk the `track` row, which the walking gate judges.
@@ -112,18 +112,19 @@ def evaluate_snapshots(
         make_env: Builds an environment from a config.
         cfg: The config they were trained with.
         robots: Robots of each snapshot.
-        at_once: Side by side, as suits a GPU, and not one after the other.
+        at_once: Most snapshots side by side.
         time_scale: Factor on the row's times, for tests.
 
     Returns:
         A result for each.
     """
-    size = len(snapshots) if at_once else 1
+    size = min(at_once, len(snapshots))
     env = make_env(evaluation_cfg(cfg, robots * size, seed=0))
     rows, results = [select_rows(["track"], time_scale)[0]] * size, []
     for first in range(0, len(snapshots), size):
         states = [snapshot["actor_state_dict"] for snapshot in snapshots[first : first + size]]
-        agent = SideBySideAgent([make_policy(actor, state, env.device) for state in states])
-        results += run_rows(env, agent, rows, seed=0)
+        filled = states + states[-1:] * (size - len(states))  # the last ones may be fewer
+        agent = SideBySideAgent([make_policy(actor, state, env.device) for state in filled])
+        results += run_rows(env, agent, rows, seed=0)[: len(states)]
     env.sim.close()
     return results

@@ -20,6 +20,7 @@ from legged_gym.runners.logger import Logger
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import one_torch_thread
 
 
@@ -201,6 +202,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
             UserError: The file is missing, truncated, or no checkpoint.
         """
         checkpoint = load_checked(path, map_location or self.device)
+        if load_cfg is None and "optimizer_state_dict" not in checkpoint:
+            raise UserError(f"{path}: holds a policy only, without optimisers: training cannot go on from it")
         if self.alg.load(checkpoint, load_cfg, strict):
             self.current_learning_iteration = checkpoint["iter"]
         if load_cfg is None:

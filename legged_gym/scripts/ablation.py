@@ -40,6 +40,10 @@ CHECKPOINTS = 5
 WARM_UP_ITERATIONS = 4
 EVALUATED_ROBOTS = {"cpu": 64, "cuda": 256}
 """Robots of each snapshot on `track`, by kind of device."""
+FINAL_ROBOTS = 256
+"""Robots of each row that the last policy walks."""
+AT_ONCE = {"cpu": 8, "cuda": 64}
+"""Snapshots that walk side by side."""
 
 
 def make_ablation_parser() -> Parser:
@@ -117,11 +121,12 @@ def judge(args: argparse.Namespace, arm: str, seed: int, runner: Any, root: Path
         return task_registry.make_env(args.task, settled, cfg)[0]
 
     snapshots = load_snapshots(root, runner.device)
-    at_once = kind != "cpu"
-    results = evaluate_snapshots(snapshots, actor, make_env, cfg, EVALUATED_ROBOTS[kind], at_once, args.time_scale)
+    results = evaluate_snapshots(
+        snapshots, actor, make_env, cfg, EVALUATED_ROBOTS[kind], AT_ONCE[kind], args.time_scale
+    )
     rows = select_rows(args.suite.split(","), args.time_scale)
     agent = PolicyAgent(actor, runner.device)
-    last = evaluate(lambda cfg: (make_env(cfg), agent), cfg, rows, EVALUATED_ROBOTS["cuda"], 0, at_once)
+    last = evaluate(lambda cfg: (make_env(cfg), agent), cfg, rows, FINAL_ROBOTS, 0, at_once=kind != "cpu")
     curve = make_curve(snapshots, results)
     return Run(arm, seed, args.max_iterations, curve, find_gate(curve), last, time.perf_counter() - start)
 

@@ -19,6 +19,8 @@ TOY = (
 @pytest.fixture(autouse=True)
 def few_robots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "EVALUATED_ROBOTS", {"cpu": 2, "cuda": 2})
+    monkeypatch.setattr(ablation, "AT_ONCE", {"cpu": 2, "cuda": 2})  # of three snapshots: the second batch is filled up
+    monkeypatch.setattr(ablation, "FINAL_ROBOTS", 4)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, out: Path, *argv: str) -> object:

@@ -10,7 +10,7 @@ import pytest
 from legged_gym.evaluation import shipping
 from legged_gym.evaluation.loading import open_session
 from legged_gym.evaluation.suites import SUITES
-from legged_gym.scripts import evaluate, export_policy
+from legged_gym.scripts import evaluate, export_policy, train
 from legged_gym.utils import runs
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import parse_args, run_main
@@ -56,6 +56,17 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["agent"] == "pretrained" and again["source"] == "pointfoot_flat/model_1.pt"
     assert again["rows"] == shipped["rows"] and list(again["rows"]) == [row.name for row in SUITES["track"]]
+
+
+def test_training_does_not_go_on_from_a_shipped_policy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    out = tmp_path / "shipped"
+    assert run(monkeypatch, export_policy, f"--load_run={trained_run}", "--command=x", f"--out={out}", *SHORT) == 0
+    options = ("--headless", "--resume", f"--load_run={out}", "--sim=mujoco", "--rl_device=cpu")
+    assert run(monkeypatch, train, *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds a policy only, without optimisers: training cannot go on from it" in line
 
 
 def test_the_command_is_what_the_run_noted(
