@@ -71,7 +71,7 @@ def open_session(args: argparse.Namespace) -> Session:
         if agent == "pretrained":
             session.checkpoint = pretrained_checkpoint(args.task, robot_name(env_cfg))
         else:
-            session.checkpoint = find_checkpoint(env_cfg, train_cfg)
+            session.checkpoint = _find_checkpoint(env_cfg, train_cfg)
         load_checked(session.checkpoint)
         session.env_cfg, session.train_cfg = task_registry.get_cfgs(args.task, session.checkpoint.parent)
         apply_args(args, session.env_cfg, session.train_cfg)
@@ -80,6 +80,15 @@ def open_session(args: argparse.Namespace) -> Session:
             raise UserError("--agent onnx needs --onnx=DIR, a folder with encoder.onnx and policy.onnx")
         session.onnx_dir = Path(args.onnx).expanduser()
     return session
+
+
+def _find_checkpoint(env_cfg: Any, train_cfg: Any) -> Path:
+    """Find the run that is meant; who has none yet is told of the policies that come with the package."""
+    try:
+        return find_checkpoint(env_cfg, train_cfg)
+    except UserError as error:
+        hint = "" if train_cfg.runner.load_run != "-1" else ", or --agent=pretrained"
+        raise UserError(f"{error}{hint}") from None
 
 
 def _keep_policy_rate(args: argparse.Namespace, env_cfg: Any) -> None:

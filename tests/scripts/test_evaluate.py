@@ -100,7 +100,7 @@ def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pyte
         (["--agent=zero", "--env.asset.robot_type=PF_X"], "PF_X"),
         (["--agent=zero", "--sim=bullet"], "unknown simulator 'bullet'"),
         (["--load_run=nothing"], "no run 'nothing'"),
-        ([], "no run with a checkpoint"),
+        ([], "or give --load_run=PATH, or --agent=pretrained"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
