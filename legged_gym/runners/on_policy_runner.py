@@ -108,7 +108,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         episodes = self.env.episode_log()
         collected = time.perf_counter()
         means = self.alg.learn()
-        self.env.update_curriculum(episodes["fall_rate"])  # queued while the device learns
+        robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs
+        self.env.update_curriculum(episodes["fall_rate"], robot_steps)  # queued while the device learns
         losses = self.alg.read_losses(means)
         learned = time.perf_counter()
         scalars = {f"Loss/{name}": value for name, value in losses.items()}

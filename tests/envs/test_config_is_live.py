@@ -96,7 +96,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "termination.tilt_time": (0.1, PLAIN | {"termination.max_tilt": 0.001}),
     "curriculum.enabled": False,
     "curriculum.initial": 0.3,
-    "curriculum.step": 0.1,
+    "curriculum.speed": 0.5,
     "curriculum.fall_rate_up": (0.02, 0.1),
     "curriculum.fall_rate_down": (0.06, 0.12),
     "domain_rand.friction_range": (0.3, 1.6),
@@ -173,7 +173,7 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
-            env.update_curriculum((0.076, 0.0, 0.15)[k // 4])
+            env.update_curriculum((0.076, 0.0, 0.15)[k // 4], 200_000)
             seen += [env.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 

@@ -381,9 +381,9 @@ def test_episodes_are_randomised_anew(make_env: MakeEnv) -> None:
     env.episode_length_buf = torch.tensor([0, env.max_episode_length - 1, 0])
     stand(env)
     between = parameters(env)
-    env.update_curriculum(0.0)
+    env.update_curriculum(0.0, 1000)
     after = parameters(env)
-    env.update_curriculum(0.0)
+    env.update_curriculum(0.0, 1000)
     for name, value in parameters(env).items():
         assert torch.equal(value[[0, 2]], before[name][[0, 2]]), name
         assert torch.equal(value, after[name]), name
@@ -407,24 +407,24 @@ def test_the_first_observation_knows_the_new_masses(make_env: MakeEnv) -> None:
 
 def test_curriculum(make_env: MakeEnv) -> None:
     """Up below the lower rate, down above the upper one, within 0 and 1; saved and restored; off means 1."""
-    cfg = {"initial": 0.5, "step": 0.2, "fall_rate_up": (0.1, 0.1), "fall_rate_down": (0.2, 0.2)}
+    cfg = {"initial": 0.5, "speed": 0.2, "fall_rate_up": (0.1, 0.1), "fall_rate_down": (0.2, 0.2)}
     env = make_env(1, {f"curriculum.{name}": value for name, value in cfg.items()})
     seen = []
     for rate in (0.15, 0.05, 0.1, 0.2, 0.25, 0.05, 0.05, 0.05, 0.05):
-        env.update_curriculum(rate)
+        env.update_curriculum(rate, 1_000_000)
         seen.append(round(env.episode_log()["difficulty"], 4))
     assert seen == [0.5, 0.7, 0.7, 0.7, 0.5, 0.7, 0.9, 1.0, 1.0]
     env.cfg.curriculum.fall_rate_up, env.cfg.curriculum.fall_rate_down = (0.0, 0.2), (0.1, 0.3)
     for rate, at, then in ((0.05, 0.0, 0.0), (0.15, 1.0, 1.0), (0.15, 0.5, 0.5), (0.25, 0.5, 0.3), (0.05, 0.5, 0.7)):
         env.difficulty.fill_(at)
-        env.update_curriculum(rate)
+        env.update_curriculum(rate, 1_000_000)
         assert env.difficulty.item() == pytest.approx(then), (rate, at)
     env.difficulty.fill_(1.0)
     other = make_env(1)
     other.load_state_dict(env.state_dict())
     assert other.difficulty.item() == 1.0
     off = make_env(1, {"curriculum.enabled": False})
-    off.update_curriculum(10.0)
+    off.update_curriculum(10.0, 1_000_000)
     assert off.difficulty.item() == 1.0
 
 

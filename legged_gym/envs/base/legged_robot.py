@@ -314,8 +314,8 @@ class LeggedRobot(VecEnv):
             log |= {name: total * scale for name, total in zip(self._log_names, sums, strict=False)}
         return log
 
-    def update_curriculum(self, fall_rate: float) -> None:
-        """Make the task harder or easier, by how often robots fell [1/s] in the last iteration.
+    def update_curriculum(self, fall_rate: float, robot_steps: int) -> None:
+        """Make the task harder or easier, by how often robots fell [1/s] in the last `robot_steps`.
 
         Also gives the robots that were reset since the last call their new masses.
         """
@@ -324,7 +324,7 @@ class LeggedRobot(VecEnv):
         if cfg.enabled:
             up, down = (low + (high - low) * self.difficulty for low, high in (cfg.fall_rate_up, cfg.fall_rate_down))
             change = (up > fall_rate).float() - (down < fall_rate).float()
-            self.difficulty.add_(cfg.step * change).clamp_(0.0, 1.0)
+            self.difficulty.add_(cfg.speed * 1e-6 * robot_steps * change).clamp_(0.0, 1.0)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what training has changed in the environment: the state of the curriculum."""

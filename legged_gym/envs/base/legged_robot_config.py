@@ -153,8 +153,8 @@ class CurriculumCfg(Config):
     enabled: bool = True
     initial: float = bounded(0.0, ge=0, le=1)
     """Difficulty at the start."""
-    step: float = bounded(0.02, ge=0, le=1)
-    """Change per iteration."""
+    speed: float = bounded(0.1, ge=0)
+    """Change per million robot-steps."""
     fall_rate_up: Range = bounded((0.02, 0.08), ge=0)
     """Falls per second and robot below which the difficulty rises, at difficulty 0 and at 1 [1/s]."""
     fall_rate_down: Range = bounded((0.06, 0.2), ge=0)
