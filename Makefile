@@ -1,4 +1,4 @@
-# make train | play | evaluate | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
+# make train | play | evaluate | doctor | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
 # The first call makes .venv from constraints.txt; it is made again only when setup.py or constraints.txt change.
 
 TASK ?= pointfoot_flat
@@ -20,7 +20,7 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
-.PHONY: setup train play evaluate test lint clean
+.PHONY: setup train play evaluate doctor test lint clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -43,6 +43,9 @@ play: $(STAMP)
 
 evaluate: $(STAMP)
 	@$(BIN)/python legged_gym/scripts/evaluate.py --task=$(TASK) $(ARGS)
+
+doctor: $(STAMP)
+	@$(BIN)/python legged_gym/scripts/doctor.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

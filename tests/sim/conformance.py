@@ -1,6 +1,7 @@
 """The bench on which every simulator backend is tested, and the plain MuJoCo that it is compared with."""
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -33,6 +34,8 @@ class Backend:
     """The registry's name; its own key if empty."""
     process: bool = False
     """Runs in a process of its own."""
+    stand_in: bool = True
+    """Isaac Gym is the stand-in, and workers are used again; else it is the real one, with a process per simulator."""
     explicit_torque: bool = False
     """The torque of a physics step is that of its start; MuJoCo's servos take the change of velocity into account."""
 
@@ -44,6 +47,15 @@ BACKENDS = {
     "mujoco_warp": Backend(device="cpu", atol=1e-4),
     # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
     "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True),
+    # For those who have it, see docs/isaacgym.md; another engine in float32, with contacts of its own.
+    "isaacgym_binary": Backend(
+        device=os.environ.get("ISAACGYM_TEST_DEVICE", ""),
+        atol=1e-3,
+        sim="isaacgym",
+        process=True,
+        stand_in=False,
+        explicit_torque=True,
+    ),
     # The same numbers as in this process.
     "mujoco_in_a_process": Backend(device="cpu", atol=2e-5, sim="mujoco", process=True),
     # Through CUDA IPC.
@@ -186,11 +198,13 @@ def make_bench(name: str) -> Bench:
         pytest.skip(f"{name} is not installed here: {error}")
 
     backend = BACKENDS[name]
+    if not backend.device:
+        pytest.skip("set ISAACGYM_TEST_DEVICE and ISAACGYM_PYTHON")
     if backend.device == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
 
     def factory(*arguments: Any) -> Simulator:
-        if not backend.process:
+        if not (backend.process and backend.stand_in):
             return make_simulator(sim, *arguments)
         with pooled_workers():
             return make_simulator(sim, *arguments, ProcessCfg(enabled=True))

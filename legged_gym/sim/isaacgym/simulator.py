@@ -108,7 +108,6 @@ class IsaacGymSimulator(ProcessSimulator):
             "torque_limits": robot.torque_limits.tolist(),
             "start_height": robot.zero_pose_height,
             "num_envs": num_envs,
-            "device": device,
             "timestep": options.timestep,
             "decimation": options.decimation,
             "armature": options.armature,

@@ -41,5 +41,5 @@ def host_simulator(
         WorkerError: The worker does not start, or refuses.
     """
     pickled = base64.b64encode(pickle.dumps(options)).decode()
-    spec = {"name": name, "urdf": str(robot.urdf), "num_envs": num_envs, "device": device, "options": pickled}
+    spec = {"name": name, "urdf": str(robot.urdf), "num_envs": num_envs, "options": pickled}
     return ProcessSimulator(robot, num_envs, options, device, cfg, lambda: launch(name), spec)

@@ -115,27 +115,32 @@ def _anonymous_file() -> int:
 class CudaMemory(SharedMemory):
     """On a GPU: one allocation and two events, opened by both through CUDA IPC.
 
-    Neither end waits for the device: each records an event after its own work, and queues its next work behind the
-    other's. Which event is whose is a matter of who made the memory.
+    Each end records its event behind its own work, and before its next work waits for the other's event: the device
+    does, and the host runs on, or the host does, whichever was asked for.
     """
 
     def __init__(
-        self, fields: Sequence[Field], device: torch.device, description: dict[str, Any] | None = None
+        self,
+        fields: Sequence[Field],
+        device: torch.device,
+        host_waits: bool = False,
+        description: dict[str, Any] | None = None,
     ) -> None:
         """Allocate, or open what a description names."""
         self._device = torch.device("cuda", device.index or 0)
-        torch.zeros(1, device=self._device)  # makes torch's context the current one, which the driver calls below use
-        self._fields = fields
-        self._is_owner = description is None
-        size = max(total_size(fields), 1)
-        if description is None:
-            self._pointer = _Driver.allocate(size)
-            self._mine, self._theirs = self._new_event(), self._new_event()
-        else:
-            self._pointer = _Driver.open(bytes.fromhex(description["handle"]))
-            self._theirs, self._mine = (
-                torch.cuda.Event.from_ipc_handle(self._device, bytes.fromhex(text)) for text in description["events"]
-            )
+        self._fields, self._host_waits = fields, host_waits
+        self._opened = 0
+        with torch.cuda.device(self._device):
+            torch.zeros(1, device=self._device)  # makes torch's context, which the driver calls then use
+            if description is None:
+                self._pointer = _Driver.allocate(max(total_size(fields), 1))
+                self._mine, self._theirs = self._new_event(), self._new_event()
+            else:
+                self._pointer = self._opened = _Driver.open(bytes.fromhex(description["handle"]))
+                self._theirs, self._mine = (
+                    torch.cuda.Event.from_ipc_handle(self._device, bytes.fromhex(text))
+                    for text in description["events"]
+                )
         self.tensors = {}
         for f in fields:
             array = _DeviceArray(self._pointer + f.offset, f)
@@ -151,13 +156,15 @@ class CudaMemory(SharedMemory):
 
     def describe(self) -> dict[str, Any]:
         """See `SharedMemory.describe`."""
-        return {
-            "kind": "cuda",
-            "device": self._device.index,
-            "handle": _Driver.handle(self._pointer).hex(),
-            "events": [event.ipc_handle().hex() for event in (self._mine, self._theirs)],
-            "fields": self._fields,
-        }
+        with torch.cuda.device(self._device):
+            return {
+                "kind": "cuda",
+                "device": self._device.index,
+                "host_waits": self._host_waits,
+                "handle": _Driver.handle(self._pointer).hex(),
+                "events": [event.ipc_handle().hex() for event in (self._mine, self._theirs)],
+                "fields": self._fields,
+            }
 
     def hand_over(self) -> None:
         """See `SharedMemory.hand_over`."""
@@ -165,12 +172,16 @@ class CudaMemory(SharedMemory):
 
     def take_over(self) -> None:
         """See `SharedMemory.take_over`."""
-        torch.cuda.current_stream(self._device).wait_event(self._theirs)
+        if self._host_waits:
+            self._theirs.synchronize()
+        else:
+            torch.cuda.current_stream(self._device).wait_event(self._theirs)
 
     def __del__(self) -> None:
-        if hasattr(self, "tensors") and not self._is_owner:
-            _Driver.close(self._pointer)
-        # The owner's memory stays until its process ends: tensors in the trainer's CUDA graphs may still point to it.
+        # The owner's memory stays until its process ends: CUDA graphs of the trainer's may still point to it.
+        if getattr(self, "_opened", 0):
+            torch.cuda.synchronize(self._device)  # the last copies into it
+            _Driver.close(self._opened)
 
 
 class _DeviceArray:
@@ -232,10 +243,11 @@ def attach(description: dict[str, Any], descriptor: Callable[[], int]) -> Shared
     """
     fields = [Field(*field) for field in description["fields"]]
     if description["kind"] == "cuda":
-        return CudaMemory(fields, torch.device("cuda", description["device"]), description)
+        device = torch.device("cuda", description["device"])
+        return CudaMemory(fields, device, description["host_waits"], description)
     return FileMemory(fields, descriptor())
 
 
-def create(fields: Sequence[Field], device: torch.device) -> SharedMemory:
-    """Make memory for fields on a device."""
-    return CudaMemory(fields, device) if device.type == "cuda" else FileMemory(fields)
+def create(fields: Sequence[Field], device: torch.device, host_waits: bool = False) -> SharedMemory:
+    """Make memory for fields on a device; on a GPU, let the host wait for the other end, or the device."""
+    return CudaMemory(fields, device, host_waits) if device.type == "cuda" else FileMemory(fields)

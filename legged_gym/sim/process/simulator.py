@@ -51,18 +51,21 @@ class ProcessSimulator(Simulator):
             device: Where the engine and all tensors are.
             cfg: Timeouts and restarts.
             launch: Starts a worker.
-            spec: What it builds, as JSON.
+            spec: What it builds, as JSON; the device is added.
             arrays: More of that, too large for JSON.
 
         Raises:
             WorkerError: There is no worker, or it cannot build the engine; says why and what to do.
         """
+        if device == "cuda":
+            device = f"cuda:{torch.cuda.current_device()}"
         super().__init__(robot, num_envs, options, device)
         self.cfg = cfg
-        self._launch, self._spec = launch, spec
+        self._launch, self._spec = launch, spec | {"device": str(self.device)}
         arrays = arrays or {}
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
-        self._memory = memory.create(memory.lay_out([*wire_fields(self), *more]), self.device)
+        layout = memory.lay_out([*wire_fields(self), *more])
+        self._memory = memory.create(layout, self.device, host_waits=cfg.gpu_wait == "host")
         self._shared = self._memory.tensors
         for name, array in arrays.items():
             self._shared[name].copy_(torch.from_numpy(array))
@@ -199,22 +202,28 @@ class ProcessSimulator(Simulator):
 
     def _derive(self, mask: torch.Tensor) -> None:
         """Compute feet and centre of mass of the robots in `mask` (N,)."""
+        # On the CPU of these alone; on a GPU to know them would be to wait.
+        rows = mask.nonzero().squeeze(-1) if self.device.type == "cpu" else slice(None)
         s, p = self.state, self.parameters
-        masses = self._nominal_masses * p["link_mass_scale"]  # (N, B)
-        masses[:, 0] += p["base_mass_added"]
-        omega_b = quat_rotate_inverse(s.root_quat_xyzw, s.root_ang_vel_w)
+        masses = self._nominal_masses * p["link_mass_scale"][rows]  # (N, B)
+        masses[:, 0] += p["base_mass_added"][rows]
+        quat = s.root_quat_xyzw[rows]
         motion = self._kinematics.forward(
-            s.root_pos_w,
-            s.root_quat_xyzw,
-            s.root_lin_vel_w,
-            omega_b,
-            s.joint_pos,
-            s.joint_vel,
+            s.root_pos_w[rows],
+            quat,
+            s.root_lin_vel_w[rows],
+            quat_rotate_inverse(quat, s.root_ang_vel_w[rows]),
+            s.joint_pos[rows],
+            s.joint_vel[rows],
             masses / masses.sum(-1, keepdim=True),
-            self._nominal_base_com + p["base_com_offset"],
+            self._nominal_base_com + p["base_com_offset"][rows],
         )
         for name in ("feet_pos_w", "feet_lin_vel_w", "com_pos_w", "com_lin_vel_w"):
-            overwrite(getattr(s, name), mask, getattr(motion, name))
+            tensor, value = getattr(s, name), getattr(motion, name)
+            if isinstance(rows, slice):
+                overwrite(tensor, mask, value)
+            else:
+                tensor[rows] = value
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`. All of the robot gets faster alike."""

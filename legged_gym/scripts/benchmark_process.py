@@ -1,0 +1,109 @@
+"""Measures what a process of its own costs: `python legged_gym/scripts/benchmark_process.py --sim mujoco`.
+
+Two environments with the same simulator, one in this process and one in a worker, take turns in short blocks under the
+task's own randomisation, so that both see the same other load on the machine. Medians over the blocks.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.evaluation.report import check_writable, write_json
+from legged_gym.scripts.benchmark import ACTION_NOISE, BLOCK, device_name, timed
+from legged_gym.sim.registry import resolve_simulator
+from legged_gym.utils import machine
+from legged_gym.utils.cli import make_parser, parse_args, run_main
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.task_registry import choose_devices, task_registry
+
+MAX_OVERHEAD = 0.05
+"""Share of a policy step that a process of its own may cost."""
+
+
+def make_envs(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Build the environment in this process, and the one whose simulator is in a worker."""
+    envs = []
+    for enabled in (False, True):
+        env_cfg, _ = task_registry.get_cfgs(args.task)
+        env_cfg.sim.process.enabled = enabled
+        envs.append(task_registry.make_env(args.task, args, env_cfg)[0])
+    near, far = envs
+    return near, far
+
+
+@torch.inference_mode()
+def measure(near: Any, far: Any, repeats: int) -> list[tuple[float, float]]:
+    """Time policy steps of both environments in turn.
+
+    Args:
+        near: The environment in this process.
+        far: The one whose simulator is in a worker.
+        repeats: Blocks of each; two more at the start are not counted.
+
+    Returns:
+        Time of a policy step [s] of each, block by block.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = (near.num_envs, near.num_actions)
+    actions = [(ACTION_NOISE * torch.randn(shape, generator=generator)).to(near.device) for _ in range(BLOCK)]
+
+    def block(env: Any) -> float:
+        def steps() -> None:
+            for action in actions:
+                env.step(action)
+
+        return timed(steps, env.device) / BLOCK
+
+    with machine.one_torch_thread():  # as in training's rollouts
+        return [(block(near), block(far)) for _ in range(repeats + 2)][2:]
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure what the command line asks for, and print it.
+
+    Returns:
+        The JSON's content.
+
+    Raises:
+        UserError: The simulator has no other place than a worker.
+    """
+    args.resume = None
+    choose_devices(args, machine.detect())
+    sim = resolve_simulator(args.sim or "auto")
+    if sim == "isaacgym":
+        raise UserError("--sim=isaacgym: it always has a process of its own, there is nothing to compare it with")
+    near, far = make_envs(args)
+    times = measure(near, far, args.repeats)
+    for env in (near, far):
+        env.sim.close()
+    here, there = (statistics.median(column) for column in zip(*times, strict=True))
+    overhead = statistics.median(far / near - 1.0 for near, far in times)
+    print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
+    print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
+    verdict = "within" if overhead <= MAX_OVERHEAD else "above"
+    print(f"overhead {100 * overhead:+.1f} % (median of the blocks' ratios), {verdict} {100 * MAX_OVERHEAD:.0f} %")
+    return {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead}
+
+
+def main() -> None:
+    """Benchmark from the command line."""
+    parser = make_parser("Compare a simulator in this process with the same one in a worker.")
+    parser.add_argument("--repeats", type=int, default=40, help="blocks of each (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
+    parser.set_defaults(headless=True, num_envs=512)
+    args = parse_args(parser)
+    if args.repeats < 1:
+        raise UserError(f"--repeats: got {args.repeats}, expected a number >= 1")
+    if args.json is not None:
+        check_writable(args.json)
+    content = run(args)
+    if args.json is not None:
+        write_json(content, args.json)
+
+
+if __name__ == "__main__":
+    run_main(main)

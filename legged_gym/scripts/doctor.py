@@ -1,0 +1,160 @@
+"""Says what works here: `python legged_gym/scripts/doctor.py`. One line per simulator, GPU, rendering and display.
+
+Nothing is changed, and the exit code is 0 whatever is found.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+TIMEOUT = 120.0
+"""Longest time for a check in a process of its own [s]; a first start of MuJoCo Warp compiles for longer."""
+STEP = """
+import torch
+from legged_gym.sim.registry import make_simulator
+from legged_gym.sim.robot_model import DEFAULT_ROBOT_TYPE, RobotModel, robot_urdf
+from legged_gym.sim.simulator import SimOptions
+robot = RobotModel.from_urdf(robot_urdf(DEFAULT_ROBOT_TYPE))
+sim = make_simulator("{name}", robot, 1, SimOptions(num_threads=1), "{device}")
+sim.step(torch.zeros(1, 6, device=sim.device))
+assert sim.state.root_pos_w.isfinite().all()
+sim.close()
+"""
+RENDER = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8).render()"
+
+
+class Fault(Exception):
+    """Something does not work; the text says why, then what to do."""
+
+
+def run_code(code: str, **environment: str) -> str:
+    """Run Python code in a process of its own, for what is checked may abort.
+
+    Returns:
+        Nothing if it worked, else the last line that it printed.
+    """
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": path} | environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {TIMEOUT:g} s"
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+
+
+def check_mujoco() -> str:
+    """Step one robot."""
+    if error := run_code(STEP.format(name="mujoco", device="cpu")):
+        raise Fault(f"{error}; install this package anew: make clean setup")
+    return f"MuJoCo {importlib.metadata.version('mujoco')}, on the CPU"
+
+
+def check_mujoco_warp() -> str:
+    """Look for the package and a GPU; nothing is stepped, as a first start compiles for minutes."""
+    try:
+        version = importlib.metadata.version("mujoco-warp")
+    except importlib.metadata.PackageNotFoundError:
+        raise Fault("mujoco-warp is not installed; pip install -e '.[gpu]'") from None
+    if error := run_code("import mujoco_warp"):
+        raise Fault(f"{error}; pip install -e '.[gpu]'")
+    if not _has_cuda():
+        raise Fault("there is no CUDA device; on a CPU take --sim=mujoco")
+    return f"MuJoCo Warp {version}, on the GPU"
+
+
+def check_isaacgym() -> str:
+    """Start a worker and exchange versions."""
+    from legged_gym.sim.isaacgym.simulator import launch
+    from legged_gym.sim.process.errors import WorkerError
+
+    try:
+        worker = launch()
+    except WorkerError as error:
+        raise Fault(str(error)) from None
+    worker.close()
+    versions = ", ".join(f"{name} {version}" for name, version in worker.versions.items() if name != "pid")
+    return f"starts under {os.environ['ISAACGYM_PYTHON']} ({versions})"
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def check_gpu() -> str:
+    """Look for CUDA devices."""
+    import torch
+
+    if not torch.cuda.is_available():
+        why = "this torch has no CUDA" if torch.version.cuda is None else "no CUDA device is seen; check nvidia-smi"
+        raise Fault(f"{why}; with an NVIDIA GPU: make clean setup, training on a CPU works without")
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def check_rendering() -> str:
+    """Draw a picture without a display."""
+    backend = os.environ.get("MUJOCO_GL", "egl")
+    if error := run_code(RENDER, MUJOCO_GL=backend):
+        advice = "install Mesa's EGL and its software driver: apt install libegl1 libgl1-mesa-dri"
+        raise Fault(f"MUJOCO_GL={backend}: {error}; {advice}")
+    return f"off-screen with MUJOCO_GL={backend}"
+
+
+def check_display() -> str:
+    """Look for a screen that windows open on."""
+    from legged_gym.utils.errors import UserError
+    from legged_gym.utils.machine import require_display
+
+    try:
+        require_display()
+    except UserError as error:
+        raise Fault(str(error)) from None
+    return os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or platform.system()
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "mujoco": check_mujoco,
+    "mujoco_warp": check_mujoco_warp,
+    "isaacgym": check_isaacgym,
+    "gpu": check_gpu,
+    "rendering": check_rendering,
+    "display": check_display,
+}
+
+
+def diagnose() -> dict[str, tuple[bool, str]]:
+    """Return for each check whether it works, and a line about it."""
+    found = {}
+    for name, check in CHECKS.items():
+        try:
+            found[name] = (True, check())
+        except Fault as fault:
+            found[name] = (False, str(fault))
+    return found
+
+
+def main() -> None:
+    """Print what works and what does not."""
+    import torch
+
+    print(f"python {platform.python_version()}, torch {torch.__version__}, {platform.platform()}")
+    for name, (works, line) in diagnose().items():
+        print(f"{name:<12}{'works' if works else 'no':<7}{' '.join(line.split())}")
+
+
+if __name__ == "__main__":
+    main()
