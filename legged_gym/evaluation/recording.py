@@ -158,7 +158,7 @@ class GifRecorder(FilmRecorder):
         column = Image.new("RGB", (GIF_SIZE[0], GIF_SIZE[1] * len(samples)))
         for i, sample in enumerate(samples):
             column.paste(sample, (0, i * GIF_SIZE[1]))
-        palette = column.quantize(GIF_COLORS, method=Image.Quantize.MEDIANCUT)
+        palette = column.quantize(GIF_COLORS, method=Image.Quantize.MAXCOVERAGE, kmeans=2)  # rare colours, too
         first, *rest = (p.quantize(palette=palette, dither=Image.Dither.NONE) for p in self._pictures)
         milliseconds = round(1000.0 * self.interval)
         first.save(self._temporary, save_all=True, append_images=rest, duration=milliseconds, loop=0, optimize=True)

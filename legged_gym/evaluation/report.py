@@ -22,10 +22,14 @@ COLUMNS = (
     ("foot_slip", "slip", "5.3f"),
     ("base_height", "height", "5.3f"),
     ("step_rate", "steps/s", "5.2f"),
+    ("distance", "distance", "5.2f"),
 )
 """Field, heading and format of the table's columns."""
-UNITS = "rmse, bias in m/s and rad/s; torque: rms [N m]; power: peak, mean over robots [W]; slip [m/s]; height [m]"
-_WIDTH = 14
+UNITS = (
+    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: peak, mean over robots [W]; slip [m/s]; "
+    "height, distance made good [m]"
+)
+_WIDTH = 16
 
 
 def header() -> str:
@@ -35,7 +39,7 @@ def header() -> str:
 
 def line(name: str, row: Result) -> str:
     """Return a row of the table; a dash where nothing could be measured."""
-    cells = ("-" if row[field] is None else format(row[field], form) for field, _, form in COLUMNS)
+    cells = ("-" if row.get(field) is None else format(row[field], form) for field, _, form in COLUMNS)
     return f"{name:<{_WIDTH}}" + "".join(f"{cell:>10}" for cell in cells)
 
 

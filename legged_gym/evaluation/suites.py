@@ -16,7 +16,10 @@ from typing import Any
 import torch
 
 from legged_gym.evaluation.agents import Agent
+from legged_gym.evaluation.lanes import LANE_CFG, LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
+from legged_gym.terrain.config import LANES_PROFILE
+from legged_gym.terrain.lanes import LANES
 from legged_gym.utils.config import check, set_by_path
 from legged_gym.utils.errors import UserError, unknown_name
 
@@ -30,6 +33,8 @@ SLOW_BOX: Box = ((-0.5, 0.5), (-0.2, 0.2), (-0.5, 0.5))
 """The same of `track_slow`, payload and friction."""
 FORWARD: Box = ((0.4, 0.4), (0.0, 0.0), (0.0, 0.0))
 """The same of the pushes."""
+UP_THE_LANE: Box = ((0.5, 0.5), (0.0, 0.0), (0.0, 0.0))
+"""The same on terrain, but for the yaw rate, which keeps the robots on their lanes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Row:
     """Its value."""
     cfg: tuple[tuple[str, str], ...] = ()
     """Fields of the environment's config that the row changes, as (path, text): it needs an environment of its own."""
+    lane: str = ""
+    """Lane of the terrain that the row walks on, steered straight along it; on a plane if empty."""
     draws: str = ""
     """Rows of one word here draw the same commands and kicks; by default each row draws its own."""
 
@@ -81,11 +88,13 @@ SUITES: dict[str, tuple[Row, ...]] = {
         *(_physics(f"armature_{value}", "sim.armature", f"{value}") for value in (0, 0.01)),
         *(_physics(f"damping_{value}", "sim.joint_damping", f"{value}") for value in (0, 0.01)),
     ),
+    "terrain": tuple(Row(lane, 10.0, UP_THE_LANE, cfg=LANE_CFG, lane=lane) for lane in LANES),
 }
 """Suite -> its rows. Payload and friction rows are walked like `track_slow`, physics rows with the commands of `track`.
 
-A sturdy policy does not care for the physics rows: step of the engine [ms], K_d of the servos [N m s/rad], rotor
-inertia [kg m^2] and passive damping [N m s/rad] of the joints. They are given the same commands.
+Terrain rows are named after their lanes, see `legged_gym.terrain.lanes`, and also say how far robots got in 10 s at
+0.5 m/s. A sturdy policy does not care for the physics rows: step of the engine [ms], K_d of the servos [N m s/rad],
+rotor inertia [kg m^2] and passive damping [N m s/rad] of the joints. They are given the same commands.
 """
 STANDARD_SUITES = ("track", "push", "payload", "friction")
 """What is walked where nothing else is asked for."""
@@ -95,7 +104,10 @@ GATE = {"rmse_vx": 0.20, "rmse_vy": 0.20, "rmse_wz": 0.30}
 GATE_SURVIVAL = 0.95
 HOPELESS = 1.25
 """Multiple of the gate's errors from which on an unfinished row is given up; most come down by less in what is left."""
-FIXED_SECTIONS = ("commands", "domain_rand", "noise", "init_state", "env.episode_length_s")
+FIXED_SECTIONS = (
+    *("commands", "domain_rand", "noise", "init_state", "env.episode_length_s"),
+    *("terrain.mesh_type", "terrain.profile"),
+)
 """Parts of the environment's config that the suites decide, not the user."""
 
 
@@ -144,12 +156,17 @@ def nominal_cfg(cfg: Any) -> Any:
 
 
 def evaluation_cfg(cfg: Any, num_envs: int, seed: int) -> Any:
-    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, commands left to the rows."""
+    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, commands left to the rows.
+
+    The ground is the lanes of the terrain suite, or else a plane, wherever the policy has learned to walk.
+    """
     cfg = nominal_cfg(cfg)
     cfg.seed = seed
     cfg.env.num_envs = num_envs
     cfg.env.episode_length_s = 1e6
     cfg.commands.resampling_time = 1e6
+    if cfg.terrain.profile != LANES_PROFILE:
+        cfg.terrain.mesh_type = "plane"
     return cfg
 
 
@@ -251,14 +268,21 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
     agent.reset(start)
     scripts = _Scripts(env, rows, seed)
     metrics = RowMetrics(len(rows), env.num_envs // len(rows), env.device)
+    lanes = LaneRows(env, [row.lane for row in rows]) if any(row.lane for row in rows) else None
     obs = env.reset()
     for step in range(scripts.num_steps):
         scripts.before(step)
+        if lanes is not None:
+            lanes.steer()
         obs, *_ = env.step(agent.act(obs))
-        metrics.add(Sample.of(env), env.fell, scripts.tracking(step), scripts.counting(step))
+        counting = scripts.counting(step)
+        metrics.add(Sample.of(env), env.fell, scripts.tracking(step), counting)
+        if lanes is not None:
+            lanes.add(metrics.alive.flatten() & counting)
         if (step + 1) % _CHECK_INTERVAL == 0 and all(map(give_up, metrics.results(env.dt))):
             break
-    return metrics.results(env.dt)
+    results = metrics.results(env.dt)
+    return results if lanes is None else [a | b for a, b in zip(results, lanes.results(), strict=True)]
 
 
 def _row_seed(seed: int, *rows: Row) -> int:

@@ -29,7 +29,7 @@ from legged_gym.utils.task_registry import task_registry
 
 DURATION = 10.0
 """Simulated time without a window [s]."""
-VIDEO_FPS, GIF_FPS = 50.0, 12.5
+VIDEO_FPS, GIF_FPS = 50.0, 16.7
 """Pictures per second [1/s]."""
 MAX_PLOTTED = 30.0
 """Time at the start that is plotted [s]."""

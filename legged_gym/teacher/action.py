@@ -31,7 +31,11 @@ class TeacherAction:
         self._radius, self._mass = geometry.foot_radius, geometry.total_mass
         self._default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
-        self._roll_sign, self._pitch_sign = geometry.signs[:, 0:1], geometry.signs[:, 1:2]  # (2, 1)
+        self._signs = geometry.signs.unsqueeze(-1)  # (2, 3, 1)
+        self._backwards = geometry.abad_pos.new_full((2, 1), -1.0)
+        other = geometry.signs * geometry.signs.flip(0)  # a torque about one leg's axis, about the other leg's
+        share = other.new_tensor([cfg.body.swing_reaction, cfg.body.swing_reaction, 0.0])
+        self._reaction = (-other * share).unsqueeze(-1)  # (2, 3, 1)
         self._foot_depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
         self._range = cfg.control.torque_limit / cfg.control.kp
 
@@ -44,6 +48,7 @@ class TeacherAction:
         swing_height: Tensor,
         yaw_force: Tensor,
         joint_pos: Tensor,
+        joint_vel: Tensor,
         ang_vel_b: Tensor,
     ) -> Tensor:
         """Action (6, N).
@@ -56,18 +61,22 @@ class TeacherAction:
             swing_height: apex (N,) [m].
             yaw_force: fore-aft force for the heading (N,) [N].
             joint_pos: (6, N) [rad].
+            joint_vel: (6, N) [rad/s].
             ang_vel_b: base rates (3, N) [rad/s].
         """
         control = self.cfg.control
-        base = frame.base + self.cfg.swing.lead * frame.com_vel
-        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height) - base
+        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
+        swing = swing - (frame.base + self.cfg.swing.lead * frame.com_vel)
+        base = frame.base + self.cfg.body.lead * frame.com_vel
         feet, force_b = self._into_base(frame, base, swing, self._ground_force(frame, plan, yaw_force))
         reference = self.inverse(feet).clamp(self._lower, self._upper)
         torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
-        torque = torque + self._attitude(frame, plan, yaw_force, ang_vel_b)
-        target = reference + torque / control.kp
+        righting = self._attitude(frame, plan, yaw_force, ang_vel_b)
+        righting = righting + self._swing_reaction(reference, joint_pos, joint_vel)
+        torque = torch.addcmul(torque.unflatten(0, (2, 3)), righting, frame.stance.unsqueeze(1)).flatten(0, 1)
+        target = torch.add(reference, torque, alpha=1.0 / control.kp)
         target = target.clamp(joint_pos - self._range, joint_pos + self._range)
-        return (target - self._default) / control.action_scale
+        return (target - self._default) * (1.0 / control.action_scale)
 
     def swing_target(
         self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
@@ -79,20 +88,19 @@ class TeacherAction:
         over the line from lift-off to landing, a lead ahead of the clock; the landing lies `depth` under the terrain.
         """
         cfg = self.cfg.swing
-        rate = 1.0 / ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration)  # ds/dt (N,)
+        rate = ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration).reciprocal()  # ds/dt (N,)
         s = ((1.0 - liftoff_phase) * frame.duration - plan.time_left) * rate
-        ahead = (s + cfg.lead * rate).clamp(0.0, 1.0)
-        s = s.clamp(0.0, 1.0)
-        bump = s - s * s  # s (1 - s)
-        pull = (60.0 * cfg.inertia / self.cfg.control.kp) * (1.0 - 2.0 * s) * rate
-        planar = s * s * s * (10.0 + s * (6.0 * s - 15.0)) + bump * rate * ((30.0 * cfg.lead) * bump + pull)
-        from_x, from_y, from_z = liftoff.unbind()
-        to_x, to_y = plan.foothold.unbind()
-        rise = frame.ground[1] + (self._radius - cfg.depth) - from_z
-        way_x, way_y = to_x - from_x, to_y - from_y
-        apex = swing_height + cfg.clearance + cfg.lift * (way_x * way_x + way_y * way_y + 1e-8).sqrt()
-        height = rise * (ahead * ahead * (3.0 - 2.0 * ahead)) + apex * (math.pi * ahead).sin()
-        return liftoff + torch.stack((planar * way_x, planar * way_y, height))
+        s, ahead = torch.stack((s, torch.add(s, rate, alpha=cfg.lead_height))).clamp(0.0, 1.0).unbind()
+        bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
+        pull = (1.0 - 2.0 * s) * rate * (60.0 * cfg.inertia / self.cfg.control.kp)
+        blend = s * s * s * (10.0 + s * (6.0 * s - 15.0))
+        planar = torch.addcmul(blend, bump * rate, torch.add(pull, bump, alpha=30.0 * cfg.lead))
+        ground = frame.ground[1:] + (self._radius - cfg.depth)
+        way = torch.cat((plan.foothold, ground)) - liftoff
+        apex = torch.add(swing_height, way[:2].square().sum(dim=0).add(1e-8).sqrt(), alpha=cfg.lift) + cfg.clearance
+        half_sine = apex * (math.pi * ahead).sin()
+        x, y, z = (way * torch.stack((planar, planar, ahead * ahead * (3.0 - 2.0 * ahead)))).unbind()
+        return liftoff + torch.stack((x, y, z + half_sine))
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""
@@ -106,20 +114,27 @@ class TeacherAction:
         it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from
         answering the base's nodding, the other makes it land where it should.
         """
-        x, y, z = frame.to_world(torch.stack((swing, force), dim=1)).unbind()  # (2, N) each
-        rows = frame.base_to_w.unflatten(0, (3, 3)).unsqueeze(2)  # (3, 3, 1, N)
-        swing_b, force_b = (rows[0] * x + rows[1] * y + rows[2] * z).unbind(1)  # R^T v (3, N)
-        height = torch.full_like(frame.side, self._foot_depth)
-        stance_b = torch.stack((-base[0], -base[1] * frame.side, height))
+        world = frame.to_world(torch.stack((swing, force), dim=1))  # (3, 2, N)
+        rows = frame.base_to_w.unflatten(0, (3, 3))
+        swing_b, force_b = (rows.unsqueeze(2) * world.unsqueeze(1)).sum(dim=0).unbind(1)  # R^T v (3, N)
+        stance_x, stance_y = (base[:2] * self._backwards).unbind()
+        stance_b = torch.stack((stance_x, stance_y * frame.side, torch.zeros_like(stance_x) + self._foot_depth))
         upright = torch.stack((swing[0], swing[1] * frame.side, swing[2]))
-        swing_b = torch.lerp(upright, swing_b, self.cfg.swing.true_base)
-        left, zero = frame.left, torch.zeros_like(force_b)
-        feet = (torch.where(left, stance_b, swing_b), torch.where(left, swing_b, stance_b))
-        loads = (torch.where(left, force_b, zero), torch.where(left, zero, force_b))
-        return torch.stack(feet, dim=1), torch.stack(loads, dim=1)
+        pair = torch.stack((stance_b, torch.lerp(upright, swing_b, self.cfg.swing.true_base)), dim=1)
+        return torch.where(frame.left, pair, pair.flip(1)), force_b.unsqueeze(1) * frame.stance
+
+    def _swing_reaction(self, reference: Tensor, joint_pos: Tensor, joint_vel: Tensor) -> Tensor:
+        """Stance abad and hip torques against those that drive the swing leg, or the base would turn the other way.
+
+        Of each leg against the other (2, 3, N) [N m]: the servo's K_p (q_ref - q) - K_d q_dot in mid-interval.
+        """
+        control = self.cfg.control
+        ahead = joint_pos + (0.5 * control.dt) * joint_vel
+        servo = (control.kp * (reference - ahead) - control.kd * joint_vel).unflatten(0, (2, 3))
+        return (servo * self._reaction).flip(0)  # (2, 3, N)
 
     def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
-        """Stance abad and hip torques that right the base in roll and pitch (6, N) [N m].
+        """Abad and hip torques of each leg that right the base in roll and pitch (2, 3, N) [N m].
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
         theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
@@ -127,12 +142,9 @@ class TeacherAction:
         """
         cfg, t = self.cfg.body, frame.duration
         phase = 1.0 - plan.time_left / t
-        nod = yaw_force * (frame.com[2] + self._radius) * t / -cfg.pitch_inertia  # a T (N,)
-        up_x, up_y, _ = frame.up_b.unbind()
-        pitch = -up_x - (0.5 * nod) * t * (phase * phase - phase)
-        rate = ang_vel_b[1] - nod * (phase - 0.5)
-        stance = torch.stack((frame.left, ~frame.left))  # (2, N)
-        roll_torque = (cfg.attitude_kp * up_y + cfg.attitude_kd * ang_vel_b[0]) * self._roll_sign
-        pitch_torque = (cfg.attitude_kp * pitch + cfg.attitude_kd * rate) * self._pitch_sign
-        torque = torch.stack((roll_torque, pitch_torque, torch.zeros_like(pitch_torque)), dim=1)  # (2, 3, N)
-        return (torque * stance.unsqueeze(1)).flatten(0, 1)
+        nod = yaw_force * (frame.com[2] + self._radius) * t * (-1.0 / cfg.pitch_inertia)  # a T (N,)
+        pitch = -frame.up_b[0] - (0.5 * nod) * t * torch.addcmul(-phase, phase, phase)
+        rate = torch.addcmul(ang_vel_b[1], nod, phase - 0.5, value=-1.0)
+        tilt = torch.stack((frame.up_b[1], pitch)) * cfg.attitude_kp
+        roll_torque, pitch_torque = torch.add(tilt, torch.stack((ang_vel_b[0], rate)), alpha=cfg.attitude_kd).unbind()
+        return torch.stack((roll_torque, pitch_torque, torch.zeros_like(pitch))) * self._signs  # (2, 3, N)

@@ -125,25 +125,25 @@ class DcmTeacher:
         frame = observe(state)
         fresh = state.episode_time <= 0.0
         new = self._recall(state, frame, memory, fresh)
-        yaw_force = self._yaw_force(frame, new.yaw_rate)
-        plan, inputs = self._plan(state, frame, new.yaw_rate * frame.side, yaw_force)
-        liftoff = frame.to_frame(new.liftoff_w - frame.stance_w)
+        yaw_force = self._yaw_force(frame, new)
+        plan, inputs = self._plan(state, frame, new, yaw_force)
         action = self.act(
             frame,
             plan,
-            liftoff,
+            frame.to_frame(new.liftoff_w - frame.stance_w),
             new.liftoff_phase,
             state.swing_height,
             yaw_force,
             state.joint_pos,
+            state.joint_vel,
             state.base_ang_vel_b,
         )
-        switched = (memory.stance_left != frame.left) & ~fresh
+        switched = (memory.stance_left != new.stance_left) & ~fresh
         error, miss = self._touchdown(frame, plan, memory, switched)
-        x, y = plan.foothold.unbind()
         new.offset_b = plan.offset_b
-        new.foothold_w = frame.to_world(torch.stack((x, y, x)))[:2] + frame.stance_w[:2]
+        new.foothold_w = frame.to_world(plan.foothold) + frame.stance_w[:2]
         new.predicted_vel = self._predicted_velocity(frame, plan, state)
+        new.drift = self._drift(frame, plan, memory, fresh)
         output = TeacherOutput(
             action=action.t(),
             weight=self._weight(frame, plan, new),
@@ -162,35 +162,54 @@ class DcmTeacher:
     def _recall(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> TeacherMemory:
         """Memory brought up to this instant: lift-off, yaw rate, push and contact bookkeeping."""
         cfg, dt = self.cfg, self.cfg.control.dt
-        lifted = fresh | (memory.stance_left != frame.left)
+        stance_left = frame.stance[0]
+        lifted = fresh | (memory.stance_left != stance_left)
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
         jump = torch.hypot(*(state.com_lin_vel_w[:2] - memory.predicted_vel).unbind())
         push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
-        missing = (frame.force[0] < cfg.validity.contact_force).to(rate.dtype)
+        held = lifted | (frame.force[0] >= cfg.validity.contact_force)
         return TeacherMemory(
-            stance_left=frame.left.to(rate.dtype),
+            stance_left=stance_left,
             liftoff_w=torch.where(lifted, frame.swing_w, memory.liftoff_w),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
             yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
+            heading_error=self._heading_error(state, memory, rate, fresh),
+            drift=memory.drift.masked_fill(fresh, 0.0),
             predicted_vel=memory.predicted_vel,
-            push=torch.where(fresh, 0.0, push),
-            no_contact=torch.where(lifted, 0.0, missing * (memory.no_contact + dt)),
+            push=push.masked_fill(fresh, 0.0),
+            no_contact=(memory.no_contact + dt).masked_fill(held, 0.0),
             offset_b=memory.offset_b,
             foothold_w=memory.foothold_w,
         )
 
-    def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor) -> Tensor:
+    def _heading_error(self, state: TeacherState, memory: TeacherMemory, rate: Tensor, fresh: Tensor) -> Tensor:
+        """Integral of w - w*, bounded (N,) [rad]."""
+        limit = self.cfg.body.heading_limit
+        error = torch.add(memory.heading_error, rate - state.command[2], alpha=self.cfg.control.dt)
+        return error.clamp(-limit, limit).masked_fill(fresh, 0.0)
+
+    def _drift(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, fresh: Tensor) -> Tensor:
+        """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
+        cfg, dt = self.cfg.stepping, self.cfg.control.dt
+        command = frame.command[:2]
+        gated = ((plan.present - command).abs() >= cfg.drift_gate) | fresh
+        error = frame.mirror((frame.com_vel[:2] - command).masked_fill(gated, 0.0))
+        drift = torch.add(memory.drift * (1.0 - dt / cfg.drift_memory), error, alpha=dt)
+        return drift.clamp(-cfg.drift_limit, cfg.drift_limit).masked_fill(fresh, 0.0)
+
+    def _yaw_force(self, frame: StepFrame, memory: TeacherMemory) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N,) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        error = yaw_rate * frame.side - frame.command[2]
-        return (cfg.yaw_gain * error).clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        held = torch.add(cfg.yaw_gain * memory.yaw_rate, memory.heading_error, alpha=cfg.heading_gain)
+        force = torch.add(held * frame.side, frame.command[2], alpha=-cfg.yaw_gain)
+        return force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor
+        self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, yaw_force: Tensor
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -198,10 +217,12 @@ class DcmTeacher:
         def offset(parts: dict[str, Tensor]) -> Tensor:
             inputs = self.network.pack(self._inputs(state, frame, parts))
             kept.append(inputs)
-            learned = self.network(inputs).t() if self.cfg.offset.enabled else torch.zeros_like(parts["xi"])
-            return learned + self._constant
+            if not self.cfg.offset.enabled:
+                return self._constant.expand_as(parts["xi"])
+            return self.network(inputs).t() + self._constant
 
-        return self.predictor.plan(frame, turn_rate, yaw_force, offset), kept[0]
+        command = torch.sub(frame.command[:2], frame.mirror(memory.drift), alpha=self.cfg.stepping.drift_gain)
+        return self.predictor.plan(frame, command, memory.yaw_rate * frame.side, yaw_force, offset), kept[0]
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.
@@ -227,11 +248,9 @@ class DcmTeacher:
         The state was read a little after the touchdown; the LIP takes the DCM back to the instant of the switch. e_n is
         in the frame M of the ended step, that is with y the other way round than now.
         """
-        x, y = (plan.xi * (-plan.omega * frame.phase * frame.duration).exp()).unbind()
+        x, y = (plan.xi * (plan.omega * frame.phase * -frame.duration).exp()).unbind()
         error = torch.stack((x, -y)) - memory.offset_b
-        miss_x, miss_y = (frame.stance_w[:2] - memory.foothold_w).unbind()
-        cos, sin = frame.heading.unbind()
-        miss = torch.stack((cos * miss_x + sin * miss_y, cos * miss_y - sin * miss_x))
+        miss = frame.mirror(frame.to_frame(frame.stance_w[:2] - memory.foothold_w))
         return torch.where(switched, error, 0.0), torch.where(switched, miss, 0.0)
 
     def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:

@@ -25,12 +25,14 @@ class StepFrame:
     """Whether the left foot is stance (N,), bool."""
     side: Tensor
     """+1 where the left foot is stance, -1 where the right one is (N,)."""
+    stance: Tensor
+    """1 for the foot that is stance, 0 for the other: left, right (2, N)."""
     phase: Tensor
     """phi in [0, 1) within the step (N,)."""
     duration: Tensor
     """Step duration T = 1 / (2 f) (N,) [s]."""
-    heading: Tensor
-    """cos and sin of the base yaw (2, N)."""
+    axes: Tensor
+    """Horizontal axes of M in W: x axis, then y axis (2, 2, N)."""
     base_to_w: Tensor
     """Rotation matrix of the base, row by row (9, N); the last row is the world z axis in the base frame."""
     stance_w: Tensor
@@ -60,74 +62,80 @@ class StepFrame:
         return self.base_to_w[6:]
 
     def to_frame(self, vectors_w: Tensor) -> Tensor:
-        """Turns vectors from W to M, (3, ..., N)."""
-        return turn(vectors_w, self.heading, self.side)
+        """Turns vectors from W to M: (2, N) horizontal or (3, ..., N)."""
+        return turn(self.axes, vectors_w)
 
     def to_world(self, vectors: Tensor) -> Tensor:
-        """Turns vectors from M to W, (3, ..., N)."""
-        cos, sin = self.heading.unbind()
-        x, y, z = vectors.unbind()
-        y = y * self.side
-        return torch.stack((cos * x - sin * y, sin * x + cos * y, z))
+        """Turns vectors from M to W: (2, N) horizontal or (3, ..., N)."""
+        return turn(self.axes.transpose(0, 1), vectors)
+
+    def mirror(self, vector: Tensor) -> Tensor:
+        """(x, y) between M and the heading frame: y changes sign for right stance. (2, N)."""
+        x, y = vector.unbind()
+        return torch.stack((x, y * self.side))
 
 
-def turn(vectors_w: Tensor, heading: Tensor, side: Tensor) -> Tensor:
-    """Turns vectors from W to the heading frame and mirrors y for right stance.
+def turn(axes: Tensor, vectors: Tensor) -> Tensor:
+    """Turns vectors about z.
 
     Args:
-        vectors_w: (3, ..., N).
-        heading: cos and sin of the yaw (2, N).
-        side: +1 or -1 (N,).
+        axes: horizontal axes of the new frame in the old one (2, 2, N).
+        vectors: (2, N) or (3, ..., N).
 
     Returns:
-        (3, ..., N).
+        Their components along the axes, z as it was; same shape.
     """
-    x, y, z = vectors_w.unbind()
-    cos, sin = heading.unbind()
-    return torch.stack((cos * x + sin * y, side * (cos * y - sin * x), z))
+    between = [1] * (vectors.dim() - 2)
+    planar = (axes.view(2, 2, *between, -1) * vectors[:2]).sum(dim=1)
+    return planar if len(vectors) == 2 else torch.cat((planar, vectors[2:]))
 
 
 def rotation_matrix(quat_xyzw: Tensor) -> Tensor:
-    """Rotation matrices, row by row (9, N), of unit quaternions (4, N), x, y, z, w."""
-    twice = 2.0 * quat_xyzw
-    xx, yy, zz, _ = (quat_xyzw * twice).unbind()
-    x, y, _, w = quat_xyzw.unbind()
-    x2, y2, z2, _ = twice.unbind()
-    xy, xz, yz = x * y2, x * z2, y * z2
-    wx, wy, wz = w * x2, w * y2, w * z2
-    diagonal = 1.0 - torch.stack((yy + zz, xx + zz, xx + yy))
-    d0, d1, d2 = diagonal.unbind()
-    return torch.stack((d0, xy - wz, xz + wy, xy + wz, d1, yz - wx, xz - wy, yz + wx, d2))
+    """Rotation matrices, row by row (9, N), of unit quaternions (4, N): 2 v v^T + 2 w [v]_x + (1 - 2 |v|^2) I."""
+    products = quat_xyzw.unsqueeze(1) * (2.0 * quat_xyzw)  # (4, 4, N)
+    x, y, z = products[3, :3].unbind()
+    minus_x, minus_y, minus_z = (-products[3, :3]).unbind()
+    rest = 1.0 - (products[0, 0] + products[1, 1] + products[2, 2])
+    others = torch.stack((rest, minus_z, y, z, rest, minus_x, minus_y, x, rest))
+    return products[:3, :3].flatten(0, 1) + others
 
 
 def yaw_heading(base_to_w: Tensor) -> Tensor:
     """Unit vector of the base's x axis in the horizontal plane (2, N); (1, 0) where the base points straight up."""
-    x, y = base_to_w[0], base_to_w[3]
-    square = x * x + y * y
-    scale = square.clamp(min=1e-8).rsqrt()
-    return torch.stack((torch.where(square > 1e-8, x * scale, 1.0), y * scale))
+    forward = base_to_w[0:4:3]
+    square = forward.square().sum(dim=0)
+    level = square > 1e-8
+    x, y = (forward * torch.where(level, square, 1.0).rsqrt()).unbind()
+    return torch.stack((torch.where(level, x, 1.0), y))
 
 
 def observe(state: TeacherState) -> StepFrame:
     """Builds the stance-foot view of the state. Stance foot and phase come from the clock that the policy observes."""
     left = state.clock < 0.5
-    right = (~left).to(state.clock.dtype)
-    side = 1.0 - 2.0 * right
+    side = torch.where(left, 1.0, -1.0).to(state.clock.dtype)
     base_to_w = rotation_matrix(state.base_quat_xyzw)
-    heading = yaw_heading(base_to_w)
-    stance, swing = _by_side(left, state.feet_pos_w)
-    stance_vel = torch.where(left, state.feet_lin_vel_w[:3], state.feet_lin_vel_w[3:])
+    forward = yaw_heading(base_to_w)
+    sideways_x, sideways_y = (forward * side).unbind()
+    axes = torch.stack((*forward.unbind(), -sideways_y, sideways_x)).unflatten(0, (2, 2))
+    feet = torch.cat(
+        [
+            part.unflatten(0, (2, -1))
+            for part in (state.feet_pos_w, state.feet_lin_vel_w, state.feet_force_w, state.feet_ground_height)
+        ],
+        dim=1,
+    )  # left and right: position, velocity, force, ground (2, 10, N)
+    feet = torch.where(left, feet, feet.flip(0))  # stance and swing
+    stance, swing = feet[0, :3], feet[1, :3]
     positions = torch.stack((state.com_pos_w, state.base_pos_w, swing), dim=1) - stance.unsqueeze(1)  # (3, 3, N)
-    velocities = torch.stack((state.com_lin_vel_w, stance_vel), dim=1)  # (3, 2, N)
-    com, base, swing_m, com_vel, stance_vel = turn(torch.cat((positions, velocities), dim=1), heading, side).unbind(1)
-    forces = state.feet_force_w[2::3]
-    ground = state.feet_ground_height
+    velocities = torch.stack((state.com_lin_vel_w, feet[0, 3:6]), dim=1)  # (3, 2, N)
+    com, base, swing_m, com_vel, stance_vel = turn(axes, torch.cat((positions, velocities), dim=1)).unbind(1)
     return StepFrame(
         left=left,
         side=side,
-        phase=2.0 * state.clock - right,
+        stance=torch.stack((left, ~left)).to(side.dtype),
+        phase=(2.0 * state.clock).frac(),
         duration=0.5 / state.gait_frequency.clamp(min=0.1),
-        heading=heading,
+        axes=axes,
         base_to_w=base_to_w,
         stance_w=stance,
         swing_w=swing,
@@ -136,19 +144,7 @@ def observe(state: TeacherState) -> StepFrame:
         base=base,
         swing=swing_m,
         stance_vel=stance_vel,
-        command=mirror_command(state.command, side),
-        force=torch.where(left, forces, forces.flip(0)),
-        ground=torch.where(left, ground, ground.flip(0)) - stance[2],
+        command=torch.cat((state.command[:1], state.command[1:] * side)),
+        force=feet[:, 8],
+        ground=feet[:, 9] - stance[2],
     )
-
-
-def mirror_command(command: Tensor, side: Tensor) -> Tensor:
-    """(v_x, v_y, w_z) in M: sideways and turning change sign for right stance. (3, N) -> (3, N)."""
-    x, y, yaw = command.unbind()
-    return torch.stack((x, y * side, yaw * side))
-
-
-def _by_side(left: Tensor, feet: Tensor) -> tuple[Tensor, Tensor]:
-    """Splits left-right pairs (6, N) into stance and swing (3, N) each."""
-    first, second = feet[:3], feet[3:]
-    return torch.where(left, first, second), torch.where(left, second, first)

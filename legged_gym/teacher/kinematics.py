@@ -145,7 +145,7 @@ class InverseKinematics:
         bend = cosine.acos()  # inside (0, pi): the reach is clamped
         turn = torch.atan2(self._l2_signed * bend.sin(), self._l1 + self._l2 * cosine)
         angles = torch.stack((abad, turn + torch.atan2(x, depth), bend))  # (3, 2, N)
-        return (self._zero + angles * self._signs).transpose(0, 1).reshape(6, -1)
+        return torch.addcmul(self._zero, angles, self._signs).transpose(0, 1).reshape(6, -1)
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
@@ -181,7 +181,8 @@ class LegStatics:
         beyond = masses[:, 1:2] + shank_mass
         lateral = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
         self._moment_y = lateral[:, 1:2]  # (2, 1) [kg m]
-        self._moment_z = masses[:, :1] * coms[:, 0, 2:] + beyond * g.hip_pos[:, 2:]
+        moment_z = masses[:, :1] * coms[:, 0, 2:] + beyond * g.hip_pos[:, 2:]
+        self._joint_z = torch.stack((moment_z, g.hip_pos[:, 2:]))  # (2, 2, 1)
         self._foot_y = (g.hip_pos + g.thigh + g.shank)[:, 1:2]
         self._hip_x, self._hip_z = g.hip_pos[:, :1], g.hip_pos[:, 2:]
         self._abad_pos = g.abad_pos.t().unsqueeze(-1)  # (3, 2, 1)
@@ -194,7 +195,9 @@ class LegStatics:
         angles = torch.stack((hip, hip + knee, abad))
         sine, cosine = angles.sin(), angles.cos()
         s, c = sine[:2], cosine[:2]
-        return c * self._px + s * self._pz, c * self._pz - s * self._px, sine[2], cosine[2]
+        px = torch.addcmul(c * self._px, s, self._pz)
+        pz = torch.addcmul(c * self._pz, s, self._px, value=-1.0)
+        return px, pz, sine[2], cosine[2]
 
     def feet(self, joint_pos: Tensor) -> Tensor:
         """Foot centres in the base frame (3, 2, N) [m] from joint angles (6, N) [rad]."""
@@ -217,15 +220,15 @@ class LegStatics:
         """
         px, pz, s, c = self._planar(joint_pos)
         loads = torch.stack((gravity.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {g, F}, side, N)
-        lx = loads[0]
-        ly, lz = c * loads[1] + s * loads[2], c * loads[2] - s * loads[1]  # into the leg plane: R_x(-abad)
-        thigh, shank = (pz * lx.unsqueeze(1) - px * lz.unsqueeze(1)).sum(dim=0).unbind()  # about +y (2, N) each
-        depth = self._hip_z + pz[1].sum(dim=0)
-        moment_z = self._moment_z + pz[0].sum(dim=0)
-        side = self._foot_y * lz[1] - depth * ly[1] + self._moment_y * lz[0] - moment_z * ly[0]
+        lx, ly, lz = loads.unbind()
+        ly, lz = torch.addcmul(c * ly, s, lz), torch.addcmul(c * lz, s, ly, value=-1.0)  # leg plane: R_x(-abad)
+        thigh, shank = torch.addcmul(pz * lx.unsqueeze(1), px, lz.unsqueeze(1), value=-1.0).sum(dim=0).unbind()
+        moment_z, depth = (pz.sum(dim=1) + self._joint_z).unbind()  # of the first moments and of the foot
+        side = self._moment_y * lz[0] + self._foot_y * lz[1]
+        side = side - moment_z * ly[0] - depth * ly[1]
         # the ground force acts one foot radius further down, along gravity
         lever = self._radius * gravity.square().sum(dim=0).clamp(min=1e-6).rsqrt()
-        shank = shank + lever * (lz[0] * lx[1] - lx[0] * lz[1])
-        side = side + lever * (ly[0] * lz[1] - lz[0] * ly[1])
+        shank = torch.addcmul(shank, lever, torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0))
+        side = torch.addcmul(side, lever, torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0))
         torque = torch.stack((side, shank + thigh, shank)) * -self._signs  # (3, 2, N)
         return torque.transpose(0, 1).reshape(6, -1)

@@ -10,6 +10,8 @@ Sources: Kajita et al., "The 3D linear inverted pendulum mode", IROS 2001; Engls
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,7 @@ def natural_frequency(height: Tensor, gravity: float = 9.81, min_height: float =
 
 def dcm(com: Tensor, com_vel: Tensor, omega: Tensor) -> Tensor:
     """xi = c + c_dot / omega (Englsberger 2015, eq. 4). Points (2, N) [m], velocity [m/s], omega (N,)."""
-    return com + com_vel / omega
+    return torch.addcdiv(com, com_vel, omega)
 
 
 def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Tensor:
@@ -45,7 +47,7 @@ def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Ten
     Returns:
         DCM at that time (2, N) [m].
     """
-    return pivot + (omega * time).exp() * (xi - pivot)
+    return torch.lerp(pivot, xi, (omega * time).exp())
 
 
 def propagate_com(com: Tensor, com_vel: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,52 +73,61 @@ def com_velocity(com: Tensor, xi: Tensor, omega: Tensor) -> Tensor:
     return omega * (xi - com)
 
 
-def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
-    """DCM offset b at touchdown of the periodic gait with this velocity (Khadiv 2020, eqs. 9-10).
+@dataclass(frozen=True)
+class PeriodicGait:
+    """Periodic gaits of one step duration and stance width, in the mirrored heading frame.
 
-    b_x = v_x T / (E - 1),  b_y = v_y T / (E - 1) + W_s / (E + 1),  E = e^(omega T), in the mirrored heading frame,
-    where y points to the stance side (left when the left foot is stance).
-
-    Args:
-        velocity: (2, N) [m/s].
-        width: stance width W_s [m].
-        omega: natural frequency (N,) [rad/s].
-        duration: step duration T (N,) [s].
-
-    Returns:
-        b (2, N) [m].
+    There y points to the stance side (left when the left foot is stance), and with E = e^(omega T) the DCM is at
+    b = v T / (E - 1) + (0, W_s / (E + 1)) from the foot that has just landed (Khadiv 2020, eqs. 9-10), and at
+    v T E / (E - 1) - (0, W_s E / (E + 1)) from it when the next one does.
     """
-    growth = (omega * duration).exp()
-    x, y = (velocity * (duration / (growth - 1.0))).unbind()
-    return torch.stack((x, y + width / (growth + 1.0)))
+
+    duration: Tensor
+    """Step duration T (N,) [s]."""
+    width: Tensor | float
+    """Stance width W_s [m]."""
+    per_speed: Tensor
+    """T / (E - 1) (N,) [s]."""
+    sway: Tensor
+    """W_s / (E + 1) (N,) [m]."""
+
+    @classmethod
+    def of(cls, width: Tensor | float, omega: Tensor, duration: Tensor) -> PeriodicGait:
+        """Gaits with stance width [m], natural frequency (N,) [rad/s] and step duration (N,) [s]."""
+        exponent = omega * duration
+        return cls(duration, width, duration / exponent.expm1(), width * torch.sigmoid(-exponent))
+
+    def offset(self, velocity: Tensor) -> Tensor:
+        """DCM offset b at touchdown (2, N) [m] of the gait with a velocity (2, N) [m/s]."""
+        x, y = (velocity * self.per_speed).unbind()
+        return torch.stack((x, y + self.sway))
+
+    def velocity(self, reach: Tensor) -> Tensor:
+        """Velocity (2, N) [m/s] of the gait that the present motion belongs to.
+
+        Unlike a filtered CoM velocity it does not lag and does not sway with the steps.
+
+        Args:
+            reach: DCM previewed at touchdown relative to the stance foot (2, N) [m].
+        """
+        x, y = reach.unbind()
+        return torch.stack((x, y + (self.width - self.sway))) / (self.per_speed + self.duration)
+
+
+def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
+    """DCM offset b at touchdown (2, N) [m] of the periodic gait with this velocity (2, N) [m/s]: `PeriodicGait`."""
+    return PeriodicGait.of(width, omega, duration).offset(velocity)
 
 
 def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
-    """Velocity of the periodic gait that the present motion belongs to.
-
-    In the periodic gait the DCM at touchdown is at xi_T - p = b + (step) = v T E / (E - 1) - (0, W_s E / (E + 1)) from
-    the stance foot (mirrored heading frame); solved for v. Unlike a filtered CoM velocity it does not lag and does not
-    sway with the steps.
-
-    Args:
-        reach: previewed xi_T - p (2, N) [m].
-        width: stance width W_s [m].
-        omega: natural frequency (N,) [rad/s].
-        duration: step duration T (N,) [s].
-
-    Returns:
-        v (2, N) [m/s].
-    """
-    growth = (omega * duration).exp()
-    x, y = reach.unbind()
-    return torch.stack((x, y + width * growth / (growth + 1.0))) * ((growth - 1.0) / (duration * growth))
+    """Velocity (2, N) [m/s] of the periodic gait with this previewed DCM (2, N) [m]: `PeriodicGait`."""
+    return PeriodicGait.of(width, omega, duration).velocity(reach)
 
 
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
     """Turns a horizontal vector (2, N) by an angle (N,) [rad]."""
-    cos, sin = angle.cos(), angle.sin()
     x, y = vector.unbind()
-    return torch.stack((cos * x - sin * y, sin * x + cos * y))
+    return torch.addcmul(angle.cos() * vector, angle.sin(), torch.stack((-y, x)))
 
 
 def foothold(xi_end: Tensor, offset: Tensor, correction: Tensor) -> Tensor:

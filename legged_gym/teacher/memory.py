@@ -20,6 +20,10 @@ class TeacherMemory:
     """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N,)."""
     yaw_rate: Tensor
     """Low-pass filtered yaw rate (N,) [rad/s]."""
+    heading_error: Tensor
+    """Integral of the yaw-rate error, bounded (N,) [rad]."""
+    drift: Tensor
+    """Integral of the velocity error, leaky and bounded, heading frame (2, N) [m]."""
     predicted_vel: Tensor
     """CoM velocity in W that the LIP predicted for this evaluation (2, N) [m/s]."""
     push: Tensor
@@ -31,16 +35,26 @@ class TeacherMemory:
     foothold_w: Tensor
     """Foothold planned last, W (2, N) [m]."""
 
+    def __post_init__(self) -> None:
+        """Without a buffer of its own; see `allocate`."""
+        self._buffer: Tensor | None = None
+
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
-        """Zeroed memory with the device and dtype of `like`."""
-        heights = {"liftoff_w": (3,), "predicted_vel": (2,), "offset_b": (2,), "foothold_w": (2,)}
-        return cls(**{f.name: like.new_zeros(*heights.get(f.name, ()), num_envs) for f in fields(cls)})
+        """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
+        widths = {"liftoff_w": 3, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2, "drift": 2}
+        names = [f.name for f in fields(cls)]
+        buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
+        rows = buffer.split([widths.get(name, 1) for name in names])
+        memory = cls(**{n: row if n in widths else row.squeeze(0) for n, row in zip(names, rows, strict=True)})
+        memory._buffer = buffer
+        return memory
 
     def store(self, new: TeacherMemory) -> None:
-        """Copies new values in place."""
-        for f in fields(self):
-            getattr(self, f.name).copy_(getattr(new, f.name))
+        """Copies new values in place, into a memory that was allocated."""
+        if self._buffer is None:
+            raise RuntimeError("this memory was not made by TeacherMemory.allocate")
+        torch.cat([torch.atleast_2d(getattr(new, f.name)) for f in fields(self)], out=self._buffer)
 
     def clone(self) -> TeacherMemory:
         """An independent copy."""

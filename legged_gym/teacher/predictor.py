@@ -39,6 +39,8 @@ class StepPlan:
     """Time to touchdown (N,) [s]."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
+    present: Tensor
+    """Velocity of the gait that the present motion belongs to (2, N) [m/s]."""
 
 
 class DcmPredictor:
@@ -59,11 +61,12 @@ class DcmPredictor:
         self.high = like.new_tensor([[s.reach_forward], [-s.keep_out]])
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
-    def plan(self, frame: StepFrame, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
+    def plan(self, frame: StepFrame, command: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
         """Plans the next foothold.
 
         Args:
             frame: the state at the stance foot.
+            command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
             yaw_force: fore-aft force added for the heading (N,) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
@@ -74,10 +77,13 @@ class DcmPredictor:
         cfg, t = self.cfg.stepping, frame.duration
         omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
         xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
-        pivot = self._pivot(omega, frame.com_vel[0], yaw_force)
+        gait = lipm.PeriodicGait.of(cfg.stance_width, omega, t)
+        rest = resting_pivot(cfg, gait)
+        pivot = self._pivot(rest, omega, yaw_force)
         time_left = (1.0 - frame.phase) * t
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        velocity, b = self._nominal(frame, xi_end, omega, turn_rate * time_left)
+        present, velocity, b = reference_gait(cfg, command, xi_end, gait, rest)
+        b = lipm.rotate(b, turn_rate * time_left)
         shift = torch.zeros_like(time_left)
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
@@ -88,24 +94,14 @@ class DcmPredictor:
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
-        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift)
+        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift, present)
 
-    def _nominal(self, frame: StepFrame, xi_end: Tensor, omega: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
-        """Reference velocity v_ref [m/s] and nominal offset b [m], turned to the heading at touchdown, (2, N) each.
-
-        v_ref is the command, but within +-dv of the velocity of the gait that the present motion belongs to: a
-        command or a push changes the gait by at most dv per step.
-        """
-        cfg = self.cfg.stepping
-        velocity, b = reference_gait(cfg, frame.command[:2], xi_end, omega, frame.duration)
-        return velocity, lipm.rotate(b, turn)
-
-    def _pivot(self, omega: Tensor, forward: Tensor, yaw_force: Tensor) -> Tensor:
+    def _pivot(self, rest: Tensor, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
-        shift = -pivot_shift(self.cfg.stepping, forward)
-        if self.cfg.stepping.yaw_in_preview:
-            shift = shift - yaw_force / (self.mass * omega * omega)
-        return torch.stack((shift, torch.zeros_like(shift)))
+        if not self.cfg.stepping.yaw_in_preview:
+            return rest
+        x, y = rest.unbind()
+        return torch.stack((torch.addcdiv(x, yaw_force, omega * omega, value=-1.0 / self.mass), y))
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
@@ -127,34 +123,34 @@ class DcmPredictor:
         return torch.stack((x, y - 0.5 * cfg.stance_width))
 
 
-def pivot_shift(cfg: SteppingCfg, forward: Tensor) -> Tensor:
-    """a: how far behind the stance foot the DCM diverges from at a forward velocity [m/s], (N,) [m]."""
-    return cfg.pivot_shift - cfg.pivot_drag * forward
+def resting_pivot(cfg: SteppingCfg, gait: lipm.PeriodicGait) -> Tensor:
+    """Point r from which the DCM really diverges, relative to the stance foot, frame M (2, N) [m].
+
+    r = (-a, 0) with a = a_0 + k / (E - 1): `pivot_shift`, and `landing_kick`, which is what every touchdown adds to the
+    DCM however long the step is.
+    """
+    x = gait.per_speed / gait.duration * -cfg.landing_kick - cfg.pivot_shift
+    return torch.stack((x, torch.zeros_like(x)))
 
 
 def reference_gait(
-    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, omega: Tensor, duration: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Reference velocity and nominal offset for a previewed DCM, frame M.
+    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, gait: lipm.PeriodicGait, rest: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gait that the motion belongs to, and the one to go for: the command, but within +-dv of the present one.
 
-    Seen from the effective pivot r = p - (a, 0), the gait is the LIP's: xi - r = b + a, so b is the nominal offset
-    less a, and a itself depends on the velocity.
+    Seen from the pivot r, the gait is the LIP's: xi - r = b - r, so b is the nominal offset plus r. A command or a push
+    changes the gait by at most dv per step.
 
     Args:
-        cfg: the stepping law's parameters; a is `pivot_shift`.
+        cfg: the stepping law's parameters.
         command: v_x, v_y (2, N) [m/s].
         xi_end: DCM at touchdown relative to the stance foot (2, N) [m].
-        omega: natural frequency (N,) [rad/s].
-        duration: step duration (N,) [s].
+        gait: the LIP's gaits of this step duration.
+        rest: r, see `resting_pivot` (2, N) [m].
 
     Returns:
-        v_ref [m/s] and b [m], (2, N) each.
+        Velocity of the present gait and v_ref [m/s], and b of v_ref [m], (2, N) each.
     """
-    x, y = xi_end.unbind()
-    still = lipm.gait_velocity(torch.stack((x + cfg.pivot_shift, y)), cfg.stance_width, omega, duration)
-    growth = (omega * duration).exp()
-    drag = 1.0 + cfg.pivot_drag * (growth - 1.0) / (duration * growth)
-    present = torch.stack((still[0] / drag, still[1]))
+    present = gait.velocity(xi_end - rest)
     velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
-    x, y = lipm.nominal_offset(velocity, cfg.stance_width, omega, duration).unbind()
-    return velocity, torch.stack((x - pivot_shift(cfg, velocity[0]), y))
+    return present, velocity, gait.offset(velocity) + rest

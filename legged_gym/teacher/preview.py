@@ -11,7 +11,7 @@ from torch import Tensor
 from legged_gym.teacher import lipm
 from legged_gym.teacher.config import SteppingCfg
 from legged_gym.teacher.offset_network import OffsetNetwork
-from legged_gym.teacher.predictor import pivot_shift, reference_gait
+from legged_gym.teacher.predictor import reference_gait, resting_pivot
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,22 @@ def preview_steps(
     for _ in range(steps):
         offset = network(network.pack(parts)).t()
         omega, duration = parts["omega"], parts["duration"]
-        x, y = lipm.nominal_offset(parts["velocity"], cfg.stance_width, omega, duration)
-        b = torch.stack((x - pivot_shift(cfg, parts["velocity"][0]), y))
+        gait = lipm.PeriodicGait.of(cfg.stance_width, omega, duration)
+        b = gait.offset(parts["velocity"]) + resting_pivot(cfg, gait)
         foothold = (parts["plan"] + offset).clamp(low, high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
-        parts = _next_step(parts, landed, cfg)
+        parts = _next_step(parts, landed, cfg, gait)
 
 
-def _next_step(parts: dict[str, Tensor], landed: Tensor, cfg: SteppingCfg) -> dict[str, Tensor]:
+def _next_step(
+    parts: dict[str, Tensor], landed: Tensor, cfg: SteppingCfg, gait: lipm.PeriodicGait
+) -> dict[str, Tensor]:
     """The network's inputs at the start of the next step; the new frame M has y the other way round."""
-    omega, duration = parts["omega"], parts["duration"]
-    shift = pivot_shift(cfg, parts["velocity"][0])
-    pivot = torch.stack((-shift, torch.zeros_like(shift)))
+    rest = resting_pivot(cfg, gait)
     xi, command = _mirror(landed), _mirror(parts["command"])
-    xi_end = lipm.propagate_dcm(xi, pivot, omega, duration)
-    velocity, b = reference_gait(cfg, command[:2], xi_end, omega, duration)
+    xi_end = lipm.propagate_dcm(xi, rest, parts["omega"], parts["duration"])
+    _, velocity, b = reference_gait(cfg, command[:2], xi_end, gait, rest)
     return parts | {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
 
 

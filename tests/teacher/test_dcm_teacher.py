@@ -288,12 +288,22 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "reach_lateral",
             "keep_out",
             "yaw_in_preview",
+            "pivot_shift",
+            "landing_kick",
+            "drift_gain",
+            "drift_limit",
+            "drift_memory",
+            "drift_gate",
         ),
-        "swing": ("lead", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
+        "swing": ("lead", "lead_height", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
         "body": (
             "hip_height",
             "attitude_kp",
             "attitude_kd",
+            "lead",
+            "swing_reaction",
+            "heading_gain",
+            "heading_limit",
             "yaw_gain",
             "pitch_inertia",
             "yaw_filter",
@@ -310,6 +320,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
                 cfg = TeacherCfg()
                 cfg.timing.enabled, cfg.timing.max_shift = True, 0.05 if name == "max_shift" else 1.0
                 cfg.body.yaw_force_limit, cfg.control.torque_limit = 3.0, 20.0
+                cfg.stepping.drift_limit = cfg.body.heading_limit = 0.003
                 cfg.validity.push = (0.0, 5.0)
                 cfg.validity.mismatch = (0.0, 0.1)
                 if change:

@@ -21,6 +21,7 @@ from legged_gym.teacher.losses import (
 )
 from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.teacher.predictor import resting_pivot
 from legged_gym.teacher.preview import preview_steps
 
 LOW, HIGH = torch.tensor([[-0.4], [-0.45]]).double(), torch.tensor([[0.45], [-0.05]]).double()
@@ -38,11 +39,12 @@ def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) 
     """Inputs at the start of a step of the periodic gait."""
     omega, duration = torch.full((num,), 4.0).double(), torch.full((num,), 0.25).double()
     v = torch.tensor([[velocity], [0.0]]).double().expand(2, num)
-    shift = torch.tensor([[SteppingCfg().pivot_shift - SteppingCfg().pivot_drag * velocity], [0.0]]).double()
-    b = lipm.nominal_offset(v, SteppingCfg().stance_width, omega, duration) - shift
+    gait = lipm.PeriodicGait.of(SteppingCfg().stance_width, omega, duration)
+    rest = resting_pivot(SteppingCfg(), gait)
+    b = gait.offset(v) + rest
     xi = torch.stack((b[0], -b[1]))
     rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
-    plan = lipm.propagate_dcm(xi, -shift.expand(2, num), omega, duration) - b
+    plan = lipm.propagate_dcm(xi, rest, omega, duration) - b
     rows |= {"xi": xi, "plan": plan, "velocity": v, "omega": omega, "duration": duration}
     rows["command"] = torch.cat((v, 0 * v[:1]))
     return network.pack(rows)

@@ -1,0 +1,63 @@
+"""Rows on terrain: robots start on a lane of the terrain `lanes`, are steered along it, and their way is measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from legged_gym.evaluation.metrics import Result
+from legged_gym.terrain.lanes import LANES
+
+LANE_CFG = (
+    ("terrain.mesh_type", "trimesh"),
+    ("terrain.profile", "lanes"),
+    ("terrain.tile_size", "8"),
+    ("terrain.platform_size", "2"),
+    ("terrain.border_size", "4"),
+    ("terrain.spawn_spread", "0.3"),
+    ("terrain.curriculum", "false"),
+    ("init_state.yaw", "0,0"),
+)
+"""What a row on terrain wants of the environment's config; the cells of the map are as wide as the user has them."""
+STEERING_GAIN, STEERING_LIMIT = 1.0, 0.5
+"""Commanded yaw rate per error of the heading [1/s], and its bound [rad/s]: what is measured is the ground, not the
+drift of a robot that has no compass."""
+
+
+class LaneRows:
+    """Rows side by side of which some walk on a lane, along +x."""
+
+    def __init__(self, env: Any, lanes: Sequence[str]) -> None:
+        """Send the robots to their lanes, from the next reset on.
+
+        Args:
+            env: On the terrain `lanes`, its robots a multiple of the rows.
+            lanes: Each row's lane; "" for none.
+        """
+        self.env, self._lanes = env, lanes
+        columns = [list(LANES).index(lane) if lane else 0 for lane in lanes]
+        robots = env.num_envs // len(lanes)
+        env.ground.types.copy_(torch.tensor(columns).repeat_interleave(robots))
+        self._steered = torch.tensor([bool(lane) for lane in lanes]).repeat_interleave(robots).to(env.device)
+        self._everyone = torch.ones_like(self._steered)
+        self._start: torch.Tensor | None = None
+        self._distance = torch.zeros(env.num_envs, device=env.device)
+
+    def steer(self) -> None:
+        """Command the yaw rate that keeps the robots on their way; to be called before each policy step."""
+        x = self.env.state.root_pos_w[:, 0]
+        self._start = x.clone() if self._start is None else self._start
+        command = self.env.commands.command.clone()
+        turn = (-STEERING_GAIN * self.env.yaw).clamp(-STEERING_LIMIT, STEERING_LIMIT)
+        command[:, 2] = torch.where(self._steered, turn, command[:, 2])
+        self.env.commands.set(command, self._everyone)
+
+    def add(self, standing: torch.Tensor) -> None:
+        """Note how far the robots that count and stand have come. Shape (N,)."""
+        way = self.env.state.root_pos_w[:, 0] - self._start
+        self._distance = torch.where(standing, way, self._distance)
+
+    def results(self) -> list[Result]:
+        """Return for each row on a lane `distance`: how far along it its robots came, falls ending it, mean [m]."""
+        means = self._distance.view(len(self._lanes), -1).mean(-1).tolist()
+        return [{"distance": mean} if lane else {} for lane, mean in zip(self._lanes, means, strict=True)]
