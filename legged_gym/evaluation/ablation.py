@@ -11,7 +11,7 @@ import numpy as np
 
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.report import write_json
-from legged_gym.evaluation.suites import passes_walking_gate
+from legged_gym.evaluation.suites import GATE, GATE_SURVIVAL, passes_walking_gate
 
 ARMS: dict[str, dict[str, str]] = {
     "ppo": {
@@ -39,6 +39,9 @@ PANELS = {
     "tracking": "velocity error on track [m/s]",
 }
 """Panel of the figure -> axis label."""
+BOUNDS = {"survival": GATE_SURVIVAL, "tracking": math.hypot(GATE["rmse_vx"], GATE["rmse_vy"])}
+"""Panel -> what the walking gate asks for."""
+GATE_KEYS = ("steps", "seconds")
 AXES = ("robot-steps", "training time [s]")
 """What the panels are drawn against; training time is without evaluations."""
 
@@ -91,7 +94,7 @@ def find_gate(curve: Sequence[dict[str, float | None]]) -> dict[str, float] | No
     """Return `steps` and `seconds` of the first point that passes the walking gate, if one does."""
     for point in curve:
         if passes_walking_gate(point):
-            return {name: point[name] or 0.0 for name in ("steps", "seconds")}
+            return {name: point[name] or 0.0 for name in GATE_KEYS}
     return None
 
 
@@ -114,7 +117,7 @@ def summary(runs: Sequence[Run], budget: float) -> dict[str, Any]:
 
 def _entry(runs: Sequence[Run], base: float | None, budget: float) -> dict[str, Any]:
     """Sum up one arm; `base` is the baseline's median of steps, if there is a baseline."""
-    medians = {key: _median_to_gate(runs, key) for key in ("steps", "seconds")}
+    medians = {key: _median_to_gate(runs, key) for key in GATE_KEYS}
     entry: dict[str, Any] = {"seeds": len(runs), "passed": sum(run.gate is not None for run in runs)}
     entry |= {f"median_{key}_to_gate": value if value < math.inf else None for key, value in medians.items()}
     if base is not None and medians["steps"] < math.inf:
@@ -157,21 +160,31 @@ def table(arms: dict[str, Any]) -> str:
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
-    """Draw every panel against robot-steps and against training time: the arms' means, and their spread as a band."""
+    """Draw every panel against robot-steps and against training time: the arms' means, and their spread as a band.
+
+    Dotted: the walking gate's bounds, and each arm's median on the way to it.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.2 * len(PANELS)), layout="constrained")
-    axes = figure.subplots(len(PANELS), len(AXES), squeeze=False)
+    axes = figure.subplots(len(PANELS), len(AXES), squeeze=False, sharex="col")
     for row, (panel, label) in zip(axes, PANELS.items(), strict=True):
         for column, (axis, unit) in enumerate(zip(row, AXES, strict=True)):
             for i, arm in enumerate(dict.fromkeys(run.arm for run in runs)):
                 series = [run.points(panel)[:, [column, 2]] for run in _of(runs, arm)]
                 _draw_arm(axis, [s for s in series if len(s) > 1], arm, f"C{i}")
+                gate = _median_to_gate(_of(runs, arm), GATE_KEYS[column])
+                if gate < math.inf:
+                    axis.axvline(gate, color=f"C{i}", linestyle=":", linewidth=1.0)
             axis.set_xscale("log")  # the arms may be a factor of ten apart
-            axis.set_xlabel(unit)
+            axis.set_xlabel(unit if panel == list(PANELS)[-1] else "")
             axis.set_ylabel(label)
             axis.grid(alpha=0.3)
+            if panel in BOUNDS:
+                axis.axhline(BOUNDS[panel], color="0.4", linestyle=":", linewidth=1.0)
+            if panel == "tracking":
+                axis.set_ylim(0.0, 1.0)  # above, robots are falling
     axes[0, 0].legend()
     FigureCanvasAgg(figure).print_figure(path, dpi=110)
 
@@ -183,5 +196,5 @@ def _draw_arm(axis: Any, series: Sequence[np.ndarray], arm: str, color: str) -> 
         return
     x = np.geomspace(start, end, 200)
     y = np.stack([np.interp(x, *s.T) for s in series])
-    axis.plot(x, y.mean(0), color=color, label=f"{arm} ({len(series)} seeds)")
+    axis.plot(x, y.mean(0), color=color, label=f"{arm}, {len(series)} seed{'s' * (len(series) > 1)}")
     axis.fill_between(x, y.min(0), y.max(0), color=color, alpha=0.2, linewidth=0)
