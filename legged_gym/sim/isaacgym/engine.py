@@ -53,6 +53,7 @@ class IsaacGymBackend(Backend):
         self._actors = torch.tensor(scene.actor_indices, dtype=torch.int32, device=device)
         self._masses = torch.tensor(scene.masses, dtype=torch.float32, device=device).repeat(n, 1)  # (N, B)
         self._coms = torch.tensor(scene.coms, dtype=torch.float32, device=device).repeat(n, 1, 1)  # (N, B, 3)
+        self._moved = self._actors
         self._previous_target = torch.zeros(n, len(scene.dofs), device=device)
         self._broken = torch.zeros(n, dtype=torch.bool, device=device)
         self._applied: dict[str, torch.Tensor] = {}
@@ -180,7 +181,8 @@ class IsaacGymBackend(Backend):
             )
         moved = (placed | pushed).nonzero().flatten()
         if len(moved):
-            self._set_states(self._actors[moved].contiguous(), joints=bool(len(rows)))
+            self._moved = self._actors[moved]  # kept: PhysX may read it later
+            self._set_states(self._moved, joints=bool(len(rows)))
         shared["reset_mask"].zero_()
         shared["push_mask"].zero_()
 

@@ -64,8 +64,9 @@ def _library_path(python: Path) -> str:
 class IsaacGymSimulator(ProcessSimulator):
     """N robots in PhysX.
 
-    On the GPU pipeline masses, inertias and centres of mass are fixed at the first step; to set them later has no
-    effect, and `parameters` go on to say what is in force.
+    On the GPU pipeline PhysX takes masses, inertias and centres of mass only before its first step. To set them later
+    for all robots, without a mask, starts PhysX anew at the next step, with the robots where they are. To set them for
+    some has no effect, and `parameters` go on to say what is in force.
     """
 
     def __init__(
@@ -90,8 +91,8 @@ class IsaacGymSimulator(ProcessSimulator):
         Raises:
             WorkerError: It cannot be started; says why and what to do.
         """
-        self._stepped = False
-        self._told = False
+        self._stepped, self._on_gpu_pipeline = False, torch.device(device).type == "cuda"
+        self._told = self._masses_are_new = False
         terrain = options.terrain
         mesh = {} if terrain is None else {"terrain.vertices": terrain.vertices, "terrain.triangles": terrain.triangles}
         # int32: torch has no such unsigned type
@@ -120,19 +121,28 @@ class IsaacGymSimulator(ProcessSimulator):
 
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`."""
+        if self._masses_are_new:
+            self._masses_are_new = False
+            self.start_anew()
         super().step(joint_targets)
         self._stepped = True
 
     def set_parameters(self, values: Mapping[str, torch.Tensor], mask: torch.Tensor | None = None) -> None:
         """See `Simulator.set_parameters`, and the note on masses above."""
-        if self._stepped and self.device.type == "cuda":
-            late = [name for name in values if name in BODY_PARAMETERS]
-            if late and not self._told:
-                self._told = True
-                print(
-                    "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that"
-                    " is its initial difficulty, --env.curriculum.initial",
-                    file=sys.stderr,
-                )
-            values = {name: value for name, value in values.items() if name not in late}
+        late = [name for name in values if name in BODY_PARAMETERS]
+        if late and self._stepped and self._on_gpu_pipeline:
+            if mask is None:
+                self._masses_are_new = True
+            else:
+                self._say_that_masses_stay()
+                values = {name: value for name, value in values.items() if name not in late}
         super().set_parameters(values, mask)
+
+    def _say_that_masses_stay(self) -> None:
+        if not self._told:
+            self._told = True
+            print(
+                "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that is"
+                " its initial difficulty, --env.curriculum.initial",
+                file=sys.stderr,
+            )

@@ -26,6 +26,8 @@ from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolEr
 
 HELLO_TIMEOUT = 180.0
 """Longest time from a worker's start to its first answer [s]: it imports the engine, which may compile an extension."""
+NOTICE_AFTER = 15.0
+"""Silence at the start after which the user is told what takes so long [s]."""
 LAST_WORDS = 20
 """Lines of a worker's output that are kept."""
 PATIENCE = 5.0
@@ -75,12 +77,16 @@ class Worker:
         self._output = _Output(self._process.stdout)
         self._channel = Channel(ours)
         self._end = weakref.finalize(self, _end, self._process, self._channel, self._lifeline, self._output)
+        notice = threading.Timer(NOTICE_AFTER, print, (f"waiting for the worker of {name}: imports may compile, once",))
+        notice.start()
         try:
             self.versions = self.ask(Request.HELLO, timeout=HELLO_TIMEOUT)
             """Versions of the worker's Python and packages, by name, and its process's number, `pid`."""
         except BaseException:
             self.close(patience=0.0)
             raise
+        finally:
+            notice.cancel()
         self._output.show()
 
     def ask(

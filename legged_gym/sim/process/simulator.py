@@ -116,6 +116,17 @@ class ProcessSimulator(Simulator):
         still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
         self.reset(torch.ones(n, dtype=torch.bool, device=device), pos, quat, still, still, joints, joints)
 
+    def start_anew(self) -> None:
+        """Replace the worker, and let the new one put the robots where they are, or where a reset wants them."""
+        self._worker.close()
+        there = self._shared["reset_mask"] == 0
+        for name in PLACEMENT:
+            overwrite(self._shared[f"reset.{name}"], there, getattr(self.state, name))
+        self._shared["reset_mask"].fill_(1)
+        self._shared["push_mask"].zero_()  # the state has it already
+        self._worker = self._start()
+        self._note("reset")
+
     # -- asking the worker ---------------------------------------------------------------------------------------------
 
     def step(self, joint_targets: torch.Tensor) -> None:

@@ -129,22 +129,46 @@ def test_every_option_reaches_physx(odd: Path, pf_tron1a: RobotModel) -> None:
     assert {f.name for f in fields(IsaacGymCfg)} <= in_physx
 
 
-def test_the_gpus_masses_stay_as_they_were_at_the_first_step(
-    pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """PhysX takes no new masses there while it runs; `parameters` say what is in force, and one line says why."""
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+@pytest.fixture
+def as_on_a_gpu(pf_tron1a: RobotModel) -> Iterator[IsaacGymSimulator]:
+    """Two robots that have flown for a step, on what this end takes for the GPU pipeline."""
     with pooled_workers():
         sim = IsaacGymSimulator(pf_tron1a, 2, OPTIONS)
-    sim.set_parameter("base_mass_added", torch.tensor([1.0, 2.0]))
-    sim.step(torch.zeros(2, 6))
-    sim.device = torch.device("cuda")  # all that tells the two pipelines apart on this side
+        sim.set_parameter("base_mass_added", torch.tensor([1.0, 2.0]))
+        sim.push(torch.ones(2, dtype=torch.bool), torch.tensor([[0.5, 0.0, 3.0]]).repeat(2, 1))
+        sim.step(torch.zeros(2, 6))
+        sim._on_gpu_pipeline = True
+        yield sim
+        sim.close()
+
+
+def test_the_gpus_masses_stay_as_they_were_at_the_first_step(
+    as_on_a_gpu: IsaacGymSimulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """PhysX takes no new masses there while it runs; `parameters` say what is in force, and one line says why."""
+    sim = as_on_a_gpu
     later = {"base_mass_added": torch.tensor([3.0, 3.0]), "friction": torch.tensor([0.5, 0.5])}
     for _ in range(2):
         sim.set_parameters(later, torch.ones(2, dtype=torch.bool))
     assert sim.parameters["base_mass_added"].tolist() == [1.0, 2.0] and sim.parameters["friction"].tolist() == [0.5] * 2
     assert capfd.readouterr().err.count("masses stay as they were at the first step") == 1
-    sim.close()
+
+
+def test_new_masses_for_all_start_the_gpu_anew(as_on_a_gpu: IsaacGymSimulator) -> None:
+    """As an evaluation sets them; the robots go on where they are, reset or not."""
+    sim = as_on_a_gpu
+    worker, before = sim._worker, sim.state.root_pos_w.clone()
+    offset = (sim.state.com_pos_w - before)[:, 2].clone()
+    sim.set_parameter("base_mass_added", torch.tensor([10.0, 10.0]))
+    assert sim._worker is worker
+    s, second = sim.state, torch.tensor([False, True])
+    there = torch.tensor([[0.0, 0.0, 2.0]]).repeat(2, 1)
+    sim.reset(second, there, s.root_quat_xyzw, s.root_lin_vel_w, s.root_ang_vel_w, s.joint_pos, s.joint_vel)
+    sim.step(torch.zeros(2, 6))
+    assert sim._worker is not worker
+    expected = torch.stack((before[0], there[1])) + 0.02 * torch.tensor([0.5, 0.0, 2.7])
+    torch.testing.assert_close(s.root_pos_w, expected, rtol=0.0, atol=0.01)
+    assert ((s.com_pos_w - s.root_pos_w)[:, 2] > offset + 0.02).all(), "the base is not heavier"
 
 
 # -- what may be missing -----------------------------------------------------------------------------------------------
