@@ -1,10 +1,10 @@
 """Trained policies that come with the package: `resources/policies/<ROBOT_TYPE>/<task>/`, each a small run of its own.
 
-In it: the checkpoint without what only training needs, the run's two configs, `encoder.onnx` and `policy.onnx` for the
-robot, `evaluate.json`, and `training.json`, which says how the policy came about.
+In it: the checkpoint without what only training needs, of the run's two configs what the policy depends on (the rest is
+the task's, so that a policy outlives changes of it), `encoder.onnx` and `policy.onnx` for the robot, `evaluate.json`,
+and `training.json`, which says how the policy came about, with both configs in full.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,24 @@ import torch
 
 from legged_gym import resources_dir
 from legged_gym.evaluation.agents import OnnxAgent, PolicyAgent
+from legged_gym.evaluation.report import write_json
 from legged_gym.utils import runs
 from legged_gym.utils.checkpoint import load_checked, save_atomically
-from legged_gym.utils.config import save_json
+from legged_gym.utils.config import to_dict
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.export import TOLERANCE, export_policy
 
 KEPT = ("actor_state_dict", "critic_state_dict", "env_state", "infos", "iter", "total_steps", "total_time")
 """What a shipped checkpoint holds: enough to act, not to go on training."""
+ENV_PARTS: dict[str, tuple[str, ...]] = {
+    "env": ("history_length",),
+    "asset": ("robot_type",),
+    "sim": ("dt",),
+    **dict.fromkeys(("commands", "control", "gait", "init_state", "normalization"), ()),
+}
+"""Sections of the environment's config that a policy depends on, and which of their fields; all if none is named."""
+TRAIN_PARTS: dict[str, tuple[str, ...]] = {"policy": (), "estimator": ()}
+"""The same of the training config."""
 TRAINING_FILE = "training.json"
 
 
@@ -95,14 +105,21 @@ def check_target(folder: Path) -> None:
 
 
 def write_run(folder: Path, checkpoint: Path, env_cfg: Any, train_cfg: Any, record: dict[str, Any]) -> None:
-    """Write the lean checkpoint, the configs and the record into a folder that is there."""
+    """Write the lean checkpoint, what counts of the configs, and the record into a folder that is there."""
     data = load_checked(checkpoint)
     lean = {name: data[name] for name in KEPT} | {"teacher_state": None}
     save_atomically(lean, folder / checkpoint.name)
-    env_cfg.sim.backend, env_cfg.sim.num_threads = "auto", 0  # of the machine that shows it, not of this one
-    save_json(env_cfg, folder / "env_cfg.json")
-    save_json(train_cfg, folder / "train_cfg.json")
-    (folder / TRAINING_FILE).write_text(json.dumps(record, indent=2) + "\n")
+    full = {"env_cfg": to_dict(env_cfg), "train_cfg": to_dict(train_cfg)}
+    files = {TRAINING_FILE: record | full}
+    files["env_cfg.json"] = _part(full["env_cfg"], ENV_PARTS)
+    files["train_cfg.json"] = _part(full["train_cfg"], TRAIN_PARTS)
+    for name, content in files.items():
+        write_json(content, folder / name)
+
+
+def _part(cfg: dict[str, Any], parts: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Take some sections of a config, and of these some fields."""
+    return {section: {name: cfg[section][name] for name in names or cfg[section]} for section, names in parts.items()}
 
 
 def put_in_place(made: Path, folder: Path) -> None:

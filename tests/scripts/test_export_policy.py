@@ -48,6 +48,11 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     assert [path.name for path in folder.parent.iterdir()] == ["pointfoot_flat"], "nothing else is left behind"
     record = json.loads((folder / "training.json").read_text())
     assert record["commands"] == ["python train.py --x"] and record["robot_steps"] == 16 and record["iterations"] == 1
+    env_cfg, train_cfg = (json.loads((folder / f"{name}_cfg.json").read_text()) for name in ("env", "train"))
+    assert train_cfg["policy"]["actor_hidden_dims"] == [32, 16] and set(train_cfg) == {"policy", "estimator"}
+    assert env_cfg["asset"] == {"robot_type": "PF_TRON1A"} and env_cfg["sim"] == {"dt": 0.005}
+    assert env_cfg["gait"] and "backend" not in str(env_cfg) and "rewards" not in env_cfg
+    assert record["env_cfg"]["rewards"] and record["train_cfg"]["algorithm"], "for the record"
     lean = load_checked(folder / "model_1.pt")
     assert not [name for name in lean if "optim" in name or "rng" in name]
     assert (folder / "model_1.pt").stat().st_size < 0.6 * (trained_run / "model_1.pt").stat().st_size
