@@ -216,6 +216,10 @@ def evaluate(
                 results[row.name] = result
                 if report is not None:
                     report(row.name, result)
+        overflows = env.sim.overflow_counts()
+        if overflows:
+            lost = ", ".join(f"{name} {count:,}" for name, count in overflows.items())
+            print(f"warning: the simulator ran out of room: {lost}", flush=True)
         env.sim.close()
     return {row.name: results[row.name] for row in rows}
 

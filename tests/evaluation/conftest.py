@@ -14,11 +14,15 @@ class FakeSim:
         self.history: list[tuple[str, float]] = []
         self.pushes: list[tuple[int, torch.Tensor, torch.Tensor]] = []
         self.step = 0
+        self.overflows: dict[str, int] = {}
 
     def set_parameter(self, name: str, value: torch.Tensor) -> None:
         assert name in Simulator.PARAMETERS
         self.parameters[name].copy_(value)
         self.history.append((name, value[0].item()))
+
+    def overflow_counts(self) -> dict[str, int]:
+        return self.overflows
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         self.pushes.append((self.step, mask.clone(), delta_vel_w.clone()))

@@ -170,6 +170,18 @@ def test_rows_of_one_physics_share_an_environment(fake_env: type, agent: Any, at
     assert closed == built
 
 
+def test_a_simulator_that_ran_out_of_room_says_so(
+    fake_env: type, agent: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for overflows in ({}, {"contacts": 1200}):
+        env = fake_env(num_envs=2)
+        env.sim.overflows, env.sim.close = overflows, lambda: None
+        rows = [replace(ROWS["track"], duration=0.1)]
+        evaluate(lambda cfg, env=env: (env, agent), PointFootFlatCfg(), rows, 2, 0, False)
+        warning = "warning: the simulator ran out of room: contacts 1,200\n" if overflows else ""
+        assert capsys.readouterr().out == warning
+
+
 def test_every_physics_row_changes_what_it_says() -> None:
     task = PointFootFlatCfg()
     for row in SUITES["physics"]:
