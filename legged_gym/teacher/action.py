@@ -83,24 +83,26 @@ class TeacherAction:
     ) -> Tensor:
         """Reference of the swing foot centre, frame M (3, N) [m].
 
-        In the plane a minimum-jerk blend h = 10 s^3 - 15 s^4 + 6 s^5 from lift-off to p*, to which what the servo takes
-        away is added: K_d h_dot / K_p of damping (the lead) and I h_ddot / K_p of leg inertia. In height a half-sine
-        over the line from lift-off to landing, a lead ahead of the clock; the landing lies `depth` under the terrain.
+        In the plane the blend h = 3 s^2 - 2 s^3 from lift-off to p*, to which what the servo takes away is added: K_d
+        h_dot / K_p of damping (the lead) and I h_ddot / K_p of leg inertia; the flatter the speed, the less the base
+        turns against the leg. In height a half-sine over a like blend, a lead ahead of the clock; the landing lies
+        `depth` under the terrain.
         """
         cfg = self.cfg.swing
         rate = ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration).reciprocal()  # ds/dt (N,)
         s = ((1.0 - liftoff_phase) * frame.duration - plan.time_left) * rate
         s, ahead = torch.stack((s, torch.add(s, rate, alpha=cfg.lead_height))).clamp(0.0, 1.0).unbind()
         bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
-        pull = (1.0 - 2.0 * s) * rate * (60.0 * cfg.inertia / self.cfg.control.kp)
-        blend = s * s * s * (10.0 + s * (6.0 * s - 15.0))
-        planar = torch.addcmul(blend, bump * rate, torch.add(pull, bump, alpha=30.0 * cfg.lead))
+        slow_down = torch.where(bump > 0.0, 1.0 - 2.0 * s, 0.0)  # h_ddot / 6, nothing before and after
+        blend = torch.addcmul(s, slow_down, bump, value=-1.0)  # 3 s^2 - 2 s^3
+        lead = torch.add(bump * (6.0 * cfg.lead), slow_down * rate, alpha=6.0 * cfg.inertia / self.cfg.control.kp)
+        planar = torch.addcmul(blend, lead, rate)
         ground = frame.ground[1:] + (self._radius - cfg.depth)
         way = torch.cat((plan.foothold, ground)) - liftoff
         apex = torch.add(swing_height, way[:2].square().sum(dim=0).add(1e-8).sqrt(), alpha=cfg.lift) + cfg.clearance
-        half_sine = apex * (math.pi * ahead).sin()
+        half_sine = (math.pi * ahead).sin()
         x, y, z = (way * torch.stack((planar, planar, ahead * ahead * (3.0 - 2.0 * ahead)))).unbind()
-        return liftoff + torch.stack((x, y, z + half_sine))
+        return liftoff + torch.stack((x, torch.add(y, half_sine, alpha=cfg.inward), torch.addcmul(z, apex, half_sine)))
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""

@@ -84,6 +84,8 @@ class SwingCfg(Config):
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
     clearance: float = bounded(0.0, ge=0.0)
     """Added to the apex: about what the leg sags by in mid-swing [m]."""
+    inward: float = 0.005
+    """How far the swing foot bows towards the stance leg in mid-swing [m]."""
     landing: float = bounded(0.96, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
     depth: float = bounded(0.015, ge=0.0)
@@ -129,7 +131,9 @@ class TimingCfg(Config):
     max_shift: float = bounded(0.10, ge=0.0)
     """Largest clock shift asked for in one evaluation [cycles]."""
     margin: float = bounded(0.9, gt=0.0, le=1.0)
-    """Fraction of the reachable box that triggers an earlier step [1]."""
+    """Fraction of the reach that triggers an earlier step: forward, backward and to the swing side [1]."""
+    across: float = bounded(0.1, ge=0.0)
+    """How far beyond the stance foot, where the swing foot cannot go, the foothold must lie to trigger one [m]."""
 
 
 @dataclass

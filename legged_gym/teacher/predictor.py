@@ -59,6 +59,11 @@ class DcmPredictor:
         self.mass, self.radius = mass, foot_radius
         self.low = like.new_tensor([[-s.reach_backward], [-s.reach_lateral]])  # (2, 1)
         self.high = like.new_tensor([[s.reach_forward], [-s.keep_out]])
+        margin = cfg.timing.margin
+        self._timing_box = (
+            margin * self.low,
+            like.new_tensor([[margin * s.reach_forward], [cfg.timing.across]]),
+        )
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
 
     def plan(self, frame: StepFrame, command: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
@@ -106,7 +111,7 @@ class DcmPredictor:
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
         shortest = (cfg.min_step - frame.phase * frame.duration).clamp(min=0.0)
-        return adapted_time_left(xi, b, cfg.margin * self.low, cfg.margin * self.high, omega, time_left, shortest)
+        return adapted_time_left(xi, b, *self._timing_box, omega, time_left, shortest)
 
     def _dcm_foothold(
         self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor

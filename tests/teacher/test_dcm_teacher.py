@@ -295,7 +295,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "drift_memory",
             "drift_gate",
         ),
-        "swing": ("lead", "lead_height", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
+        "swing": ("lead", "lead_height", "inward", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
         "body": (
             "hip_height",
             "attitude_kp",
@@ -309,7 +309,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "yaw_filter",
             "yaw_force_limit",
         ),
-        "timing": ("min_step", "max_shift", "margin"),
+        "timing": ("min_step", "max_shift", "margin", "across"),
         "offset": ("constant",),
         "validity": ("push_memory", "contact_force"),
     }
