@@ -27,16 +27,18 @@ class TeacherAction:
     def __init__(self, cfg: TeacherCfg, geometry: LegGeometry) -> None:
         self.cfg = cfg
         self.inverse = InverseKinematics(geometry)
-        self.statics = LegStatics(geometry)
+        self.statics = LegStatics(geometry, cfg.control.gravity)
         self._radius, self._mass = geometry.foot_radius, geometry.total_mass
-        self._default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
+        default = geometry.abad_pos.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
+        self._zero_action = -default / cfg.control.action_scale
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
         self._signs = geometry.signs.unsqueeze(-1)  # (2, 3, 1)
         self._backwards = geometry.abad_pos.new_full((2, 1), -1.0)
         other = geometry.signs * geometry.signs.flip(0)  # a torque about one leg's axis, about the other leg's
         share = other.new_tensor([cfg.body.swing_reaction, cfg.body.swing_reaction, 0.0])
         self._reaction = (-other * share).unsqueeze(-1)  # (2, 3, 1)
-        self._foot_depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
+        depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
+        self._foot_depth = default.new_full((1,), depth)
         self._range = cfg.control.torque_limit / cfg.control.kp
 
     def __call__(
@@ -70,13 +72,13 @@ class TeacherAction:
         base = frame.base + self.cfg.body.lead * frame.com_vel
         feet, force_b = self._into_base(frame, base, swing, self._ground_force(frame, plan, yaw_force))
         reference = self.inverse(feet).clamp(self._lower, self._upper)
-        torque = self.statics.torques(joint_pos, force_b, frame.up_b * -control.gravity)
+        torque = self.statics.torques(joint_pos, force_b, frame.up_b)
         righting = self._attitude(frame, plan, yaw_force, ang_vel_b)
         righting = righting + self._swing_reaction(reference, joint_pos, joint_vel)
         torque = torch.addcmul(torque.unflatten(0, (2, 3)), righting, frame.stance.unsqueeze(1)).flatten(0, 1)
         target = torch.add(reference, torque, alpha=1.0 / control.kp)
         target = target.clamp(joint_pos - self._range, joint_pos + self._range)
-        return (target - self._default) * (1.0 / control.action_scale)
+        return torch.add(self._zero_action, target, alpha=1.0 / control.action_scale)
 
     def swing_target(
         self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
@@ -89,8 +91,9 @@ class TeacherAction:
         `depth` under the terrain.
         """
         cfg = self.cfg.swing
-        rate = ((cfg.landing - liftoff_phase).clamp(min=0.05) * frame.duration).reciprocal()  # ds/dt (N,)
-        s = ((1.0 - liftoff_phase) * frame.duration - plan.time_left) * rate
+        per_phase = (cfg.landing - liftoff_phase).clamp(min=0.05).reciprocal()  # ds/dphi (N,)
+        s = (plan.phase - liftoff_phase) * per_phase
+        rate = per_phase / frame.duration  # ds/dt [1/s]
         s, ahead = torch.stack((s, torch.add(s, rate, alpha=cfg.lead_height))).clamp(0.0, 1.0).unbind()
         bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
         slow_down = torch.where(bump > 0.0, 1.0 - 2.0 * s, 0.0)  # h_ddot / 6, nothing before and after
@@ -99,7 +102,7 @@ class TeacherAction:
         planar = torch.addcmul(blend, lead, rate)
         ground = frame.ground[1:] + (self._radius - cfg.depth)
         way = torch.cat((plan.foothold, ground)) - liftoff
-        apex = torch.add(swing_height, way[:2].square().sum(dim=0).add(1e-8).sqrt(), alpha=cfg.lift) + cfg.clearance
+        apex = torch.add(swing_height, torch.linalg.vector_norm(way[:2], dim=0), alpha=cfg.lift)
         half_sine = (math.pi * ahead).sin()
         x, y, z = (way * torch.stack((planar, planar, ahead * ahead * (3.0 - 2.0 * ahead)))).unbind()
         return liftoff + torch.stack((x, torch.add(y, half_sine, alpha=cfg.inward), torch.addcmul(z, apex, half_sine)))
@@ -120,7 +123,7 @@ class TeacherAction:
         rows = frame.base_to_w.unflatten(0, (3, 3))
         swing_b, force_b = (rows.unsqueeze(2) * world.unsqueeze(1)).sum(dim=0).unbind(1)  # R^T v (3, N)
         stance_x, stance_y = (base[:2] * self._backwards).unbind()
-        stance_b = torch.stack((stance_x, stance_y * frame.side, torch.zeros_like(stance_x) + self._foot_depth))
+        stance_b = torch.stack((stance_x, stance_y * frame.side, self._foot_depth.expand_as(stance_x)))
         upright = torch.stack((swing[0], swing[1] * frame.side, swing[2]))
         pair = torch.stack((stance_b, torch.lerp(upright, swing_b, self.cfg.swing.true_base)), dim=1)
         return torch.where(frame.left, pair, pair.flip(1)), force_b.unsqueeze(1) * frame.stance
@@ -143,9 +146,9 @@ class TeacherAction:
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
         cfg, t = self.cfg.body, frame.duration
-        phase = 1.0 - plan.time_left / t
+        phase = plan.phase
         nod = yaw_force * (frame.com[2] + self._radius) * t * (-1.0 / cfg.pitch_inertia)  # a T (N,)
-        pitch = -frame.up_b[0] - (0.5 * nod) * t * torch.addcmul(-phase, phase, phase)
+        pitch = torch.addcmul(-frame.up_b[0], nod * t, torch.addcmul(phase, phase, phase, value=-1.0), value=0.5)
         rate = torch.addcmul(ang_vel_b[1], nod, phase - 0.5, value=-1.0)
         tilt = torch.stack((frame.up_b[1], pitch)) * cfg.attitude_kp
         roll_torque, pitch_torque = torch.add(tilt, torch.stack((ang_vel_b[0], rate)), alpha=cfg.attitude_kd).unbind()

@@ -34,7 +34,7 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.105, gt=0.0)
+    stance_width: float = bounded(0.108, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
     dv: float = bounded(0.5, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
@@ -44,20 +44,20 @@ class SteppingCfg(Config):
     """Farthest foothold behind the stance foot [m]."""
     reach_lateral: float = bounded(0.45, gt=0.0)
     """Farthest foothold to the swing side of the stance foot [m]."""
-    keep_out: float = bounded(0.03, ge=0.0)
+    keep_out: float = bounded(0.027, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
-    pivot_shift: float = 0.0115
+    pivot_shift: float = 0.014
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
-    landing_kick: float = 0.0115
+    landing_kick: float = 0.0103
     """What every touchdown adds to the DCM, told to the preview as a further shift of the pivot [m]."""
-    drift_gain: float = bounded(0.3, ge=0.0)
+    drift_gain: float = bounded(0.34, ge=0.0)
     """Velocity asked for in addition per distance that the robot lags behind its command [1/s]."""
     drift_limit: float = bounded(0.1, ge=0.0)
     """Largest lag that is remembered [m]."""
     drift_memory: float = bounded(5.0, gt=0.0)
     """Time constant with which it is forgotten [s]."""
-    drift_gate: float = bounded(0.18, ge=0.0)
+    drift_gate: float = bounded(0.14, ge=0.0)
     """Lag counts only while the gait is this close to the command: what a new command or a push causes does not
     [m/s]."""
     yaw_in_preview: bool = True
@@ -72,23 +72,21 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.041, ge=0.0)
+    lead: float = bounded(0.044, ge=0.0)
     """How far ahead of the clock the swing foot's reference is sampled: makes up for the servo's lag [s]."""
-    lead_height: float = bounded(0.029, ge=0.0)
+    lead_height: float = bounded(0.0315, ge=0.0)
     """The same for its height, which also decides when it touches down [s]."""
-    inertia: float = bounded(0.043, ge=0.0)
+    inertia: float = bounded(0.031, ge=0.0)
     """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
-    true_base: float = bounded(0.8, ge=0.0, le=1.0)
+    true_base: float = bounded(0.785, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
-    lift: float = bounded(0.083, ge=0.0)
+    lift: float = bounded(0.091, ge=0.0)
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
-    clearance: float = bounded(0.0, ge=0.0)
-    """Added to the apex: about what the leg sags by in mid-swing [m]."""
-    inward: float = 0.005
+    inward: float = 0.0053
     """How far the swing foot bows towards the stance leg in mid-swing [m]."""
-    landing: float = bounded(0.96, gt=0.0, le=1.0)
+    landing: float = bounded(0.978, gt=0.0, le=1.0)
     """Phase of the step at which the swing foot arrives over its foothold [1]."""
-    depth: float = bounded(0.015, ge=0.0)
+    depth: float = bounded(0.016, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
 
@@ -96,11 +94,11 @@ class SwingCfg(Config):
 class BodyCfg(Config):
     """What the stance leg does for the base."""
 
-    hip_height: float = bounded(0.48, gt=0.0)
+    hip_height: float = bounded(0.474, gt=0.0)
     """Height of the abad axes over the stance ground; the base frame is higher by what the robot model says [m]."""
-    attitude_kp: float = bounded(75.0, ge=0.0)
+    attitude_kp: float = bounded(71.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
-    attitude_kd: float = bounded(11.5, ge=0.0)
+    attitude_kd: float = bounded(10.5, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
     yaw_gain: float = bounded(19.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
@@ -108,15 +106,15 @@ class BodyCfg(Config):
     """The same per heading error, the integral of the yaw-rate error [N/rad]."""
     heading_limit: float = bounded(0.2, ge=0.0)
     """Largest heading error that is remembered [rad]."""
-    swing_reaction: float = 0.32
+    swing_reaction: float = 0.36
     """Share of the torques that swing the leg, taken up by the stance leg instead of the base [1]."""
-    lead: float = bounded(0.031, ge=0.0)
+    lead: float = bounded(0.0295, ge=0.0)
     """How far ahead of the clock the stance leg's reference is sampled [s]."""
-    pitch_inertia: float = bounded(0.35, gt=0.0)
+    pitch_inertia: float = bounded(0.36, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.24, ge=0.0)
+    yaw_filter: float = bounded(0.22, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
-    yaw_force_limit: float = bounded(25.0, ge=0.0)
+    yaw_force_limit: float = bounded(24.5, ge=0.0)
     """Largest fore-aft yaw force [N]."""
 
 

@@ -116,7 +116,8 @@ class InverseKinematics:
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
         self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
-        self._l2, self._square_sum, self._scale = l2, l1**2 + l2**2, 0.5 / (l1 * l2)
+        self._l2, self._scale = l2, 0.5 / (l1 * l2)
+        self._at_zero = -(l1**2 + l2**2) * self._scale
         self._margin = margin
         self._inner = torch.full_like(l1, min_reach + margin)
         self._outer = max_stretch * (l1 + l2) - margin
@@ -138,18 +139,18 @@ class InverseKinematics:
         x, y, z = (feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, z)
         depth = depth + self._hip_z
-        reach = (x * x + depth * depth).clamp(min=1e-8).sqrt()
+        reach = torch.addcmul(x * x, depth, depth).clamp(min=1e-8).sqrt()
         core = reach.clamp(self._inner, self._outer)
-        reach = core + self._margin * ((reach - core) / self._margin).tanh()
-        cosine = (reach * reach - self._square_sum) * self._scale
+        reach = torch.add(core, ((reach - core) * (1.0 / self._margin)).tanh(), alpha=self._margin)
+        cosine = torch.addcmul(self._at_zero, reach * self._scale, reach)
         bend = cosine.acos()  # inside (0, pi): the reach is clamped
-        turn = torch.atan2(self._l2_signed * bend.sin(), self._l1 + self._l2 * cosine)
+        turn = torch.atan2(self._l2_signed * bend.sin(), torch.addcmul(self._l1, self._l2, cosine))
         angles = torch.stack((abad, turn + torch.atan2(x, depth), bend))  # (3, 2, N)
         return torch.addcmul(self._zero, angles, self._signs).transpose(0, 1).reshape(6, -1)
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
-        square = y * y + z * z
+        square = torch.addcmul(y * y, z, z)
         if not self._centred:
             square = square - self._y0**2
         depth = square.clamp(min=1e-6).sqrt()
@@ -166,21 +167,25 @@ class LegStatics:
         tau_j = - axis_j . sum_k (x_k - o_j) x f_k,   that is tau = -J_p^T F - sum_i J_i^T m_i g
     with F the ground force on the foot and m_i g the weights of the links beyond the joint. Per link, the masses beyond
     its joint act like their first moment, a constant vector that turns with the link.
+
+    Args:
+        geometry: leg constants.
+        gravity: gravitational acceleration [m/s^2].
     """
 
-    def __init__(self, geometry: LegGeometry) -> None:
+    def __init__(self, geometry: LegGeometry, gravity: float = 9.81) -> None:
         g = geometry
-        masses, coms = g.link_masses, g.link_coms  # (2, 4), (2, 4, 3)
+        masses, coms = -gravity * g.link_masses, g.link_coms  # weights along z (2, 4) [N], (2, 4, 3)
         knee, foot = masses[:, 2:3], masses[:, 3:]  # move as one link, the shank
         shank_mass = knee + foot  # (2, 1)
-        thigh_moment = masses[:, 1:2] * coms[:, 1] + shank_mass * g.thigh  # (2, 3) [kg m]
+        thigh_moment = masses[:, 1:2] * coms[:, 1] + shank_mass * g.thigh  # (2, 3) [N m]
         shank_moment = knee * coms[:, 2] + foot * (g.shank + coms[:, 3])
         vectors = torch.stack((thigh_moment, shank_moment, g.thigh, g.shank))  # (4, 2, 3): two moments, two tips
         pairs = vectors.view(2, 2, 2, 3).unsqueeze(-2)  # ({moment, tip}, link, side, 1, xyz)
         self._px, self._pz = pairs[..., 0].contiguous(), pairs[..., 2].contiguous()  # (2, 2, 2, 1)
         beyond = masses[:, 1:2] + shank_mass
         lateral = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
-        self._moment_y = lateral[:, 1:2]  # (2, 1) [kg m]
+        self._moment_y = lateral[:, 1:2]  # (2, 1) [N m]
         moment_z = masses[:, :1] * coms[:, 0, 2:] + beyond * g.hip_pos[:, 2:]
         self._joint_z = torch.stack((moment_z, g.hip_pos[:, 2:]))  # (2, 2, 1)
         self._foot_y = (g.hip_pos + g.thigh + g.shank)[:, 1:2]
@@ -207,28 +212,27 @@ class LegStatics:
         y = self._foot_y
         return torch.stack((x, c * y - s * z, s * y + c * z)) + self._abad_pos
 
-    def torques(self, joint_pos: Tensor, force: Tensor, gravity: Tensor) -> Tensor:
+    def torques(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> Tensor:
         """Joint torques that hold the legs' own weight and balance a ground force on each foot.
 
         Args:
             joint_pos: (6, N) [rad].
             force: ground force on each foot's contact point, base frame (3, 2, N) [N].
-            gravity: gravitational acceleration, base frame (3, N) [m/s^2].
+            up_b: world z axis in the base frame (3, N).
 
         Returns:
             Torques (6, N) [N m].
         """
         px, pz, s, c = self._planar(joint_pos)
-        loads = torch.stack((gravity.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {g, F}, side, N)
+        loads = torch.stack((up_b.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {z, F}, side, N)
         lx, ly, lz = loads.unbind()
         ly, lz = torch.addcmul(c * ly, s, lz), torch.addcmul(c * lz, s, ly, value=-1.0)  # leg plane: R_x(-abad)
         thigh, shank = torch.addcmul(pz * lx.unsqueeze(1), px, lz.unsqueeze(1), value=-1.0).sum(dim=0).unbind()
         moment_z, depth = (pz.sum(dim=1) + self._joint_z).unbind()  # of the first moments and of the foot
         side = self._moment_y * lz[0] + self._foot_y * lz[1]
         side = side - moment_z * ly[0] - depth * ly[1]
-        # the ground force acts one foot radius further down, along gravity
-        lever = self._radius * gravity.square().sum(dim=0).clamp(min=1e-6).rsqrt()
-        shank = torch.addcmul(shank, lever, torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0))
-        side = torch.addcmul(side, lever, torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0))
+        # the ground force acts one foot radius further down
+        shank = torch.add(shank, torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0), alpha=-self._radius)
+        side = torch.add(side, torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0), alpha=-self._radius)
         torque = torch.stack((side, shank + thigh, shank)) * -self._signs  # (3, 2, N)
         return torque.transpose(0, 1).reshape(6, -1)

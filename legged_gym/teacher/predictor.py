@@ -35,8 +35,8 @@ class StepPlan:
     """p* inside the reachable box (2, N) [m]."""
     clamped: Tensor
     """Distance by which p* was moved into the box (N,) [m]."""
-    time_left: Tensor
-    """Time to touchdown (N,) [s]."""
+    phase: Tensor
+    """phi, after the clock shift that is asked for (N,)."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
     present: Tensor
@@ -89,17 +89,18 @@ class DcmPredictor:
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         present, velocity, b = reference_gait(cfg, command, xi_end, gait, rest)
         b = lipm.rotate(b, turn_rate * time_left)
-        shift = torch.zeros_like(time_left)
+        shift, phase = torch.zeros_like(time_left), frame.phase
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
             shift = clock_shift(self.cfg.timing, time_left, adapted, t)
-            time_left = time_left - 2.0 * t * shift
+            phase = phase + 2.0 * shift
+            time_left = (1.0 - phase) * t
             xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         correction = offset({"xi": xi, "plan": xi_end - b, "velocity": velocity, "omega": omega})
         wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
-        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, time_left, shift, present)
+        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
 
     def _pivot(self, rest: Tensor, omega: Tensor, yaw_force: Tensor) -> Tensor:
         """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""

@@ -295,7 +295,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "drift_memory",
             "drift_gate",
         ),
-        "swing": ("lead", "lead_height", "inward", "inertia", "true_base", "lift", "clearance", "landing", "depth"),
+        "swing": ("lead", "lead_height", "inward", "inertia", "true_base", "lift", "landing", "depth"),
         "body": (
             "hip_height",
             "attitude_kp",

@@ -129,6 +129,6 @@ def test_torques_hold_the_robot_in_mujoco(name: str, robots: dict[str, RobotMode
             mujoco.mj_jac(model, data, jacobian, None, point, model.body(foot).id)
             needed -= jacobian.T @ forces[side]
         force_b = torch.from_numpy((forces @ rotation).T.copy()).unsqueeze(-1)  # (3, 2, 1)
-        gravity_b = torch.from_numpy(rotation.T @ [0.0, 0.0, -9.81]).unsqueeze(-1)
-        torque = LegStatics(geometry).torques(torch.from_numpy(q).unsqueeze(-1), force_b, gravity_b)
+        up_b = torch.from_numpy(rotation[2].copy()).unsqueeze(-1)
+        torque = LegStatics(geometry).torques(torch.from_numpy(q).unsqueeze(-1), force_b, up_b)
         np.testing.assert_allclose(torque.squeeze(-1).numpy(), needed[6:], atol=1e-8)
