@@ -51,10 +51,10 @@ def test_device_lookup_is_the_maps() -> None:
     points = 30.0 * torch.rand(2000, 4, 2) - 15.0
     points[:500] = (points[:500] / 0.025).round() * 0.025  # corners, middles of edges and of cells
     expected = torch.as_tensor(terrain.height(points[..., 0].double().numpy(), points[..., 1].double().numpy())).float()
-    torch.testing.assert_close(lookup.height(points), expected, rtol=0.0, atol=2e-4)
+    torch.testing.assert_close(lookup.height(*points.unbind(-1)), expected, rtol=0.0, atol=2e-4)
     assert expected.unique().numel() > 100
     lost = torch.tensor([[torch.nan, 1.0], [torch.inf, -torch.inf]])
-    assert lookup.height(lost).isfinite().all()
+    assert lookup.height(*lost.unbind(-1)).isfinite().all()
 
 
 def test_heights_count_from_the_ground(make_env: MakeEnv) -> None:

@@ -27,29 +27,38 @@ class HeightMap:
 
     def __init__(self, terrain: Terrain, device: torch.device) -> None:
         """Copy the map to the device."""
-        self._nx, self._ny = terrain.heights.shape
+        nx, self._ny = terrain.heights.shape
         self._heights = torch.as_tensor(terrain.heights).flatten().to(device)
         self._per_metre = 1.0 / terrain.horizontal_scale
-        self._middle = torch.tensor((0.5 * (self._nx - 1), 0.5 * (self._ny - 1)), device=device)
-        self._last_cell = torch.tensor((self._nx - 2.0, self._ny - 2.0), device=device)
+        self._zero = torch.zeros((), device=device)
+        self._last = [torch.tensor(n - 1.0, device=device) for n in terrain.heights.shape]
+        self._last_cell = (nx - 2, self._ny - 2)
 
-    def height(self, points_w: torch.Tensor) -> torch.Tensor:
+    def height(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Height of the surface that engines collide with, as `Terrain.height` has it.
 
         Args:
-            points_w: x, y [m, world]; what is not finite counts as the middle. Shape (..., 2).
+            x: [m, world]; where it is not a number, some height of the map is returned.
+            y: [m, world], same shape.
 
         Returns:
-            [m]. Shape (...).
+            [m], same shape.
         """
-        at = (points_w.nan_to_num(0.0, 0.0, 0.0) * self._per_metre + self._middle).clamp_(min=0.0)
-        cell = torch.minimum(at.floor(), self._last_cell)
-        u, v = (at - cell).clamp_(max=1.0).unbind(-1)
-        i, j = cell.long().unbind(-1)
-        near = i * self._ny + j
+        i, u = self._cell(x, 0)
+        j, v = self._cell(y, 1)
+        near = i.mul_(self._ny).add_(j)
         corner = near + torch.where(u > v, self._ny, 1)  # the corner of the triangle that is off the diagonal
-        h, h_corner, h_far = self._heights[near], self._heights[corner], self._heights[near + (self._ny + 1)]
+        h, h_corner = self._heights.take(near), self._heights.take(corner)
+        h_far = self._heights.take(near.add_(self._ny + 1))
         return h + torch.maximum(u, v) * (h_corner - h) + torch.minimum(u, v) * (h_far - h_corner)
+
+    def _cell(self, position: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cell of positions along an axis [m], and where in it they are, 0 to 1."""
+        last = self._last[axis]
+        at = position * self._per_metre + 0.5 * last
+        at = torch.fmin(torch.fmax(at, self._zero), last)  # which take a NaN for the other number
+        cell = at.long().clamp_(max=self._last_cell[axis])
+        return cell, at - cell
 
 
 class Plane:
@@ -163,14 +172,13 @@ class TiledGround(Plane):
         self._commanded = torch.zeros(num_envs, device=device)
         self._walked = torch.zeros(num_envs, device=device)
         self._farthest = torch.zeros(num_envs, device=device)
-        self._under_base = _grid(UNDER_BASE, UNDER_BASE, device)  # (9, 2)
-        self._landing = _grid(LANDING, LANDING, device)  # (25, 2)
-        ahead = torch.tensor([(x, 0.0) for x in AHEAD], device=device)
-        self._around = ahead
+        self._under_base = _grid(UNDER_BASE, UNDER_BASE, device)  # (2, 9)
+        self._landing = _grid(LANDING, LANDING, device)  # (2, 25)
+        self._around = torch.tensor([AHEAD, (0.0,) * len(AHEAD)], device=device)  # (2, P)
         if cfg.measure_heights:
             points = _grid(cfg.measured_points_x, cfg.measured_points_y, device)
-            self._around = torch.cat((ahead, points))
-            self.around = torch.zeros(num_envs, len(points), device=device)
+            self._around = torch.cat((self._around, points), dim=1)
+            self.around = torch.zeros(num_envs, points.shape[-1], device=device)
 
     def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
         """See `Plane.start_columns`."""
@@ -178,16 +186,20 @@ class TiledGround(Plane):
 
     def look(self, state: SimState) -> None:
         """See `Plane.look`."""
-        base = state.root_pos_w[:, None, :2] + self._under_base
-        heights = self.map.height(torch.cat((state.feet_pos_w[..., :2], base), dim=1))
-        feet = self.under_feet.shape[-1]
+        x, y, _ = state.root_pos_w.unsqueeze(1).unbind(-1)  # (N, 1)
+        feet_x, feet_y, _ = state.feet_pos_w.unbind(-1)  # (N, F)
+        dx, dy = self._under_base
+        heights = self.map.height(torch.cat((feet_x, x + dx), dim=1), torch.cat((feet_y, y + dy), dim=1))
+        feet = feet_x.shape[-1]
         self.under_feet.copy_(heights[:, :feet])
         self.under_base.copy_(heights[:, feet:].mean(-1))
 
     def look_around(self, state: SimState) -> None:
         """See `Plane.look_around`."""
-        points = rotate_yaw(yaw_from_quat(state.root_quat_xyzw).unsqueeze(1), self._around)  # (N, P, 2)
-        heights = self.map.height(state.root_pos_w[:, None, :2] + points)
+        x, y, _ = state.root_pos_w.unsqueeze(1).unbind(-1)  # (N, 1)
+        yaw, (ahead, left) = yaw_from_quat(state.root_quat_xyzw).unsqueeze(1), self._around
+        cos, sin = torch.cos(yaw), torch.sin(yaw)
+        heights = self.map.height(x + cos * ahead - sin * left, y + sin * ahead + cos * left)  # (N, P)
         self.ahead.copy_(heights[:, : len(AHEAD)])
         around = heights[:, len(AHEAD) :] - self.under_base.unsqueeze(-1)
         self.around.copy_(around.clamp_(-HIGHEST_AROUND, HIGHEST_AROUND))
@@ -226,7 +238,8 @@ class TiledGround(Plane):
     def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
         """See `Plane.start`. Over the highest ground nearby: no foot starts inside of it."""
         spot = self._origins[self.levels, self.types, :2] + start["spot"] + above_ground[:, :2]
-        ground = self.map.height(spot.unsqueeze(1) + self._landing).amax(-1)
+        x, y = spot.unsqueeze(1).unbind(-1)  # (N, 1)
+        ground = self.map.height(x + self._landing[0], y + self._landing[1]).amax(-1)
         overwrite(self._starts, mask, spot)
         for progress in (self._commanded, self._walked, self._farthest):
             progress.masked_fill_(mask, 0.0)
@@ -255,5 +268,6 @@ class TiledGround(Plane):
 
 
 def _grid(x: tuple[float, ...], y: tuple[float, ...], device: torch.device) -> torch.Tensor:
-    """All points with these coordinates [m]. Shape (len(x) * len(y), 2)."""
-    return torch.cartesian_prod(torch.tensor(x, device=device), torch.tensor(y, device=device)).view(-1, 2)
+    """All points with these coordinates [m]. Shape (2, len(x) * len(y))."""
+    points = torch.cartesian_prod(torch.tensor(x, device=device), torch.tensor(y, device=device)).view(-1, 2)
+    return points.t().contiguous()

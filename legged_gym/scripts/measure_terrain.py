@@ -1,0 +1,150 @@
+"""Measures how true MuJoCo's height fields are to a step of 10 cm: `python legged_gym/scripts/measure_terrain.py`.
+
+A ball of the foot's size stands for the foot. It is dropped onto a step's edge with half of the robot's weight on it,
+or swung into the riser as a leg's servos do it, on height fields of several cell widths and on a box, which is the step
+itself. On a field a riser leans over one cell: what matters is whether that makes it a ramp to a foot. It is stamped
+onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
+field, which the engine takes for separate bodies, a foot is held from all sides.
+"""
+
+import argparse
+
+import mujoco
+import numpy as np
+
+from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.terrain.terrain import Terrain
+from legged_gym.utils.cli import run_main
+
+RISE = 0.1
+"""Height of the step, which begins at x = 0 and goes up towards +x [m]."""
+TIMESTEP = 0.005
+CELLS = (0.1, 0.05, 0.025)
+"""Widths of the cells [m]; None is the box."""
+SPEED = 0.5
+"""Of the foot that meets the riser [m/s]."""
+CLEARANCES = (0.02, 0.05, 0.08)
+"""Heights over the lower ground at which it does [m]."""
+STIFFNESS, DAMPING, LEG_MASS = 470.0, 28.0, 1.5
+"""Of a leg of 0.3 m with K_p 42 N m/rad and K_d 2.5 N m s/rad, and what moves with its foot [N/m, N s/m, kg]."""
+
+STAMP_SPEED, LOAD = 4.0, 400.0
+"""Of a foot that is stamped onto level ground [m/s], and the force that then presses it down [N]."""
+TIME_CONSTANTS = (0.02, 2.0 * TIMESTEP)
+"""Of contacts: MuJoCo's default, and the shortest that the step allows, which terrain is stepped with [s]."""
+
+
+def step_terrain(cell: float) -> Terrain:
+    """A step along y in the middle of 4 m x 4 m; its top begins at x = 0, its foot one cell before."""
+    n = round(4.0 / cell) + 1
+    x = (np.arange(n) - 0.5 * (n - 1)) * cell
+    heights = np.repeat(np.where(x > -1e-6, RISE, 0.0)[:, None], n, axis=1).astype(np.float32)
+    return Terrain("heightfield", heights, cell, 1e-3, 1.0, np.zeros((1, 1, 3), np.float32), ("step",), np.zeros(1))
+
+
+def build(robot: RobotModel, cell: float | None, mass: float, constant: float = TIME_CONSTANTS[1]) -> mujoco.MjModel:
+    """A ball of this mass [kg] that slides along x and z, and the step as a field of this cell width or as a box."""
+    spec = mujoco.MjSpec()
+    spec.option.timestep = TIMESTEP
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.add_material(name="ground")
+    body = spec.worldbody.add_body(name="foot")
+    for axis in ([1, 0, 0], [0, 0, 1]):
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[robot.foot_radius, 0, 0], mass=mass)
+    field = None
+    if cell is None:
+        for height, x in ((0.0, 0.0), (RISE, 1.0)):
+            size = [1.0 if height else 2.0, 2.0, 0.5]
+            spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=size, pos=[x, 0.0, height - 0.5])
+    else:
+        field = HeightField(step_terrain(cell), "ground")
+        field.add_to(spec)
+    for geom in spec.geoms:
+        geom.solref[0] = constant
+    model = spec.compile()
+    if field is not None:
+        field.place(model)
+    return model
+
+
+def drop(model: mujoco.MjModel, robot: RobotModel, x: float) -> tuple[float, float]:
+    """Drop the foot from 1 cm over the upper ground, its middle at x from the edge [m].
+
+    Returns:
+        How far it has moved sideways after 0.15 s, and its lowest point over the lower ground then [m].
+    """
+    data = mujoco.MjData(model)
+    data.qpos[:] = x, RISE + robot.foot_radius + 0.01
+    for _ in range(round(0.15 / TIMESTEP)):
+        mujoco.mj_step(model, data)
+    return float(data.qpos[0] - x), float(data.qpos[1] - robot.foot_radius)
+
+
+def swing(model: mujoco.MjModel, robot: RobotModel, clearance: float) -> tuple[float, float]:
+    """Swing the foot at the riser, to 15 cm behind it.
+
+    Returns:
+        How near the foot's front comes to the edge, positive if beyond it, and by how much it is lifted [m].
+    """
+    data = mujoco.MjData(model)
+    start = np.array([-0.25, clearance + robot.foot_radius])
+    data.qpos[:] = start
+    front, lifted = -np.inf, 0.0
+    for k in range(round(0.8 / TIMESTEP)):
+        target = start + np.array([min(SPEED * k * TIMESTEP, 0.4), 0.0])
+        data.qfrc_applied[:] = STIFFNESS * (target - data.qpos) - DAMPING * data.qvel
+        data.qfrc_applied[0] += DAMPING * SPEED
+        data.qfrc_applied[1] += LEG_MASS * 9.81
+        mujoco.mj_step(model, data)
+        front = max(front, float(data.qpos[0] + robot.foot_radius))
+        lifted = max(lifted, float(data.qpos[1] - start[1]))
+    return front, lifted
+
+
+def stamp(model: mujoco.MjModel, robot: RobotModel) -> tuple[float, bool]:
+    """Stamp the foot onto the lower ground at nine places within two cells, press, then pull as hard as was pressed.
+
+    Returns:
+        How deep it sinks at worst [m], and whether it came off everywhere in 0.3 s of pulling.
+    """
+    deepest, lowest = 0.0, np.inf
+    for x in np.linspace(-1.0, -0.9, 9):
+        data = mujoco.MjData(model)
+        data.qpos[:] = x, robot.foot_radius + 0.008
+        data.qvel[1] = -STAMP_SPEED
+        for k in range(round(0.5 / TIMESTEP)):
+            data.qfrc_applied[1] = -LOAD if k * TIMESTEP < 0.2 else LOAD
+            mujoco.mj_step(model, data)
+            deepest = min(deepest, float(data.qpos[1]) - robot.foot_radius)
+        lowest = min(lowest, float(data.qpos[1]) - robot.foot_radius)
+    return -deepest, lowest > 0.0
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
+    robot = RobotModel.from_urdf(robot_urdf(parser.parse_args().robot))
+    offsets = (-0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02)
+    heads = [f"drop {100 * x:+g}" for x in offsets] + [f"swing at {100 * z:g}" for z in CLEARANCES]
+    print(f"step of {100 * RISE:g} cm, foot of {100 * robot.foot_radius:g} cm radius; all in cm")
+    print("drop at x from the edge: moved sideways / height; swing at a height: front beyond the edge / lifted by")
+    print(f"{'ground':<13}" + "".join(f"{head:>14}" for head in heads))
+    for cell in (None, *CELLS):
+        heavy, light = build(robot, cell, 0.5 * robot.total_mass), build(robot, cell, LEG_MASS)
+        results = [drop(heavy, robot, x) for x in offsets] + [swing(light, robot, z) for z in CLEARANCES]
+        cells = [f"{100 * a:+.1f} /{100 * b:5.1f}" for a, b in results]
+        print(f"{'box' if cell is None else f'{100 * cell:g} cm cells':<13}" + "".join(f"{text:>14}" for text in cells))
+    print(f"stamped at {STAMP_SPEED:g} m/s, pressed and pulled with {LOAD:g} N, by time constant of contact: sinks by")
+    print(f"{'ground':<13}" + "".join(f"{f'{1000 * t:g} ms':>14}" for t in TIME_CONSTANTS))
+    for cell in (None, *CELLS):
+        stamps = [stamp(build(robot, cell, LEG_MASS, constant), robot) for constant in TIME_CONSTANTS]
+        cells = [f"{100 * deep:.1f} {'' if free else 'HELD'}" for deep, free in stamps]
+        print(f"{'box' if cell is None else f'{100 * cell:g} cm cells':<13}" + "".join(f"{text:>14}" for text in cells))
+
+
+if __name__ == "__main__":
+    run_main(main)
