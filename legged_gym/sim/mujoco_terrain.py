@@ -29,10 +29,10 @@ class HeightField:
         """
         self.name = name
         self._scale = terrain.horizontal_scale
-        self._low, self._span = float(terrain.heights.min()), max(float(np.ptp(terrain.heights)), LEAST_SPAN)
-        self._shares = np.ascontiguousarray((terrain.heights.T - self._low) / self._span)  # rows along y
-        wanted = max(self._shares.shape) if extent is None else round(extent / self._scale) + 1
-        self._rows, self._cols = (min(n, wanted) for n in self._shares.shape)
+        self._heights = np.ascontiguousarray(terrain.heights.T)  # rows along y
+        self._low, self._span = _range(self._heights)
+        wanted = max(self._heights.shape) if extent is None else round(extent / self._scale) + 1
+        self._rows, self._cols = (min(n, wanted) for n in self._heights.shape)
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
         """Add the field, all at height 0 yet: `place` fills it in once the model is compiled."""
@@ -67,20 +67,28 @@ class HeightField:
             The middle of the part [m, world].
         """
         row, col = self._corner(y, 0, self._rows, stride), self._corner(x, 1, self._cols, stride)
-        data = model.hfield(self.name).data.reshape(self._rows, self._cols)
-        data[:] = self._shares[row : row + self._rows, col : col + self._cols]
+        heights = self._heights[row : row + self._rows, col : col + self._cols]
+        low, span = _range(heights)  # of this part, so that what is over it needs no closer look
+        field, geom = model.hfield(self.name), model.geom(self.name)
+        np.divide(heights - low, span, out=field.data.reshape(self._rows, self._cols))
+        field.size[2] = span
         middle = self._middle(col, 1, self._cols), self._middle(row, 0, self._rows)
-        geom = model.geom(self.name)
-        geom.pos[:2] = middle
+        geom.pos[:] = *middle, low
         geom.sameframe[:] = 0  # or its position is taken to be the world's
         return middle
 
     def _corner(self, position: float, axis: int, width: int, stride: float) -> int:
         """First sample of a part of `width` samples whose middle is near to a position."""
         step = max(1, round(stride / self._scale))
-        centred = 0.5 * (self._shares.shape[axis] - width)
+        centred = 0.5 * (self._heights.shape[axis] - width)
         moved = step * round(position / (self._scale * step))
-        return int(np.clip(round(centred + moved), 0, self._shares.shape[axis] - width))
+        return int(np.clip(round(centred + moved), 0, self._heights.shape[axis] - width))
 
     def _middle(self, corner: int, axis: int, width: int) -> float:
-        return (corner - 0.5 * (self._shares.shape[axis] - width)) * self._scale
+        return (corner - 0.5 * (self._heights.shape[axis] - width)) * self._scale
+
+
+def _range(heights: np.ndarray) -> tuple[float, float]:
+    """Lowest height and difference to the highest one [m]."""
+    low = float(heights.min())
+    return low, max(float(heights.max()) - low, LEAST_SPAN)

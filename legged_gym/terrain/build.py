@@ -21,7 +21,7 @@ def make_terrain(cfg: TerrainCfg) -> Terrain | None:
         return None
     rows, cols = cfg.grid
     border, n = cfg.border_cells, cfg.tile_cells
-    heights = np.zeros((rows * n + 2 * border, cols * n + 2 * border))
+    heights = np.zeros((rows * n + 2 * border, cols * n + 2 * border), np.float32)
     inside = heights[border : border + rows * n, border : border + cols * n]
     types = tuple(LANES) if cfg.profile == LANES_PROFILE else column_types(cfg)
     levels = np.linspace(*cfg.difficulty_range, rows)
@@ -29,10 +29,12 @@ def make_terrain(cfg: TerrainCfg) -> Terrain | None:
         for col in range(cols):
             tile = _lane(cfg, col) if cfg.profile == LANES_PROFILE else _tile(cfg, types, row, col, levels[row])
             inside[row * n : (row + 1) * n, col * n : (col + 1) * n] = tile
-    heights = np.round(heights / cfg.vertical_scale) * cfg.vertical_scale
+    heights /= cfg.vertical_scale
+    np.round(heights, out=heights)
+    heights *= cfg.vertical_scale
     return Terrain(
         mesh_type=cfg.mesh_type,
-        heights=heights.astype(np.float32),
+        heights=heights,
         horizontal_scale=cfg.horizontal_scale,
         vertical_scale=cfg.vertical_scale,
         slope_threshold=cfg.slope_threshold,

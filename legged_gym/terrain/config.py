@@ -88,8 +88,8 @@ class TerrainCfg(Config):
     """Width of the flat border around the tiles [m]; an episode ends 1 m before the end of the ground."""
     spawn_spread: float = bounded(0.3, ge=0)
     """Farthest start from the middle of the platform, along x and along y [m]."""
-    horizontal_scale: float = bounded(0.05, gt=0, le=0.1)
-    """Width of a cell of the height field [m]."""
+    horizontal_scale: float = bounded(0.025, gt=0, le=0.1)
+    """Width of a cell of the height field [m]: as long as it is high, or longer, a riser is a ramp to a foot."""
     vertical_scale: float = bounded(0.005, gt=0)
     """Heights are multiples of this [m]."""
     slope_threshold: float = bounded(1.0, gt=0)

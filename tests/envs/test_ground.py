@@ -19,6 +19,7 @@ SMALL: dict[str, Any] = {
     "terrain.num_rows": 3,
     "terrain.num_cols": 8,
     "terrain.border_size": 2.0,
+    "terrain.horizontal_scale": 0.05,
     **{f"terrain.proportions.{name}": 1.0 for name in PROFILES},
 }
 """A column of each profile."""
@@ -45,7 +46,9 @@ def term(env: LeggedRobot, group: str, name: str) -> torch.Tensor:
 
 def test_device_lookup_is_the_maps() -> None:
     """Everywhere, on samples, beyond the end; and a robot that is nowhere finds ground, too."""
-    terrain = make_terrain(TerrainCfg(mesh_type="trimesh", profile="blocks", num_rows=2, num_cols=2))
+    terrain = make_terrain(
+        TerrainCfg(mesh_type="trimesh", profile="blocks", num_rows=2, num_cols=2, horizontal_scale=0.05)
+    )
     assert terrain is not None
     lookup = HeightMap(terrain, torch.device("cpu"))
     points = 30.0 * torch.rand(2000, 4, 2) - 15.0
@@ -138,7 +141,17 @@ def test_the_end_of_the_map_is_a_time_out(make_env: MakeEnv) -> None:
 
 def ground_of(num_envs: int, **settings: Any) -> TiledGround:
     cfg = TerrainCfg(
-        **({"mesh_type": "trimesh", "profile": "flat", "num_rows": 4, "num_cols": 1, "tile_size": 4.0} | settings)
+        **(
+            {
+                "mesh_type": "trimesh",
+                "profile": "flat",
+                "num_rows": 4,
+                "num_cols": 1,
+                "tile_size": 4.0,
+                "horizontal_scale": 0.1,
+            }
+            | settings
+        )
     )
     terrain = make_terrain(cfg)
     assert terrain is not None

@@ -26,6 +26,7 @@ ROUNDED = 0.02
 
 def terrain_of(**settings: Any) -> Terrain:
     small = {"mesh_type": "heightfield", "num_rows": 2, "num_cols": 2, "border_size": 2.0, "max_init_terrain_level": 0}
+    small |= {"horizontal_scale": 0.05}
     terrain = make_terrain(TerrainCfg(**(small | settings)))
     assert terrain is not None
     return terrain

@@ -17,6 +17,7 @@ from legged_gym.utils.config import ConfigError
 
 def build(**settings: Any) -> Terrain:
     small = {"mesh_type": "trimesh", "num_rows": 3, "num_cols": 2, "border_size": 1.0, "max_init_terrain_level": 0}
+    small |= {"horizontal_scale": 0.05}
     terrain = make_terrain(TerrainCfg(**(small | settings)))
     assert terrain is not None
     return terrain
