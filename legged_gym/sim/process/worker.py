@@ -32,13 +32,23 @@ class HostedSimulator(Backend):
         robot = RobotModel.from_urdf(spec["urdf"])
         self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"])
         self._shared = shared
+        self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
         self._placement = [shared[f"reset.{name}"] for name in PLACEMENT]
         names = [f.name for f in fields(SimState)]
         self._ours = [getattr(self._sim.state, name) for name in names]
         self._theirs = [shared[f"state.{name}"] for name in names]
 
     def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """See `Backend.take`."""
+        """See `Backend.take`. On a GPU, what comes time and again is recorded as a graph; masses must not be in one."""
+        from legged_gym.utils.cuda_graph import Graphed
+
+        what = (tuple(parameters), reset, push)
+        if what not in self._takes:
+            masses = any(name.startswith(("base", "link")) for name in parameters)
+            self._takes[what] = Graphed(lambda: self._take(*what), self._sim.device, copies=False, enabled=not masses)
+        self._takes[what]()
+
+    def _take(self, parameters: tuple[str, ...], reset: bool, push: bool) -> None:
         shared, sim = self._shared, self._sim
         if parameters:
             values = {name: shared[f"parameter.{name}"] for name in parameters}
