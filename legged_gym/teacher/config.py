@@ -46,7 +46,7 @@ class SteppingCfg(Config):
     """Farthest foothold to the swing side of the stance foot [m]."""
     keep_out: float = bounded(0.027, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
-    pivot_shift: float = 0.014
+    pivot_shift: float = 0.011
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
     landing_kick: float = 0.0103
@@ -64,7 +64,7 @@ class SteppingCfg(Config):
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
     min_height: float = bounded(0.3, gt=0.0)
     """Lower clamp on the CoM height over the stance foot inside omega [m]."""
-    raibert_gain: float = bounded(0.12, ge=0.0)
+    raibert_gain: float = bounded(0.15, ge=0.0)
     """Gain of the Raibert law on the velocity error [s]."""
 
 
