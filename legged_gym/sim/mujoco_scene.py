@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import mujoco
 import numpy as np
@@ -15,6 +16,8 @@ from legged_gym.terrain.terrain import Terrain
 
 EXTENT = 12.0
 """Side of the part of a terrain that is drawn [m]."""
+DRAWN_CELL = 0.05
+"""Width of the cells that are drawn, at least [m]: finer ones take software rendering too long."""
 FREE_WALK = 2.0
 """How far from the middle of that part a robot may be [m]."""
 STRIDE = 1.0
@@ -32,7 +35,7 @@ class Scene:
             terrain: The ground; None is a plane.
             extent: Side of the part of the terrain that is drawn [m].
         """
-        self._field = None if terrain is None else HeightField(terrain, GROUND_NAME, extent)
+        self._field = None if terrain is None else HeightField(_coarser(terrain), GROUND_NAME, extent)
         spec = build_spec(robot, field=self._field)
         spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 0
         self.model = spec.compile()
@@ -115,6 +118,14 @@ class Scene:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+def _coarser(terrain: Terrain) -> Terrain:
+    """Leave samples out; what is left stands where it stood, to a cell."""
+    every = max(1, round(DRAWN_CELL / terrain.horizontal_scale))
+    return replace(
+        terrain, heights=terrain.heights[::every, ::every], horizontal_scale=every * terrain.horizontal_scale
+    )
 
 
 def _put(data: mujoco.MjData, state: SimState, robot: int) -> None:
