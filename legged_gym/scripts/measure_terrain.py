@@ -4,18 +4,23 @@ A ball of the foot's size stands for the foot. It is dropped onto a step's edge 
 or swung into the riser as a leg's servos do it, on height fields of several cell widths and on a box, which is the step
 itself. On a field a riser leans over one cell: what matters is whether that makes it a ramp to a foot. It is stamped
 onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
-field, which the engine takes for separate bodies, a foot is held from all sides.
+field, which the engine takes for separate bodies, a foot is held from all sides. Last comes what `env.step` costs on
+the terrain `mixed`, in processor time, which other processes hardly disturb; robots twitch around their stand and fall.
 """
 
 import argparse
+import time
 
 import mujoco
 import numpy as np
+import torch
 
+import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.cli import run_main
+from legged_gym.utils.task_registry import task_registry
 
 RISE = 0.1
 """Height of the step, which begins at x = 0 and goes up towards +x [m]."""
@@ -33,6 +38,8 @@ STAMP_SPEED, LOAD = 4.0, 400.0
 """Of a foot that is stamped onto level ground [m/s], and the force that then presses it down [N]."""
 TIME_CONSTANTS = (0.02, 2.0 * TIMESTEP)
 """Of contacts: MuJoCo's default, and the shortest that the step allows, which terrain is stepped with [s]."""
+
+COSTED_ROBOTS, COSTED_STEPS = 128, 100
 
 
 def step_terrain(cell: float) -> Terrain:
@@ -123,27 +130,68 @@ def stamp(model: mujoco.MjModel, robot: RobotModel) -> tuple[float, bool]:
     return -deepest, lowest > 0.0
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
-    robot = RobotModel.from_urdf(robot_urdf(parser.parse_args().robot))
+@torch.inference_mode()
+def step_cost(cell: float | None, robot: str) -> float:
+    """Return what a policy step of one robot costs on a terrain with these cells, or on a plane [s]."""
+    cfg, _ = task_registry.get_cfgs("pointfoot_flat")
+    cfg.asset.robot_type, cfg.env.num_envs = robot, COSTED_ROBOTS
+    cfg.sim.backend, cfg.sim.num_threads = "mujoco", 1
+    if cell is not None:
+        cfg.terrain.mesh_type, cfg.terrain.horizontal_scale = "trimesh", cell
+    env, _ = task_registry.make_env("pointfoot_flat", env_cfg=cfg)
+    start = 0.0
+    for k in range(COSTED_STEPS + 10):
+        start = time.process_time() if k == 10 else start
+        env.step(0.3 * torch.randn(COSTED_ROBOTS, 6))
+    cost = (time.process_time() - start) / (COSTED_STEPS * COSTED_ROBOTS)
+    env.sim.close()
+    return cost
+
+
+def print_edges(robot: RobotModel) -> None:
+    """Print what a step's edge and its riser do to a foot."""
     offsets = (-0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02)
     heads = [f"drop {100 * x:+g}" for x in offsets] + [f"swing at {100 * z:g}" for z in CLEARANCES]
     print(f"step of {100 * RISE:g} cm, foot of {100 * robot.foot_radius:g} cm radius; all in cm")
     print("drop at x from the edge: moved sideways / height; swing at a height: front beyond the edge / lifted by")
-    print(f"{'ground':<13}" + "".join(f"{head:>14}" for head in heads))
+    print_line("ground", heads)
     for cell in (None, *CELLS):
         heavy, light = build(robot, cell, 0.5 * robot.total_mass), build(robot, cell, LEG_MASS)
         results = [drop(heavy, robot, x) for x in offsets] + [swing(light, robot, z) for z in CLEARANCES]
-        cells = [f"{100 * a:+.1f} /{100 * b:5.1f}" for a, b in results]
-        print(f"{'box' if cell is None else f'{100 * cell:g} cm cells':<13}" + "".join(f"{text:>14}" for text in cells))
+        print_line(ground_name(cell, "box"), [f"{100 * a:+.1f} /{100 * b:5.1f}" for a, b in results])
+
+
+def print_stamps(robot: RobotModel) -> None:
+    """Print how deep a stamped foot sinks."""
     print(f"stamped at {STAMP_SPEED:g} m/s, pressed and pulled with {LOAD:g} N, by time constant of contact: sinks by")
-    print(f"{'ground':<13}" + "".join(f"{f'{1000 * t:g} ms':>14}" for t in TIME_CONSTANTS))
+    print_line("ground", [f"{1000 * t:g} ms" for t in TIME_CONSTANTS])
     for cell in (None, *CELLS):
         stamps = [stamp(build(robot, cell, LEG_MASS, constant), robot) for constant in TIME_CONSTANTS]
-        cells = [f"{100 * deep:.1f} {'' if free else 'HELD'}" for deep, free in stamps]
-        print(f"{'box' if cell is None else f'{100 * cell:g} cm cells':<13}" + "".join(f"{text:>14}" for text in cells))
+        print_line(ground_name(cell, "box"), [f"{100 * deep:.1f} {'' if free else 'HELD'}" for deep, free in stamps])
+
+
+def ground_name(cell: float | None, without: str) -> str:
+    """Name a ground by its cells."""
+    return without if cell is None else f"{100 * cell:g} cm cells"
+
+
+def print_line(name: str, cells: list[str]) -> None:
+    """Print a line of a table."""
+    print(f"{name:<13}" + "".join(f"{cell:>14}" for cell in cells))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
+    args = parser.parse_args()
+    robot = RobotModel.from_urdf(robot_urdf(args.robot))
+    print_edges(robot)
+    print_stamps(robot)
+    print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], and steps/s per core")
+    for cell in (None, *CELLS):
+        cost = step_cost(cell, args.robot)
+        print_line(ground_name(cell, "plane"), [f"{1e6 * cost:.0f}", f"{1.0 / cost:,.0f}"])
 
 
 if __name__ == "__main__":

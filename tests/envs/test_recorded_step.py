@@ -16,12 +16,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def rollout(num_envs: int = 64, steps: int = 40) -> list[dict[str, torch.Tensor]]:
+def rollout(mesh_type: str, num_envs: int = 64, steps: int = 40) -> list[dict[str, torch.Tensor]]:
     """Short episodes with many pushes and commands, and a reset from outside in the middle."""
     cfg: Any = PointFootFlatCfg()
     cfg.env.num_envs, cfg.sim.backend, cfg.asset.robot_type = num_envs, "mujoco_warp", "PF_TRON1A"
     cfg.env.episode_length_s, cfg.commands.resampling_time, cfg.domain_rand.push_interval_s = 0.3, 0.2, 0.1
     cfg.curriculum.enabled = False
+    cfg.terrain.mesh_type, cfg.terrain.num_rows, cfg.terrain.num_cols = mesh_type, 3, 8
     env = PointFootFlat(cfg, "cuda:0")
     generator, rows = torch.Generator().manual_seed(0), []
     for k in range(steps):
@@ -34,10 +35,11 @@ def rollout(num_envs: int = 64, steps: int = 40) -> list[dict[str, torch.Tensor]
     return rows
 
 
-def test_recorded_steps_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = rollout()
+@pytest.mark.parametrize("mesh_type", ["plane", "trimesh"])
+def test_recorded_steps_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch, mesh_type: str) -> None:
+    recorded = rollout(mesh_type)
     monkeypatch.setattr(cuda_graph, "PLAIN_CALLS", 10**9)
-    for step, (given, expected) in enumerate(zip(recorded, rollout(), strict=True)):
+    for step, (given, expected) in enumerate(zip(recorded, rollout(mesh_type), strict=True)):
         for name, value in expected.items():
             # Contact is chaotic and the engine adds in any order: a robot or two may part.
             apart = (value.float() - given[name].float()).abs().view(len(value), -1).amax(-1) > 1e-2
