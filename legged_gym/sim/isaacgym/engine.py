@@ -171,20 +171,18 @@ class IsaacGymBackend(Backend):
         """Write the reset robots' states and the pushed ones' velocities, and hand both to PhysX in one call."""
         shared = self._shared
         placed = shared["reset_mask"].bool() if reset else torch.zeros_like(self._broken)
-        pushed = shared["push_mask"].bool() if push else torch.zeros_like(self._broken)
+        pushed = (shared["push_delta_w"] != 0.0).any(-1) if push else torch.zeros_like(self._broken)
         rows = placed.nonzero().flatten()
         if len(rows):
             self._write_placement(rows)
         if push:
-            self._root[:, 7:10] += torch.where(
-                pushed.unsqueeze(-1), shared["push_delta_w"], torch.zeros_like(self._origins)
-            )
+            self._root[:, 7:10] += shared["push_delta_w"]
         moved = (placed | pushed).nonzero().flatten()
         if len(moved):
             self._moved = self._actors[moved]  # kept: PhysX may read it later
             self._set_states(self._moved, joints=bool(len(rows)))
         shared["reset_mask"].zero_()
-        shared["push_mask"].zero_()
+        shared["push_delta_w"].zero_()
 
     def _write_placement(self, rows: torch.Tensor) -> None:
         """Put the trainer's values of some robots into PhysX's tensors; what PhysX cannot bear stays out."""

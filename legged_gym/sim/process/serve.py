@@ -31,12 +31,12 @@ class Backend:
     """A simulator as the worker drives it; its tensors are those of the shared memory, by the names of `simulator`."""
 
     def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Take over what the trainer has noted since the last step, and clear the masks.
+        """Take over what the trainer has noted since the last step, and clear the masks and the pushes.
 
         Args:
             parameters: Names of the parameters that were set since the last step, for the robots in `changed`.
             reset: Robots in `reset_mask` are to be placed.
-            push: Robots in `push_mask` are to be pushed, after the reset.
+            push: Robots are to be pushed by `push_delta_w`, after the reset.
         """
         raise NotImplementedError
 

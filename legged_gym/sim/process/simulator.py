@@ -78,6 +78,9 @@ class ProcessSimulator(Simulator):
             [robot.base_mass, *robot.link_masses.flatten()], dtype=torch.float32, device=self.device
         )
         self._nominal_base_com = torch.as_tensor(robot.base_com, dtype=torch.float32, device=self.device)
+        self._mass_share = torch.empty_like(self.parameters["link_mass_scale"])  # (N, B)
+        self._base_com = torch.empty_like(self.parameters["base_com_offset"])  # (N, 3)
+        self._follow_masses()
         self._scene: Any = None
         self._pending: set[str] = set()
         """What the worker must take over at the next step: names of parameters, `reset`, `push`."""
@@ -123,7 +126,7 @@ class ProcessSimulator(Simulator):
         for name in PLACEMENT:
             overwrite(self._shared[f"reset.{name}"], there, getattr(self.state, name))
         self._shared["reset_mask"].fill_(1)
-        self._shared["push_mask"].zero_()  # the state has it already
+        self._shared["push_delta_w"].zero_()  # the state has it already
         self._worker = self._start()
         self._note("reset")
 
@@ -173,7 +176,7 @@ class ProcessSimulator(Simulator):
             flush=True,
         )
         self._shared["reset_mask"].zero_()
-        self._shared["push_mask"].zero_()
+        self._shared["push_delta_w"].zero_()
         self._worker = self._start()
         for field in fields(SimState):
             getattr(self.state, field.name).fill_(torch.nan)
@@ -205,7 +208,7 @@ class ProcessSimulator(Simulator):
             overwrite(shared[f"reset.{name}"], mask, value)
             overwrite(getattr(s, name), mask, value)
         shared["reset_mask"].masked_fill_(mask, 1)
-        shared["push_mask"].masked_fill_(mask, 0)
+        shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
         self._note("reset")
         for tensor in (s.contact_force_w, s.joint_torque):
             tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
@@ -215,9 +218,7 @@ class ProcessSimulator(Simulator):
         """Compute feet and centre of mass of the robots in `mask` (N,)."""
         # On the CPU of these alone; on a GPU to know them would be to wait.
         rows = mask.nonzero().squeeze(-1) if self.device.type == "cpu" else slice(None)
-        s, p = self.state, self.parameters
-        masses = self._nominal_masses * p["link_mass_scale"][rows]  # (N, B)
-        masses[:, 0] += p["base_mass_added"][rows]
+        s = self.state
         quat = s.root_quat_xyzw[rows]
         motion = self._kinematics.forward(
             s.root_pos_w[rows],
@@ -226,8 +227,8 @@ class ProcessSimulator(Simulator):
             quat_rotate_inverse(quat, s.root_ang_vel_w[rows]),
             s.joint_pos[rows],
             s.joint_vel[rows],
-            masses / masses.sum(-1, keepdim=True),
-            self._nominal_base_com + p["base_com_offset"][rows],
+            self._mass_share[rows],
+            self._base_com[rows],
         )
         for name in ("feet_pos_w", "feet_lin_vel_w", "com_pos_w", "com_lin_vel_w"):
             tensor, value = getattr(s, name), getattr(motion, name)
@@ -240,17 +241,25 @@ class ProcessSimulator(Simulator):
         """See `Simulator.push`. All of the robot gets faster alike."""
         if nobody(mask):
             return
-        shared, s = self._shared, self.state
+        s = self.state
         delta = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0)
-        earlier = torch.where(shared["push_mask"].unsqueeze(-1) > 0, shared["push_delta_w"], 0.0)
-        overwrite(shared["push_delta_w"], mask, earlier + delta)
-        shared["push_mask"].masked_fill_(mask, 1)
+        self._shared["push_delta_w"] += delta
         self._note("push")
         s.root_lin_vel_w += delta
         s.com_lin_vel_w += delta
         s.feet_lin_vel_w += delta.unsqueeze(1)
 
+    def _follow_masses(self) -> None:
+        """Derive what the centre of mass needs of the parameters."""
+        p = self.parameters
+        masses = self._nominal_masses * p["link_mass_scale"]
+        masses[:, 0] += p["base_mass_added"]
+        torch.div(masses, masses.sum(-1, keepdim=True), out=self._mass_share)
+        torch.add(self._nominal_base_com, p["base_com_offset"], out=self._base_com)
+
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
+        if any(name.startswith(("base", "link")) for name in names):
+            self._follow_masses()
         self._shared["changed"].masked_fill_(mask, 1)
         self._note(*names)
 
@@ -284,13 +293,13 @@ def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
     """Return name, type and shape of each tensor that trainer and worker share.
 
     `state.*` is written by the worker, all else by the trainer: `targets`; `reset_mask` and `reset.*`, robots to be
-    placed and how; `push_mask` and `push_delta_w`; `parameter.*`, and `changed`, robots of which one was set. The
-    worker clears the masks when it has taken over what they name.
+    placed and how; `push_delta_w`, zero for who is not pushed; `parameter.*`, and `changed`, robots of which one was
+    set. The worker clears the masks and the pushes when it has taken them over.
     """
     n, width = sim.num_envs, {f.name: getattr(sim.state, f.name).shape for f in fields(SimState)}
     tensors = [(f"state.{name}", "float32", tuple(shape)) for name, shape in width.items()]
     tensors += [(f"reset.{name}", "float32", tuple(width[name])) for name in PLACEMENT]
     tensors += [(f"parameter.{name}", "float32", tuple(value.shape)) for name, value in sim.parameters.items()]
     tensors += [("targets", "float32", tuple(width["joint_pos"])), ("push_delta_w", "float32", (n, 3))]
-    tensors += [(name, "uint8", (n,)) for name in ("reset_mask", "push_mask", "changed")]
+    tensors += [(name, "uint8", (n,)) for name in ("reset_mask", "changed")]
     return tensors

@@ -58,8 +58,9 @@ class HostedSimulator(Backend):
             sim.reset(shared["reset_mask"].bool(), *self._placement)
             shared["reset_mask"].zero_()
         if push:
-            sim.push(shared["push_mask"].bool(), shared["push_delta_w"])
-            shared["push_mask"].zero_()
+            delta = shared["push_delta_w"]
+            sim.push((delta != 0.0).any(-1), delta)
+            delta.zero_()
 
     def step(self) -> None:
         """See `Backend.step`."""
