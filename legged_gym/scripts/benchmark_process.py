@@ -80,17 +80,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     times = measure(near, far, args.repeats)
     for env in (near, far):
         env.sim.close()
-    columns = [*zip(*times, strict=True)]
-    here, there = map(statistics.median, columns)
+    here, there = (statistics.median(column) for column in zip(*times, strict=True))
     overhead = statistics.median(far / near - 1.0 for near, far in times)
-    undisturbed = min(columns[1]) / min(columns[0]) - 1.0
     print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
     print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
     verdict = "within" if overhead <= MAX_OVERHEAD else "above"
     print(f"overhead {100 * overhead:+.1f} % (median of the blocks' ratios), {verdict} {100 * MAX_OVERHEAD:.0f} %")
-    print(f"overhead of the fastest blocks, on a machine that others use, too: {100 * undisturbed:+.1f} %")
-    content = {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there}
-    return content | {"overhead": overhead, "overhead_of_fastest": undisturbed}
+    return {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead}
 
 
 def main() -> None:

@@ -1,0 +1,38 @@
+"""The benchmark of a process of its own: what it writes, not how fast this machine is."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from legged_gym.scripts import benchmark_process
+from legged_gym.utils.cli import run_main
+from tests.sim.process.pool import pooled_workers
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["benchmark_process.py", "--sim_device=cpu", *argv])
+    with pooled_workers(), pytest.raises(SystemExit) as stop:
+        run_main(benchmark_process.main)
+    return stop.value.code
+
+
+def test_both_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    assert run(monkeypatch, "--sim=mujoco", "--num_envs=4", "--repeats=3", f"--json={file}") == 0
+    data = json.loads(file.read_text())
+    assert data["num_envs"] == 4 and data["here"] > 0.0 and data["worker"] > 0.0
+    assert f"overhead {100 * data['overhead']:+.1f} %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [(["--repeats=0"], "--repeats: got 0"), (["--sim=isaacgym"], "always has a process of its own")],
+)
+def test_bad_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    assert run(monkeypatch, *argv) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1 and message in errors[0]
