@@ -168,7 +168,8 @@ def _end(process: subprocess.Popen, channel: Channel, lifeline: int, output: "_O
     os.close(lifeline)
     if process.poll() is None:
         process.kill()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold it for longer
+        process.wait(PATIENCE)
     output.finish()
 
 

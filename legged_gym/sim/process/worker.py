@@ -79,6 +79,7 @@ class HostedSimulator(Backend):
 
     def close(self) -> None:
         """See `Backend.close`."""
+        self._takes.clear()
         self._sim.close()
 
 

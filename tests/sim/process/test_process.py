@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.config import ProcessCfg
@@ -26,6 +27,8 @@ from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState
+from legged_gym.utils.cli import apply_args, make_parser, parse_args
+from legged_gym.utils.task_registry import task_registry
 from tests.envs.making import build
 from tests.sim.process.pool import pooled_workers
 
@@ -311,6 +314,13 @@ def test_the_environment_passes_its_config_on(monkeypatch: pytest.MonkeyPatch) -
         build(1, {"sim.backend": "isaacgym", "sim.process.start_timeout": 7.0, "sim.isaacgym.substeps": 3})
     process, isaacgym = seen["isaacgym"]
     assert process.start_timeout == 7.0 and isaacgym.substeps == 3
+
+
+def test_the_command_line_asks_for_it() -> None:
+    for argv, enabled in (([], False), (["--sim_process"], True)):
+        env_cfg, train_cfg = task_registry.get_cfgs("pointfoot_flat")
+        apply_args(parse_args(make_parser("test"), argv), env_cfg, train_cfg)
+        assert env_cfg.sim.process.enabled == enabled
 
 
 def test_the_timeouts_are_live(pf_tron1a: RobotModel) -> None:
