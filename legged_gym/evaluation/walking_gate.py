@@ -28,11 +28,9 @@ class GateCfg:
     num_envs: int = 256
     """Robots that walk it."""
     every_steps: int = 0
-    """Robot-steps between two evaluations; 0: by the two conditions below."""
-    interval: float = 5.0
-    """Shortest time between two evaluations [s]."""
-    max_fall_rate: float = 0.05
-    """Falls per second and robot in training above which an evaluation would be a waste [1/s]."""
+    """Robot-steps between two evaluations; 0: as often as `time_share` allows."""
+    time_share: float = 0.25
+    """Share of the time that evaluations may take; one that is cut short is soon followed by the next."""
 
 
 class WalkingGate:
@@ -60,22 +58,23 @@ class WalkingGate:
         """Of the first policy that passed: `seconds` since the start, `steps` [robot-steps], `iteration`."""
         self.evaluation_time = 0.0
         """Time spent in evaluations [s]."""
-        self._last_time, self._last_steps = time.time(), 0
+        self._last_time, self._last_steps, self._last_duration = time.time(), 0, 1.0
 
-    def _due(self, scalars: dict[str, float]) -> bool:
+    def _due(self) -> bool:
         if self.cfg.every_steps:
             return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
-        waited = time.time() - self._last_time >= self.cfg.interval
-        return waited and scalars["Episode/fall_rate"] <= self.cfg.max_fall_rate
+        share, waited = self.cfg.time_share, time.time() - self._last_time
+        return waited * share >= self._last_duration * (1.0 - share)
 
     def check(self, scalars: dict[str, float]) -> None:
         """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
-        if not self._due(scalars):
+        if not self._due():
             return
         start = time.time()
         result = self._evaluate()
         self._last_time, self._last_steps = time.time(), self.runner.logger.tot_timesteps
-        self.evaluation_time += self._last_time - start
+        self._last_duration = self._last_time - start
+        self.evaluation_time += self._last_duration
         self._log(result)
         if self.passed is None and passes_walking_gate(result):
             steps, iteration = self._last_steps, self.runner.current_learning_iteration

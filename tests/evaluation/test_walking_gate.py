@@ -32,11 +32,11 @@ class Training:
     def get_inference_policy(self) -> Any:
         return lambda obs: obs["policy"][:, :6]
 
-    def iterate(self, steps: int, fall_rate: float = 0.0) -> None:
+    def iterate(self, steps: int) -> None:
         self.walker.error = torch.tensor([self.errors[self.current_learning_iteration], 0.0, 0.0])
         self.current_learning_iteration += 1
         self.logger.tot_timesteps += steps
-        self.gate.check({"Episode/fall_rate": fall_rate})
+        self.gate.check({})
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +83,26 @@ def test_a_hopeless_row_is_cut_short_if_training_waits_to_end(fake_env: type) ->
     }
 
 
-def test_it_waits_for_robots_that_stand(fake_env: type) -> None:
-    training = Training(fake_env, GateCfg(num_envs=3, interval=0.0), [0.1, 0.1])
-    training.iterate(1, fall_rate=0.06)
-    assert not training.scalars and "not passed after" in training.gate.verdict()
-    training.iterate(1, fall_rate=0.04)
-    assert training.interrupted
+def test_evaluations_take_their_share_of_the_time(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look of 2 s is followed by 6 s of training at a share of a quarter; the first comes after 3 s."""
+    now = 100.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    training = Training(fake_env, GateCfg(num_envs=3, time_share=0.25), [0.9] * 20)
+    looks = []
+    evaluate = training.gate._evaluate
+
+    def slow() -> Any:
+        nonlocal now
+        looks.append(now)
+        now += 2.0
+        return evaluate()
+
+    monkeypatch.setattr(training.gate, "_evaluate", slow)
+    for _ in range(20):
+        now += 1.0
+        training.iterate(1)
+    assert looks == [103.0, 111.0, 119.0]
+    assert training.gate.evaluation_time == pytest.approx(6.0)
 
 
 def test_training_draws_the_numbers_it_would_have_drawn(fake_env: type) -> None:

@@ -1,11 +1,12 @@
-"""Devices and simulators that go together."""
+"""Devices and simulators that go together, and what suits the machine."""
 
 import pytest
 
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
 from legged_gym.utils.cli import make_parser, parse_args
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import Machine
-from legged_gym.utils.run_setup import choose_devices, settle_sim, sim_device
+from legged_gym.utils.machine import Machine, Scale
+from legged_gym.utils.run_setup import apply_scale, choose_devices, settle_sim, sim_device
 from legged_gym.utils.task_registry import TaskRegistry
 
 CPU, GPU = Machine(2, 8.0, 0), Machine(16, 128.0, 1)
@@ -71,3 +72,15 @@ def test_the_cpu_simulator_refuses_cuda(auto_is: str, backend: str) -> None:
 def test_unknown_simulators_list_the_known_ones() -> None:
     with pytest.raises(UserError, match="--sim: unknown simulator 'bullet'; known: auto, mujoco"):
         sim_device("bullet", None, CPU)
+
+
+def test_the_machine_sets_robots_network_and_imitation() -> None:
+    """What suits it replaces the task's; a scale without a wish for imitation leaves the task's weights."""
+    env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
+    of_the_task = (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final)
+    apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4)))
+    assert env_cfg.env.num_envs == 7
+    assert train_cfg.policy.actor_hidden_dims == train_cfg.policy.critic_hidden_dims == (5, 4)
+    assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == of_the_task
+    apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4), imitation=(3.0, 2.0)))
+    assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == (3.0, 2.0)

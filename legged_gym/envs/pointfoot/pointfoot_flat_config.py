@@ -53,6 +53,6 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
             entropy_coef=0.005,
             gamma=0.98,
             num_mini_batches=8,
-            imitation=ImitationCfg(initial=100.0, final=0.01, decay_steps=200),
+            imitation=ImitationCfg(initial=10.0, final=0.01, decay_steps=150),
         )
     )
