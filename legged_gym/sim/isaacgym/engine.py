@@ -50,7 +50,7 @@ class IsaacGymBackend(Backend):
         self._bodies = torch.tensor(scene.bodies, device=device)
         self._feet = torch.tensor([spec["body_names"].index(name) for name in spec["foot_names"]], device=device)
         self._origins = torch.tensor(scene.origins, device=device)
-        self._actors = torch.tensor(scene.actor_indices, dtype=torch.int32, device=device)
+        self._actors = torch.arange(n, dtype=torch.int32, device=device)
         self._masses = torch.tensor(scene.masses, dtype=torch.float32, device=device).repeat(n, 1)  # (N, B)
         self._coms = torch.tensor(scene.coms, dtype=torch.float32, device=device).repeat(n, 1, 1)  # (N, B, 3)
         self._moved = self._actors

@@ -54,10 +54,9 @@ class Scene:
         origins = [self.gym.get_env_origin(env) for env in self.envs]
         self.origins = np.array([(p.x, p.y, p.z) for p in origins], dtype=np.float32)
         """Where each robot's world has its origin [m]. Shape (N, 3)."""
-        self.actor_indices = [
-            self.gym.get_actor_index(env, actor, gymapi.DOMAIN_SIM) for env, actor in zip(self.envs, self.actors)
-        ]
-        """Row of each robot in the tensors of all actors."""
+        rows = [self.gym.get_actor_index(env, actor, gymapi.DOMAIN_SIM) for env, actor in zip(self.envs, self.actors)]
+        if rows != list(range(self.num_envs)):
+            raise ValueError("Isaac Gym does not number the actors as they were made")
         nominal = self.gym.get_actor_rigid_body_properties(self.envs[0], self.actors[0])
         self.masses = np.array([nominal[i].mass for i in self.bodies])
         """Nominal masses [kg]. Shape (B,)."""

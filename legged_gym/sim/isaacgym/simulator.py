@@ -57,8 +57,8 @@ def launch() -> Worker:
 
 def _library_path(python: Path) -> str:
     """Return LD_LIBRARY_PATH with the interpreter's own libraries in front: Isaac Gym's look for libpython there."""
-    folders = [str(python.parent.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
-    return os.pathsep.join(filter(None, folders))
+    own = [str(path.parent.parent / "lib") for path in (python, python.resolve())]  # of an environment and its base
+    return os.pathsep.join(filter(None, [*own, os.environ.get("LD_LIBRARY_PATH", "")]))
 
 
 class IsaacGymSimulator(ProcessSimulator):
