@@ -68,10 +68,10 @@ def check_mujoco_warp() -> str:
         version = importlib.metadata.version("mujoco-warp")
     except importlib.metadata.PackageNotFoundError:
         raise Fault("mujoco-warp is not installed; pip install -e '.[gpu]'") from None
-    if error := run_code("import mujoco_warp"):
-        raise Fault(f"{error}; pip install -e '.[gpu]'")
     if not _has_cuda():
         raise Fault("there is no CUDA device; on a CPU take --sim=mujoco")
+    if error := run_code("import mujoco_warp"):
+        raise Fault(f"{error}; pip install -e '.[gpu]'")
     return f"MuJoCo Warp {version}, on the GPU"
 
 

@@ -27,7 +27,7 @@ def test_one_line_each_and_no_failure(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_does_not_work_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "run_code", lambda code, **_: "ImportError: no library")
-    monkeypatch.setattr(doctor, "_has_cuda", lambda: False)
+    monkeypatch.setattr(doctor, "_has_cuda", lambda: True)
     for check, remedy in (
         (doctor.check_mujoco, "make clean setup"),
         (doctor.check_mujoco_warp, "pip install -e '.[gpu]'"),
