@@ -87,6 +87,7 @@ class ProcessSimulator(Simulator):
         self._recorded: set[str] = set()
         """The same, of what has been captured into a CUDA graph and may happen at any time."""
         self._restarts_left = cfg.restarts
+        self._lost_between_steps = False
         self._warm = False
         """The worker has answered since it built the engine; the first time may take longer."""
         self._worker = self._start()
@@ -120,13 +121,12 @@ class ProcessSimulator(Simulator):
         self.reset(torch.ones(n, dtype=torch.bool, device=device), pos, quat, still, still, joints, joints)
 
     def start_anew(self) -> None:
-        """Replace the worker, and let the new one put the robots where they are, or where a reset wants them."""
+        """Replace the worker, and let the new one put the robots where they are."""
         self._worker.close()
-        there = self._shared["reset_mask"] == 0
-        for name in PLACEMENT:
-            overwrite(self._shared[f"reset.{name}"], there, getattr(self.state, name))
+        for name in PLACEMENT:  # the state has all resets and pushes already
+            self._shared[f"reset.{name}"].copy_(getattr(self.state, name))
         self._shared["reset_mask"].fill_(1)
-        self._shared["push_delta_w"].zero_()  # the state has it already
+        self._shared["push_delta_w"].zero_()
         self._worker = self._start()
         self._note("reset")
 
@@ -134,6 +134,9 @@ class ProcessSimulator(Simulator):
 
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`. One round trip; not to be captured into a graph."""
+        if self._lost_between_steps:  # all robots are broken, and who calls must see it after a step
+            self._lost_between_steps = False
+            return
         self._shared["targets"].copy_(joint_targets)
         self._ask(Request.STEP, self._take_pending())
 
@@ -164,6 +167,7 @@ class ProcessSimulator(Simulator):
             if self._restarts_left == 0:
                 raise
             self._replace_worker(error)
+            self._lost_between_steps = request != Request.STEP
             return {}
         return reply
 

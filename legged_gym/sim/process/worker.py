@@ -43,6 +43,8 @@ class HostedSimulator(Backend):
         from legged_gym.utils.cuda_graph import Graphed
 
         what = (tuple(parameters), reset, push)
+        if not any(what):
+            return
         if what not in self._takes:
             masses = any(name.startswith(("base", "link")) for name in parameters)
             self._takes[what] = Graphed(lambda: self._take(*what), self._sim.device, copies=False, enabled=not masses)

@@ -149,7 +149,7 @@ def test_a_closed_worker_ends_by_itself() -> None:
 
 def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -> None:
     """All robots start new episodes, nothing non-finite is seen, parameters are kept; it says so, and not for ever."""
-    env = build(4, {"sim.process.enabled": True, "sim.process.restarts": 1, "sim.process.timeout": 5.0})
+    env = build(4, {"sim.process.enabled": True, "sim.process.restarts": 2, "sim.process.timeout": 5.0})
     memory = env.state.root_pos_w.data_ptr()
     env.step(torch.zeros(4, 6))
     first = env.sim._worker.versions["pid"]  # type: ignore[attr-defined]
@@ -159,7 +159,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     assert all(value.isfinite().all() for value in (*obs.values(), reward))
     said = capfd.readouterr().err
     assert "was ended by SIGKILL" in said
-    assert "starting a new worker, with new episodes for all robots (0 more times)" in said
+    assert "starting a new worker, with new episodes for all robots (1 more times)" in said
     friction = env.sim.parameters["friction"].clone()
     for _ in range(3):
         obs, reward, done, _ = env.step(torch.zeros(4, 6))
@@ -167,6 +167,9 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     assert (env.state.root_pos_w[:, 2] > 0.4).all() and env.state.root_pos_w.data_ptr() == memory
     assert torch.equal(env.sim.parameters["friction"], friction)
     assert env.episode_log()["broken_robots"] == 4.0
+    os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
+    assert env.sim.overflow_counts() == {}  # between two steps it is no different
+    assert env.step(torch.zeros(4, 6))[2].all() and not env.step(torch.zeros(4, 6))[2].any()
     os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
     with pytest.raises(WorkerDied):
         env.step(torch.zeros(4, 6))
