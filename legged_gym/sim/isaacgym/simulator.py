@@ -27,7 +27,8 @@ from legged_gym.sim.simulator import SimOptions
 from legged_gym.utils.machine import usable_cores
 
 VARIABLE = "ISAACGYM_PYTHON"
-_SET_IT = f"set {VARIABLE} to the python of your Isaac Gym environment (Python 3.8), e.g. ~/miniconda3/envs/isaacgym/bin/python"
+_EXAMPLE = "~/miniconda3/envs/isaacgym/bin/python"
+_SET_IT = f"set {VARIABLE} to the python of your Isaac Gym environment (Python 3.8), e.g. {_EXAMPLE}"
 REMEDIES: dict[type, str] = {
     InterpreterMissing: _SET_IT,
     EngineMissing: f"install Isaac Gym there (pip install -e isaacgym/python), or {_SET_IT}",
