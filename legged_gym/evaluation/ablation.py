@@ -26,6 +26,7 @@ ARMS: dict[str, dict[str, str]] = {
     "dcm+offset": {"teacher.dcm.offset.enabled": "true"},
     "raibert": {
         "teacher.dcm.stepping.law": "raibert",
+        "teacher.dcm.offset.constant": "0.024,0",  # what makes it walk on the spot when asked to
         "teacher.offset_update": "never",
         "teacher.dcm.offset.enabled": "false",
     },

@@ -64,7 +64,7 @@ class SteppingCfg(Config):
     """Whether the DCM preview knows the yaw force, which moves the effective stance point."""
     min_height: float = bounded(0.3, gt=0.0)
     """Lower clamp on the CoM height over the stance foot inside omega [m]."""
-    raibert_gain: float = bounded(0.15, ge=0.0)
+    raibert_gain: float = bounded(0.2, ge=0.0)
     """Gain of the Raibert law on the velocity error [s]."""
 
 
