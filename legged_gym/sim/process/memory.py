@@ -20,6 +20,7 @@ import torch
 
 _ALIGNMENT = 64
 _HANDLE_BYTES = 64
+_BLOCK_BYTES = 2 * 2**20
 _LAZY_PEER_ACCESS = 1
 
 
@@ -133,7 +134,8 @@ class CudaMemory(SharedMemory):
         with torch.cuda.device(self._device):
             torch.zeros(1, device=self._device)  # makes torch's context, which the driver calls then use
             if description is None:
-                self._pointer = _Driver.allocate(max(total_size(fields), 1))
+                blocks = total_size(fields) // _BLOCK_BYTES + 1  # whole ones: only they are shared by themselves
+                self._pointer = _Driver.allocate(blocks * _BLOCK_BYTES)
                 self._mine, self._theirs = self._new_event(), self._new_event()
             else:
                 self._pointer = self._opened = _Driver.open(bytes.fromhex(description["handle"]))
