@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.sim.mujoco_terrain import HeightField
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.terrain import Terrain
@@ -169,6 +171,28 @@ def test_the_field_is_cut_as_the_map_is() -> None:
             geom = np.zeros(1, np.int32)
             distance = mujoco.mj_ray(model, data, np.array([x, y, 5.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, geom)
             assert 5.0 - distance == pytest.approx(float(terrain.height(x, y)), abs=1e-5)
+
+
+def test_the_drawn_ground_follows_the_robot(pf_tron1a: RobotModel) -> None:
+    """It moves once the robot is far from its middle, and is the map's where it is drawn, to the cells left out."""
+    terrain = terrain_of(profile="stairs_up", num_rows=4, num_cols=4, horizontal_scale=0.025)
+    scene = Scene(pf_tron1a, terrain)
+    data, state = mujoco.MjData(scene.model), SimState.zeros(2, pf_tron1a, "cpu")
+    state.root_pos_w[0] = torch.tensor([11.0, -10.0, 1.0])
+    changes = []
+    for x in (11.0, 11.5, 14.0, -9.0):
+        state.root_pos_w[0, 0] = x
+        changes.append(scene.show(data, state, 0))
+        mujoco.mj_forward(scene.model, data)
+        down = np.array([0.0, 0.0, -1.0])
+        for dx, dy in ((0.6, 0.0), (0.0, 1.23), (-1.1, 0.4)):
+            here, geom = np.array([x + dx, dy - 10.0, 5.0]), np.zeros(1, np.int32)
+            distance = mujoco.mj_ray(scene.model, data, here, down, None, 1, int(data.body("base_Link").id), geom)
+            nearby = terrain.height(
+                *np.meshgrid(here[0] + np.linspace(-0.1, 0.1, 9), here[1] + np.linspace(-0.1, 0.1, 9))
+            )
+            assert nearby.min() - 1e-3 <= 5.0 - distance <= nearby.max() + 1e-3
+    assert changes == [True, False, True, True]
 
 
 def test_warp_has_room_for_robots_that_lie_on_rough_ground() -> None:

@@ -247,12 +247,15 @@ class TiledGround(Plane):
 
     def episode_log(self) -> dict[str, float]:
         """See `Plane.episode_log`: the mean row, of all robots and of those on each kind of tile; rows count from 0."""
-        levels, types = self.levels.tolist(), self.types.tolist()
-        by_name: dict[str, list[int]] = {}
-        for level, kind in zip(levels, types, strict=True):
-            by_name.setdefault(self._type_names[kind], []).append(level)
-        log = {"terrain_level": sum(levels) / len(levels)}
-        return log | {f"terrain_level_{name}": sum(rows) / len(rows) for name, rows in by_name.items()}
+        columns = torch.zeros(2, len(self._type_names), device=self.levels.device)
+        columns.index_add_(1, self.types, torch.stack((torch.ones_like(self.levels), self.levels)).float())
+        totals: dict[str, tuple[float, float]] = {}
+        for name, robots, levels in zip(self._type_names, *columns.tolist(), strict=True):
+            before = totals.get(name, (0.0, 0.0))
+            totals[name] = before[0] + robots, before[1] + levels
+        log = {f"terrain_level_{name}": levels / robots for name, (robots, levels) in totals.items() if robots}
+        robots, levels = map(sum, zip(*totals.values(), strict=True))
+        return log | {"terrain_level": levels / robots}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """See `Plane.state_dict`."""
