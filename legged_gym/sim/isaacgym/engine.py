@@ -26,8 +26,11 @@ def rotate(quat_xyzw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
 
 
 class IsaacGymBackend(Backend):
-    """N robots in PhysX. The tensors of Isaac Gym are views of memory that PhysX owns: read after a refresh, written
-    through the indexed setters, once per policy step."""
+    """N robots in PhysX.
+
+    Isaac Gym's tensors are views of memory that PhysX owns: what is read there is that of the last refresh, and what is
+    written there counts when it goes through the indexed setters, which are called once per policy step.
+    """
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
         """Create the scene; PhysX is prepared at the first step, by when the robots' masses are known.
@@ -96,7 +99,6 @@ class IsaacGymBackend(Backend):
         A robot is spun about the vertical through the point that is said to stand still, high above the ground. The
         first step of the trainer places it anew.
         """
-        _gym, _sim = self._gym, self._sim
         spin = torch.tensor((0.0, 0.0, PROBE_SPIN), device=self._device)
         self._root[0, :2], self._root[0, 2] = self._origins[0, :2], PROBE_HEIGHT
         self._root[0, 3:10] = torch.tensor((0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), device=self._device)
