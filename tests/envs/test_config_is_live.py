@@ -94,6 +94,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "termination.contact_force": (1e5, LANDING),
     "termination.max_tilt": (0.001, PLAIN | {"termination.tilt_time": 0.0}),
     "termination.tilt_time": (0.1, PLAIN | {"termination.max_tilt": 0.001}),
+    "termination.max_speed": (0.001, PLAIN),
     "curriculum.enabled": False,
     "curriculum.initial": 0.3,
     "curriculum.speed": 0.5,

@@ -99,7 +99,7 @@ def test_tilt_threshold(make_env: MakeEnv) -> None:
     assert stand(env)[0].tolist() == [False, True]
 
 
-@pytest.mark.parametrize("speed", [math.nan, 1e12])
+@pytest.mark.parametrize("speed", [math.nan, 1e12, 60.0])
 def test_broken_robot_is_reset_and_counted(make_env: MakeEnv, speed: float) -> None:
     """It is done as a fall, its reward is 0, nothing non-finite gets out, and the others go on bit for bit."""
     settings = (IN_THE_AIR, {"curriculum.enabled": False})

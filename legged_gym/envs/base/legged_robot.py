@@ -276,7 +276,9 @@ class LeggedRobot(VecEnv):
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
-        self.broke = ~torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
+        feet, base = s.feet_lin_vel_w.square().sum(-1).amax(-1), s.root_lin_vel_w.square().sum(-1)
+        finite = torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
+        self.broke = ~(finite & (torch.maximum(feet, base) < cfg.max_speed**2))
         touched = (s.contact_force_w.index_select(1, self._terminating).square().sum(-1) > cfg.contact_force**2).any(-1)
         tilted = -self.projected_gravity_b[:, 2] < math.cos(cfg.max_tilt)
         self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))

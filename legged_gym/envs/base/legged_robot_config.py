@@ -140,6 +140,8 @@ class TerminationCfg(Config):
     """Angle between the base's z axis and the vertical [rad]."""
     tilt_time: float = bounded(0.5, ge=0)
     """How long the tilt must last [s]."""
+    max_speed: float = bounded(20.0, gt=0)
+    """Speed of base or feet at which the simulation is taken for broken: no robot of this kind gets there [m/s]."""
 
 
 @dataclass
