@@ -116,6 +116,8 @@ class MujocoWarpSimulator(Simulator):
         rows = most * (3 if self._elliptic else 4) + len(self.robot.joint_names)
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
         self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * most, njmax=rows)
+        if self.options.terrain is not None:
+            self._engine.callback.contactfilter = _drop_downward_contacts
         options = self._engine.opt
         options.disableflags |= int(mjw.DisableBit.SENSOR)  # `read_forces` does their work, once per policy step,
         options.warn_overflow = 0  # counts the overflows, too
@@ -334,6 +336,12 @@ class MujocoWarpSimulator(Simulator):
 def _launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
     """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
     wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
+
+
+def _drop_downward_contacts(engine: Any, data: Any) -> None:
+    """Correct what collision with a height field got wrong, before the solver sees it."""
+    contact = data.contact
+    _launch(kernels.drop_downward_contacts, contact.dist.shape, [data.nacon, contact.frame, contact.dist])
 
 
 def _vectors(tensor: torch.Tensor) -> Any:

@@ -211,6 +211,26 @@ def test_warp_has_room_for_robots_that_lie_on_rough_ground() -> None:
     sim.close()
 
 
+def test_warp_drops_contacts_that_point_into_the_ground(pf_tron1a: RobotModel) -> None:
+    """On terrain only: there the engine, in float32, makes one in a thousand; the others stay as they are."""
+    backend = pytest.importorskip("legged_gym.sim.mujoco_warp")
+    terrain = terrain_of(profile="flat", num_rows=1, num_cols=1)
+    for ground, kept in ((terrain, [-0.01, 1.0, -0.01, -0.01]), (None, None)):
+        sim = backend.MujocoWarpSimulator(pf_tron1a, 1, SimOptions(terrain=ground), "cpu")
+        drop = sim._engine.callback.contactfilter
+        assert (drop is None) == (kept is None)
+        if drop is not None:
+            contact, count = sim._data.contact, len(sim._data.contact.dist)
+            frames = np.zeros((count, 3, 3), np.float32)
+            frames[:4, 0] = [[0, 0, 1], [0.6, 0, -0.8], [1, 0, -0.05], [0, 0, -1]]  # the last one is not in use
+            contact.frame.assign(frames)
+            contact.dist.assign(np.full(count, -0.01, np.float32))
+            sim._data.nacon.assign(np.array([3], np.int32))
+            drop(sim._engine, sim._data)
+            assert contact.dist.numpy()[:4].tolist() == pytest.approx(kept)
+        sim.close()
+
+
 CHECKS = [
     value
     for name, value in list(globals().items())
