@@ -39,6 +39,11 @@ class Session:
             return f"{self.checkpoint.parent.name}/{self.checkpoint.name}"
         return self.onnx_dir.name if self.onnx_dir is not None else None
 
+    @property
+    def title(self) -> str:
+        """Kind of agent, and where it comes from if from anywhere."""
+        return self.agent if self.source is None else f"{self.agent} {self.source}"
+
 
 def make_agent_parser(description: str) -> Parser:
     """Build the shared parser with the options that say which agent is meant."""

@@ -126,10 +126,12 @@ def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:
         time_scale: Factor on all times of the rows, for tests; below 1 the numbers mean little.
 
     Raises:
-        UserError: A suite is unknown.
+        UserError: A suite is unknown, or the factor is no number > 0.
     """
+    if not (math.isfinite(time_scale) and time_scale > 0.0):
+        raise UserError(f"--time_scale: got {time_scale}, expected a number > 0")
     rows: list[Row] = []
-    for suite in suites:
+    for suite in map(str.strip, suites):
         if suite != "all" and suite not in SUITES:
             raise UserError(unknown_name("suite", suite, ["all", *SUITES]))
         wanted = [row for name in SUITES for row in SUITES[name] if suite in ("all", name)]

@@ -9,6 +9,7 @@ import torch
 
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.suites import (
+    GATE,
     Result,
     cannot_walk,
     evaluation_cfg,
@@ -55,10 +56,11 @@ class WalkingGate:
             self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
         self.row = select_rows(["track"])[0]
         self.passed: dict[str, float] | None = None
-        """Of the first policy that passed: `seconds` since the start, `steps` [robot-steps], `iteration`."""
+        """Of the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
         self.evaluation_time = 0.0
         """Time spent in evaluations [s]."""
-        self._last_time, self._last_steps, self._last_duration = time.time(), 0, 1.0
+        self._first_steps = self._last_steps = runner.logger.tot_timesteps  # not 0 if a run is gone on with
+        self._last_time, self._last_duration = time.time(), 1.0
 
     def _due(self) -> bool:
         if self.cfg.every_steps:
@@ -77,7 +79,7 @@ class WalkingGate:
         self.evaluation_time += self._last_duration
         self._log(result)
         if self.passed is None and passes_walking_gate(result):
-            steps, iteration = self._last_steps, self.runner.current_learning_iteration
+            steps, iteration = self._last_steps - self._first_steps, self.runner.current_learning_iteration
             self.passed = {"seconds": start - self.started, "steps": steps, "iteration": iteration}
             self.runner.interrupted = self.runner.interrupted or self.cfg.stop
 
@@ -94,13 +96,13 @@ class WalkingGate:
         for name, value in result.items():
             if writer is not None and value is not None:
                 writer.add_scalar(f"Eval/{name}", value, iteration)
-        errors = "  ".join(f"{name} {value:.2f}" for name, value in result.items() if name.startswith("rmse") and value)
-        print(f"walking gate: survival {result['survival']:.3f}  {errors}", flush=True)
+        shown = (f"{name} {result[name]:.2f}" for name in ("survival", *GATE) if result[name] is not None)
+        print(f"walking gate: {'  '.join(shown)}", flush=True)
 
     def verdict(self) -> str:
         """Return one line: how long it took, or that it did not happen."""
         if self.passed is None:
-            steps = self.runner.logger.tot_timesteps
+            steps = self.runner.logger.tot_timesteps - self._first_steps
             return f"walking gate not passed after {time.time() - self.started:.0f} s and {steps:,} robot-steps"
         return (
             f"walking gate passed after {self.passed['seconds']:.0f} s and {self.passed['steps']:,} robot-steps, "

@@ -16,6 +16,8 @@ class Logger(RslLogger):
         super().__init__(**kwargs)
         self._finished = torch.zeros(3, device=self.device)
         """Number, total return and total length [steps] of the episodes that ended since the last `log_iteration`."""
+        self._means: tuple[float, float] | None = None
+        """Return and length [steps] of the episodes that ended last, once some have."""
         self._last_printed = 0.0
 
     def _store_code_state(self) -> list[str]:
@@ -61,8 +63,8 @@ class Logger(RslLogger):
         ended, total_return, total_length = self._finished.tolist()
         self._finished.zero_()
         if ended:
-            scalars["Train/mean_reward"] = self.mean_reward = total_return / ended
-            scalars["Train/mean_episode_length"] = self.mean_length = total_length / ended
+            self._means = total_return / ended, total_length / ended
+            scalars["Train/mean_reward"], scalars["Train/mean_episode_length"] = self._means
         scalars["Perf/total_fps"] = steps / (collect_time + learn_time)
         scalars["Perf/collection_time"], scalars["Perf/learning_time"] = collect_time, learn_time
         scalars["Perf/total_steps"], scalars["Perf/total_time"] = float(self.tot_timesteps), self.tot_time
@@ -83,9 +85,9 @@ class Logger(RslLogger):
             f"iteration {done}/{total_it}",
             f"{self.tot_timesteps / 1e6:.2f} M steps",
             f"{scalars['Perf/total_fps']:,.0f} steps/s",
-            f"reward {getattr(self, 'mean_reward', float('nan')):.2f}",
-            f"episode {getattr(self, 'mean_length', float('nan')) * step_dt:.1f} s",
         ]
+        if self._means is not None:
+            parts += [f"reward {self._means[0]:.2f}", f"episode {self._means[1] * step_dt:.1f} s"]
         if "Loss/imitation" in scalars:
             parts.append(f"imitation {scalars['Loss/imitation']:.2f}")
         parts.append(f"elapsed {datetime.timedelta(seconds=int(self.tot_time))}")

@@ -81,7 +81,7 @@ def check_args(args: argparse.Namespace) -> tuple[list[str], list[int]]:
     for name in ("seed", "resume", "load_run", "checkpoint"):
         if getattr(args, name) is not None:
             raise UserError(f"--{name}: is decided here, run by run")
-    select_rows(args.suite.split(","))
+    select_rows(args.suite.split(","), args.time_scale)
     for file in args.out.glob("*/run.json"):
         if Run.load(file).iterations != args.max_iterations:
             raise UserError(f"{args.out} holds runs of {Run.load(file).iterations} iterations: give another --out")

@@ -1,7 +1,6 @@
 """Evaluates an agent: `python legged_gym/scripts/evaluate.py --task=pointfoot_flat --suite track,push --json FILE`."""
 
 import argparse
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation import report
 from legged_gym.evaluation.agents import Agent
 from legged_gym.evaluation.loading import Session, make_agent, make_agent_parser, open_session
-from legged_gym.evaluation.suites import FIXED_SECTIONS, STANDARD_SUITES, SUITES, Result, evaluate, select_rows
+from legged_gym.evaluation.suites import FIXED_SECTIONS, STANDARD_SUITES, SUITES, Result, Row, evaluate, select_rows
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.utils import machine
 from legged_gym.utils.cli import Parser, parse_args, run_main
@@ -33,8 +32,8 @@ def make_evaluate_parser() -> Parser:
     return parser
 
 
-def check_args(args: argparse.Namespace) -> None:
-    """Refuse what the suites cannot honour.
+def check_args(args: argparse.Namespace) -> list[Row]:
+    """Refuse what the suites cannot honour; returns the rows that are asked for.
 
     Raises:
         UserError: An override touches what the suites decide, or a value is not usable.
@@ -42,10 +41,9 @@ def check_args(args: argparse.Namespace) -> None:
     for override in args.overrides:
         if override.scope == "env" and override.path.startswith(FIXED_SECTIONS):
             raise UserError(f"--env.{override.path}: is decided by the suites and cannot be changed here")
-    if not (math.isfinite(args.time_scale) and args.time_scale > 0.0):
-        raise UserError(f"--time_scale: got {args.time_scale}, expected a number > 0")
     if args.json is not None:
         report.check_writable(args.json)
+    return select_rows(args.suite.split(","), args.time_scale)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -54,12 +52,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The JSON's content.
     """
-    check_args(args)
-    rows = select_rows([name.strip() for name in args.suite.split(",") if name.strip()], args.time_scale)
+    rows = check_args(args)
     session = open_session(args)
     content = _head(session, args)
-    source = f" {session.source}" if session.source else ""
-    print(f"{session.agent}{source} on {content['robot']}: {args.num_envs} robots a row, seed {args.seed}")
+    print(f"{session.title} on {content['robot']}: {args.num_envs} robots a row, seed {args.seed}")
     print(report.header())
     at_once = args.sim_device != "cpu"
     results = evaluate(_builder(session, args), session.env_cfg, rows, args.num_envs, args.seed, at_once, _print_row)

@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = nominal_cfg(session.env_cfg)
     env, _ = task_registry.make_env(args.task, args, cfg if args.gif is None else tour_cfg(cfg))
     agent = make_agent(session, args, env)
-    print(f"{session.agent} {session.source or ''} on {env.sim.robot.name}")
+    print(f"{session.title} on {env.sim.robot.name}")
     if session.agent == "checkpoint" and isinstance(agent, PolicyAgent):
         target = folder / "exported" if args.out else folder.parent / "exported"
         print("\n".join(export_agent(agent, env, target)))
@@ -149,9 +149,7 @@ def run(args: argparse.Namespace) -> None:
     if film is not None:
         film.close()
         print(f"video: {film.path} ({film.path.stat().st_size / 1e6:.1f} MB)")
-    plot_states(
-        states.arrays(), env.sim.robot.joint_names, folder / "states.png", f"{session.agent} {session.source or ''}"
-    )
+    plot_states(states.arrays(), env.sim.robot.joint_names, folder / "states.png", session.title)
     print(f"plots: {folder / 'states.png'}")
     if env.viewer is not None:
         env.viewer.close()

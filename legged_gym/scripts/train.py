@@ -20,6 +20,7 @@ import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.utils import runs
 from legged_gym.utils.cli import make_parser, parse_args, run_main
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import require_display
 from legged_gym.utils.task_registry import task_registry
 
@@ -35,7 +36,12 @@ def train(args: argparse.Namespace) -> Any:
 
     Returns:
         The runner, its last checkpoint saved.
+
+    Raises:
+        UserError: A value is not usable.
     """
+    if args.evaluate_every < 0:
+        raise UserError(f"--evaluate_every: got {args.evaluate_every}, expected a number >= 0")
     if not args.headless:
         require_display()
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)

@@ -15,11 +15,11 @@ from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 class Training:
     """A runner whose robots follow the command with an error of `errors[iteration]` m/s in v_x."""
 
-    def __init__(self, fake_env: type, cfg: GateCfg, errors: list[float]) -> None:
+    def __init__(self, fake_env: type, cfg: GateCfg, errors: list[float], steps: int = 0) -> None:
         self.errors, self.interrupted, self.current_learning_iteration = errors, False, 0
         self.device, self.scalars = "cpu", {}
         writer = SimpleNamespace(add_scalar=lambda tag, value, step: self.scalars.setdefault(tag, []).append(value))
-        self.logger = SimpleNamespace(tot_timesteps=0, writer=writer)
+        self.logger = SimpleNamespace(tot_timesteps=steps, writer=writer)
         self.alg = SimpleNamespace(train_mode=lambda: None)
         self.env = SimpleNamespace(cfg=PointFootFlatCfg(), device="cpu")
         self.env.cfg.env.num_envs = 4096
@@ -66,6 +66,17 @@ def test_it_looks_every_so_many_steps_and_stops_at_the_first_policy_that_walks(f
     assert training.gate.passed["iteration"] == 6 and training.gate.passed["seconds"] >= 0.0
     assert training.walker.num_envs == 3, "not as many as are trained"
     assert "walking gate passed after" in training.gate.verdict() and "600 robot-steps" in training.gate.verdict()
+
+
+def test_a_run_that_is_gone_on_with_is_counted_from_there(fake_env: type, capsys: pytest.CaptureFixture[str]) -> None:
+    training = Training(fake_env, GateCfg(num_envs=3, every_steps=200), [0.9, 0.9, 0.1, 0.1], steps=5000)
+    for _ in range(3):
+        training.iterate(100)
+    assert "not passed" in training.gate.verdict() and "300 robot-steps" in training.gate.verdict()
+    training.iterate(100)
+    assert training.gate.passed is not None and training.gate.passed["steps"] == 400
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("walking gate: survival 1.00  rmse_vx 0.90") and "rmse_vx 0.10" in last
 
 
 def test_a_hopeless_row_is_cut_short_if_training_waits_to_end(fake_env: type) -> None:

@@ -244,6 +244,13 @@ def test_progress_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert part in line
 
 
+def test_progress_says_nothing_of_episodes_before_one_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    r = runner()
+    r.logger._print(0, 0, 1, {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}, 0.02)
+    line = capsys.readouterr().out
+    assert "iteration 1/1" in line and "reward" not in line and "nan" not in line
+
+
 def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By name in tensorboard, and one line of warning; nothing if there were none."""
     env = DummyEnv()

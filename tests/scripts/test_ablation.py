@@ -80,6 +80,7 @@ def test_a_run_that_fails_does_not_stop_the_others(
         (["--jobs=0"], "--jobs: got 0"),
         (["--resume"], "--resume: is decided here"),
         (["--suite=trak"], "unknown suite 'trak'"),
+        (["--time_scale=-1"], "--time_scale: got -1.0"),
         (["--max_iterations=8"], "holds runs of 100 iterations: give another --out"),
     ],
 )

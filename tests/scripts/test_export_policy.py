@@ -109,8 +109,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     (tmp_path / "foreign" / "thesis.tex").write_text("years of work")
     argv = [word.replace("FOREIGN", str(tmp_path / "foreign")) for word in argv]
     assert run(monkeypatch, export_policy, f"--load_run={trained_run}", *SHORT, *argv) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1 and message in errors[0]
+    output, errors = capsys.readouterr()
+    assert len(errors.splitlines()) == 1 and message in errors
+    assert output == "", "refused before any work"
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["thesis.tex"]
 
 

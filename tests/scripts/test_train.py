@@ -110,6 +110,13 @@ def test_ctrl_c_before_training(registry: TaskRegistry, monkeypatch: pytest.Monk
     assert run(monkeypatch, "--headless") == 130 and not logs.exists()
 
 
+def test_evaluations_cannot_come_every_minus_five_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
+) -> None:
+    assert run(monkeypatch, "--headless", "--evaluate_every=-5") == 2
+    assert capsys.readouterr().err == "error: --evaluate_every: got -5, expected a number >= 0\n" and not logs.exists()
+
+
 def test_a_window_needs_a_display(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
 ) -> None:
