@@ -41,7 +41,7 @@ class IsaacGymBackend(Backend):
         """
         mesh = None
         if spec["mesh"]:
-            mesh = shared["terrain.vertices"].cpu().numpy(), shared["terrain.triangles"].cpu().numpy().astype(np.uint32)
+            mesh = shared["terrain.vertices"].cpu().numpy(), shared["terrain.triangles"].cpu().numpy().view(np.uint32)
         self._scene = scene = Scene(spec, mesh)
         self._gym, self._sim, self._shared = scene.gym, scene.sim, shared
         self._device = torch.device(spec["device"])

@@ -97,7 +97,7 @@ class IsaacGymSimulator(ProcessSimulator):
         terrain = options.terrain
         mesh = {} if terrain is None else {"terrain.vertices": terrain.vertices, "terrain.triangles": terrain.triangles}
         # int32: torch has no such unsigned type
-        arrays = {name: array.astype("int32") if "triangles" in name else array for name, array in mesh.items()}
+        arrays = {name: array.view("int32") if "triangles" in name else array for name, array in mesh.items()}
         folder = Path(tempfile.mkdtemp(prefix="legged_gym_"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         write_asset(robot, folder)

@@ -1,10 +1,13 @@
 """Any of this package's simulators, in a process of its own."""
 
 import base64
+import dataclasses
 import os
 import pickle
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.launch import Worker
@@ -21,7 +24,9 @@ def launch(name: str) -> Worker:
     """
     root = str(Path(__file__).parents[3])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return Worker(name, [sys.executable, "-m", "legged_gym.sim.process.worker"], os.environ | {"PYTHONPATH": path})
+    # -P: a legged_gym in the current folder is not meant.
+    command = [sys.executable, "-P", "-m", "legged_gym.sim.process.worker"]
+    return Worker(name, command, os.environ | {"PYTHONPATH": path})
 
 
 def host_simulator(
@@ -40,6 +45,11 @@ def host_simulator(
     Raises:
         WorkerError: The worker does not start, or refuses.
     """
-    pickled = base64.b64encode(pickle.dumps(options)).decode()
+    terrain, arrays = options.terrain, {}
+    bare = options
+    if terrain is not None:  # its heights are too large for a message
+        arrays = {"terrain.heights": terrain.heights}
+        bare = dataclasses.replace(options, terrain=dataclasses.replace(terrain, heights=np.empty((0, 0))))
+    pickled = base64.b64encode(pickle.dumps(bare)).decode()
     spec = {"name": name, "urdf": str(robot.urdf), "num_envs": num_envs, "options": pickled}
-    return ProcessSimulator(robot, num_envs, options, device, cfg, lambda: launch(name), spec)
+    return ProcessSimulator(robot, num_envs, options, device, cfg, lambda: launch(name), spec, arrays)

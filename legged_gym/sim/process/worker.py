@@ -3,7 +3,7 @@
 import base64
 import pickle
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from legged_gym.sim.process.serve import Backend, Server, open_channel
@@ -29,6 +29,9 @@ class HostedSimulator(Backend):
         from legged_gym.sim.simulator import SimState
 
         options = pickle.loads(base64.b64decode(spec["options"]))
+        if options.terrain is not None:
+            heights = shared["terrain.heights"].cpu().numpy()
+            options = replace(options, terrain=replace(options.terrain, heights=heights))
         robot = RobotModel.from_urdf(spec["urdf"])
         self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"])
         self._shared = shared
