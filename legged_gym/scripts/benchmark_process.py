@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for env in (near, far):
         env.sim.close()
     here, there = (statistics.median(column) for column in zip(*times, strict=True))
-    overhead = statistics.median(far / near - 1.0 for near, far in times)
+    overhead = statistics.median(b / a - 1.0 for a, b in times)
     print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
     print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
     verdict = "within" if overhead <= MAX_OVERHEAD else "above"

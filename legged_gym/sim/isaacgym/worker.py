@@ -16,10 +16,12 @@ def _find_siblings() -> None:
     """Make `legged_gym` mean the folder that this file is in, without running its `__init__`.
 
     Nothing is put on the path: the folder may lie among another Python's packages. Nor is a legged_gym of this Python's
-    own found.
+    own found. The script's own folder is taken off: nobody else's `import config` means ours.
     """
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
     package = types.ModuleType("legged_gym")
-    package.__path__ = [os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))]
+    package.__path__ = [os.path.dirname(os.path.dirname(here))]
     sys.modules["legged_gym"] = package
 
 

@@ -26,6 +26,8 @@ from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolEr
 
 HELLO_TIMEOUT = 180.0
 """Longest time from a worker's start to its first answer [s]: it imports the engine, which may compile an extension."""
+STILL_COMPILING = "if its imports were compiling, try again: what is done is kept"
+"""What to do about a worker that did not even say hello."""
 NOTICE_AFTER = 15.0
 """Silence at the start after which the user is told what takes so long [s]."""
 LAST_WORDS = 20
@@ -108,7 +110,7 @@ class Worker:
         """
         self._number += 1
         try:
-            self._channel.send(request, self._number, payload)
+            self._channel.send(request, self._number, payload, timeout)
             if descriptor is not None:
                 self._channel.send_descriptor(descriptor)
             reply = self._channel.receive(timeout)
@@ -118,9 +120,9 @@ class Worker:
             raise self._obituary() from None
         except TimeoutError:
             self.close(patience=0.0)
-            raise self._error(
-                WorkerHung, f"did not answer {request.name} within {timeout:g} s and was killed"
-            ) from None
+            what = f"did not answer {request.name} within {timeout:g} s and was killed"
+            remedy = STILL_COMPILING if request == Request.HELLO else None
+            raise self._error(WorkerHung, what, remedy) from None
         except ProtocolError as error:
             self.close(patience=0.0)
             raise self._error(ProtocolMismatch, str(error)) from None
@@ -150,8 +152,9 @@ class Worker:
             how = f"ended with exit code {code}"
         return self._error(WorkerDied, f"{how}{': ' + words if words else ''}")
 
-    def _error(self, kind: type[WorkerError], text: str) -> WorkerError:
-        remedy = self._remedies.get(kind, REMEDIES.get(kind, ""))
+    def _error(self, kind: type[WorkerError], text: str, remedy: str | None = None) -> WorkerError:
+        if remedy is None:
+            remedy = self._remedies.get(kind, REMEDIES.get(kind, ""))
         return kind(f"the worker of {self.name}: {text}{'; ' + remedy if remedy else ''}")
 
     def close(self, patience: float = PATIENCE) -> None:

@@ -88,15 +88,25 @@ class Channel:
         """Take over a socket."""
         self._connection = connection
 
-    def send(self, kind: int, number: int, payload: dict[str, Any] | None = None) -> None:
+    def send(self, kind: int, number: int, payload: dict[str, Any] | None = None, timeout: float | None = None) -> None:
         """Send a message.
+
+        Args:
+            kind: A `Request` or a `Reply`.
+            number: Number of the request.
+            payload: What belongs to it.
+            timeout: Longest wait for the other end to read [s]; None waits for ever.
 
         Raises:
             Closed: The other end is gone.
+            TimeoutError: It did not read in time.
         """
         body = json.dumps(payload).encode() if payload else b""
+        self._connection.settimeout(timeout)
         try:
             self._connection.sendall(_HEADER.pack(_MAGIC, VERSION, int(kind), number, len(body)) + body)
+        except socket.timeout as error:  # not yet TimeoutError in Python 3.8
+            raise TimeoutError from error
         except OSError as error:
             raise Closed(str(error)) from error
 

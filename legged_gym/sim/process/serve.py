@@ -153,7 +153,7 @@ class Server:
 def _failure(error: Exception) -> dict[str, str]:
     if isinstance(error, Refusal):
         return {"failure": error.failure.value, "text": str(error)}
-    if isinstance(error, (ValueError, KeyError)):
+    if isinstance(error, ValueError):
         return {"failure": Failure.REFUSED.value, "text": str(error)}
     traceback.print_exc()
     return {"failure": Failure.BROKEN.value, "text": f"{type(error).__name__}: {error}"}

@@ -230,6 +230,7 @@ def test_an_interpreter_without_libpython(
             LibPythonMissing,
             "libpython3.*LD_LIBRARY_PATH",
         ),
+        ({"gymapi": "import config"}, EngineMissing, "No module named 'config'"),
         ({"gymtorch": "raise RuntimeError('Ninja is required')"}, EngineMissing, "gymtorch .*Ninja is required"),
         (
             {"__init__": "import sys; sys.modules['torch'] = None"},
@@ -238,7 +239,7 @@ def test_an_interpreter_without_libpython(
         ),
         ({"__init__": "import os; os.abort()"}, WorkerDied, "was ended by SIGABRT"),
     ],
-    ids=["no isaacgym", "no libpython", "no ninja", "no torch", "crash"],
+    ids=["no isaacgym", "no libpython", "not our config", "no ninja", "no torch", "crash"],
 )
 def test_what_is_missing_is_named(
     environment: pytest.MonkeyPatch,

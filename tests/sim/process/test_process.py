@@ -18,7 +18,7 @@ import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym import LEGGED_GYM_ROOT_DIR
-from legged_gym.sim.process import memory
+from legged_gym.sim.process import hosting, memory
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.errors import ProtocolMismatch, RequestRefused, WorkerBroken, WorkerDied, WorkerHung
 from legged_gym.sim.process.launch import Worker
@@ -27,6 +27,8 @@ from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState
+from legged_gym.terrain.build import make_terrain
+from legged_gym.terrain.config import TerrainCfg
 from legged_gym.utils.cli import apply_args, make_parser, parse_args
 from legged_gym.utils.task_registry import task_registry
 from tests.envs.making import build
@@ -65,13 +67,11 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
     near = make_simulator("mujoco", pf_tron1a, 3, OPTIONS, "cpu")
     draw = torch.Generator().manual_seed(1)
     for sim in (far, near):
-        start = far.state
         sim.reset(
             torch.ones(3, dtype=torch.bool),
             *(torch.tensor([[0.0, 0.0, 0.75]]).repeat(3, 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1)),
             *(torch.zeros(3, 3), torch.zeros(3, 3), torch.zeros(3, 6), torch.zeros(3, 6)),
         )
-        assert start is far.state
     for k in range(12):
         mask, other = torch.rand(2, 3, generator=draw) < 0.4
         delta, friction = torch.randn(3, 3, generator=draw), torch.rand(3, generator=draw)
@@ -132,12 +132,14 @@ def test_a_killed_worker_is_named() -> None:
     assert time.monotonic() - start < 3.0
 
 
-def test_a_hung_worker_is_named_and_killed() -> None:
+@pytest.mark.parametrize("letters", [1, 2**20], ids=["does not answer", "does not even read"])
+def test_a_hung_worker_is_named_and_killed(letters: int) -> None:
     worker = light_worker()
     pid = worker.versions["pid"]
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(WorkerHung, match=r"did not answer STEP within 0\.3 s and was killed; .*sim\.process\.timeout"):
-        worker.ask(Request.STEP, timeout=0.3)
+    text = r"did not answer STEP within 0\.3 s and was killed; .*sim\.process\.timeout, or \.start_timeout"
+    with pytest.raises(WorkerHung, match=text):
+        worker.ask(Request.STEP, {"text": letters * "a"}, timeout=0.3)
     assert ends_within(2.0, pid)
 
 
@@ -237,10 +239,11 @@ def test_ctrl_c_leaves_the_conversation_in_order(pf_tron1a: RobotModel) -> None:
         sim = host(pf_tron1a)
     pid = sim._worker.versions["pid"]
     os.kill(pid, signal.SIGSTOP)
-    signal.signal(signal.SIGALRM, _interrupt)
+    handler = signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     with pytest.raises(KeyboardInterrupt):
         sim.step(torch.zeros(2, 6))
+    signal.signal(signal.SIGALRM, handler)
     os.kill(pid, signal.SIGCONT)
     before = sim.state.root_pos_w.clone()
     sim.step(torch.full((2, 6), 0.3))
@@ -259,6 +262,21 @@ def test_the_engines_objections_reach_the_user(pf_tron1a: RobotModel, tmp_path: 
     gone = dataclasses.replace(pf_tron1a, urdf=tmp_path / "gone.urdf")
     with pooled_workers(), pytest.raises((RequestRefused, WorkerBroken), match=r"gone\.urdf"):
         make_simulator("mujoco", gone, 1, OPTIONS, "cpu", ProcessCfg(enabled=True))
+
+
+def test_a_fault_of_the_worker_is_no_objection_of_the_engine(pf_tron1a: RobotModel) -> None:
+    with pooled_workers():
+        sim = host(pf_tron1a)
+    with pytest.raises(WorkerBroken, match="KeyError: 'parameters'"):
+        sim._worker.ask(Request.STEP, {}, timeout=5.0)
+    sim.close()
+
+
+def test_a_legged_gym_in_the_current_folder_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "legged_gym").mkdir()
+    (tmp_path / "legged_gym" / "__init__.py").write_text("raise SystemExit('the wrong legged_gym')")
+    monkeypatch.chdir(tmp_path)
+    hosting.launch("mujoco").close()
 
 
 def test_an_unknown_request_is_refused_and_the_worker_lives(pf_tron1a: RobotModel) -> None:
@@ -298,7 +316,7 @@ def test_another_conversation_is_named(answer: str, text: str) -> None:
 
 def test_silence_at_the_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("legged_gym.sim.process.launch.HELLO_TIMEOUT", 0.5)
-    with pytest.raises(WorkerHung, match=r"did not answer HELLO within 0\.5 s and was killed"):
+    with pytest.raises(WorkerHung, match=r"did not answer HELLO within 0\.5 s and was killed; .*try again"):
         Worker("fake", [sys.executable, "-c", FAKE.format(answer="b''")], os.environ)
 
 
@@ -326,26 +344,46 @@ def test_the_command_line_asks_for_it() -> None:
         assert env_cfg.sim.process.enabled == enabled
 
 
+class Recorder:
+    """Instead of a worker: writes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Request, float]] = []
+        self.payloads: list[Any] = []
+
+    def ask(self, request: Request, payload: Any = None, *, timeout: float, **_: Any) -> dict[str, Any]:
+        self.asked.append((request, timeout))
+        self.payloads.append(payload)
+        return {}
+
+    def close(self, patience: float = 0.0) -> None:
+        pass
+
+
+def test_a_large_map_is_not_sent_as_a_message(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heights are in the shared memory; the map that a task trains on by default has 24 million."""
+    worker = Recorder()
+    monkeypatch.setattr(hosting, "launch", lambda name: worker)
+    terrain = make_terrain(TerrainCfg(mesh_type="heightfield", num_rows=2, num_cols=1))
+    assert terrain is not None and terrain.heights.nbytes > 10**6
+    sim = make_simulator(
+        "mujoco", pf_tron1a, 1, dataclasses.replace(OPTIONS, terrain=terrain), "cpu", ProcessCfg(enabled=True)
+    )
+    assert len(json.dumps(worker.payloads[0])) < 10**5
+    assert isinstance(sim, ProcessSimulator)
+    assert torch.equal(sim._shared["terrain.heights"], torch.from_numpy(terrain.heights))
+
+
 def test_the_timeouts_are_live(pf_tron1a: RobotModel) -> None:
     """Building, and the first step after it, may take longer than the others."""
-    asked: list[tuple[Request, float]] = []
-
-    class Recorder:
-        def ask(self, request: Request, *_: Any, timeout: float, **__: Any) -> dict[str, Any]:
-            asked.append((request, timeout))
-            return {}
-
-        def close(self, patience: float = 0.0) -> None:
-            pass
-
+    worker: Any = Recorder()
     cfg = ProcessCfg(start_timeout=7.0, timeout=3.0)
-    launch: Any = Recorder
-    sim = ProcessSimulator(pf_tron1a, 1, OPTIONS, "cpu", cfg, launch, {})
+    sim = ProcessSimulator(pf_tron1a, 1, OPTIONS, "cpu", cfg, lambda: worker, {})
     for _ in range(2):
         sim.step(torch.zeros(1, 6))
     sim.overflow_counts()
     step, count = Request.STEP, Request.COUNT_OVERFLOWS
-    assert asked == [(Request.BUILD, 7.0), (step, 7.0), (step, 3.0), (count, 3.0)]
+    assert worker.asked == [(Request.BUILD, 7.0), (step, 7.0), (step, 3.0), (count, 3.0)]
 
 
 # -- shared memory -----------------------------------------------------------------------------------------------------
