@@ -47,7 +47,7 @@ class TeacherRunner:
         save_atomically({**self.trainer.state_dict(), "iteration": self.iteration}, path)
 
     def learn(self, iterations: int, save_interval: int = 50) -> dict[str, float]:
-        """Trains for a number of rollouts; saves a checkpoint at the end even when interrupted.
+        """Trains for a number of rollouts, ever finer; saves a checkpoint at the end even when interrupted.
 
         Returns:
             The scalars of the last iteration.
@@ -60,6 +60,7 @@ class TeacherRunner:
         try:
             while self.iteration < first + iterations and not self.interrupted:
                 obs, falls = self._collect(obs)
+                self.trainer.anneal(1.0 - (self.iteration - first) / iterations)
                 scalars = self.trainer.update() | {"falls": falls}
                 self.iteration += 1
                 self._report(scalars, first, iterations, time.perf_counter() - start)

@@ -28,7 +28,15 @@ def make_train_parser() -> Parser:
     parser = make_parser("Train the teacher's offset by itself.")
     parser.add_argument("--randomize", action="store_true", help="train under the task's domain randomisation")
     parser.add_argument("--offset", type=Path, metavar="FILE", help="go on from this offset")
-    parser.set_defaults(headless=True, max_iterations=200)
+    parser.add_argument(
+        "--num_steps",
+        type=int,
+        default=250,
+        help="policy steps of a rollout: as long as a command lasts, so that each holds every kind of step "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--epochs", type=int, default=20, help="passes over a rollout (default: %(default)s)")
+    parser.set_defaults(headless=True, num_envs=256, max_iterations=10)
     return parser
 
 
@@ -36,6 +44,9 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
     """Trains Δξ; returns the runner, its last checkpoint saved."""
     if args.max_iterations < 1:
         raise UserError(f"--max_iterations: got {args.max_iterations}, expected a number >= 1")
+    for name in ("num_steps", "epochs"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 1")
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)
     if not args.randomize:
         gait = env_cfg.gait
@@ -47,9 +58,10 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
     parent = runs.logs_root() / f"{train_cfg.runner.experiment_name}_teacher" / robot_name(env.cfg)
     log_dir = runs.new_run_dir(parent, train_cfg.runner.run_name)
     save_json(env.cfg, log_dir / "env_cfg.json")
+    train_cfg.teacher.dcm.offset.epochs = args.epochs
     save_json(train_cfg, log_dir / "train_cfg.json")
     device = args.rl_device or "cpu"
-    runner = TeacherRunner(env, train_cfg.teacher.dcm, train_cfg.runner.num_steps_per_env, log_dir, device)
+    runner = TeacherRunner(env, train_cfg.teacher.dcm, args.num_steps, log_dir, device)
     if args.offset is not None:
         runner.load(args.offset)
     stop_on_signals(runner)

@@ -65,6 +65,9 @@ class TeacherOutput:
     """1 where a step ended since the last evaluation (N,)."""
     touchdown_error: Tensor
     """e_n of that step in the frame M of that step; 0 elsewhere (N, 2) [m]."""
+    steady: Tensor
+    """1 where the commanded v_x, v_y are still what they were when that step began: e_n of any other step is the
+    distance to a plan that was made too late for the swing foot to follow (N,)."""
     foothold_error: Tensor
     """Where that step landed minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
     foothold_w: Tensor
@@ -153,6 +156,7 @@ class DcmTeacher:
             fresh=fresh.to(inputs.dtype),
             touchdown=switched.to(inputs.dtype),
             touchdown_error=error.t(),
+            steady=(state.command[:2] == memory.liftoff_command).all(dim=0).to(inputs.dtype),
             foothold_error=miss.t(),
             foothold_w=new.foothold_w.t(),
             clamped=plan.clamped,
@@ -171,6 +175,7 @@ class DcmTeacher:
         return TeacherMemory(
             stance_left=stance_left,
             liftoff_w=torch.where(lifted, frame.swing_w, memory.liftoff_w),
+            liftoff_command=torch.where(lifted, state.command[:2], memory.liftoff_command),
             liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
             yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
             heading_error=self._heading_error(state, memory, rate, fresh),
@@ -215,7 +220,7 @@ class DcmTeacher:
         kept: list[Tensor] = []
 
         def offset(parts: dict[str, Tensor]) -> Tensor:
-            inputs = self.network.pack(self._inputs(state, frame, parts))
+            inputs = self.network.pack(self._inputs(state, frame, parts | {"yaw_force": yaw_force}))
             kept.append(inputs)
             if not self.cfg.offset.enabled:
                 return self._constant.expand_as(parts["xi"])

@@ -16,6 +16,8 @@ class TeacherMemory:
     """1 where the left foot was stance at the last evaluation (N,)."""
     liftoff_w: Tensor
     """Where the swing foot left the ground, W (3, N) [m]."""
+    liftoff_command: Tensor
+    """v_x, v_y asked for at that instant, heading frame (2, N) [m/s]."""
     liftoff_phase: Tensor
     """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N,)."""
     yaw_rate: Tensor
@@ -42,7 +44,7 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
         """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        widths = {"liftoff_w": 3, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2, "drift": 2}
+        widths = {"liftoff_w": 3, "liftoff_command": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2, "drift": 2}
         names = [f.name for f in fields(cls)]
         buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
         rows = buffer.split([widths.get(name, 1) for name in names])

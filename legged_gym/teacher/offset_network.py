@@ -15,6 +15,7 @@ OFFSET_INPUTS: tuple[tuple[str, int, float, float], ...] = (
     ("command", 3, 0.0, 0.4),
     ("duration", 1, 0.22, 0.05),
     ("omega", 1, 4.0, 0.2),
+    ("yaw_force", 1, 0.0, 10.0),
     ("contact", 2, 0.5, 0.5),
     ("swing_ground", 1, 0.0, 0.1),
 )

@@ -30,11 +30,12 @@ class OffsetTrainer:
         self.teacher, self.num_steps = teacher, num_steps
         self.cfg: OffsetCfg = teacher.cfg.offset
         like, n = teacher.geometry.abad_pos, teacher.num_envs
-        self.optimizer = make_adam(teacher.network.parameters(), self.cfg.learning_rate, like.device)
+        rate = like.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
+        self.optimizer = make_adam(teacher.network.parameters(), rate, like.device)
         widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2, "target": 2}
         self._data = {name: like.new_zeros(num_steps, n, width) for name, width in widths.items()}
         self._data |= {
-            name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "follow", "weight")
+            name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "steady", "follow", "weight")
         }
         self._assigning = Graphed(self._assign, like.device)
         self._fitting = Graphed(self._minibatch, like.device)
@@ -56,8 +57,14 @@ class OffsetTrainer:
         data["touchdown"][k].copy_(output.touchdown)
         data["fresh"][k].copy_(output.fresh)
         data["trust"][k].copy_(output.weight)
+        data["steady"][k].copy_(output.steady)
         data["follow"][k].copy_(follow_weight(executed, output.action, self.cfg.follow_scale))
         self._step += 1
+
+    def anneal(self, share: float) -> None:
+        """Sets the learning rate to a share of the configured one."""
+        for group in self.optimizer.param_groups:
+            group["lr"].fill_(share * self.cfg.learning_rate)
 
     def update(self) -> dict[str, float]:
         """Trains on the recorded steps and forgets them; returns means to log."""
@@ -78,7 +85,7 @@ class OffsetTrainer:
             for rows in order.view(parts, size):
                 total += self._fitting(rows)
         self._step = 0
-        landed = data["touchdown"] * data["trust"]
+        landed = data["touchdown"] * data["trust"] * data["steady"]
         square = (landed * data["error"].square().sum(dim=-1)).sum()
         means = total / max(1, cfg.epochs * parts)
         size_of_offset = data["applied"].norm(dim=-1).sum() / max(1, samples)
@@ -126,7 +133,8 @@ class OffsetTrainer:
     def _assign(self) -> None:
         """Completes each recorded step by the touchdown that followed and by its weight."""
         data = self._data
-        target, found = assign_touchdowns(data["error"], data["touchdown"], data["fresh"], data["trust"])
+        landed = data["trust"] * data["steady"]
+        target, found = assign_touchdowns(data["error"], data["touchdown"], data["fresh"], landed)
         data["target"].copy_(target)
         data["weight"].copy_(data["follow"] * data["trust"] * found)
 

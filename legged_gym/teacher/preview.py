@@ -73,7 +73,8 @@ def _next_step(
     xi, command = _mirror(landed), _mirror(parts["command"])
     xi_end = lipm.propagate_dcm(xi, rest, parts["omega"], parts["duration"])
     _, velocity, b = reference_gait(cfg, command[:2], xi_end, gait, rest)
-    return parts | {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
+    changed = {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
+    return parts | changed | {"yaw_force": -parts["yaw_force"]}
 
 
 def _mirror(vector: Tensor) -> Tensor:

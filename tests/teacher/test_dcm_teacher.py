@@ -382,3 +382,13 @@ def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeome
     torch.testing.assert_close(teacher.memory.liftoff_phase[switched], frame.phase[switched])
     first = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
     torch.testing.assert_close(teacher.memory.liftoff_phase[~switched], first.phase[~switched])
+
+
+def test_a_step_is_steady_until_its_linear_command_changes(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    obs = make_obs(16)
+    teacher = make_teacher(geometry, 16)
+    assert (teacher.step(start(obs)).steady == 0.0).all()  # nothing is known of the step before
+    second = later(obs)
+    second[:8, S["command"].start] += 0.1  # v_x
+    second[8:, S["command"].start + 2] += 0.1  # w_z: what keeps a heading changes it all the time
+    assert teacher.step(second).steady.tolist() == [0.0] * 8 + [1.0] * 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,6 +119,25 @@ def test_preview_shows_a_disturbance_and_the_offset_that_removes_it() -> None:
         torch.testing.assert_close(step.error, torch.zeros_like(step.error), atol=1e-12, rtol=0)
 
 
+def test_preview_has_the_yaw_force_alternate_with_the_feet() -> None:
+    network = OffsetNetwork().double()
+    row = sum(network.widths[: network.names.index("yaw_force")])
+    first, last = network.net[0], network.net[-1]
+    for layer in network.net:
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    first.weight.data[:2, row] = torch.tensor([1.0, -1.0]).double()
+    network.net[2].weight.data[:2, :2] = torch.eye(2).double()
+    last.weight.data[0, :2] = torch.tensor([1.0, -1.0]).double()  # forward: an odd function of the yaw force alone
+    parts = network.unpack(walking_inputs(network))
+    inputs = network.pack(parts | {"yaw_force": torch.full((4,), 3.0).double()})
+    steps = list(preview_steps(network, inputs, torch.zeros(2, 4).double(), SteppingCfg(), LOW, HIGH, 3))
+    forward = torch.stack([step.error[0] for step in steps])
+    assert (forward[0].abs() > 1e-3).all()
+    torch.testing.assert_close(forward[1:], -forward[:-1], atol=1e-3, rtol=0)
+
+
 def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_obs: Callable[..., Tensor]) -> None:
     cfg = TeacherCfg()
     cfg.offset.hidden_dims, cfg.offset.w_vstab, cfg.offset.w_preview = (6,), 0.5, 0.5
@@ -180,6 +200,7 @@ def fake_output(teacher: DcmTeacher, inputs: Tensor, touchdown: float, bias: Ten
         fresh=zero,
         touchdown=torch.full((n,), touchdown),
         touchdown_error=(bias - offset) * touchdown,
+        steady=torch.ones(n),
         foothold_error=torch.zeros(n, 2),
         foothold_w=torch.zeros(n, 2),
         clamped=zero,
@@ -224,3 +245,25 @@ def test_a_policy_that_does_not_follow_teaches_nothing(robots: dict) -> None:
             fake_output(teacher, inputs, float(k == 3), torch.tensor([0.04, 0.0])), torch.full((16, 6), 50.0)
         )
     assert trainer.update()["track"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_step_under_a_new_command_teaches_nothing_and_is_not_counted(robots: dict) -> None:
+    cfg = TeacherCfg()
+    cfg.offset.enabled, cfg.offset.w_mag = True, 0.0
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 16)
+    trainer = OffsetTrainer(teacher, 4)
+    for k in range(4):
+        inputs = torch.randn(16, teacher.network.num_inputs)
+        output = fake_output(teacher, inputs, float(k == 3), torch.tensor([0.04, 0.0]))
+        steady = torch.ones(16) if k < 3 else torch.zeros(16)
+        trainer.record(replace(output, steady=steady), output.action)
+    scalars = trainer.update()
+    assert scalars["track"] == pytest.approx(0.0, abs=1e-9)
+    assert scalars["offset_error_rms"] == 0.0 and scalars["touchdowns"] == 16
+
+
+def test_the_learning_rate_is_a_share_of_the_configured_one(robots: dict) -> None:
+    trainer = OffsetTrainer(DcmTeacher(TeacherCfg(), LegGeometry.from_model(robots["PF_TRON1A"]), 2), 1)
+    for share in (0.5, 0.25):
+        trainer.anneal(share)
+        assert float(trainer.optimizer.param_groups[0]["lr"]) == pytest.approx(share * OffsetCfg().learning_rate)
