@@ -3,6 +3,7 @@
 Nothing is changed, and the exit code is 0 whatever is found.
 """
 
+import argparse
 import importlib.metadata
 import os
 import platform
@@ -12,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 TIMEOUT = 120.0
-"""Longest time for a check in a process of its own [s]; a first start of MuJoCo Warp compiles for longer."""
+"""Longest time for a check in a process of its own [s]."""
 STEP = """
 import torch
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import DEFAULT_ROBOT_TYPE, RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions
 robot = RobotModel.from_urdf(robot_urdf(DEFAULT_ROBOT_TYPE))
-sim = make_simulator("{name}", robot, 1, SimOptions(num_threads=1), "{device}")
+sim = make_simulator("mujoco", robot, 1, SimOptions(num_threads=1), "cpu")
 sim.step(torch.zeros(1, 6, device=sim.device))
 assert sim.state.root_pos_w.isfinite().all()
 sim.close()
@@ -39,7 +40,7 @@ def run_code(code: str, **environment: str) -> str:
     """
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-P", "-c", code]  # -P: no package in the current folder is meant
     try:
         done = subprocess.run(
             command,
@@ -57,7 +58,7 @@ def run_code(code: str, **environment: str) -> str:
 
 def check_mujoco() -> str:
     """Step one robot."""
-    if error := run_code(STEP.format(name="mujoco", device="cpu")):
+    if error := run_code(STEP):
         raise Fault(f"{error}; install this package anew: make clean setup")
     return f"MuJoCo {importlib.metadata.version('mujoco')}, on the CPU"
 
@@ -149,6 +150,7 @@ def diagnose() -> dict[str, tuple[bool, str]]:
 
 def main() -> None:
     """Print what works and what does not."""
+    argparse.ArgumentParser(description="Say what works here: simulators, GPU, rendering, display.").parse_args()
     import torch
 
     print(f"python {platform.python_version()}, torch {torch.__version__}, {platform.platform()}")
