@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from legged_gym.sim.isaacgym.scene import Scene
+from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT
 from legged_gym.sim.process.serve import Backend
 
 DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
-BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
 PROBE_HEIGHT, PROBE_SPIN = 20.0, 3.0
 """Where [m] and how fast [rad/s] a robot is spun to see which point's velocity Isaac Gym means."""
 
@@ -188,8 +188,7 @@ class IsaacGymBackend(Backend):
 
     def _write_placement(self, rows: torch.Tensor) -> None:
         """Put the trainer's values of some robots into PhysX's tensors; what PhysX cannot bear stays out."""
-        names = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
-        pos, quat, vel, omega, q, qd = (self._shared["reset." + name][rows] for name in names)
+        pos, quat, vel, omega, q, qd = (self._shared["reset." + name][rows] for name in PLACEMENT)
         sane = torch.cat((pos, quat, vel, omega, q, qd), -1).abs().lt(DIVERGED).all(-1)
         self._broken[rows] = ~sane
         if self._velocity_at_com:
@@ -224,9 +223,8 @@ class IsaacGymBackend(Backend):
             target = torch.where(delay <= k, targets, self._previous_target)
             torque = strength * (kp * (target - q) - kd * qd)
             torque = torch.max(torch.min(torque, self._limits), -self._limits)
-            torques[:, self._dofs] = torch.nan_to_num(
-                torque - self._damping * qd
-            )  # PhysX must not see a broken robot's
+            # PhysX must not see a broken robot's.
+            torques[:, self._dofs] = torch.nan_to_num(torque - self._damping * qd)
             self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
             self._simulate()
             self._gym.refresh_dof_state_tensor(self._sim)

@@ -182,9 +182,8 @@ class Scene:
             for row, values in zip(INERTIA, inertia_scale[k] * self._inertias[k]):
                 for column, value in zip(INERTIA, values):
                     setattr(getattr(body.inertia, row), column, float(value))
-        self.gym.set_actor_rigid_body_properties(
-            env, actor, properties, False
-        )  # no recomputed inertia: these are meant
+        # False: the inertias are meant as they are, and not to be computed anew.
+        self.gym.set_actor_rigid_body_properties(env, actor, properties, False)
 
     def close(self) -> None:
         """Free PhysX."""

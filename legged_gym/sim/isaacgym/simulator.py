@@ -21,6 +21,7 @@ from legged_gym.sim.process.errors import (
     PackageMissing,
 )
 from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.protocol import BODY_PARAMETERS
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions
@@ -35,8 +36,6 @@ REMEDIES: dict[type, str] = {
     PackageMissing: "it needs Python 3.8 with numpy and torch, in the versions that Isaac Gym asks for",
     LibPythonMissing: "add the lib folder of that environment to LD_LIBRARY_PATH",
 }
-BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
-"""What PhysX takes on the GPU pipeline only before it first steps."""
 
 
 def launch() -> Worker:

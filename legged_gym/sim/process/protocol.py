@@ -23,6 +23,12 @@ MAX_PAYLOAD = 64 * 2**20
 """[bytes]"""
 
 
+PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
+"""What a reset is given, in the order of `Simulator.reset`."""
+BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
+"""The parameters that change masses, inertias or centres of mass."""
+
+
 class Request(enum.IntEnum):
     """What the trainer may ask. The payloads are built in `simulator` and read in `serve`."""
 

@@ -18,14 +18,11 @@ from legged_gym.sim.process import memory
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.errors import WorkerLost
 from legged_gym.sim.process.launch import Worker
-from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from legged_gym.sim.viewer import Viewer
 from legged_gym.utils.math import nobody, overwrite, quat_rotate_inverse
-
-PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
-"""What a reset is given, in the order of `Simulator.reset`."""
 
 
 class ProcessSimulator(Simulator):
@@ -262,7 +259,7 @@ class ProcessSimulator(Simulator):
         torch.add(self._nominal_base_com, p["base_com_offset"], out=self._base_com)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
-        if any(name.startswith(("base", "link")) for name in names):
+        if not set(BODY_PARAMETERS).isdisjoint(names):
             self._follow_masses()
         self._shared["changed"].masked_fill_(mask, 1)
         self._note(*names)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields, replace
 from typing import Any
 
+from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT
 from legged_gym.sim.process.serve import Backend, Server, open_channel
 
 
@@ -23,7 +24,6 @@ class HostedSimulator(Backend):
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, Any]) -> None:
         """Build the simulator."""
-        from legged_gym.sim.process.simulator import PLACEMENT
         from legged_gym.sim.registry import make_simulator
         from legged_gym.sim.robot_model import RobotModel
         from legged_gym.sim.simulator import SimState
@@ -49,7 +49,7 @@ class HostedSimulator(Backend):
         if not any(what):
             return
         if what not in self._takes:
-            masses = any(name.startswith(("base", "link")) for name in parameters)
+            masses = not set(BODY_PARAMETERS).isdisjoint(parameters)
             self._takes[what] = Graphed(lambda: self._take(*what), self._sim.device, copies=False, enabled=not masses)
         self._takes[what]()
 
