@@ -214,7 +214,7 @@ def test_a_worker_that_holds_on_to_the_interpreter_ends_too() -> None:
     script = (
         "import sys; from legged_gym.sim.process.serve import open_channel\n"
         "open_channel(int(sys.argv[1]), int(sys.argv[2])); print('ready', flush=True)\n"
-        "import ctypes; ctypes.PyDLL(None).sleep(60)"  # PyDLL keeps the lock
+        "import ctypes; ctypes.PyDLL(None).sleep(10)"  # PyDLL keeps the lock
     )
     read_end, write_end = os.pipe()
     ours, theirs = socket.socketpair()
