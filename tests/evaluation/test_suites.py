@@ -125,6 +125,16 @@ def test_a_row_does_not_depend_on_the_rows_before_it(fake_env: type, agent: Any)
     assert torch.equal(torch.stack(alone.commands_seen), torch.stack(after.commands_seen)[-500:])
 
 
+def test_environment_and_agent_draw_the_same_whatever_was_walked_before(fake_env: type, agent: Any) -> None:
+    env, starts, seeds = fake_env(), [], []
+    reset, env.reset = env.reset, lambda: starts.append(torch.rand(3)) or reset()
+    agent.value, agent.reset = 0.0, seeds.append
+    for name in ("track_slow", "push_0.5", "track_slow"):
+        run_row(env, agent, replace(ROWS[name], duration=0.1, push_time=0.1), seed=0)
+    assert torch.equal(starts[0], starts[2]) and not torch.equal(starts[0], starts[1])
+    assert seeds[0] == seeds[2] != seeds[1]
+
+
 def test_rows_side_by_side_give_what_they_give_alone(fake_env: type, agent: Any) -> None:
     rows = [ROWS["track"], ROWS["push_1.5"], ROWS["payload_5"], ROWS["friction_0.25"]]
     env, fell = fake_env(num_envs=40, falls=(13, 160)), fake_env(num_envs=10, falls=(3, 160))
@@ -137,6 +147,14 @@ def test_rows_side_by_side_give_what_they_give_alone(fake_env: type, agent: Any)
     assert kicked.tolist() == [False] * 10 + [True] * 10 + [False] * 20
     commands = torch.stack(env.commands_seen)[:200]
     assert (commands[:, 10:20] == torch.tensor([0.4, 0.0, 0.0])).all() and (commands[:, :10, 1] != 0.0).any()
+
+
+def test_rows_end_early_once_nobody_stands_in_any_of_them(fake_env: type, agent: Any) -> None:
+    row = replace(ROWS["track_slow"], duration=4.0)
+    alone, beside = fake_env(num_envs=1, falls=(0, 20)), fake_env(num_envs=2, falls=(0, 20))
+    run_row(alone, agent, row, seed=0)
+    run_rows(beside, agent, [row, row], seed=0)
+    assert (len(alone.commands_seen), len(beside.commands_seen)) == (50, 200)
 
 
 def test_side_by_side_every_row_has_its_own_physics(fake_env: type, agent: Any) -> None:
@@ -240,8 +258,17 @@ def test_the_evaluation_config_is_nominal() -> None:
     middle = sum(task.gait.ranges.frequency) / 2.0
     assert cfg.gait.ranges.frequency == (middle, middle)
     assert (cfg.env.num_envs, cfg.seed) == (3, 7)
+    longest = max(row.push_time + row.duration for row in ROWS.values())
+    assert cfg.env.episode_length_s > longest and cfg.commands.resampling_time > longest, "the rows decide"
     assert task.noise.add_noise and task.domain_rand.push_robots, "the task's own config must stay as it is"
     assert nominal_cfg(task).commands == task.commands
+
+
+@pytest.mark.parametrize(("profile", "ground"), [("mixed", "plane"), ("lanes", "trimesh")])
+def test_who_learned_on_terrain_is_judged_on_a_plane_but_in_rows_on_terrain(profile: str, ground: str) -> None:
+    task = PointFootFlatCfg()
+    task.terrain.mesh_type, task.terrain.profile = "trimesh", profile
+    assert evaluation_cfg(task, 3, 7).terrain.mesh_type == ground
 
 
 def test_an_unknown_suite_lists_the_known_ones() -> None:

@@ -20,7 +20,8 @@ class Training:
         self.device, self.scalars = "cpu", {}
         writer = SimpleNamespace(add_scalar=lambda tag, value, step: self.scalars.setdefault(tag, []).append(value))
         self.logger = SimpleNamespace(tot_timesteps=steps, writer=writer)
-        self.alg = SimpleNamespace(train_mode=lambda: None)
+        self.training = True
+        self.alg = SimpleNamespace(train_mode=lambda: setattr(self, "training", True))
         self.env = SimpleNamespace(cfg=PointFootFlatCfg(), device="cpu")
         self.env.cfg.env.num_envs = 4096
         self.gate = WalkingGate(self, lambda cfg: self.build(fake_env, cfg), cfg, time.time())
@@ -30,6 +31,7 @@ class Training:
         return self.walker
 
     def get_inference_policy(self) -> Any:
+        self.training = False
         return lambda obs: obs["policy"][:, :6]
 
     def iterate(self, steps: int) -> None:
@@ -37,6 +39,7 @@ class Training:
         self.current_learning_iteration += 1
         self.logger.tot_timesteps += steps
         self.gate.check({})
+        assert self.training, "whatever the evaluation switched off is on again"
 
 
 @pytest.fixture(autouse=True)
