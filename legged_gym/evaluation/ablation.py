@@ -186,7 +186,8 @@ def draw(runs: Sequence[Run], path: Path) -> None:
                 axis.axhline(BOUNDS[panel], color="0.4", linestyle=":", linewidth=1.0)
             if panel == "tracking":
                 axis.set_ylim(0.0, 1.0)  # above, robots are falling
-    axes[0, 0].legend()
+    if axes[0, 0].get_legend_handles_labels()[0]:
+        axes[0, 0].legend()
     FigureCanvasAgg(figure).print_figure(path, dpi=110)
 
 

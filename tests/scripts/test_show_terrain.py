@@ -14,7 +14,7 @@ from tests.sim.test_conformance import can_render
 
 def test_it_draws_the_map_and_robots_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can_render():
-        pytest.skip("no off-screen rendering here")
+        pytest.skip("no off-screen rendering: set MUJOCO_GL=egl, with libegl1 and libgl1-mesa-dri installed")
     small = ["--env.terrain.num_rows=2", "--env.terrain.num_cols=2", "--env.terrain.profile=stairs_up"]
     options = [f"--out={tmp_path / 'pictures'}", "--num_envs=4", "--sim=mujoco", "--env.asset.robot_type=PF_TRON1A"]
     monkeypatch.setattr(sys, "argv", ["show_terrain.py", *options, *small])

@@ -151,7 +151,9 @@ def test_a_closed_worker_ends_by_itself() -> None:
 
 def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -> None:
     """All robots start new episodes, nothing non-finite is seen, parameters are kept; it says so, and not for ever."""
-    env = build(4, {"sim.process.enabled": True, "sim.process.restarts": 2, "sim.process.timeout": 5.0})
+    process = {"sim.process.enabled": True, "sim.process.restarts": 2, "sim.process.timeout": 5.0}
+    env = build(4, process | {"domain_rand.randomize_gains": False})  # no reset sends the strength again
+    env.sim.set_parameter("strength", torch.zeros(4, 6))
     memory = env.state.root_pos_w.data_ptr()
     env.step(torch.zeros(4, 6))
     first = env.sim._worker.versions["pid"]  # type: ignore[attr-defined]
@@ -168,6 +170,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
         assert not env.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
     assert (env.state.root_pos_w[:, 2] > 0.4).all() and env.state.root_pos_w.data_ptr() == memory
     assert torch.equal(env.sim.parameters["friction"], friction)
+    assert not env.state.joint_torque.any(), "the new worker was not told the strength"
     assert env.episode_log()["broken_robots"] == 4.0
     os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
     assert env.sim.overflow_counts() == {}  # between two steps it is no different
