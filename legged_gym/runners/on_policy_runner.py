@@ -149,6 +149,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
                     output = None if self.teacher is None else self.teacher.output
                     self.trace.add(acted_on, actions, rewards, dones, output)
                 step = obs, rewards, dones, extras
+            if self.teacher is not None:
+                self.teacher.end_rollout()
             self._store(step)
             self.alg.compute_returns(obs)
         if self.trace is not None:

@@ -42,8 +42,7 @@ class TeacherInLoop:
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         self._rank = (torch.arange(env.num_envs, device=device) + 0.5).unsqueeze(-1) / env.num_envs
-        self.output: TeacherOutput | None = None
-        """Of the last evaluation."""
+        self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
         self._recorded = 0
@@ -59,9 +58,14 @@ class TeacherInLoop:
         self.driven.copy_((self._rank < self.share).float())
 
     def add_reference(self, obs: TensorDict) -> None:
-        """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`."""
+        """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`.
+
+        On a GPU they are there after the next `act` if the teacher drives robots, and else only after the next
+        `add_reference` or `end_rollout`: meanwhile it is evaluated beside the simulation.
+        """
+        self.join()
         with self._branch.fork():
-            output = self.output = self._evaluate(obs["teacher"])
+            output = self._output = self._evaluate(obs["teacher"])
             obs["reference"] = output.action.clone()
             obs["reference_weight"] = output.weight.view(-1, 1).clone()
         obs["teacher_driven"] = self.driven
@@ -78,7 +82,7 @@ class TeacherInLoop:
         return output
 
     def act(self, actions: torch.Tensor, obs: TensorDict) -> torch.Tensor:
-        """Replace the driven robots' actions by the reference, note what is executed, and train Δξ when it is due.
+        """Replace the driven robots' actions by the reference; note what is executed, and train Δξ if that is due.
 
         Args:
             actions: What the policy chose. Shape (N, A).
@@ -87,29 +91,47 @@ class TeacherInLoop:
         Returns:
             What is to be executed. Shape (N, A).
         """
-        self._branch.join()
-        executed = torch.where(self.driven > 0.0, obs["reference"], actions)
-        if self.cfg.offset_update != "never" and self.output is not None:
+        executed = actions
+        if self.share > 0.0:
+            self.join()
+            executed = torch.where(self.driven > 0.0, obs["reference"], actions)
+        if self.cfg.offset_update != "never" and self._output is not None:
             with self._branch.fork():
-                self._learn(self.output, executed)
+                self.trainer.record(self._output, executed)
+            self._recorded += 1
+            if self.cfg.offset_update == "steps" and self._recorded % self.interval == 0:
+                self._fit()
         return executed
+
+    def end_rollout(self) -> None:
+        """Complete what was added to the last observations, then train Δξ if it is trained once per collection."""
+        self.join()
+        if self.cfg.offset_update == "collection":
+            self._fit()
+
+    def _fit(self) -> None:
+        with self._branch.fork(), torch.inference_mode(False):
+            self._fitted = self.trainer.fit()
+
+    def join(self) -> None:
+        """Let what is queued from now on come after what is queued here."""
+        self._branch.join()
+
+    @property
+    def output(self) -> TeacherOutput | None:
+        """Of the last evaluation."""
+        self.join()
+        return self._output
 
     def add_reward(self, rewards: torch.Tensor) -> torch.Tensor:
         """Add what the touchdowns earn that the last evaluation saw, that is one step late. Shape (N,)."""
-        if self.cfg.foothold_reward == 0.0 or self.output is None:
+        if self.cfg.foothold_reward == 0.0 or (output := self.output) is None:
             return rewards
-        return rewards + self.cfg.foothold_reward * foothold_kernel(self.output, self.cfg.foothold_width)
-
-    def _learn(self, output: TeacherOutput, executed: torch.Tensor) -> None:
-        self.trainer.record(output, executed)
-        self._recorded += 1
-        if self._recorded % self.interval == 0:
-            with torch.inference_mode(False):
-                self._fitted = self.trainer.fit()
+        return rewards + self.cfg.foothold_reward * foothold_kernel(output, self.cfg.foothold_width)
 
     def log(self, steps: int) -> dict[str, float]:
         """Means over the last `steps` policy steps, by tensorboard tag."""
-        self._branch.join()
+        self.join()
         landed, *squares, weight, offset = self._sums.tolist()
         self._sums.zero_()
         fitted = {} if self._fitted is None else self.trainer.read(self._fitted)
@@ -125,7 +147,7 @@ class TeacherInLoop:
 
     def state_dict(self) -> dict[str, Any]:
         """Return Δξ and its optimiser."""
-        self._branch.join()
+        self.join()
         return self.trainer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -76,6 +76,8 @@ def test_offset_learns_only_when_asked(env: PointFootFlat) -> None:
             for step in range(48):
                 teacher.add_reference(obs)
                 obs, *_ = env.step(teacher.act(torch.zeros(16, 6), obs))
+                if step % 24 == 23:
+                    teacher.end_rollout()
                 after = offset_weights(teacher)
                 if not torch.equal(before, after):
                     steps.append(step)

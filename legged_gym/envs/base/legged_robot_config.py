@@ -231,6 +231,8 @@ class RewardScalesCfg(Config):
     keep_balance: float = 1.0
     tracking_lin_vel: float = 1.0
     tracking_ang_vel: float = 0.5
+    lin_vel_error: float = 0.0
+    ang_vel_error: float = 0.0
     base_height: float = -2.0
     orientation: float = -10.0
     lin_vel_z: float = -0.5

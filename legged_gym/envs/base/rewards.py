@@ -17,16 +17,24 @@ def keep_balance(env: "LeggedRobot") -> torch.Tensor:
     return (~env.fell).float()
 
 
+def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
+    """|v_xy - command|^2, heading frame [m^2/s^2]: it still pulls where the tracking kernel is flat."""
+    return (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).square().sum(-1)
+
+
+def ang_vel_error(env: "LeggedRobot") -> torch.Tensor:
+    """(w_z - command)^2, world z axis [rad^2/s^2]."""
+    return (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).square()
+
+
 def tracking_lin_vel(env: "LeggedRobot") -> torch.Tensor:
     """exp(-|v_xy - command|^2 / sigma), heading frame."""
-    error = (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).square().sum(-1)
-    return torch.exp(-error / env.cfg.rewards.tracking_sigma)
+    return torch.exp(-lin_vel_error(env) / env.cfg.rewards.tracking_sigma)
 
 
 def tracking_ang_vel(env: "LeggedRobot") -> torch.Tensor:
     """exp(-(w_z - command)^2 / sigma), world z axis."""
-    error = (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).square()
-    return torch.exp(-error / env.cfg.rewards.ang_tracking_sigma)
+    return torch.exp(-ang_vel_error(env) / env.cfg.rewards.ang_tracking_sigma)
 
 
 def base_height(env: "LeggedRobot") -> torch.Tensor:
@@ -123,6 +131,8 @@ TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
     keep_balance,
     tracking_lin_vel,
     tracking_ang_vel,
+    lin_vel_error,
+    ang_vel_error,
     base_height,
     orientation,
     lin_vel_z,
