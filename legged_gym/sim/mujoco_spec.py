@@ -69,7 +69,7 @@ def build_spec(
     _add_scenery(spec, robot)
     if field is not None:
         field.add_to(spec)
-        _stiffen_contacts(spec)
+        stiffen_contacts(spec)
     elif ground:
         _add_ground(spec)
     return spec
@@ -145,10 +145,10 @@ def _set_collisions(spec: mujoco.MjSpec) -> None:
             geom.priority = 1
 
 
-def _stiffen_contacts(spec: mujoco.MjSpec) -> None:
+def stiffen_contacts(spec: mujoco.MjSpec) -> None:
     """Makes contacts as stiff as the physics step allows, as a height field needs.
 
-    The cells of a field are separate bodies to the engine. Once a foot is deep between them, they hold it from all
+    The cells of a field are separate bodies to MuJoCo. Once a foot is deep between them, they hold it from all
     sides and nothing lifts it: feet that stamp must not get there. docs/benchmarks.md has the measurement.
     """
     for geom in spec.geoms:

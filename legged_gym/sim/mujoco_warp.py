@@ -12,8 +12,8 @@ import warp as wp
 
 from legged_gym.sim import mujoco_warp_kernels as kernels
 from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
-from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec, stiffen_contacts
+from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp_graph import Arena, record
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
@@ -91,7 +91,6 @@ class MujocoWarpSimulator(Simulator):
 
     def _compile(self) -> mujoco.MjModel:
         o = self.options
-        field = None if o.terrain is None else HeightField(o.terrain, GROUND_NAME)
         spec = build_spec(
             self.robot,
             timestep=o.timestep,
@@ -100,14 +99,13 @@ class MujocoWarpSimulator(Simulator):
             armature=o.armature,
             damping=o.joint_damping,
             visuals=False,  # drawn by a model of their own, see `render`
-            field=field,
         )
+        if o.terrain is not None:  # contacts with it are not the engine's: the plane is just the other side's name
+            spec.geom(GROUND_NAME).contype = 2
+            stiffen_contacts(spec)
         for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
             spec.delete(watcher)
-        model = spec.compile()
-        if field is not None:
-            field.place(model)
-        return model
+        return spec.compile()
 
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
@@ -117,7 +115,11 @@ class MujocoWarpSimulator(Simulator):
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
         self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * most, njmax=rows)
         if self.options.terrain is not None:
-            self._engine.callback.contactfilter = _drop_downward_contacts
+            probes = probes_of(model)
+            reach = max(probe.radius for probe in probes) + self.options.terrain.horizontal_scale
+            self._probes = put_probes(probes)
+            self._field = put_field(self.options.terrain, reach, self.device)
+            self._engine.callback.contactfilter = self._collide  # which the engine calls once it has found all contacts
         options = self._engine.opt
         options.disableflags |= int(mjw.DisableBit.SENSOR)  # `read_forces` does their work, once per policy step,
         options.warn_overflow = 0  # counts the overflows, too
@@ -207,6 +209,19 @@ class MujocoWarpSimulator(Simulator):
     def _physics(self) -> None:
         for _ in range(self.options.decimation):
             mjw.step(self._engine, self._data)
+
+    def _collide(self, model: Any, data: Any) -> None:
+        """Add the contacts with the terrain."""
+        contact = data.contact
+        geoms = [data.geom_xpos, data.geom_xmat, model.geom_friction, model.geom_solref, model.geom_solimp]
+        numbers = [contact.dim, contact.geom, contact.efc_address, contact.worldid, contact.type]
+        arguments = [
+            *(self._field, self._probes, self._model.geom(GROUND_NAME).id, data.naconmax, *geoms, data.nacon),
+            *(contact.dist, contact.pos, contact.frame, contact.includemargin, contact.friction),
+            *(contact.solref, contact.solreffriction, contact.solimp, *numbers),
+            *(contact.geomcollisionid, contact.adhesion),
+        ]
+        _launch(collide, (self.num_envs, len(self._probes.geom)), arguments)
 
     def _policy_step(self) -> None:
         n, d, last = self.num_envs, self._data, self.options.decimation - 1
@@ -336,12 +351,6 @@ class MujocoWarpSimulator(Simulator):
 def _launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
     """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
     wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
-
-
-def _drop_downward_contacts(engine: Any, data: Any) -> None:
-    """Correct what collision with a height field got wrong, before the solver sees it."""
-    contact = data.contact
-    _launch(kernels.drop_downward_contacts, contact.dist.shape, [data.nacon, contact.frame, contact.dist])
 
 
 def _vectors(tensor: torch.Tensor) -> Any:

@@ -15,22 +15,6 @@ wp.set_module_options({"enable_backward": False})  # no gradients: half the code
 MAX_VALUE = wp.constant(1.0e4)
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 
-LEAST_UPWARD = wp.constant(-0.1)
-"""Least vertical component of the normal of a contact with a height field, which never pushes down."""
-OUT_OF_REACH = wp.constant(1.0)
-"""Distance [m] that keeps a contact from acting."""
-
-
-@wp.kernel
-def drop_downward_contacts(count: wp.array[int], frame: wp.array[wp.mat33], dist: wp.array[float]) -> None:
-    """Take out contacts whose normal points into the ground: in float32 one in a thousand with a field does. Over all.
-
-    The field is a contact's first geom, and the normal, the first row of its frame, points from there to the robot.
-    """
-    contact = wp.tid()
-    if contact < count[0] and frame[contact][0, 2] < LEAST_UPWARD:
-        dist[contact] = OUT_OF_REACH
-
 
 @wp.kernel
 def hold_targets(
