@@ -90,7 +90,8 @@ class TeacherAgent:
         geometry = LegGeometry.from_model(env.sim.robot, env.device)
         if offset is not None:
             cfg.offset.enabled = True
-        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, env.observation_terms["teacher"])
+        terms, ground = env.observation_terms["teacher"], env.ground.lookup(env.device)
+        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, terms, ground)
         if offset is not None:
             _load_offset(self.teacher, Path(offset))
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None

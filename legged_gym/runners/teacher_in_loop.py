@@ -33,7 +33,8 @@ class TeacherInLoop:
         self.cfg = cfg
         self.env = env
         geometry = LegGeometry.from_model(env.sim.robot, device)
-        self.teacher = DcmTeacher(cfg.dcm, geometry, env.num_envs, env.observation_terms["teacher"])
+        terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
+        self.teacher = DcmTeacher(cfg.dcm, geometry, env.num_envs, terms, ground)
         self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval)

@@ -29,7 +29,8 @@ class TeacherRunner:
         cfg.offset.enabled = True
         self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
         geometry = LegGeometry.from_model(env.sim.robot, device)
-        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, env.observation_terms["teacher"])
+        terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
+        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, terms, ground)
         self.trainer = OffsetTrainer(self.teacher, num_steps)
         self.iteration = 0
         self.interrupted = False

@@ -1,8 +1,9 @@
 """Contacts with a height field for MuJoCo Warp, in closed form: they replace the engine's own.
 
-The engine takes every triangle of a field for a body and runs an iterative search on each: slow where a large shape lies
-on many of them, wrong in one float32 contact of a thousand, and a foot that is stamped between two of them is held from
-both sides. Here robots are spheres and rows of spheres, the field is one surface, and a contact is the nearest point.
+The engine takes every triangle of a field for a body and runs an iterative search on each: slow where a large shape
+lies on many of them, wrong in one float32 contact of a thousand, and a foot that is stamped between two of them is held
+from both sides. Here robots are spheres and rows of spheres, the field is one surface, and a contact is its nearest
+point.
 """
 
 # mypy: ignore-errors
@@ -24,6 +25,8 @@ CONTACTS_PER_PROBE = wp.constant(3)
 """Most contacts of a row of spheres: a floor and two walls."""
 ALIKE = wp.constant(0.8)
 """Cosine of the angle between normals below which contacts are two."""
+LITTLE = wp.constant(0.02)
+"""What counts as a little way, in cells."""
 FAR = wp.constant(1.0e6)
 """A robot that is farther away [m] is broken and touches nothing."""
 COARSE = 8
@@ -208,17 +211,25 @@ def nearest_on_triangle(p: wp.vec3, a: wp.vec3, b: wp.vec3, c: wp.vec3) -> wp.ve
 
 
 @wp.func
-def is_nearest_around(field: Field, centre: wp.vec3, point: wp.vec3, distance: float, normal: wp.vec3) -> bool:
-    """Tell whether the surface gets no nearer a little way from a point of it towards the centre: if it does, the
-    point is just where the triangle ends, and what is beyond is one with it.
+def is_nearest_around(field: Field, centre: wp.vec3, point: wp.vec3, distance: float) -> bool:
+    """Tell whether the surface gets no nearer a little way from a point of it towards the centre, along x, y and both:
+    if it does, the point is just where the triangle ends, and what is beyond is one with it. Nor is ground above the
+    centre ever the nearest around, as the field does not overhang.
     """
-    level = wp.sqrt(normal[0] * normal[0] + normal[1] * normal[1])
-    if level < 1.0e-3:
-        return True
-    way = 0.1 * field.cell / level
-    x = point[0] + way * normal[0]
-    y = point[1] + way * normal[1]
-    return wp.length(centre - wp.vec3(x, y, height(field, x, y))) > distance - 1.0e-5
+    if point[2] > centre[2]:
+        return False
+    way_x = wp.sign(centre[0] - point[0]) * LITTLE * field.cell
+    way_y = wp.sign(centre[1] - point[1]) * LITTLE * field.cell
+    for k in range(3):
+        x = point[0]
+        y = point[1]
+        if k != 1:
+            x = x + way_x
+        if k != 0:
+            y = y + way_y
+        if wp.length(centre - wp.vec3(x, y, height(field, x, y))) < distance - 1.0e-5:
+            return False
+    return True
 
 
 @wp.func
@@ -271,10 +282,10 @@ def touch(
                             towards = off / distance
                             if below:
                                 towards = -towards
-                        if wp.max(wp.dot(towards, first), wp.dot(towards, second)) < ALIKE:
-                            if not later or is_nearest_around(field, centre, point, distance, towards):
-                                nearest = distance
-                                normal = towards
+                        other = wp.max(wp.dot(towards, first), wp.dot(towards, second)) < ALIKE
+                        if other and (not later or is_nearest_around(field, centre, point, distance)):
+                            nearest = distance
+                            normal = towards
     if below:
         nearest = -nearest
     return wp.vec4(normal[0], normal[1], normal[2], nearest)
@@ -340,7 +351,7 @@ def collide(
                 below = buried
     first = none
     second = none
-    number = int(0)  # noqa: UP018
+    number = int(0)  # noqa: UP018, RUF046
     while deepest[3] < radius and number < CONTACTS_PER_PROBE:
         normal = wp.vec3(deepest[0], deepest[1], deepest[2])
         distance = deepest[3] - radius

@@ -26,8 +26,8 @@ plan and action. Not differentiable: the clock's choice of stance foot, and what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +43,10 @@ from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout, TeacherState
 from legged_gym.teacher.validity import ValidityWeight
 
 __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "TeacherOutput"]
+
+
+WAY = (0.25, 0.5, 0.75, 1.0)
+"""Where on the swing foot's way the ground is looked at, from lift-off to p*."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class DcmTeacher:
         geometry: leg constants; their device and dtype are the teacher's.
         num_envs: number of robots N.
         terms: layout of the `teacher` observation.
+        ground: height of the terrain [m] at world positions x, y [m], all of one shape; without it the ground is taken
+            to be as high where the swing foot lands as where it is now.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class DcmTeacher:
         geometry: LegGeometry,
         num_envs: int,
         terms: Sequence[tuple[str, int]] = TEACHER_TERMS,
+        ground: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         like = geometry.abad_pos
         self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
@@ -105,6 +112,8 @@ class DcmTeacher:
         net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
         self.network = net.to(device=like.device, dtype=like.dtype)
         self.memory = TeacherMemory.allocate(num_envs, like)
+        self.ground = ground
+        self._way = like.new_tensor(WAY).view(-1, 1, 1)
         self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
 
     @torch.no_grad()
@@ -130,12 +139,14 @@ class DcmTeacher:
         new = self._recall(state, frame, memory, fresh)
         yaw_force = self._yaw_force(frame, new)
         plan, inputs = self._plan(state, frame, new, yaw_force)
+        new.foothold_w = frame.to_world(plan.foothold) + frame.stance_w[:2]
+        aim, swing_height = self._over_ground(frame, new, state.swing_height)
         action = self.act(
-            frame,
+            aim,
             plan,
             frame.to_frame(new.liftoff_w - frame.stance_w),
             new.liftoff_phase,
-            state.swing_height,
+            swing_height,
             yaw_force,
             state.joint_pos,
             state.joint_vel,
@@ -144,7 +155,6 @@ class DcmTeacher:
         switched = (memory.stance_left != new.stance_left) & ~fresh
         error, miss = self._touchdown(frame, plan, memory, switched)
         new.offset_b = plan.offset_b
-        new.foothold_w = frame.to_world(plan.foothold) + frame.stance_w[:2]
         new.predicted_vel = self._predicted_velocity(frame, plan, state)
         new.drift = self._drift(frame, plan, memory, fresh)
         output = TeacherOutput(
@@ -228,6 +238,26 @@ class DcmTeacher:
 
         command = torch.sub(frame.command[:2], frame.mirror(memory.drift), alpha=self.cfg.stepping.drift_gain)
         return self.predictor.plan(frame, command, memory.yaw_rate * frame.side, yaw_force, offset), kept[0]
+
+    def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
+        """Aims the swing foot at the ground under p* and lifts it over what lies on its way.
+
+        It does not go down before it is over the lower ground, where the leg is too short to reach from farther away.
+
+        Returns:
+            The frame with the ground to land on for that under the swing foot, and the apex, higher by as much as the
+            ground rises over the line from lift-off to landing (N,) [m].
+        """
+        if self.ground is None:
+            return frame, swing_height
+        start, foot = memory.liftoff_w, frame.stance_w[2]
+        x, y = (start[:2] + self._way * (memory.foothold_w - start[:2])).unbind(1)  # (4, N)
+        heights = self.ground(x, y) - foot
+        left, landing = start[2] - foot - self.geometry.foot_radius, heights[-1]
+        line = left + self._way[:, 0] * (landing - left).clamp(min=0.0)
+        rise = (heights - line).amax(dim=0).clamp(min=0.0)
+        landing = torch.where(landing < left, torch.maximum(landing, frame.ground[1]), landing)
+        return replace(frame, ground=torch.stack((frame.ground[0], landing))), swing_height + rise
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.

@@ -211,24 +211,64 @@ def test_warp_has_room_for_robots_that_lie_on_rough_ground() -> None:
     sim.close()
 
 
-def test_warp_drops_contacts_that_point_into_the_ground(pf_tron1a: RobotModel) -> None:
-    """On terrain only: there the engine, in float32, makes one in a thousand; the others stay as they are."""
+def contacts_of_feet(robot: RobotModel, terrain: Terrain, feet: np.ndarray) -> list[list[tuple[float, np.ndarray]]]:
+    """Distance and normal of MuJoCo Warp's contacts of left feet at (N, 3) with a terrain."""
     backend = pytest.importorskip("legged_gym.sim.mujoco_warp")
-    terrain = terrain_of(profile="flat", num_rows=1, num_cols=1)
-    for ground, kept in ((terrain, [-0.01, 1.0, -0.01, -0.01]), (None, None)):
-        sim = backend.MujocoWarpSimulator(pf_tron1a, 1, SimOptions(terrain=ground), "cpu")
-        drop = sim._engine.callback.contactfilter
-        assert (drop is None) == (kept is None)
-        if drop is not None:
-            contact, count = sim._data.contact, len(sim._data.contact.dist)
-            frames = np.zeros((count, 3, 3), np.float32)
-            frames[:4, 0] = [[0, 0, 1], [0.6, 0, -0.8], [1, 0, -0.05], [0, 0, -1]]  # the last one is not in use
-            contact.frame.assign(frames)
-            contact.dist.assign(np.full(count, -0.01, np.float32))
-            sim._data.nacon.assign(np.array([3], np.int32))
-            drop(sim._engine, sim._data)
-            assert contact.dist.numpy()[:4].tolist() == pytest.approx(kept)
-        sim.close()
+    sim = backend.MujocoWarpSimulator(robot, len(feet), SimOptions(terrain=terrain), "cpu")
+    foot = sim._model.geom("foot_L_collision").id
+    places = np.full((len(feet), sim._model.ngeom, 3), 1e3, np.float32)
+    places[:, foot] = feet
+    sim._data.geom_xpos.assign(places)
+    sim._data.nacon.zero_()
+    sim._engine.callback.contactfilter(sim._engine, sim._data)
+    contact, count = sim._data.contact, int(sim._data.nacon.numpy()[0])
+    found: list[list[tuple[float, np.ndarray]]] = [[] for _ in feet]
+    for k in range(count):
+        assert contact.geom.numpy()[k].tolist() == [sim._model.geom("ground").id, foot]
+        found[contact.worldid.numpy()[k]].append((float(contact.dist.numpy()[k]), contact.frame.numpy()[k, 0]))
+    sim.close()
+    return found
+
+
+def test_warp_contacts_are_the_nearest_ground(pf_tron1a: RobotModel) -> None:
+    """As far as a search through a thousand points around the foot finds out, on cells higher than a foot."""
+    terrain = terrain_of(profile="noise", difficulty_range=(1.0, 1.0), horizontal_scale=0.025)
+    radius, draw = pf_tron1a.foot_radius, np.random.default_rng(0)
+    xy = draw.uniform(-4.0, 4.0, (150, 2))
+    feet = np.column_stack((xy, terrain.height(*xy.T) + draw.uniform(-0.005, 0.05, 150)))
+    grid = np.linspace(-0.05, 0.05, 101)
+    dx, dy = (d.ravel() for d in np.meshgrid(grid, grid))
+    touching = 0
+    for foot, contacts in zip(feet, contacts_of_feet(pf_tron1a, terrain, feet), strict=True):
+        ground = np.column_stack((foot[0] + dx, foot[1] + dy, terrain.height(foot[0] + dx, foot[1] + dy)))
+        sign = np.sign(foot[2] - float(terrain.height(foot[0], foot[1])))
+        expected = sign * np.linalg.norm(ground - foot, axis=1).min() - radius
+        nearest = min([distance for distance, _ in contacts], default=0.0)
+        assert nearest == pytest.approx(min(expected, 0.0), abs=1.5e-3)
+        touching += bool(contacts)
+        for distance, normal in contacts:
+            assert normal[2] > -0.01
+            assert distance >= nearest - 1e-6
+    assert 50 < touching < 140
+
+
+def test_warp_feet_touch_level_ground_once_and_a_corner_twice(pf_tron1a: RobotModel) -> None:
+    """However deep they are, and wherever between the cells: cells are no bodies of their own."""
+    level = terrain_of(profile="flat", horizontal_scale=0.025)
+    depths, places = np.linspace(0.001, 0.04, 14), np.linspace(0.0, 0.04, 14)
+    feet = np.column_stack((places, 0.7 * places, pf_tron1a.foot_radius - depths))
+    for depth, contacts in zip(depths, contacts_of_feet(pf_tron1a, level, feet), strict=True):
+        assert len(contacts) == 1
+        assert contacts[0][0] == pytest.approx(-depth, abs=1e-5)
+        np.testing.assert_allclose(contacts[0][1], [0.0, 0.0, 1.0], atol=1e-3)
+    stairs = terrain_of(profile="stairs_up", difficulty_range=(1.0, 1.0), horizontal_scale=0.025)
+    foot = np.array([0.9875 - 0.0254, 0.0, pf_tron1a.foot_radius - 0.002])  # 2 mm deep in the riser, and in the tread
+    feet = stairs.origins[0, 0] + foot + np.array([[0.0], [0.002], [0.004]]) * [1.0, 3.0, 0.0]
+    for contacts in contacts_of_feet(pf_tron1a, stairs, feet):
+        normals = np.array(sorted((normal.tolist() for _, normal in contacts), key=lambda n: n[2]))
+        assert len(contacts) == 2
+        assert normals[1] == pytest.approx([0.0, 0.0, 1.0], abs=1e-3)
+        assert normals[0][0] < -0.9
 
 
 CHECKS = [

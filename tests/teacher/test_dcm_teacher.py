@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
+from legged_gym.teacher.action import TeacherAction
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.frame import observe
@@ -392,3 +394,43 @@ def test_a_step_is_steady_until_its_linear_command_changes(geometry: LegGeometry
     second[:8, S["command"].start] += 0.1  # v_x
     second[8:, S["command"].start + 2] += 0.1  # w_z: what keeps a heading changes it all the time
     assert teacher.step(second).steady.tolist() == [0.0] * 8 + [1.0] * 8
+
+
+def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
+    geometry: LegGeometry, make_obs: MakeObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the height of a step up that it has yet to reach, lifted over it; down only once it is over the lower ground;
+    and on level ground as without a map.
+    """
+    obs = make_obs(32)
+    obs[:, S["feet_ground_height"]] = 0.0
+    obs[:, S["feet_pos_w"]][:, 2::3] = geometry.foot_radius  # both on the ground: one stands, one lifts off
+    frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
+    plain = make_teacher(geometry, 32)
+    flat_action = run(plain, start(obs)).action
+    told: list[tuple[Tensor, Tensor]] = []
+    for step in (0.0, 0.1, -0.1):
+        teacher = make_teacher(geometry, 32)
+
+        def ground(x: Tensor, y: Tensor, step: float = step) -> Tensor:
+            """Higher or lower by `step` everywhere but within 2 cm of where the swing feet lift off."""
+            near = torch.hypot(x - frame.swing_w[0], y - frame.swing_w[1]) < 0.02
+            return torch.where(near, 0.0, step)
+
+        teacher.ground = ground
+        act = teacher.act
+
+        def listen(*given: Any, act: TeacherAction = act) -> Tensor:
+            seen, _, _, _, height, *_ = given
+            told.append((seen.ground[1] + frame.stance_w[2], height - obs[:, S["swing_height"]].squeeze(-1)))
+            return act(*given)
+
+        monkeypatch.setattr(teacher, "act", listen)
+        action = run(teacher, start(obs)).action
+        if step == 0.0:
+            torch.testing.assert_close(action, flat_action)
+    far = (plain.memory.foothold_w - frame.swing_w[:2]).norm(dim=0) > 0.1
+    assert far.sum() > 10
+    for (landing, lift), height, least in zip(told, (0.0, 0.1, 0.0), (0.0, 0.07, 0.0), strict=True):
+        torch.testing.assert_close(landing[far], torch.full_like(landing[far], height))
+        assert (lift[far] >= least - 1e-9).all() and (lift[far] <= least + 0.01).all()

@@ -1,5 +1,7 @@
 """The ground under the robots: its height where they stand, where they start on it, and how hard it is for each."""
 
+from collections.abc import Callable
+
 import torch
 
 from legged_gym.sim.simulator import SimState
@@ -25,7 +27,7 @@ LEAST_COMMANDED = 1.0
 class HeightMap:
     """Looks up the height of a terrain on the device."""
 
-    def __init__(self, terrain: Terrain, device: torch.device) -> None:
+    def __init__(self, terrain: Terrain, device: torch.device | str) -> None:
         """Copy the map to the device."""
         nx, self._ny = terrain.heights.shape
         self._heights = torch.as_tensor(terrain.heights).flatten().to(device)
@@ -74,6 +76,10 @@ class Plane:
         """Height of the ground at `AHEAD` [m]. Shape (N, 4)."""
         self.around = torch.zeros(num_envs, 0, device=device)
         """Height of the ground around the robot over `under_base` [m], if it is measured. Shape (N, P)."""
+
+    def lookup(self, device: torch.device | str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
+        """Return `HeightMap.height` on a device, or None where there is nothing to look up."""
+        return None
 
     def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
         """What is drawn at every reset to choose a start, see `Draws`."""
@@ -157,7 +163,7 @@ class TiledGround(Plane):
             device: Where the robots are.
         """
         super().__init__(num_envs, num_feet, device)
-        self.map = HeightMap(terrain, device)
+        self.map, self._terrain = HeightMap(terrain, device), terrain
         self._curriculum, self._spread, self._tile = cfg.curriculum, cfg.spawn_spread, cfg.tile_size
         self._episode_length, self._dt = episode_length, dt
         self._origins = torch.as_tensor(terrain.origins).to(device)  # (rows, columns, 3)
@@ -179,6 +185,10 @@ class TiledGround(Plane):
             points = _grid(cfg.measured_points_x, cfg.measured_points_y, device)
             self._around = torch.cat((self._around, points), dim=1)
             self.around = torch.zeros(num_envs, points.shape[-1], device=device)
+
+    def lookup(self, device: torch.device | str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
+        """See `Plane.lookup`."""
+        return (self.map if torch.device(device) == self.levels.device else HeightMap(self._terrain, device)).height
 
     def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
         """See `Plane.start_columns`."""
