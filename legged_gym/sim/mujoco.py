@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import mujoco
 import numpy as np
@@ -37,7 +37,14 @@ def _warn(message: str) -> None:
 class MujocoSimulator(Simulator):
     """The embedded simulator. State lives in MuJoCo's float64 layout and is mirrored into float32 tensors."""
 
-    def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        robot: RobotModel,
+        num_envs: int,
+        options: SimOptions,
+        device: str = "cpu",
+        shared: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         """Compile one model and copy it for every robot.
 
         Raises:
@@ -45,7 +52,7 @@ class MujocoSimulator(Simulator):
         """
         if torch.device(device).type != "cpu":
             raise ValueError(f"the mujoco simulator runs on the CPU: use --sim_device cpu (got '{device}')")
-        super().__init__(robot, num_envs, options, device)
+        super().__init__(robot, num_envs, options, device, shared)
         self._field = None if options.terrain is None else HeightField(options.terrain, GROUND_NAME, _WINDOW)
         self.spec = build_spec(
             robot,
@@ -210,17 +217,19 @@ class MujocoSimulator(Simulator):
         time = torch.zeros_like(pos[:, :1])
         self._full[rows] = torch.cat((time, pos, quat.roll(1, -1), angles, vel, omega_b, rates), dim=-1).double()
         self._previous_target[rows] = angles
-        self.state.contact_force_w[rows] = 0.0
-        self.state.joint_torque[rows] = 0.0
-        self._refresh(rows)
+        if self.shows_interventions:
+            self.state.contact_force_w[rows] = 0.0
+            self.state.joint_torque[rows] = 0.0
+            self._refresh(rows)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`. All of the robot gets faster alike."""
         delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
         self._qvel[:, :3] += delta
-        s.root_lin_vel_w += delta
-        s.com_lin_vel_w += delta
-        s.feet_lin_vel_w += delta.unsqueeze(1)
+        if self.shows_interventions:
+            s.root_lin_vel_w += delta
+            s.com_lin_vel_w += delta
+            s.feet_lin_vel_w += delta.unsqueeze(1)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         rows = mask.nonzero().squeeze(-1)

@@ -1,6 +1,6 @@
 """MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from threading import Timer
 from typing import Any
 
@@ -14,7 +14,7 @@ from legged_gym.sim import mujoco_warp_kernels as kernels
 from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec, stiffen_contacts
 from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
-from legged_gym.sim.mujoco_warp_graph import Arena, record
+from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
@@ -28,8 +28,6 @@ MEAN_CONTACTS = 10
 NEWTON_ITERATIONS, LINE_SEARCH_ITERATIONS = 6, 8
 """Limits of the solver, if the model has no lower ones: on a GPU all robots wait for the slowest. A policy step of
 robots that fall and thrash ends as near to float64's joint velocities as with ten and twenty: 1.3e-4 rad/s at worst."""
-BLOCK = 64
-"""Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""
 NOTICE_AFTER = 15.0
 """Silence at the start after which the user is told what takes so long [s]."""
 BATCHED_FIELDS = (
@@ -51,7 +49,14 @@ class MujocoWarpSimulator(Simulator):
     On a GPU, threads race for the order of a robot's contacts: the last bits of its motion vary from run to run.
     """
 
-    def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str = "cuda:0") -> None:
+    def __init__(
+        self,
+        robot: RobotModel,
+        num_envs: int,
+        options: SimOptions,
+        device: str = "cuda:0",
+        shared: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         """Build the batch and, on a GPU, capture its graphs. A machine's first start compiles kernels, for minutes.
 
         Raises:
@@ -61,13 +66,11 @@ class MujocoWarpSimulator(Simulator):
             raise ValueError(
                 f"no CUDA device here (got '{device}'): use --sim mujoco, or --sim_device cpu for a few robots"
             )
-        super().__init__(robot, num_envs, options, device)
+        super().__init__(robot, num_envs, options, device, shared)
         if self.device.type == "cuda" and self.device.index is None:
             self.device = torch.device("cuda", torch.cuda.current_device())
-        wp.config.log_level = max(wp.config.log_level, wp.LOG_ERROR)
-        wp.init()
+        self._on_torch_stream = TorchStream(self.device)
         self._wp_device = wp.device_from_torch(self.device)
-        self._streams: dict[int, Any] = {}
         self._scene: Scene | None = None
         self._model = self._compile()
         _check_layout(self._model, robot)
@@ -176,16 +179,6 @@ class MujocoWarpSimulator(Simulator):
         """Make a graph of a function; on the CPU there is nothing to gain from one."""
         return None if self.device.type == "cpu" else record(function, self._arena, self.device)
 
-    def _on_torch_stream(self) -> wp.ScopedStream | wp.ScopedDevice:
-        """Make Warp use torch's current stream, so that both keep the order in which things are called."""
-        if self.device.type == "cpu":
-            return wp.ScopedDevice(self._wp_device)
-        stream = torch.cuda.current_stream(self.device)
-        if stream.cuda_stream not in self._streams:
-            wrapped = self._wp_device.null_stream if stream.cuda_stream == 0 else wp.stream_from_torch(stream)
-            self._streams[stream.cuda_stream] = wrapped
-        return wp.ScopedStream(self._streams[stream.cuda_stream], sync_enter=False)
-
     # -- stepping ------------------------------------------------------------------------------------------------------
 
     def step(self, joint_targets: torch.Tensor) -> None:
@@ -221,14 +214,14 @@ class MujocoWarpSimulator(Simulator):
             *(contact.solref, contact.solreffriction, contact.solimp, *numbers),
             *(contact.geomcollisionid, contact.adhesion),
         ]
-        _launch(collide, (self.num_envs, len(self._probes.geom)), arguments)
+        launch(collide, (self.num_envs, len(self._probes.geom)), arguments)
 
     def _policy_step(self) -> None:
         n, d, last = self.num_envs, self._data, self.options.decimation - 1
         delay = self._wp_parameters["action_delay"]
         for substep in range(self.options.decimation):
             arguments = [substep, last, self._wp_target, delay, self._wp_previous, d.ctrl]
-            _launch(kernels.hold_targets, d.ctrl.shape, arguments)
+            launch(kernels.hold_targets, d.ctrl.shape, arguments)
             mjw.step(self._engine, d)
         self._read_motion(self._wp_everyone)
         efc, contact = d.efc, d.contact
@@ -238,12 +231,12 @@ class MujocoWarpSimulator(Simulator):
             *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
             *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
         ]
-        _launch(kernels.read_forces, n, arguments)
+        launch(kernels.read_forces, n, arguments)
 
     def _read_motion(self, mask: Any) -> None:
         m, d = self._engine, self._data
         model = [self._base, self._wp_legs, m.body_pos, m.jnt_axis, m.body_mass, m.body_ipos]
-        _launch(kernels.read_motion, self.num_envs, [mask, *model, d.qpos, d.qvel, *self._motion])
+        launch(kernels.read_motion, self.num_envs, [mask, *model, d.qpos, d.qvel, *self._motion])
 
     def overflow_counts(self, solver: bool = False) -> dict[str, int]:
         """Count since the last call how often a buffer was too small and contacts were lost: robots times policy steps.
@@ -284,17 +277,19 @@ class MujocoWarpSimulator(Simulator):
             joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
             engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous]
             arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
-            _launch(kernels.place_robots, self.num_envs, arguments)
-            _launch(kernels.clear_constraint_rows, d.efc.D.shape, [wp_mask, d.efc.J, d.efc.D])
-            self._read_motion(wp_mask)
+            launch(kernels.place_robots, self.num_envs, arguments)
+            launch(kernels.clear_constraint_rows, d.efc.D.shape, [wp_mask, d.efc.J, d.efc.D])
+            if self.shows_interventions:
+                self._read_motion(wp_mask)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`."""
         with self._on_torch_stream():
             wp_mask = wp.from_torch(mask)
             arguments = [wp_mask, _vectors(delta_vel_w), self._data.qvel]
-            _launch(kernels.push_bases, self.num_envs, arguments)
-            self._read_motion(wp_mask)
+            launch(kernels.push_bases, self.num_envs, arguments)
+            if self.shows_interventions:
+                self._read_motion(wp_mask)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         """Write all robots' values, whatever the mask: `parameters` holds those in force."""
@@ -302,7 +297,7 @@ class MujocoWarpSimulator(Simulator):
         if not {"kp", "kd", "strength"}.isdisjoint(names):
             with self._on_torch_stream():
                 arguments = [p["kp"], p["kd"], p["strength"], self._gain, self._bias]
-                _launch(kernels.write_gains, p["kp"].shape, arguments)
+                launch(kernels.write_gains, p["kp"].shape, arguments)
         if "friction" in names:
             self._friction.copy_(self.parameters["friction"].unsqueeze(-1))
         if any(name.startswith(("base", "link")) for name in names):
@@ -346,11 +341,6 @@ class MujocoWarpSimulator(Simulator):
         self._graph = self._engine_graph = self._constants_graph = None
         if self._scene is not None:
             self._scene.close()
-
-
-def _launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
-    """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
-    wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
 
 
 def _vectors(tensor: torch.Tensor) -> Any:

@@ -1,10 +1,40 @@
-"""CUDA graphs of Warp launches, with memory of their own."""
+"""Warp launches: on torch's streams, and as CUDA graphs with memory of their own."""
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import warp as wp
+
+BLOCK = 64
+"""Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""
+
+
+def launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
+    """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
+    wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
+
+
+class TorchStream:
+    """Makes Warp use torch's current stream, so that both keep the order in which things are called."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start Warp, quietly."""
+        wp.config.log_level = max(wp.config.log_level, wp.LOG_ERROR)
+        wp.init()
+        self._device, self._wp_device = device, wp.device_from_torch(device)
+        self._streams: dict[int, Any] = {}
+
+    def __call__(self) -> wp.ScopedStream | wp.ScopedDevice:
+        """Return the context to launch in."""
+        if self._device.type == "cpu":
+            return wp.ScopedDevice(self._wp_device)
+        stream = torch.cuda.current_stream(self._device)
+        if stream.cuda_stream not in self._streams:
+            wrapped = self._wp_device.null_stream if stream.cuda_stream == 0 else wp.stream_from_torch(stream)
+            self._streams[stream.cuda_stream] = wrapped
+        return wp.ScopedStream(self._streams[stream.cuda_stream], sync_enter=False)
 
 
 class Arena:

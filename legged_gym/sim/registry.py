@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 
 import torch
 
@@ -40,6 +41,7 @@ def make_simulator(
     device: str | torch.device,
     process: ProcessCfg | None = None,
     isaacgym: IsaacGymCfg | None = None,
+    shared: Mapping[str, torch.Tensor] | None = None,
 ) -> Simulator:
     """Build a simulator by name, see `resolve_simulator`.
 
@@ -51,6 +53,7 @@ def make_simulator(
         device: Where it runs.
         process: Whether and how the simulator gets a process of its own; isaacgym has one always.
         isaacgym: What only isaacgym has.
+        shared: In a worker: memory that the trainer sees, too, see `Simulator`.
     """
     name, process = resolve_simulator(name), process or ProcessCfg()
     if process.enabled and name != "isaacgym":
@@ -58,5 +61,5 @@ def make_simulator(
 
         return host_simulator(name, robot, num_envs, options, str(device), process)
     module, _, cls = SIMULATORS[name].partition(":")
-    extra = (process, isaacgym) if name == "isaacgym" else ()
+    extra = (process, isaacgym) if name == "isaacgym" else (shared,)
     return getattr(importlib.import_module(module), cls)(robot, num_envs, options, str(device), *extra)

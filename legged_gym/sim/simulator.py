@@ -108,14 +108,35 @@ class Simulator(ABC):
     }
     """Randomisable parameters, their meaning and shape."""
 
-    def __init__(self, robot: RobotModel, num_envs: int, options: SimOptions, device: str) -> None:
-        """Allocate state and nominal parameters."""
+    def __init__(
+        self,
+        robot: RobotModel,
+        num_envs: int,
+        options: SimOptions,
+        device: str,
+        shared: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Allocate state and nominal parameters.
+
+        Args:
+            robot: The robot.
+            num_envs: Robots.
+            options: What the engine is built with.
+            device: Where it runs.
+            shared: Memory that another process sees, for each field of the state and each parameter. That process
+                sets the parameters, and shows in the state what it asks for: only a step writes the state here.
+        """
         self.robot = robot
         self.num_envs = num_envs
         self.options = options
         self.device = torch.device(device)
-        self.state = SimState.zeros(num_envs, robot, self.device)
-        self.parameters = self._nominal_parameters()
+        self.shows_interventions = shared is None
+        """Resets and pushes show in `state` at once."""
+        if shared is None:
+            self.state = SimState.zeros(num_envs, robot, self.device)
+        else:
+            self.state = SimState(**{f.name: shared[f.name] for f in fields(SimState)})
+        self.parameters = self._nominal_parameters() if shared is None else {p: shared[p] for p in self.PARAMETERS}
         """Values in force, by name; read them freely, change them through `set_parameter`."""
 
     def _nominal_parameters(self) -> dict[str, torch.Tensor]:
@@ -157,7 +178,8 @@ class Simulator(ABC):
         for name, value in values.items():
             self._check_parameter(name, value, everyone)
         for name, value in values.items():
-            overwrite(self.parameters[name], everyone, value)
+            if value is not self.parameters[name]:  # else it was written where it is in force
+                overwrite(self.parameters[name], everyone, value)
         self._apply_parameters(values.keys(), everyone)
 
     def _check_parameter(self, name: str, value: torch.Tensor, mask: torch.Tensor) -> None:

@@ -5,6 +5,7 @@ noted there, and their effect on the state is computed here; the worker takes th
 request of a policy step. On a GPU all of that is queued without waiting, and may be captured into a CUDA graph.
 """
 
+import importlib.util
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
@@ -13,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.errors import WorkerLost
+from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from legged_gym.sim.viewer import Viewer
-from legged_gym.utils.math import nobody, overwrite, quat_rotate_inverse
+from legged_gym.utils.math import nobody
 
 
 class ProcessSimulator(Simulator):
@@ -70,14 +71,7 @@ class ProcessSimulator(Simulator):
             self._shared[f"parameter.{name}"].copy_(value)
         self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
         self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
-        self._kinematics = LegKinematics(robot, self.device)
-        self._nominal_masses = torch.tensor(
-            [robot.base_mass, *robot.link_masses.flatten()], dtype=torch.float32, device=self.device
-        )
-        self._nominal_base_com = torch.as_tensor(robot.base_com, dtype=torch.float32, device=self.device)
-        self._mass_share = torch.empty_like(self.parameters["link_mass_scale"])  # (N, B)
-        self._base_com = torch.empty_like(self.parameters["base_com_offset"])  # (N, 3)
-        self._follow_masses()
+        self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
         self._scene: Any = None
         self._pending: set[str] = set()
         """What the worker must take over at the next step: names of parameters, `reset`, `push`."""
@@ -106,7 +100,7 @@ class ProcessSimulator(Simulator):
             worker.close(patience=0.0)
             raise
         self._pending = set(self.PARAMETERS)
-        self._shared["changed"].fill_(1)
+        self._shared["changed"].fill_(True)
         self._warm = False
         return worker
 
@@ -122,7 +116,7 @@ class ProcessSimulator(Simulator):
         self._worker.close()
         for name in PLACEMENT:  # the state has all resets and pushes already
             self._shared[f"reset.{name}"].copy_(getattr(self.state, name))
-        self._shared["reset_mask"].fill_(1)
+        self._shared["reset_mask"].fill_(True)
         self._shared["push_delta_w"].zero_()
         self._worker = self._start()
         self._note("reset")
@@ -202,66 +196,21 @@ class ProcessSimulator(Simulator):
         """See `Simulator.reset`."""
         if nobody(mask):
             return
-        shared, s = self._shared, self.state
-        quat = torch.nn.functional.normalize(root_quat_xyzw, dim=-1)
-        given = (root_pos_w, quat, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
-        for name, value in zip(PLACEMENT, given, strict=True):
-            overwrite(shared[f"reset.{name}"], mask, value)
-            overwrite(getattr(s, name), mask, value)
-        shared["reset_mask"].masked_fill_(mask, 1)
-        shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
+        given = (root_pos_w, root_quat_xyzw, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
+        self._interventions.reset(mask, given)
         self._note("reset")
-        for tensor in (s.contact_force_w, s.joint_torque):
-            tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
-        self._derive(mask)
-
-    def _derive(self, mask: torch.Tensor) -> None:
-        """Compute feet and centre of mass of the robots in `mask` (N,)."""
-        # On the CPU of these alone; on a GPU to know them would be to wait.
-        rows = mask.nonzero().squeeze(-1) if self.device.type == "cpu" else slice(None)
-        s = self.state
-        quat = s.root_quat_xyzw[rows]
-        motion = self._kinematics.forward(
-            s.root_pos_w[rows],
-            quat,
-            s.root_lin_vel_w[rows],
-            quat_rotate_inverse(quat, s.root_ang_vel_w[rows]),
-            s.joint_pos[rows],
-            s.joint_vel[rows],
-            self._mass_share[rows],
-            self._base_com[rows],
-        )
-        for name in ("feet_pos_w", "feet_lin_vel_w", "com_pos_w", "com_lin_vel_w"):
-            tensor, value = getattr(s, name), getattr(motion, name)
-            if isinstance(rows, slice):
-                overwrite(tensor, mask, value)
-            else:
-                tensor[rows] = value
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
-        """See `Simulator.push`. All of the robot gets faster alike."""
+        """See `Simulator.push`."""
         if nobody(mask):
             return
-        s = self.state
-        delta = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0)
-        self._shared["push_delta_w"] += delta
+        self._interventions.push(mask, delta_vel_w)
         self._note("push")
-        s.root_lin_vel_w += delta
-        s.com_lin_vel_w += delta
-        s.feet_lin_vel_w += delta.unsqueeze(1)
-
-    def _follow_masses(self) -> None:
-        """Derive what the centre of mass needs of the parameters."""
-        p = self.parameters
-        masses = self._nominal_masses * p["link_mass_scale"]
-        masses[:, 0] += p["base_mass_added"]
-        torch.div(masses, masses.sum(-1, keepdim=True), out=self._mass_share)
-        torch.add(self._nominal_base_com, p["base_com_offset"], out=self._base_com)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         if not set(BODY_PARAMETERS).isdisjoint(names):
-            self._follow_masses()
-        self._shared["changed"].masked_fill_(mask, 1)
+            self._interventions.follow_masses()
+        self._shared["changed"].masked_fill_(mask, True)
         self._note(*names)
 
     # -- looking at it -------------------------------------------------------------------------------------------------
@@ -290,6 +239,17 @@ class ProcessSimulator(Simulator):
             self._scene.close()
 
 
+def make_interventions(
+    robot: RobotModel, state: SimState, parameters: Mapping[str, torch.Tensor], shared: Mapping[str, torch.Tensor]
+) -> Interventions:
+    """Make what notes and shows interventions: on a GPU in Warp's kernels, if Warp is installed."""
+    if state.root_pos_w.is_cuda and importlib.util.find_spec("warp") is not None:
+        from legged_gym.sim.process.interventions_warp import WarpInterventions  # needs Warp
+
+        return WarpInterventions(robot, state, parameters, shared)
+    return Interventions(robot, state, parameters, shared)
+
+
 def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
     """Return name, type and shape of each tensor that trainer and worker share.
 
@@ -302,5 +262,5 @@ def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
     tensors += [(f"reset.{name}", "float32", tuple(width[name])) for name in PLACEMENT]
     tensors += [(f"parameter.{name}", "float32", tuple(value.shape)) for name, value in sim.parameters.items()]
     tensors += [("targets", "float32", tuple(width["joint_pos"])), ("push_delta_w", "float32", (n, 3))]
-    tensors += [(name, "uint8", (n,)) for name in ("reset_mask", "changed")]
+    tensors += [(name, "bool", (n,)) for name in ("reset_mask", "changed")]
     return tensors

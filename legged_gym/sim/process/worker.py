@@ -20,26 +20,28 @@ def hello() -> dict[str, Any]:
 
 
 class HostedSimulator(Backend):
-    """Moves data between a simulator and the shared memory."""
+    """A simulator whose state and parameters are the shared memory."""
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, Any]) -> None:
-        """Build the simulator."""
+        """Build the simulator, on the very memory that the trainer sees."""
+        import torch
+
         from legged_gym.sim.registry import make_simulator
         from legged_gym.sim.robot_model import RobotModel
-        from legged_gym.sim.simulator import SimState
+        from legged_gym.sim.simulator import SimState, Simulator
 
         options = pickle.loads(base64.b64decode(spec["options"]))
         if options.terrain is not None:
             heights = shared["terrain.heights"].cpu().numpy()
             options = replace(options, terrain=replace(options.terrain, heights=heights))
         robot = RobotModel.from_urdf(spec["urdf"])
-        self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"])
+        ours = {f.name: shared[f"state.{f.name}"] for f in fields(SimState)}
+        ours |= {name: shared[f"parameter.{name}"] for name in Simulator.PARAMETERS}
+        self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"], shared=ours)
         self._shared = shared
         self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
         self._placement = [shared[f"reset.{name}"] for name in PLACEMENT]
-        names = [f.name for f in fields(SimState)]
-        self._ours = [getattr(self._sim.state, name) for name in names]
-        self._theirs = [shared[f"state.{name}"] for name in names]
+        self._everyone = torch.ones_like(shared["reset_mask"])
 
     def take(self, parameters: list[str], reset: bool, push: bool) -> None:
         """See `Backend.take`. On a GPU, what comes time and again is recorded as a graph; masses must not be in one."""
@@ -56,23 +58,18 @@ class HostedSimulator(Backend):
     def _take(self, parameters: tuple[str, ...], reset: bool, push: bool) -> None:
         shared, sim = self._shared, self._sim
         if parameters:
-            values = {name: shared[f"parameter.{name}"] for name in parameters}
-            sim.set_parameters(values, shared["changed"].bool())
+            sim.set_parameters({name: sim.parameters[name] for name in parameters}, shared["changed"])
             shared["changed"].zero_()
         if reset:
-            sim.reset(shared["reset_mask"].bool(), *self._placement)
+            sim.reset(shared["reset_mask"], *self._placement)
             shared["reset_mask"].zero_()
         if push:
-            delta = shared["push_delta_w"]
-            sim.push((delta != 0.0).any(-1), delta)
-            delta.zero_()
+            sim.push(self._everyone, shared["push_delta_w"])  # zero for who is not pushed
+            shared["push_delta_w"].zero_()
 
     def step(self) -> None:
         """See `Backend.step`."""
-        import torch
-
         self._sim.step(self._shared["targets"])
-        torch._foreach_copy_(self._theirs, self._ours)
 
     def step_engine(self) -> None:
         """See `Backend.step_engine`."""

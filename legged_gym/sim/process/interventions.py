@@ -1,0 +1,99 @@
+"""Resets, pushes and new masses as the trainer's end sees them: noted for the worker, and shown in the state."""
+
+from collections.abc import Mapping
+
+import torch
+
+from legged_gym.sim.kinematics import LegKinematics
+from legged_gym.sim.process.protocol import PLACEMENT
+from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.simulator import SimState
+from legged_gym.utils.math import overwrite, quat_rotate_inverse
+
+
+class Interventions:
+    """What happens between two steps, in plain tensor operations."""
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        state: SimState,
+        parameters: Mapping[str, torch.Tensor],
+        shared: Mapping[str, torch.Tensor],
+    ) -> None:
+        """Take the geometry and the masses in force.
+
+        Args:
+            robot: The robot.
+            state: Shows them.
+            parameters: Those in force.
+            shared: The worker reads them here, see `wire_fields`.
+        """
+        self._state, self._parameters, self._shared = state, parameters, shared
+        self._device = state.root_pos_w.device
+        self._kinematics = LegKinematics(robot, self._device)
+        masses = [robot.base_mass, *robot.link_masses.flatten()]
+        self._nominal_masses = torch.tensor(masses, dtype=torch.float32, device=self._device)
+        self._nominal_base_com = torch.as_tensor(robot.base_com, dtype=torch.float32, device=self._device)
+        self._mass_share = torch.empty_like(parameters["link_mass_scale"])  # (N, B)
+        self._base_com = torch.empty_like(parameters["base_com_offset"])  # (N, 3)
+        self.follow_masses()
+
+    def follow_masses(self) -> None:
+        """Derive what the centre of mass needs of the parameters."""
+        p = self._parameters
+        masses = self._nominal_masses * p["link_mass_scale"]
+        masses[:, 0] += p["base_mass_added"]
+        torch.div(masses, masses.sum(-1, keepdim=True), out=self._mass_share)
+        torch.add(self._nominal_base_com, p["base_com_offset"], out=self._base_com)
+
+    def reset(self, mask: torch.Tensor, given: tuple[torch.Tensor, ...]) -> None:
+        """See `Simulator.reset`.
+
+        Args:
+            mask: Robots to place. Shape (N,).
+            given: How, in the order of `PLACEMENT`.
+        """
+        shared, s = self._shared, self._state
+        pos, quat, *rest = given
+        normed = (pos, torch.nn.functional.normalize(quat, dim=-1), *rest)
+        for name, value in zip(PLACEMENT, normed, strict=True):
+            overwrite(shared[f"reset.{name}"], mask, value)
+            overwrite(getattr(s, name), mask, value)
+        shared["reset_mask"].masked_fill_(mask, True)
+        shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
+        for tensor in (s.contact_force_w, s.joint_torque):
+            tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
+        self._derive(mask)
+
+    def _derive(self, mask: torch.Tensor) -> None:
+        """Compute feet and centre of mass of the robots in `mask` (N,)."""
+        # On the CPU of these alone; on a GPU to know them would be to wait.
+        rows = mask.nonzero().squeeze(-1) if self._device.type == "cpu" else slice(None)
+        s = self._state
+        quat = s.root_quat_xyzw[rows]
+        motion = self._kinematics.forward(
+            s.root_pos_w[rows],
+            quat,
+            s.root_lin_vel_w[rows],
+            quat_rotate_inverse(quat, s.root_ang_vel_w[rows]),
+            s.joint_pos[rows],
+            s.joint_vel[rows],
+            self._mass_share[rows],
+            self._base_com[rows],
+        )
+        for name in ("feet_pos_w", "feet_lin_vel_w", "com_pos_w", "com_lin_vel_w"):
+            tensor, value = getattr(s, name), getattr(motion, name)
+            if isinstance(rows, slice):
+                overwrite(tensor, mask, value)
+            else:
+                tensor[rows] = value
+
+    def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
+        """See `Simulator.push`. All of the robot gets faster alike."""
+        s = self._state
+        delta = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0)
+        self._shared["push_delta_w"] += delta
+        s.root_lin_vel_w += delta
+        s.com_lin_vel_w += delta
+        s.feet_lin_vel_w += delta.unsqueeze(1)
