@@ -125,6 +125,7 @@ class Server:
             self._memory = memory.attach(payload["memory"], self._channel.receive_descriptor)
             self._memory.take_over()
             self._backend = self._build(payload["spec"], self._memory.tensors)
+            self._memory.hand_over()
             return {}
         if kind == Request.RELEASE:
             self._release()

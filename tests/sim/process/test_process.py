@@ -180,6 +180,20 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
         env.step(torch.zeros(4, 6))
 
 
+def test_a_new_worker_has_the_parameters_in_force(pf_tron1a: RobotModel, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of all robots, though nobody sets any again."""
+    sim = host(pf_tron1a, 3, restarts=1)
+    sim.set_parameter("strength", torch.zeros(3, 6))
+    sim.step(torch.zeros(3, 6))
+    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    sim.step(torch.zeros(3, 6))
+    assert "starting a new worker" in capfd.readouterr().err and sim.state.root_pos_w.isnan().all()
+    sim._place_nominally()
+    sim.step(torch.full((3, 6), 0.3))
+    assert sim.state.root_pos_w.isfinite().all() and not sim.state.joint_torque.any()
+    sim.close()
+
+
 TRAINER = f"""
 import os, sys, time
 from legged_gym.sim.process.launch import Worker
