@@ -90,6 +90,8 @@ class Logger(RslLogger):
             parts += [f"reward {self._means[0]:.2f}", f"episode {self._means[1] * step_dt:.1f} s"]
         if "Loss/imitation" in scalars:
             parts.append(f"imitation {scalars['Loss/imitation']:.2f}")
+        if "Episode/terrain_level" in scalars:
+            parts.append(f"level {scalars['Episode/terrain_level']:.2f}")
         parts.append(f"elapsed {datetime.timedelta(seconds=int(self.tot_time))}")
         parts.append(f"ETA {datetime.timedelta(seconds=int(pace))}")
         print("  ".join(parts), flush=True)

@@ -21,8 +21,6 @@ from legged_gym.sim.viewer import Viewer
 
 MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 12 were the most seen in 90,000 steps of robots that fall and thrash."""
-MAX_CONTACTS_ON_TERRAIN = 24
-"""The same on a height field, where a foot touches several cells at once; 16 were the most seen."""
 MEAN_CONTACTS = 10
 """Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
 NEWTON_ITERATIONS, LINE_SEARCH_ITERATIONS = 6, 8
@@ -113,10 +111,9 @@ class MujocoWarpSimulator(Simulator):
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
         self._elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
-        most = MAX_CONTACTS if self.options.terrain is None else MAX_CONTACTS_ON_TERRAIN
-        rows = most * (3 if self._elliptic else 4) + len(self.robot.joint_names)
+        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
-        self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * most, njmax=rows)
+        self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
         if self.options.terrain is not None:
             probes = probes_of(model)
             reach = max(probe.radius for probe in probes) + self.options.terrain.horizontal_scale
@@ -214,7 +211,7 @@ class MujocoWarpSimulator(Simulator):
             *(contact.solref, contact.solreffriction, contact.solimp, *numbers),
             *(contact.geomcollisionid, contact.adhesion),
         ]
-        launch(collide, (self.num_envs, len(self._probes.geom)), arguments)
+        launch(collide, (len(self._probes.geom), self.num_envs), arguments)
 
     def _policy_step(self) -> None:
         n, d, last = self.num_envs, self._data, self.options.decimation - 1

@@ -319,12 +319,12 @@ def collide(
     contact_number: wp.array[int],
     contact_adhesion: wp.array[float],
 ) -> None:
-    """Add a probe's contacts with the field to the engine's list. Over (N, probes).
+    """Add a probe's contacts with the field to the engine's list. Over (probes, N): neighbouring threads do the same.
 
     Of a row of spheres the deepest one counts. It touches the nearest ground and, in a corner, the nearest ground in up
     to two more directions.
     """
-    robot, probe = wp.tid()
+    probe, robot = wp.tid()
     geom = probes.geom[probe]
     radius = probes.radius[probe]
     rot = geom_rot[robot, geom]

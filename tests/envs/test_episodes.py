@@ -266,6 +266,16 @@ def test_desired_contact_is_left_first() -> None:
     assert ((sharp - 0.5).abs() >= (soft - 0.5).abs() - 1e-6).all()
 
 
+def test_feet_are_to_swing_high_in_the_middle_of_their_swing() -> None:
+    """The right foot swings while g < 0.5, the left one after; halfway up after a quarter of the swing."""
+    gait = GaitClock(GaitCfg(), 5, torch.tensor(1.0))
+    gait.clock[:] = torch.tensor([0.25, 0.75, 0.125, 0.0, 0.9])
+    gait.params[:] = torch.tensor([2.0, 0.5, 0.5, 0.1])
+    gait.params[4] = torch.tensor([2.0, 0.5, 0.8, 0.2])  # in stance for longer: the left foot lifts off at 0.8
+    expected = torch.tensor([[0.0, 0.1], [0.1, 0.0], [0.0, 0.05], [0.0, 0.0], [0.2, 0.0]])
+    torch.testing.assert_close(gait.swing_heights(), expected)
+
+
 def test_gait_parameters_are_drawn_in_their_ranges() -> None:
     ranges = GaitRangesCfg(frequency=(1.0, 2.0), offset=(0.4, 0.6), duration=(0.5, 0.7), swing_height=(0.05, 0.1))
     gait = GaitClock(GaitCfg(ranges=ranges), 2000, torch.tensor(1.0))

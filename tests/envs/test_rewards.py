@@ -28,6 +28,7 @@ def fake(**given: Any) -> Any:
         "feet_contact": torch.zeros(2, 2, dtype=torch.bool),
         "feet_height": torch.zeros(2, 2),
         "desired_contact": torch.zeros(2, 2),
+        "swing_heights": torch.zeros(2, 2),
         "gait_active": torch.ones(2),
         "actions": torch.zeros(2, 6),
         "last_actions": torch.zeros(2, 2, 6),
@@ -44,12 +45,18 @@ def fake(**given: Any) -> Any:
             getattr(state, name).copy_(torch.tensor(value))
         else:
             setattr(env, name, torch.tensor(value))
+    env.gait = SimpleNamespace(swing_heights=lambda: env.swing_heights)
     return env
 
 
 FEET_APART = [[[0.0, 0.03, 9.0], [0.0, -0.05, 0.0]], [[0.3, 0.0, 0.0], [-0.1, 0.3, 0.0]]]
 ONE_JOINT = [[0.0, 3.0, 0.0, 0.0, 0.0, -4.0], [1.0] * 6]
 CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
+    # 6 cm short, and 2 cm higher than asked; 3 and 4 cm short
+    "feet_clearance": (
+        {"swing_heights": [[0.1, 0.0], [0.1, 0.05]], "feet_height": [[0.04, 0.02], [0.07, 0.01]]},
+        [0.0036, 0.0025],
+    ),
     "keep_balance": ({"fell": [False, True]}, [1.0, 0.0]),
     "termination": ({"fell": [False, True]}, [0.0, 1.0]),
     # exp(-(0.3^2 + 0.4^2) / 0.2) = exp(-1.25); the vertical velocity does not count

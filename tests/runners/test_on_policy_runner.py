@@ -248,7 +248,13 @@ def test_progress_says_nothing_of_episodes_before_one_has_ended(capsys: pytest.C
     r = runner()
     r.logger._print(0, 0, 1, {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}, 0.02)
     line = capsys.readouterr().out
-    assert "iteration 1/1" in line and "reward" not in line and "nan" not in line
+    assert "iteration 1/1" in line and "reward" not in line and "nan" not in line and "level" not in line
+
+
+def test_progress_tells_the_terrain_level(capsys: pytest.CaptureFixture[str]) -> None:
+    scalars = {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}
+    runner().logger._print(0, 0, 1, scalars | {"Episode/terrain_level": 4.678}, 0.02)
+    assert "  level 4.68  " in capsys.readouterr().out
 
 
 def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

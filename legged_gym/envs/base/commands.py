@@ -91,3 +91,14 @@ class GaitClock:
         half = 0.5 * self.params[:, 2:3]
         from_mid_stance = torch.remainder(phase - half + 0.5, 1.0) - 0.5
         return torch.sigmoid((half - from_mid_stance.abs()) / (0.5 * kappa))
+
+    def swing_heights(self) -> torch.Tensor:
+        """Height that the clock asks of each foot: the swing height in mid-swing, sin^2 towards its ends, 0 in stance.
+
+        Returns:
+            Left and right [m]. Shape (N, 2).
+        """
+        phase = torch.stack((self.clock, self.clock - self.params[:, 1]), dim=-1).remainder(1.0)
+        duration, height = self.params[:, 2:].unsqueeze(1).unbind(-1)  # (N, 1)
+        swing = ((phase - duration) / (1.0 - duration)).clamp(min=0.0)
+        return height * torch.sin(torch.pi * swing).square()

@@ -248,6 +248,7 @@ class RewardScalesCfg(Config):
     dof_pos_limits: float = -2.0
     foot_landing_vel: float = -0.15
     feet_regulation: float = -0.05
+    feet_clearance: float = 0.0
     termination: float = -100.0
 
 

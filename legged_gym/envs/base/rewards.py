@@ -122,6 +122,11 @@ def feet_regulation(env: "LeggedRobot") -> torch.Tensor:
     return (near_ground * env.state.feet_lin_vel_w[..., :2].square().sum(-1)).sum(-1)
 
 
+def feet_clearance(env: "LeggedRobot") -> torch.Tensor:
+    """Squared height over the ground that feet lack of what the clock asks of them in swing [m^2]."""
+    return (env.gait.swing_heights() - env.feet_height).clamp(min=0.0).square().sum(-1)
+
+
 def termination(env: "LeggedRobot") -> torch.Tensor:
     """1 in the step of a fall."""
     return env.fell.float()
@@ -148,6 +153,7 @@ TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
     dof_pos_limits,
     foot_landing_vel,
     feet_regulation,
+    feet_clearance,
     termination,
 )
 """All terms; the one place that lists them."""
