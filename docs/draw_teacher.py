@@ -64,7 +64,7 @@ def walk(offset: Path | None) -> dict[str, np.ndarray]:
             "com": state.com_pos_w[:2, 0],
             "xi": xi[:, 0],
             "stance": frame.stance_w[:2, 0],
-            "left": frame.left.float(),
+            "left": frame.stance[0],
             "plan": output.foothold_w[0],
             "touchdown": output.touchdown,
             "error": output.touchdown_error[0],

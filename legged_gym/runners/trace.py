@@ -116,9 +116,9 @@ class Trace:
             "base_ang_vel_b": s.base_ang_vel_b,
             "com_pos_w": s.com_pos_w,
             "dcm_w": lipm.dcm(s.com_pos_w[:2], s.com_lin_vel_w[:2], omega),
-            "foot_left_w": s.feet_pos_w[:3],
-            "foot_right_w": s.feet_pos_w[3:],
-            "foot_force": s.feet_force_w[2::3],
+            "foot_left_w": s.feet_pos_w[0],
+            "foot_right_w": s.feet_pos_w[1],
+            "foot_force": s.feet_load,
         }
         return {name: value.t() for name, value in named.items()} | {"clock": s.clock}
 

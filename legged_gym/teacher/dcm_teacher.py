@@ -115,6 +115,15 @@ class DcmTeacher:
         self.ground = ground
         self._way = like.new_tensor(WAY).view(-1, 1, 1)
         self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
+        dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
+        self._zero, self._dt = like.new_zeros(()), like.new_tensor(dt)
+        self._push_decay = like.new_tensor(1.0 - dt / (cfg.validity.push_memory + dt))
+        self._drift_decay = like.new_tensor(1.0 - dt / stepping.drift_memory)
+        self._drift_gate = like.new_tensor(stepping.drift_gate)
+        self._contact_force = like.new_tensor(cfg.validity.contact_force)
+        self._yaw_filter = dt / (body.yaw_filter + dt)
+        self._yaw_gain = like.new_tensor(body.yaw_gain)
+        self._forward, self._mirror = like.new_tensor([[1.0], [0.0]]), like.new_tensor([[1.0], [-1.0]])
 
     @torch.no_grad()
     def step(self, obs: Tensor) -> TeacherOutput:
@@ -134,110 +143,110 @@ class DcmTeacher:
             Output and new memory.
         """
         state = self.layout.parse(obs)
-        frame = observe(state)
-        fresh = state.episode_time <= 0.0
-        new = self._recall(state, frame, memory, fresh)
-        yaw_force = self._yaw_force(frame, new)
-        plan, inputs = self._plan(state, frame, new, yaw_force)
-        new.foothold_w = frame.to_world(plan.foothold) + frame.stance_w[:2]
+        frame = observe(state, memory.liftoff[:3], memory.foothold_w)
+        liftoff, foothold = frame.points
+        fresh = state.episode_time <= self._zero
+        stance_left = frame.stance[0]
+        lifted = fresh | (memory.stance_left != stance_left)
+        switched = lifted ^ fresh
+        contact = frame.force > self._contact_force
+        yaw_rate, heading_error = self._heading(state, frame, memory, fresh)
+        yaw_force = self._yaw_force(frame, yaw_rate, heading_error)
+        drift = memory.drift.masked_fill(fresh, 0.0)
+        plan, inputs = self._plan(state, frame, drift, yaw_rate, yaw_force, contact.to(obs.dtype))
+        now = torch.cat((frame.swing_w, state.command[:2], frame.phase.unsqueeze(0)))
+        new = TeacherMemory(
+            stance_left=stance_left,
+            liftoff=torch.where(lifted, now, memory.liftoff),
+            yaw_rate=yaw_rate,
+            heading_error=heading_error,
+            drift=self._drift(frame, plan, drift, fresh),
+            predicted_vel=self._predicted_velocity(frame, plan, state),
+            push=self._push(state, memory, fresh),
+            no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact[0], 0.0),
+            offset_b=plan.offset_b,
+            foothold_w=torch.cat((frame.to_world(plan.foothold) + frame.stance_w[:2], frame.stance_w[2:])),
+        )
         aim, swing_height = self._over_ground(frame, new, state.swing_height)
         action = self.act(
             aim,
             plan,
-            frame.to_frame(new.liftoff_w - frame.stance_w),
-            new.liftoff_phase,
+            torch.where(lifted, frame.swing, liftoff),
+            new.liftoff[5],
             swing_height,
             yaw_force,
             state.joint_pos,
             state.joint_vel,
             state.base_ang_vel_b,
         )
-        switched = (memory.stance_left != new.stance_left) & ~fresh
-        error, miss = self._touchdown(frame, plan, memory, switched)
-        new.offset_b = plan.offset_b
-        new.predicted_vel = self._predicted_velocity(frame, plan, state)
-        new.drift = self._drift(frame, plan, memory, fresh)
+        error, miss = self._touchdown(frame, plan, memory.offset_b, foothold, switched)
+        steady = (state.command[:2] == memory.liftoff[3:5]).all(dim=0)
+        flags = torch.stack((fresh, switched, steady)).to(obs.dtype)
         output = TeacherOutput(
             action=action.t(),
-            weight=self._weight(frame, plan, new),
+            weight=self._weight(frame, plan, new, contact),
             clock_shift=plan.clock_shift,
             inputs=inputs,
             offset=plan.correction.t(),
-            fresh=fresh.to(inputs.dtype),
-            touchdown=switched.to(inputs.dtype),
+            fresh=flags[0],
+            touchdown=flags[1],
             touchdown_error=error.t(),
-            steady=(state.command[:2] == memory.liftoff_command).all(dim=0).to(inputs.dtype),
+            steady=flags[2],
             foothold_error=miss.t(),
-            foothold_w=new.foothold_w.t(),
+            foothold_w=new.foothold_w[:2].t(),
             clamped=plan.clamped,
         )
         return output, new
 
-    def _recall(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> TeacherMemory:
-        """Memory brought up to this instant: lift-off, yaw rate, push and contact bookkeeping."""
-        cfg, dt = self.cfg, self.cfg.control.dt
-        stance_left = frame.stance[0]
-        lifted = fresh | (memory.stance_left != stance_left)
-        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
-        jump = torch.hypot(*(state.com_lin_vel_w[:2] - memory.predicted_vel).unbind())
-        push = torch.maximum(memory.push * (1.0 - dt / (cfg.validity.push_memory + dt)), jump)
-        held = lifted | (frame.force[0] >= cfg.validity.contact_force)
-        return TeacherMemory(
-            stance_left=stance_left,
-            liftoff_w=torch.where(lifted, frame.swing_w, memory.liftoff_w),
-            liftoff_command=torch.where(lifted, state.command[:2], memory.liftoff_command),
-            liftoff_phase=torch.where(lifted, frame.phase, memory.liftoff_phase),
-            yaw_rate=torch.where(fresh, rate, torch.lerp(memory.yaw_rate, rate, dt / (cfg.body.yaw_filter + dt))),
-            heading_error=self._heading_error(state, memory, rate, fresh),
-            drift=memory.drift.masked_fill(fresh, 0.0),
-            predicted_vel=memory.predicted_vel,
-            push=push.masked_fill(fresh, 0.0),
-            no_contact=(memory.no_contact + dt).masked_fill(held, 0.0),
-            offset_b=memory.offset_b,
-            foothold_w=memory.foothold_w,
-        )
-
-    def _heading_error(self, state: TeacherState, memory: TeacherMemory, rate: Tensor, fresh: Tensor) -> Tensor:
-        """Integral of w - w*, bounded (N,) [rad]."""
+    def _heading(
+        self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Low-pass filtered yaw rate w [rad/s], and the bounded integral of w - w* [rad], (N,) each."""
         limit = self.cfg.body.heading_limit
+        rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
         error = torch.add(memory.heading_error, rate - state.command[2], alpha=self.cfg.control.dt)
-        return error.clamp(-limit, limit).masked_fill(fresh, 0.0)
+        filtered = torch.lerp(memory.yaw_rate, rate, self._yaw_filter)
+        return torch.where(fresh, rate, filtered), error.clamp(-limit, limit).masked_fill(fresh, 0.0)
 
-    def _drift(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, fresh: Tensor) -> Tensor:
-        """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
-        cfg, dt = self.cfg.stepping, self.cfg.control.dt
-        command = frame.command[:2]
-        gated = ((plan.present - command).abs() >= cfg.drift_gate) | fresh
-        error = frame.mirror((frame.com_vel[:2] - command).masked_fill(gated, 0.0))
-        drift = torch.add(memory.drift * (1.0 - dt / cfg.drift_memory), error, alpha=dt)
-        return drift.clamp(-cfg.drift_limit, cfg.drift_limit).masked_fill(fresh, 0.0)
-
-    def _yaw_force(self, frame: StepFrame, memory: TeacherMemory) -> Tensor:
-        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (N,) [N].
+    def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor, heading_error: Tensor) -> Tensor:
+        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (2, N) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
         """
         cfg = self.cfg.body
-        held = torch.add(cfg.yaw_gain * memory.yaw_rate, memory.heading_error, alpha=cfg.heading_gain)
+        held = torch.add(yaw_rate * self._yaw_gain, heading_error, alpha=cfg.heading_gain)
         force = torch.add(held * frame.side, frame.command[2], alpha=-cfg.yaw_gain)
-        return force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        return self._forward * force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+
+    def _drift(self, frame: StepFrame, plan: StepPlan, drift: Tensor, fresh: Tensor) -> Tensor:
+        """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
+        limit, command = self.cfg.stepping.drift_limit, frame.command[:2]
+        gated = ((plan.present - command).abs() >= self._drift_gate) | fresh
+        error = ((frame.com_vel[:2] - command) * frame.signs[:2]).masked_fill(gated, 0.0)
+        return torch.add(drift * self._drift_decay, error, alpha=self.cfg.control.dt).clamp(-limit, limit)
+
+    def _push(self, state: TeacherState, memory: TeacherMemory, fresh: Tensor) -> Tensor:
+        """Decaying memory of jumps of the CoM velocity that the LIP does not explain (N,) [m/s]."""
+        jump = torch.hypot(*(state.com_lin_vel_w[:2] - memory.predicted_vel).unbind())
+        return torch.maximum(memory.push * self._push_decay, jump).masked_fill(fresh, 0.0)
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, yaw_force: Tensor
+        self, state: TeacherState, frame: StepFrame, drift: Tensor, yaw_rate: Tensor, yaw_force: Tensor, contact: Tensor
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
 
         def offset(parts: dict[str, Tensor]) -> Tensor:
-            inputs = self.network.pack(self._inputs(state, frame, parts | {"yaw_force": yaw_force}))
+            known = {"yaw_force": yaw_force[0], "contact": contact}
+            inputs = self.network.pack(self._inputs(state, frame, parts | known))
             kept.append(inputs)
             if not self.cfg.offset.enabled:
                 return self._constant.expand_as(parts["xi"])
             return self.network(inputs).t() + self._constant
 
-        command = torch.sub(frame.command[:2], frame.mirror(memory.drift), alpha=self.cfg.stepping.drift_gain)
-        return self.predictor.plan(frame, command, memory.yaw_rate * frame.side, yaw_force, offset), kept[0]
+        command = torch.sub(frame.command[:2], drift * frame.signs[:2], alpha=self.cfg.stepping.drift_gain)
+        return self.predictor.plan(frame, command, yaw_rate * frame.side, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.
@@ -250,8 +259,8 @@ class DcmTeacher:
         """
         if self.ground is None:
             return frame, swing_height
-        start, foot = memory.liftoff_w, frame.stance_w[2]
-        x, y = (start[:2] + self._way * (memory.foothold_w - start[:2])).unbind(1)  # (4, N)
+        start, foot = memory.liftoff[:3], frame.stance_w[2]
+        x, y = (start[:2] + self._way * (memory.foothold_w[:2] - start[:2])).unbind(1)  # (4, N)
         heights = self.ground(x, y) - foot
         left, landing = start[2] - foot - self.geometry.foot_radius, heights[-1]
         line = left + self._way[:, 0] * (landing - left).clamp(min=0.0)
@@ -270,33 +279,38 @@ class DcmTeacher:
         return parts | {
             "command": frame.command,
             "duration": frame.duration,
-            "contact": (frame.force > self.cfg.validity.contact_force).to(frame.side.dtype),
             "swing_ground": swing_ground - stance_ground,
             "ground_ahead": state.ground_ahead - (frame.stance_w[2] + stance_ground),
         }
 
     def _touchdown(
-        self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, switched: Tensor
+        self, frame: StepFrame, plan: StepPlan, offset_b: Tensor, foothold: Tensor, switched: Tensor
     ) -> tuple[Tensor, Tensor]:
         """e_n and foothold error of the step that just ended (2, N) each [m].
 
         The state was read a little after the touchdown; the LIP takes the DCM back to the instant of the switch. e_n is
         in the frame M of the ended step, that is with y the other way round than now.
+
+        Args:
+            frame: the state at the new stance foot.
+            plan: the new step's.
+            offset_b: b of the ended step in its frame M (2, N) [m].
+            foothold: p* of the ended step in the frame M of now (3, N) [m].
+            switched: where a step ended (N,), bool.
         """
-        x, y = (plan.xi * (plan.omega * frame.phase * -frame.duration).exp()).unbind()
-        error = torch.stack((x, -y)) - memory.offset_b
-        miss = frame.mirror(frame.to_frame(frame.stance_w[:2] - memory.foothold_w))
-        return torch.where(switched, error, 0.0), torch.where(switched, miss, 0.0)
+        growth = (plan.omega * frame.phase * frame.duration).exp()
+        error = plan.xi * self._mirror / growth - offset_b
+        miss = foothold[:2] * -frame.signs[:2]
+        return torch.where(switched, error, self._zero), torch.where(switched, miss, self._zero)
 
     def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:
         """CoM velocity in W that the LIP expects at the next evaluation (2, N) [m/s]."""
-        pull = (plan.omega * plan.omega) * self.cfg.control.dt
-        return state.com_lin_vel_w[:2] + pull * (state.com_pos_w - frame.stance_w)[:2]
+        from_foot = (state.com_pos_w - frame.stance_w)[:2]
+        return torch.addcdiv(state.com_lin_vel_w[:2], from_foot, plan.height, value=self.cfg.control.dt)
 
-    def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory) -> Tensor:
+    def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, contact: Tensor) -> Tensor:
         """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""
         tilt = frame.up_b[2].clamp(-1.0, 1.0).acos()
-        slip = torch.hypot(*frame.stance_vel[:2].unbind())
-        slip = torch.where(frame.force[0] > self.cfg.validity.contact_force, slip, 0.0)
+        slip = torch.where(contact[0], torch.hypot(*frame.stance_vel_w.unbind()), self._zero)
         rate = frame.com_vel[2].abs()
         return self.validity(torch.stack((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push)))

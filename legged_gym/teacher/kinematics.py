@@ -115,16 +115,17 @@ class InverseKinematics:
         self._origin = geometry.abad_pos.t().unsqueeze(-1) + shift  # (3, 2, 1)
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
+        self._y0_square = self._y0**2
         self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
         self._l2, self._scale = l2, 0.5 / (l1 * l2)
         self._at_zero = -(l1**2 + l2**2) * self._scale
-        self._margin = margin
+        self._zone, self._margin = margin, torch.full_like(l1, margin)
         self._inner = torch.full_like(l1, min_reach + margin)
         self._outer = max_stretch * (l1 + l2) - margin
         ones = torch.ones_like(d1)
-        signs = geometry.signs.t().unsqueeze(-1)  # (3, 2, 1)
-        self._signs = signs * torch.stack((ones, -ones, torch.sign(d1 - d2)))
-        self._zero = signs * torch.stack((0.0 * ones, d1, d2 - d1))
+        signs = geometry.signs.unsqueeze(-1)  # (2, 3, 1)
+        self._signs = signs * torch.stack((ones, -ones, torch.sign(d1 - d2)), dim=1)
+        self._zero = signs * torch.stack((0.0 * ones, d1, d2 - d1), dim=1)
         self._centred = bool((self._y0.abs() < 1e-9).all())
 
     def __call__(self, feet: Tensor) -> Tensor:
@@ -141,18 +142,18 @@ class InverseKinematics:
         depth = depth + self._hip_z
         reach = torch.addcmul(x * x, depth, depth).clamp(min=1e-8).sqrt()
         core = reach.clamp(self._inner, self._outer)
-        reach = torch.add(core, ((reach - core) * (1.0 / self._margin)).tanh(), alpha=self._margin)
+        reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
         cosine = torch.addcmul(self._at_zero, reach * self._scale, reach)
         bend = cosine.acos()  # inside (0, pi): the reach is clamped
         turn = torch.atan2(self._l2_signed * bend.sin(), torch.addcmul(self._l1, self._l2, cosine))
-        angles = torch.stack((abad, turn + torch.atan2(x, depth), bend))  # (3, 2, N)
-        return torch.addcmul(self._zero, angles, self._signs).transpose(0, 1).reshape(6, -1)
+        angles = torch.stack((abad, turn + torch.atan2(x, depth), bend), dim=1)  # (2, 3, N)
+        return torch.addcmul(self._zero, angles, self._signs).flatten(0, 1)
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
         square = torch.addcmul(y * y, z, z)
         if not self._centred:
-            square = square - self._y0**2
+            square = square - self._y0_square
         depth = square.clamp(min=1e-6).sqrt()
         abad = torch.atan2(y, -z)
         if not self._centred:
@@ -167,6 +168,8 @@ class LegStatics:
         tau_j = - axis_j . sum_k (x_k - o_j) x f_k,   that is tau = -J_p^T F - sum_i J_i^T m_i g
     with F the ground force on the foot and m_i g the weights of the links beyond the joint. Per link, the masses beyond
     its joint act like their first moment, a constant vector that turns with the link.
+
+    All products of what turns with the joints are in `moments`, (28, N); the torques are linear in them: `matrix`.
 
     Args:
         geometry: leg constants.
@@ -184,20 +187,43 @@ class LegStatics:
         pairs = vectors.view(2, 2, 2, 3).unsqueeze(-2)  # ({moment, tip}, link, side, 1, xyz)
         self._px, self._pz = pairs[..., 0].contiguous(), pairs[..., 2].contiguous()  # (2, 2, 2, 1)
         beyond = masses[:, 1:2] + shank_mass
-        lateral = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
-        self._moment_y = lateral[:, 1:2]  # (2, 1) [N m]
-        moment_z = masses[:, :1] * coms[:, 0, 2:] + beyond * g.hip_pos[:, 2:]
-        self._joint_z = torch.stack((moment_z, g.hip_pos[:, 2:]))  # (2, 2, 1)
-        self._foot_y = (g.hip_pos + g.thigh + g.shank)[:, 1:2]
-        self._hip_x, self._hip_z = g.hip_pos[:, :1], g.hip_pos[:, 2:]
+        moment = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
+        moment_z = masses[:, 0] * coms[:, 0, 2] + beyond[:, 0] * g.hip_pos[:, 2]
+        foot_y = (g.hip_pos + g.thigh + g.shank)[:, 1]
+        self.matrix = self._matrix(
+            torch.stack((moment[:, 1], foot_y)), torch.stack((moment_z, g.hip_pos[:, 2])), g.foot_radius, g.signs
+        )
+        angles = torch.zeros_like(self.matrix[:, :6]).view(3, 2, 2, 3)
+        for leg, (abad_sign, hip_sign, knee_sign) in enumerate(g.signs):
+            angles[:2, leg, leg, 1], angles[1, leg, leg, 2], angles[2, leg, leg, 0] = hip_sign, knee_sign, abad_sign
+        self._angles = angles.view(6, 6)  # of thigh, shank, abad link
+        self._foot_y, self._hip_x, self._hip_z = foot_y.unsqueeze(-1), g.hip_pos[:, :1], g.hip_pos[:, 2:]
         self._abad_pos = g.abad_pos.t().unsqueeze(-1)  # (3, 2, 1)
-        self._signs = g.signs.t().unsqueeze(-1)  # (3, 2, 1)
-        self._radius = g.foot_radius
+
+    @staticmethod
+    def _matrix(arm_y: Tensor, arm_z: Tensor, radius: float, signs: Tensor) -> Tensor:
+        """Torques of the six joints per row of `moments` (6, 28).
+
+        Args:
+            arm_y: constant lever along y, of the first moments [N m] and of the foot [m] (2, side).
+            arm_z: the same along z, between abad and hip axis.
+            radius: from the foot's centre to its contact point [m].
+            signs: direction of the joint axes (side, 3).
+        """
+        links, loads, contact = (signs.new_zeros(2, 2, 3, *shape) for shape in ((2, 2, 2), (2, 2), (2,)))
+        for leg in (0, 1):
+            links[0, leg, 1, :, :, leg] = 1.0  # about y: the hip carries both links,
+            links[0, leg, 2, :, 1, leg] = 1.0  # the knee the shank
+            links[1, leg, 0, :, :, leg] = -1.0  # about x
+            loads[0, leg, 0, :, leg] = -arm_z[:, leg]
+            loads[1, leg, 0, :, leg] = arm_y[:, leg]
+            contact[0, leg, 1:, leg] = contact[1, leg, 0, leg] = -radius  # the force acts that much further down
+        blocks = [block.movedim(0, 2).flatten(2) for block in (links, loads, contact)]
+        return (torch.cat(blocks, dim=-1) * -signs.unsqueeze(-1)).flatten(0, 1)
 
     def _planar(self, joint_pos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (2, N)."""
-        abad, hip, knee = (joint_pos.view(2, 3, -1).transpose(0, 1) * self._signs).unbind()  # (2, N) each
-        angles = torch.stack((hip, hip + knee, abad))
+        angles = (self._angles @ joint_pos).unflatten(0, (3, 2))  # thigh, shank, abad
         sine, cosine = angles.sin(), angles.cos()
         s, c = sine[:2], cosine[:2]
         px = torch.addcmul(c * self._px, s, self._pz)
@@ -212,8 +238,8 @@ class LegStatics:
         y = self._foot_y
         return torch.stack((x, c * y - s * z, s * y + c * z)) + self._abad_pos
 
-    def torques(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> Tensor:
-        """Joint torques that hold the legs' own weight and balance a ground force on each foot.
+    def moments(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> tuple[Tensor, ...]:
+        """What the torques are made of: levers that turn times loads, loads, and what acts below the foot's centre.
 
         Args:
             joint_pos: (6, N) [rad].
@@ -221,18 +247,18 @@ class LegStatics:
             up_b: world z axis in the base frame (3, N).
 
         Returns:
-            Torques (6, N) [N m].
+            Rows, in the order of the columns of `matrix`; 28 in all.
         """
         px, pz, s, c = self._planar(joint_pos)
         loads = torch.stack((up_b.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {z, F}, side, N)
         lx, ly, lz = loads.unbind()
         ly, lz = torch.addcmul(c * ly, s, lz), torch.addcmul(c * lz, s, ly, value=-1.0)  # leg plane: R_x(-abad)
-        thigh, shank = torch.addcmul(pz * lx.unsqueeze(1), px, lz.unsqueeze(1), value=-1.0).sum(dim=0).unbind()
-        moment_z, depth = (pz.sum(dim=1) + self._joint_z).unbind()  # of the first moments and of the foot
-        side = self._moment_y * lz[0] + self._foot_y * lz[1]
-        side = side - moment_z * ly[0] - depth * ly[1]
-        # the ground force acts one foot radius further down
-        shank = torch.add(shank, torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0), alpha=-self._radius)
-        side = torch.add(side, torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0), alpha=-self._radius)
-        torque = torch.stack((side, shank + thigh, shank)) * -self._signs  # (3, 2, N)
-        return torque.transpose(0, 1).reshape(6, -1)
+        x, y, z = lx.unsqueeze(1), ly.unsqueeze(1), lz.unsqueeze(1)
+        bend, roll = torch.addcmul(pz * x, px, z, value=-1.0), pz * y  # (2, 2, 2, N)
+        pitch_below = torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0)  # z x F
+        roll_below = torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0)
+        return (*(part.flatten(0, -2) for part in (bend, roll, ly, lz)), pitch_below, roll_below)
+
+    def torques(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> Tensor:
+        """Joint torques (6, N) [N m] that hold the legs' own weight and balance a ground force on each foot."""
+        return self.matrix @ torch.cat(self.moments(joint_pos, force, up_b))

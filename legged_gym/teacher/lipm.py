@@ -50,89 +50,70 @@ def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Ten
     return torch.lerp(pivot, xi, (omega * time).exp())
 
 
-def propagate_com(com: Tensor, com_vel: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """CoM within a step: c(t) = p + (c - p) cosh(omega t) + (c_dot / omega) sinh(omega t) (Kajita 2001).
+class GaitFamily:
+    """Periodic gaits of one stance width, in the mirrored heading frame, where y points to the stance side.
+
+    With E = e^(omega T) the DCM is at b = v T / (E - 1) + (0, W_s / (E + 1)) from the foot that has just landed (Khadiv
+    2020, eqs. 9-10), and at v T E / (E - 1) - (0, W_s E / (E + 1)) from it when the next one does; both seen from the
+    pivot r = (-a_0 - k / (E - 1), 0) from which the DCM really diverges. a_0 is a steady shift of the stance point, k
+    what every touchdown adds to the DCM however long the step is.
 
     Args:
-        com: c (2, N) [m].
-        com_vel: c_dot (2, N) [m/s].
-        pivot: stance point p (2, N) [m].
-        omega: natural frequency (N,) [rad/s].
-        time: time ahead (N,) [s].
-
-    Returns:
-        CoM (2, N) [m] and its velocity (2, N) [m/s] at that time.
+        width: stance width W_s [m].
+        shift: a_0 [m].
+        kick: k [m].
+        like: a tensor of the device and dtype to compute on.
     """
-    cosh, sinh = torch.cosh(omega * time), torch.sinh(omega * time)
-    rel = com - pivot
-    return pivot + rel * cosh + com_vel * (sinh / omega), omega * rel * sinh + com_vel * cosh
 
+    def __init__(self, width: float, shift: float, kick: float, like: Tensor) -> None:
+        self._poles = like.new_tensor([[0.0], [2.0]])  # E - 1 and E + 1 seen from E - 1
+        self._shift, self._kick = like.new_tensor([[-shift], [0.0]]), like.new_tensor([[-kick], [0.0]])
+        self._width = like.new_tensor([[0.0], [width]])
 
-def com_velocity(com: Tensor, xi: Tensor, omega: Tensor) -> Tensor:
-    """c_dot = omega (xi - c): the CoM follows the DCM (Englsberger 2015, eq. 5). Returns (2, N) [m/s]."""
-    return omega * (xi - com)
+    def __call__(self, omega: Tensor, duration: Tensor) -> PeriodicGait:
+        """Gaits of robots with a natural frequency (N,) [rad/s] and a step duration (N,) [s]."""
+        growth = (omega * duration).expm1()  # E - 1
+        poles = growth + self._poles
+        pivot = torch.addcdiv(self._shift, self._kick, poles)
+        rest = torch.addcdiv(pivot, self._width, poles)
+        per_speed = duration / growth
+        return PeriodicGait(pivot, rest, rest - self._width, per_speed, per_speed + duration)
 
 
 @dataclass(frozen=True)
 class PeriodicGait:
-    """Periodic gaits of one step duration and stance width, in the mirrored heading frame.
+    """Periodic gaits of robots that differ in velocity only; see `GaitFamily`."""
 
-    There y points to the stance side (left when the left foot is stance), and with E = e^(omega T) the DCM is at
-    b = v T / (E - 1) + (0, W_s / (E + 1)) from the foot that has just landed (Khadiv 2020, eqs. 9-10), and at
-    v T E / (E - 1) - (0, W_s E / (E + 1)) from it when the next one does.
-    """
-
-    duration: Tensor
-    """Step duration T (N,) [s]."""
-    width: Tensor | float
-    """Stance width W_s [m]."""
+    pivot: Tensor
+    """Point r from which the DCM diverges, relative to the stance foot (2, N) [m]."""
+    rest: Tensor
+    """Offset b of stepping in place (2, N) [m]."""
+    rest_end: Tensor
+    """Where the DCM is then when the next foot lands (2, N) [m]."""
     per_speed: Tensor
-    """T / (E - 1) (N,) [s]."""
-    sway: Tensor
-    """W_s / (E + 1) (N,) [m]."""
-
-    @classmethod
-    def of(cls, width: Tensor | float, omega: Tensor, duration: Tensor) -> PeriodicGait:
-        """Gaits with stance width [m], natural frequency (N,) [rad/s] and step duration (N,) [s]."""
-        exponent = omega * duration
-        return cls(duration, width, duration / exponent.expm1(), width * torch.sigmoid(-exponent))
+    """T / (E - 1), what b changes by per velocity (N,) [s]."""
+    per_speed_end: Tensor
+    """T E / (E - 1) (N,) [s]."""
 
     def offset(self, velocity: Tensor) -> Tensor:
         """DCM offset b at touchdown (2, N) [m] of the gait with a velocity (2, N) [m/s]."""
-        x, y = (velocity * self.per_speed).unbind()
-        return torch.stack((x, y + self.sway))
+        return torch.addcmul(self.rest, velocity, self.per_speed)
 
-    def velocity(self, reach: Tensor) -> Tensor:
+    def velocity(self, xi_end: Tensor) -> Tensor:
         """Velocity (2, N) [m/s] of the gait that the present motion belongs to.
 
         Unlike a filtered CoM velocity it does not lag and does not sway with the steps.
 
         Args:
-            reach: DCM previewed at touchdown relative to the stance foot (2, N) [m].
+            xi_end: DCM previewed at touchdown relative to the stance foot (2, N) [m].
         """
-        x, y = reach.unbind()
-        return torch.stack((x, y + (self.width - self.sway))) / (self.per_speed + self.duration)
-
-
-def nominal_offset(velocity: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
-    """DCM offset b at touchdown (2, N) [m] of the periodic gait with this velocity (2, N) [m/s]: `PeriodicGait`."""
-    return PeriodicGait.of(width, omega, duration).offset(velocity)
-
-
-def gait_velocity(reach: Tensor, width: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:
-    """Velocity (2, N) [m/s] of the periodic gait with this previewed DCM (2, N) [m]: `PeriodicGait`."""
-    return PeriodicGait.of(width, omega, duration).velocity(reach)
+        return (xi_end - self.rest_end) / self.per_speed_end
 
 
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
     """Turns a horizontal vector (2, N) by an angle (N,) [rad]."""
     x, y = vector.unbind()
-    return torch.addcmul(angle.cos() * vector, angle.sin(), torch.stack((-y, x)))
-
-
-def foothold(xi_end: Tensor, offset: Tensor, correction: Tensor) -> Tensor:
-    """p* = xi_T + (delta_xi - b): the stepping law (Khadiv 2020, eq. 7, with the learned correction). (2, N) [m]."""
-    return xi_end + correction - offset
+    return torch.addcmul(vector * angle.cos(), torch.stack((-y, x)), angle.sin())
 
 
 def capture_radius(reach: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:

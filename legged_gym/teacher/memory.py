@@ -14,12 +14,9 @@ class TeacherMemory:
 
     stance_left: Tensor
     """1 where the left foot was stance at the last evaluation (N,)."""
-    liftoff_w: Tensor
-    """Where the swing foot left the ground, W (3, N) [m]."""
-    liftoff_command: Tensor
-    """v_x, v_y asked for at that instant, heading frame (2, N) [m/s]."""
-    liftoff_phase: Tensor
-    """Phase of the step at that instant: 0, or the phase after a reset in the middle of a step (N,)."""
+    liftoff: Tensor
+    """When the swing foot left the ground: where, W [m]; v_x, v_y asked for, heading frame [m/s]; phase of the step, 0
+    but after a reset in the middle of one (6, N)."""
     yaw_rate: Tensor
     """Low-pass filtered yaw rate (N,) [rad/s]."""
     heading_error: Tensor
@@ -35,7 +32,7 @@ class TeacherMemory:
     offset_b: Tensor
     """Nominal DCM offset b planned last, in the frame M of that step (2, N) [m]."""
     foothold_w: Tensor
-    """Foothold planned last, W (2, N) [m]."""
+    """Foothold planned last, at the height of the stance foot, W (3, N) [m]."""
 
     def __post_init__(self) -> None:
         """Without a buffer of its own; see `allocate`."""
@@ -44,7 +41,7 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
         """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        widths = {"liftoff_w": 3, "liftoff_command": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 2, "drift": 2}
+        widths = {"liftoff": 6, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3, "drift": 2}
         names = [f.name for f in fields(cls)]
         buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
         rows = buffer.split([widths.get(name, 1) for name in names])
@@ -56,7 +53,8 @@ class TeacherMemory:
         """Copies new values in place, into a memory that was allocated."""
         if self._buffer is None:
             raise RuntimeError("this memory was not made by TeacherMemory.allocate")
-        torch.cat([torch.atleast_2d(getattr(new, f.name)) for f in fields(self)], out=self._buffer)
+        values = (getattr(new, f.name) for f in fields(self))
+        torch.cat([value if value.dim() == 2 else value.unsqueeze(0) for value in values], out=self._buffer)
 
     def clone(self) -> TeacherMemory:
         """An independent copy."""

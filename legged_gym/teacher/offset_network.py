@@ -64,7 +64,9 @@ class OffsetNetwork(nn.Module):
 
     def pack(self, parts: dict[str, Tensor]) -> Tensor:
         """Inputs (N, num_inputs) from named ones, each (width, N) or (N,), in the network's order."""
-        return torch.cat([torch.atleast_2d(parts[name]) for name in self.names]).t()
+        return torch.cat(
+            [part if part.dim() == 2 else part.unsqueeze(0) for part in map(parts.__getitem__, self.names)]
+        ).t()
 
     def unpack(self, inputs: Tensor) -> dict[str, Tensor]:
         """Inverse of `pack`."""

@@ -101,7 +101,7 @@ class OffsetTrainer:
 
     def losses(self, inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> dict[str, Tensor]:
         """The weighted loss ("loss") and its unweighted parts on a batch (B, ·) of plain tensors."""
-        cfg, predictor = self.cfg, self.teacher.predictor
+        cfg = self.cfg
         offset = self.teacher.network(inputs)
         parts = {
             "track": tracking_loss(offset, applied, error, weight),
@@ -114,9 +114,7 @@ class OffsetTrainer:
                 self.teacher.network,
                 inputs,
                 (error + applied).t(),
-                self.teacher.cfg.stepping,
-                predictor.low,
-                predictor.high,
+                self.teacher.predictor,
                 cfg.preview_steps + 1,
             )
             for step in list(ahead)[1:]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.config import SteppingCfg, TeacherCfg
+from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.timing import adapted_time_left, clock_shift
 
@@ -23,6 +23,8 @@ class StepPlan:
 
     omega: Tensor
     """Natural frequency (N,) [rad/s]."""
+    height: Tensor
+    """(c_z - p_z) / g = 1 / omega^2 (N,) [s^2]."""
     xi: Tensor
     """DCM now (2, N) [m]."""
     xi_end: Tensor
@@ -54,9 +56,9 @@ class DcmPredictor:
     """
 
     def __init__(self, cfg: TeacherCfg, mass: float, foot_radius: float, like: Tensor) -> None:
-        s = cfg.stepping
-        self.cfg = cfg
-        self.mass, self.radius = mass, foot_radius
+        s, g = cfg.stepping, cfg.control.gravity
+        self.cfg, self.mass = cfg, mass
+        self.gaits = lipm.GaitFamily(s.stance_width, s.pivot_shift, s.landing_kick, like)
         self.low = like.new_tensor([[-s.reach_backward], [-s.reach_lateral]])  # (2, 1)
         self.high = like.new_tensor([[s.reach_forward], [-s.keep_out]])
         margin = cfg.timing.margin
@@ -65,6 +67,9 @@ class DcmPredictor:
             like.new_tensor([[margin * s.reach_forward], [cfg.timing.across]]),
         )
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
+        self._radius_over_g = like.new_tensor(foot_radius / g)
+        self._yaw_share = 1.0 / mass if s.yaw_in_preview else 0.0
+        self._beside = like.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
     def plan(self, frame: StepFrame, command: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
         """Plans the next foothold.
@@ -73,90 +78,69 @@ class DcmPredictor:
             frame: the state at the stance foot.
             command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
-            yaw_force: fore-aft force added for the heading (N,) [N].
+            yaw_force: force added for the heading, frame M (2, N) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
         Returns:
             The plan.
         """
-        cfg, t = self.cfg.stepping, frame.duration
-        omega = lipm.natural_frequency(frame.com[2] + self.radius, self.cfg.control.gravity, cfg.min_height)
+        cfg, g = self.cfg.stepping, self.cfg.control.gravity
+        height = torch.add(self._radius_over_g, frame.com[2], alpha=1.0 / g).clamp(min=cfg.min_height / g)
+        omega = height.rsqrt()
         xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
-        gait = lipm.PeriodicGait.of(cfg.stance_width, omega, t)
-        rest = resting_pivot(cfg, gait)
-        pivot = self._pivot(rest, omega, yaw_force)
-        time_left = (1.0 - frame.phase) * t
+        gait = self.gaits(omega, frame.duration)
+        # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
+        pivot = torch.addcmul(gait.pivot, yaw_force, height, value=-self._yaw_share)
+        time_left = torch.addcmul(frame.duration, frame.duration, frame.phase, value=-1.0)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        present, velocity, b = reference_gait(cfg, command, xi_end, gait, rest)
+        present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)
         b = lipm.rotate(b, turn_rate * time_left)
-        shift, phase = torch.zeros_like(time_left), frame.phase
+        shift, phase = torch.zeros_like(omega), frame.phase
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
-            shift = clock_shift(self.cfg.timing, time_left, adapted, t)
+            shift = clock_shift(self.cfg.timing, time_left, adapted, frame.duration)
             phase = phase + 2.0 * shift
-            time_left = (1.0 - phase) * t
+            time_left = (1.0 - phase) * frame.duration
             xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        correction = offset({"xi": xi, "plan": xi_end - b, "velocity": velocity, "omega": omega})
-        wanted = self._law(frame, velocity, b, xi_end, correction, time_left)
+        plan = xi_end - b
+        correction = offset({"xi": xi, "plan": plan, "velocity": velocity, "omega": omega})
+        wanted = self._law(frame, velocity, plan, time_left) + correction
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
-        return StepPlan(omega, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
-
-    def _pivot(self, rest: Tensor, omega: Tensor, yaw_force: Tensor) -> Tensor:
-        """Effective stance point: F = m omega^2 (c - p) + F_x is the force of a pivot moved by -F_x/(m omega^2)."""
-        if not self.cfg.stepping.yaw_in_preview:
-            return rest
-        x, y = rest.unbind()
-        return torch.stack((torch.addcdiv(x, yaw_force, omega * omega, value=-1.0 / self.mass), y))
+        return StepPlan(omega, height, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
         shortest = (cfg.min_step - frame.phase * frame.duration).clamp(min=0.0)
         return adapted_time_left(xi, b, *self._timing_box, omega, time_left, shortest)
 
-    def _dcm_foothold(
-        self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor
-    ) -> Tensor:
-        return lipm.foothold(xi_end, b, correction)
+    def _dcm_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:
+        """p* = xi_T - b: puts the DCM at the offset b from the foot (Khadiv 2020, eq. 7)."""
+        return plan
 
-    def _raibert_foothold(
-        self, frame: StepFrame, velocity: Tensor, b: Tensor, xi_end: Tensor, correction: Tensor, time_left: Tensor
-    ) -> Tensor:
+    def _raibert_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:
         """p* = c + v T_r + v_ref T/2 + k (v - v_ref) + lateral W_s/2 (Raibert, Legged Robots that Balance, 1986)."""
-        cfg, v = self.cfg.stepping, frame.com_vel[:2]
+        v = frame.com_vel[:2]
         neutral = frame.com[:2] + v * time_left + velocity * (0.5 * frame.duration)
-        x, y = neutral + cfg.raibert_gain * (v - velocity) + correction
-        return torch.stack((x, y - 0.5 * cfg.stance_width))
-
-
-def resting_pivot(cfg: SteppingCfg, gait: lipm.PeriodicGait) -> Tensor:
-    """Point r from which the DCM really diverges, relative to the stance foot, frame M (2, N) [m].
-
-    r = (-a, 0) with a = a_0 + k / (E - 1): `pivot_shift`, and `landing_kick`, which is what every touchdown adds to the
-    DCM however long the step is.
-    """
-    x = gait.per_speed / gait.duration * -cfg.landing_kick - cfg.pivot_shift
-    return torch.stack((x, torch.zeros_like(x)))
+        return neutral + self.cfg.stepping.raibert_gain * (v - velocity) + self._beside
 
 
 def reference_gait(
-    cfg: SteppingCfg, command: Tensor, xi_end: Tensor, gait: lipm.PeriodicGait, rest: Tensor
+    dv: float, command: Tensor, xi_end: Tensor, gait: lipm.PeriodicGait
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gait that the motion belongs to, and the one to go for: the command, but within +-dv of the present one.
 
-    Seen from the pivot r, the gait is the LIP's: xi - r = b - r, so b is the nominal offset plus r. A command or a push
-    changes the gait by at most dv per step.
+    A command or a push changes the gait by at most dv per step.
 
     Args:
-        cfg: the stepping law's parameters.
+        dv: [m/s].
         command: v_x, v_y (2, N) [m/s].
         xi_end: DCM at touchdown relative to the stance foot (2, N) [m].
-        gait: the LIP's gaits of this step duration.
-        rest: r, see `resting_pivot` (2, N) [m].
+        gait: the gaits of this step duration.
 
     Returns:
         Velocity of the present gait and v_ref [m/s], and b of v_ref [m], (2, N) each.
     """
-    present = gait.velocity(xi_end - rest)
-    velocity = present + (command - present).clamp(-cfg.dv, cfg.dv)
-    return present, velocity, gait.offset(velocity) + rest
+    present = gait.velocity(xi_end)
+    velocity = present + (command - present).clamp(-dv, dv)
+    return present, velocity, gait.offset(velocity)

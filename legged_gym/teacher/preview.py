@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.config import SteppingCfg
 from legged_gym.teacher.offset_network import OffsetNetwork
-from legged_gym.teacher.predictor import reference_gait, resting_pivot
+from legged_gym.teacher.predictor import DcmPredictor, reference_gait
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,7 @@ class PreviewedStep:
 
 
 def preview_steps(
-    network: OffsetNetwork,
-    inputs: Tensor,
-    disturbance: Tensor,
-    cfg: SteppingCfg,
-    low: Tensor,
-    high: Tensor,
-    steps: int,
+    network: OffsetNetwork, inputs: Tensor, disturbance: Tensor, predictor: DcmPredictor, steps: int
 ) -> Iterator[PreviewedStep]:
     """Rolls the map xi_T -> p* -> xi of the next step ahead; differentiable in the network's parameters.
 
@@ -44,35 +37,30 @@ def preview_steps(
         network: the offset network.
         inputs: its inputs at the current state (B, num_inputs).
         disturbance: e_n + dxi_k (2, B) [m].
-        cfg: the stepping law's parameters.
-        low: lower corner of the reachable box (2, 1) [m].
-        high: upper corner (2, 1) [m].
+        predictor: the stepping law.
         steps: how many touchdowns to preview.
 
     Yields:
         The previewed touchdowns, the current step's first.
     """
     parts = network.unpack(inputs)
-    reach = (high - low).norm() * 0.5
+    reach = (predictor.high - predictor.low).norm() * 0.5
     for _ in range(steps):
         offset = network(network.pack(parts)).t()
         omega, duration = parts["omega"], parts["duration"]
-        gait = lipm.PeriodicGait.of(cfg.stance_width, omega, duration)
-        b = gait.offset(parts["velocity"]) + resting_pivot(cfg, gait)
-        foothold = (parts["plan"] + offset).clamp(low, high)
+        gait = predictor.gaits(omega, duration)
+        b = gait.offset(parts["velocity"])
+        foothold = (parts["plan"] + offset).clamp(predictor.low, predictor.high)
         landed = parts["plan"] + b - foothold + disturbance
         yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
-        parts = _next_step(parts, landed, cfg, gait)
+        parts = _next_step(parts, landed, predictor.cfg.stepping.dv, gait)
 
 
-def _next_step(
-    parts: dict[str, Tensor], landed: Tensor, cfg: SteppingCfg, gait: lipm.PeriodicGait
-) -> dict[str, Tensor]:
+def _next_step(parts: dict[str, Tensor], landed: Tensor, dv: float, gait: lipm.PeriodicGait) -> dict[str, Tensor]:
     """The network's inputs at the start of the next step; the new frame M has y the other way round."""
-    rest = resting_pivot(cfg, gait)
     xi, command = _mirror(landed), _mirror(parts["command"])
-    xi_end = lipm.propagate_dcm(xi, rest, parts["omega"], parts["duration"])
-    _, velocity, b = reference_gait(cfg, command[:2], xi_end, gait, rest)
+    xi_end = lipm.propagate_dcm(xi, gait.pivot, parts["omega"], parts["duration"])
+    _, velocity, b = reference_gait(dv, command[:2], xi_end, gait)
     changed = {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
     return parts | changed | {"yaw_force": -parts["yaw_force"]}
 

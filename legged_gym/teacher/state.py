@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 
@@ -28,12 +30,8 @@ class TeacherState:
     """(6, N) [rad]."""
     joint_vel: Tensor
     """(6, N) [rad/s]."""
-    feet_pos_w: Tensor
-    """Centres of the foot spheres, left xyz then right xyz (6, N) [m]."""
-    feet_lin_vel_w: Tensor
-    """(6, N) [m/s]."""
-    feet_force_w: Tensor
-    """Net contact force on each foot (6, N) [N]."""
+    legs: Tensor
+    """`LEG_ROWS` of the left, the right and the left foot again: [:14] is left-right, [7:] right-left (21, N)."""
     command: Tensor
     """v_x, v_y [m/s] and w_z [rad/s] in the heading frame (3, N)."""
     clock: Tensor
@@ -46,14 +44,22 @@ class TeacherState:
     """Duty factor (N,)."""
     swing_height: Tensor
     """Apex of the swing foot over the line from lift-off to landing (N,) [m]."""
-    feet_ground_height: Tensor
-    """Terrain height under each foot (2, N) [m]."""
     ground_ahead: Tensor
     """Terrain height at a few points ahead in the heading frame (K, N) [m]."""
     episode_time: Tensor
     """Time since the reset, 0 right after it (N,) [s]."""
     standing: Tensor
     """1 where the command is a stand (N,)."""
+
+    @property
+    def feet_pos_w(self) -> Tensor:
+        """Centres of the foot spheres, left and right (2, 3, N) [m]."""
+        return self.legs[: 2 * NUM_LEG_ROWS].unflatten(0, (2, -1))[:, :3]
+
+    @property
+    def feet_load(self) -> Tensor:
+        """Vertical contact force on the left and the right foot (2, N) [N]."""
+        return self.legs[: 2 * NUM_LEG_ROWS].unflatten(0, (2, -1))[:, 5]
 
 
 TEACHER_TERMS: tuple[tuple[str, int], ...] = (
@@ -82,6 +88,16 @@ TEACHER_TERMS: tuple[tuple[str, int], ...] = (
 """The default layout: (name, width) in order; the width of `ground_ahead` is free."""
 
 
+LEG_ROWS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("feet_pos_w", (0, 1, 2)),
+    ("feet_lin_vel_w", (0, 1)),
+    ("feet_force_w", (2,)),
+    ("feet_ground_height", (0,)),
+)
+"""What is read of each foot: x, y, z [m], v_x, v_y [m/s], vertical contact force [N], terrain height under it [m]."""
+NUM_LEG_ROWS = sum(len(parts) for _, parts in LEG_ROWS)
+
+
 class TeacherLayout:
     """Turns the flat `teacher` observation into a TeacherState.
 
@@ -92,8 +108,7 @@ class TeacherLayout:
 
     def __init__(self, terms: Sequence[tuple[str, int]] = TEACHER_TERMS) -> None:
         self.terms = tuple((str(name), int(width)) for name, width in terms)
-        self.widths = [width for _, width in self.terms]
-        self.num_obs = sum(self.widths)
+        self.num_obs = sum(width for _, width in self.terms)
         given = dict(self.terms)
         wanted = dict(TEACHER_TERMS)
         missing = [name for name in wanted if name not in given]
@@ -103,14 +118,32 @@ class TeacherLayout:
         if wrong:
             raise ValueError(f"teacher observation has wrong widths: {[(n, given[n], wanted[n]) for n in wrong]}")
         self.num_ahead = given["ground_ahead"]
-        self._names = [name for name, _ in self.terms]
-        self._known = [f.name for f in fields(TeacherState)]
-        self._scalars = {name for name, width in wanted.items() if width == 1}
+        known = [f.name for f in fields(TeacherState) if f.name != "legs"]
+        self._scalars = [name for name in known if wanted[name] == 1]
+        self._vectors = [name for name in known if wanted[name] > 1]
+        columns = self._columns(given)
+        self._widths = [len(part) for part in columns]
+        self._order = torch.tensor([column for part in columns for column in part])
+
+    def _columns(self, given: dict[str, int]) -> list[list[int]]:
+        """Columns of the observation that make up legs, scalars, and each vector."""
+        ends = dict(zip(given, itertools.accumulate(given.values()), strict=True))
+        start = {name: ends[name] - width for name, width in given.items()}
+        feet = [
+            [start[name] + side * given[name] // 2 + part for name, parts in LEG_ROWS for part in parts]
+            for side in (0, 1)
+        ]
+        vectors = [list(range(start[name], ends[name])) for name in self._vectors]
+        return [feet[0] + feet[1] + feet[0], [start[name] for name in self._scalars], *vectors]
 
     def parse(self, obs: Tensor) -> TeacherState:
         """Turns `obs` (N, num_obs) into named tensors, components first: one copy makes every component contiguous."""
         if obs.shape[-1] != self.num_obs:
             raise ValueError(f"teacher observation has {obs.shape[-1]} columns, its layout {self.num_obs}")
-        rows = obs.t().contiguous()
-        parts = dict(zip(self._names, rows.split(self.widths), strict=True))
-        return TeacherState(**{n: parts[n].squeeze(0) if n in self._scalars else parts[n] for n in self._known})
+        if self._order.device != obs.device:
+            with torch.inference_mode(False):
+                self._order = self._order.to(obs.device)
+        rows = obs.t().index_select(0, self._order)
+        legs, scalars, *vectors = torch.split_with_sizes(rows, self._widths)
+        named = dict(zip(self._scalars, scalars.unbind(), strict=True)) | dict(zip(self._vectors, vectors, strict=True))
+        return TeacherState(legs=legs, **named)

@@ -175,10 +175,10 @@ def test_evaluate_is_pure_and_step_keeps_the_memory(geometry: LegGeometry, make_
     torch.testing.assert_close(first.action, again.action)
     for field in dataclasses.fields(before):
         torch.testing.assert_close(getattr(teacher.memory, field.name), getattr(before, field.name))
-    pointer = teacher.memory.liftoff_w.data_ptr()
+    pointer = teacher.memory.liftoff.data_ptr()
     teacher.step(obs)
-    assert teacher.memory.liftoff_w.data_ptr() == pointer
-    torch.testing.assert_close(teacher.memory.liftoff_w, new.liftoff_w)
+    assert teacher.memory.liftoff.data_ptr() == pointer
+    torch.testing.assert_close(teacher.memory.liftoff, new.liftoff)
 
 
 def test_reset_forgets_only_the_reset_robots(geometry: LegGeometry, make_obs: MakeObs) -> None:
@@ -196,7 +196,7 @@ def test_reset_forgets_only_the_reset_robots(geometry: LegGeometry, make_obs: Ma
     clean = make_teacher(geometry, 8)
     torch.testing.assert_close(clean.step(second).action[4:], output.action[4:])
     same = second[:4, S["clock"]].squeeze(-1).lt(0.5) == kept.stance_left[:4].gt(0.5)
-    torch.testing.assert_close(teacher.memory.liftoff_w[:, :4][:, same], kept.liftoff_w[:, :4][:, same])
+    torch.testing.assert_close(teacher.memory.liftoff[:, :4][:, same], kept.liftoff[:, :4][:, same])
 
 
 def test_touchdown_error_is_the_dcm_offset_error(geometry: LegGeometry, make_obs: MakeObs) -> None:
@@ -213,7 +213,7 @@ def test_touchdown_error_is_the_dcm_offset_error(geometry: LegGeometry, make_obs
     wrong = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.03, 0.01], [0.03, 0.01]], dtype=torch.float64)
     for i in range(4):
         foot = landed[i, swing[i]]
-        foot[:2] = teacher.memory.foothold_w[:, i]
+        foot[:2] = teacher.memory.foothold_w[:2, i]
         b = teacher.memory.offset_b[:, i] + wrong[i]
         com = landed[i, S["com_pos_w"]]
         omega = lipm.natural_frequency(com[2] - foot[2] + geometry.foot_radius)
@@ -380,10 +380,10 @@ def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeome
     switched = teacher.step(second).touchdown > 0.0
     assert 0 < switched.sum() < 16
     frame = observe(TeacherLayout(TEACHER_TERMS).parse(second))
-    torch.testing.assert_close(teacher.memory.liftoff_w[:, switched], frame.swing_w[:, switched])
-    torch.testing.assert_close(teacher.memory.liftoff_phase[switched], frame.phase[switched])
+    torch.testing.assert_close(teacher.memory.liftoff[:3, switched], frame.swing_w[:, switched])
+    torch.testing.assert_close(teacher.memory.liftoff[5, switched], frame.phase[switched])
     first = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
-    torch.testing.assert_close(teacher.memory.liftoff_phase[~switched], first.phase[~switched])
+    torch.testing.assert_close(teacher.memory.liftoff[5, ~switched], first.phase[~switched])
 
 
 def test_a_step_is_steady_until_its_linear_command_changes(geometry: LegGeometry, make_obs: MakeObs) -> None:
@@ -429,7 +429,7 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
         action = run(teacher, start(obs)).action
         if step == 0.0:
             torch.testing.assert_close(action, flat_action)
-    far = (plain.memory.foothold_w - frame.swing_w[:2]).norm(dim=0) > 0.1
+    far = (plain.memory.foothold_w[:2] - frame.swing_w[:2]).norm(dim=0) > 0.1
     assert far.sum() > 10
     for (landing, lift), height, least in zip(told, (0.0, 0.1, 0.0), (0.0, 0.07, 0.0), strict=True):
         torch.testing.assert_close(landing[far], torch.full_like(landing[far], height))

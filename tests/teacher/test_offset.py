@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.config import OffsetCfg, SteppingCfg, TeacherCfg
+from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.losses import (
@@ -22,10 +22,10 @@ from legged_gym.teacher.losses import (
 )
 from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.offset_trainer import OffsetTrainer
-from legged_gym.teacher.predictor import resting_pivot
+from legged_gym.teacher.predictor import DcmPredictor
 from legged_gym.teacher.preview import preview_steps
 
-LOW, HIGH = torch.tensor([[-0.4], [-0.45]]).double(), torch.tensor([[0.45], [-0.05]]).double()
+PREDICTOR = DcmPredictor(TeacherCfg(), 20.0, 0.032, torch.zeros((), dtype=torch.float64))
 
 
 def random_network(seed: int = 0) -> OffsetNetwork:
@@ -40,12 +40,11 @@ def walking_inputs(network: OffsetNetwork, velocity: float = 0.3, num: int = 4) 
     """Inputs at the start of a step of the periodic gait."""
     omega, duration = torch.full((num,), 4.0).double(), torch.full((num,), 0.25).double()
     v = torch.tensor([[velocity], [0.0]]).double().expand(2, num)
-    gait = lipm.PeriodicGait.of(SteppingCfg().stance_width, omega, duration)
-    rest = resting_pivot(SteppingCfg(), gait)
-    b = gait.offset(v) + rest
+    gait = PREDICTOR.gaits(omega, duration)
+    b = gait.offset(v)
     xi = torch.stack((b[0], -b[1]))
     rows = {name: torch.zeros(width, num).double() for name, width in zip(network.names, network.widths, strict=True)}
-    plan = lipm.propagate_dcm(xi, rest, omega, duration) - b
+    plan = lipm.propagate_dcm(xi, gait.pivot, omega, duration) - b
     rows |= {"xi": xi, "plan": plan, "velocity": v, "omega": omega, "duration": duration}
     rows["command"] = torch.cat((v, 0 * v[:1]))
     return network.pack(rows)
@@ -100,7 +99,7 @@ def test_preview_of_the_periodic_gait_stays_on_it() -> None:
     network = OffsetNetwork().double()
     inputs = walking_inputs(network)
     zero = torch.zeros(2, 4).double()
-    steps = list(preview_steps(network, inputs, zero, SteppingCfg(), LOW, HIGH, 4))
+    steps = list(preview_steps(network, inputs, zero, PREDICTOR, 4))
     assert len(steps) == 4
     for step in steps:
         torch.testing.assert_close(step.error, zero, atol=1e-12, rtol=0)
@@ -111,11 +110,11 @@ def test_preview_shows_a_disturbance_and_the_offset_that_removes_it() -> None:
     network = OffsetNetwork().double()
     inputs = walking_inputs(network)
     disturbance = torch.tensor([[0.02], [-0.01]]).double().expand(2, 4)
-    steps = list(preview_steps(network, inputs, disturbance, SteppingCfg(), LOW, HIGH, 3))
+    steps = list(preview_steps(network, inputs, disturbance, PREDICTOR, 3))
     for step in steps:
         torch.testing.assert_close(step.error, disturbance)
     network.net[-1].bias.data = torch.atanh(disturbance[:, 0] / network.max_offset)
-    for step in preview_steps(network, inputs, disturbance, SteppingCfg(), LOW, HIGH, 3):
+    for step in preview_steps(network, inputs, disturbance, PREDICTOR, 3):
         torch.testing.assert_close(step.error, torch.zeros_like(step.error), atol=1e-12, rtol=0)
 
 
@@ -132,7 +131,7 @@ def test_preview_has_the_yaw_force_alternate_with_the_feet() -> None:
     last.weight.data[0, :2] = torch.tensor([1.0, -1.0]).double()  # forward: an odd function of the yaw force alone
     parts = network.unpack(walking_inputs(network))
     inputs = network.pack(parts | {"yaw_force": torch.full((4,), 3.0).double()})
-    steps = list(preview_steps(network, inputs, torch.zeros(2, 4).double(), SteppingCfg(), LOW, HIGH, 3))
+    steps = list(preview_steps(network, inputs, torch.zeros(2, 4).double(), PREDICTOR, 3))
     forward = torch.stack([step.error[0] for step in steps])
     assert (forward[0].abs() > 1e-3).all()
     torch.testing.assert_close(forward[1:], -forward[:-1], atol=1e-3, rtol=0)
