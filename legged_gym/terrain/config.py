@@ -18,11 +18,11 @@ class TerrainProportionsCfg(Config):
     """Shares of the columns that each profile gets in the profile `mixed`; only their ratios count."""
 
     flat: float = bounded(0.1, ge=0)
-    noise: float = bounded(0.2, ge=0)
-    smooth_slope: float = bounded(0.15, ge=0)
-    rough_slope: float = bounded(0.15, ge=0)
-    stairs_up: float = bounded(0.15, ge=0)
-    stairs_down: float = bounded(0.15, ge=0)
+    noise: float = bounded(0.15, ge=0)
+    smooth_slope: float = bounded(0.1, ge=0)
+    rough_slope: float = bounded(0.1, ge=0)
+    stairs_up: float = bounded(0.25, ge=0)
+    stairs_down: float = bounded(0.2, ge=0)
     blocks: float = bounded(0.1, ge=0)
     stepping_stones: float = bounded(0.0, ge=0)
 

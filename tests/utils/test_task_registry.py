@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.utils.cli import make_parser, parse_args
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.task_registry import TaskRegistry
+from legged_gym.utils.task_registry import TaskRegistry, task_registry
 
 
 def parse(*argv: str) -> argparse.Namespace:
@@ -148,3 +149,17 @@ def test_a_runner_that_cannot_be_built_leaves_no_directory(registry: TaskRegistr
     with pytest.raises(RuntimeError, match="broken"):
         registry.make_alg_runner(env, "broken")
     assert not (logs / "dummy").exists()
+
+
+def test_terrain_brings_its_gait_and_the_user_goes_before_it() -> None:
+    """Other ranges of the swing height where the ground is no plane, unless they are given, too."""
+    heights = {}
+    for argv in (
+        (),
+        ("--env.terrain.mesh_type=trimesh",),
+        ("--env.terrain.mesh_type=trimesh", "--env.gait.ranges.swing_height=0.07,0.09"),
+    ):
+        args = parse_args(make_parser("test"), ["--headless", "--sim=mujoco", *argv])
+        env_cfg, _ = task_registry.cfgs_from_args(args)
+        heights[len(argv)] = env_cfg.gait.ranges.swing_height, env_cfg.rewards.scales.feet_clearance
+    assert heights == {0: ((0.06, 0.1), 0.0), 1: ((0.08, 0.18), -100.0), 2: ((0.07, 0.09), -100.0)}

@@ -17,7 +17,7 @@ from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 
 @dataclass
 class PointFootFlatCfg(LeggedRobotCfg):
-    """The point-foot biped on flat ground."""
+    """The point-foot biped, on flat ground unless `terrain.mesh_type` says otherwise."""
 
     gait: GaitCfg = field(
         default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(frequency=(2.0, 2.8), swing_height=(0.06, 0.1)))
@@ -34,6 +34,12 @@ class PointFootFlatCfg(LeggedRobotCfg):
             scales=RewardScalesCfg(tracking_lin_vel=2.0, tracking_ang_vel=1.5, termination=-300.0),
         )
     )
+
+    def settle(self) -> None:
+        """On terrain feet swing higher, also where nobody shows them how."""
+        if self.terrain.mesh_type != "plane":
+            self.gait.ranges.swing_height = (0.08, 0.18)
+            self.rewards.scales.feet_clearance = -100.0
 
 
 @dataclass
