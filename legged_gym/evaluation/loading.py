@@ -48,7 +48,8 @@ class Session:
 def make_agent_parser(description: str) -> Parser:
     """Build the shared parser with the options that say which agent is meant."""
     parser = make_parser(description)
-    parser.add_argument("--agent", metavar="NAME", help=f"{', '.join(AGENTS)} (default: checkpoint, see --load_run)")
+    kinds = ", ".join(AGENTS).replace("pretrained", "pretrained[:POLICY]")
+    parser.add_argument("--agent", metavar="NAME", help=f"{kinds} (default: checkpoint, see --load_run)")
     parser.add_argument("--onnx", metavar="DIR", help="folder with encoder.onnx and policy.onnx; implies --agent onnx")
     parser.add_argument("--offset", metavar="FILE", help="learned DCM offset of --agent teacher")
     return parser
@@ -60,7 +61,9 @@ def open_session(args: argparse.Namespace) -> Session:
     Raises:
         UserError: Something is unknown, contradictory or not there.
     """
-    agent = args.agent or ("onnx" if args.onnx else "checkpoint")
+    agent, _, policy = (args.agent or ("onnx" if args.onnx else "checkpoint")).partition(":")
+    if policy and agent != "pretrained":
+        raise UserError(f"--agent={args.agent}: only pretrained:POLICY has a part after the colon")
     if agent not in AGENTS:
         raise UserError(unknown_name("agent", agent, AGENTS))
     for option, kind in _BELONGS_TO.items():
@@ -74,7 +77,7 @@ def open_session(args: argparse.Namespace) -> Session:
     session = Session(agent, env_cfg, train_cfg)
     if agent in ("checkpoint", "pretrained"):
         if agent == "pretrained":
-            session.checkpoint = pretrained_checkpoint(args.task, robot_name(env_cfg))
+            session.checkpoint = pretrained_checkpoint(policy or args.task, robot_name(env_cfg))
         else:
             session.checkpoint = _find_checkpoint(env_cfg, train_cfg)
         load_checked(session.checkpoint)

@@ -1,4 +1,6 @@
-"""Trained policies that come with the package: `resources/policies/<ROBOT_TYPE>/<task>/`, each a small run of its own.
+"""Trained policies that come with the package: `resources/policies/<ROBOT_TYPE>/<name>/`, each a small run of its own.
+
+A task's policy has the task's name; others of the task have names of their own.
 
 In it: the checkpoint without what only training needs, of the run's two configs what the policy depends on (the rest is
 the task's, so that a policy outlives changes of it), `encoder.onnx` and `policy.onnx` for the robot, `evaluate.json`,
@@ -39,18 +41,18 @@ def policies_dir() -> Path:
     return resources_dir() / "policies"
 
 
-def pretrained_checkpoint(task: str, robot: str) -> Path:
-    """Return the checkpoint that comes with the package.
+def pretrained_checkpoint(name: str, robot: str) -> Path:
+    """Return the checkpoint of a policy that comes with the package.
 
     Raises:
         UserError: There is none; lists what there is.
     """
     root = policies_dir()
-    found = runs.checkpoints(root / robot / task)
+    found = runs.checkpoints(root / robot / name)
     if not found:
         there = sorted(str(path.parent.relative_to(root)) for path in root.glob(f"*/*/{TRAINING_FILE}"))
         listed = ", ".join(there) or "none"
-        raise UserError(f"no pretrained policy for robot {robot} and task {task}; there are: {listed}")
+        raise UserError(f"no pretrained policy for robot {robot} by the name {name}; there are: {listed}")
     return found[max(found)]
 
 

@@ -83,6 +83,8 @@ def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pyte
         (["--suite=trak"], "unknown suite 'trak'"),
         (["--agent=zeroo"], "unknown agent 'zeroo'; did you mean 'zero'?"),
         (["--agent=pretrained", "--env.asset.robot_type=PF_P441B"], "no pretrained policy for robot PF_P441B"),
+        (["--agent=pretrained:hill"], "no pretrained policy for robot PF_TRON1A by the name hill; there are: "),
+        (["--agent=teacher:hills"], "only pretrained:POLICY has a part after the colon"),
         (["--agent=onnx"], "--agent onnx needs --onnx=DIR"),
         (["--onnx=/nowhere"], "no such file: /nowhere/encoder.onnx"),
         (["--agent=zero", "--onnx=/nowhere"], "--onnx goes with --agent onnx"),

@@ -63,6 +63,19 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     assert again["rows"] == shipped["rows"] and list(again["rows"]) == [row.name for row in SUITES["track"]]
 
 
+def test_a_second_policy_has_a_name_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: Path, trained_run: Path
+) -> None:
+    argv = (f"--load_run={trained_run}", "--command=x", *SHORT)
+    assert run(monkeypatch, export_policy, *argv) == 0
+    hills = policies / "PF_TRON1A" / "hills"
+    assert run(monkeypatch, export_policy, *argv, f"--out={hills}") == 0
+    for agent, folder in (("pretrained", PLACE.name), ("pretrained:hills", "hills")):
+        args = parse_args(evaluate.make_evaluate_parser(), [f"--agent={agent}", "--env.asset.robot_type=PF_TRON1A"])
+        session = open_session(args)
+        assert session.source == f"{folder}/model_1.pt" and session.agent == "pretrained"
+
+
 def test_training_does_not_go_on_from_a_shipped_policy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
 ) -> None:
@@ -118,14 +131,16 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_without_a_shipped_policy_the_others_are_listed(policies: Path, tmp_path: Path) -> None:
     (policies / "PF_P441A" / "pointfoot_flat").mkdir(parents=True)
     (policies / "PF_P441A" / "pointfoot_flat" / "training.json").write_text("{}")
-    with pytest.raises(runs.UserError, match="for robot PF_TRON1A and task pointfoot_flat; there are: PF_P441A/point"):
+    with pytest.raises(
+        runs.UserError, match="for robot PF_TRON1A by the name pointfoot_flat; there are: PF_P441A/point"
+    ):
         shipping.pretrained_checkpoint("pointfoot_flat", "PF_TRON1A")
 
 
 def test_every_policy_of_the_package_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     for file in shipping.policies_dir().glob(f"*/*/{shipping.TRAINING_FILE}"):
         monkeypatch.setenv("ROBOT_TYPE", file.parts[-3])
-        args = parse_args(evaluate.make_evaluate_parser(), ["--agent=pretrained", f"--task={file.parts[-2]}"])
+        args = parse_args(evaluate.make_evaluate_parser(), [f"--agent=pretrained:{file.parts[-2]}"])
         session = open_session(args)
         assert session.checkpoint is not None and session.checkpoint.parent == file.parent
         assert session.env_cfg.asset.robot_type == file.parts[-3]
