@@ -124,12 +124,13 @@ class CudaMemory(SharedMemory):
         self,
         fields: Sequence[Field],
         device: torch.device,
-        host_waits: bool = False,
+        gpu_wait: str = "device",
         description: dict[str, Any] | None = None,
     ) -> None:
-        """Allocate, or open what a description names."""
+        """Allocate, or open what a description names; `gpu_wait` as in `ProcessCfg`."""
         self._device = torch.device("cuda", device.index or 0)
-        self._fields, self._host_waits = fields, host_waits
+        self._fields, self._gpu_wait = fields, gpu_wait
+        self._host_waits = gpu_wait in ("host", "trainer" if description is None else "worker")
         self._opened = 0
         with torch.cuda.device(self._device):
             torch.zeros(1, device=self._device)  # makes torch's context, which the driver calls then use
@@ -162,7 +163,7 @@ class CudaMemory(SharedMemory):
             return {
                 "kind": "cuda",
                 "device": self._device.index,
-                "host_waits": self._host_waits,
+                "gpu_wait": self._gpu_wait,
                 "handle": _Driver.handle(self._pointer).hex(),
                 "events": [event.ipc_handle().hex() for event in (self._mine, self._theirs)],
                 "fields": self._fields,
@@ -246,10 +247,10 @@ def attach(description: dict[str, Any], descriptor: Callable[[], int]) -> Shared
     fields = [Field(*field) for field in description["fields"]]
     if description["kind"] == "cuda":
         device = torch.device("cuda", description["device"])
-        return CudaMemory(fields, device, description["host_waits"], description)
+        return CudaMemory(fields, device, description["gpu_wait"], description)
     return FileMemory(fields, descriptor())
 
 
-def create(fields: Sequence[Field], device: torch.device, host_waits: bool = False) -> SharedMemory:
-    """Make memory for fields on a device; on a GPU, let the host wait for the other end, or the device."""
-    return CudaMemory(fields, device, host_waits) if device.type == "cuda" else FileMemory(fields)
+def create(fields: Sequence[Field], device: torch.device, gpu_wait: str = "device") -> SharedMemory:
+    """Make memory for fields on a device; `gpu_wait` as in `ProcessCfg`."""
+    return CudaMemory(fields, device, gpu_wait) if device.type == "cuda" else FileMemory(fields)

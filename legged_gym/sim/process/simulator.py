@@ -63,7 +63,7 @@ class ProcessSimulator(Simulator):
         arrays = arrays or {}
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
         layout = memory.lay_out([*wire_fields(self), *more])
-        self._memory = memory.create(layout, self.device, host_waits=cfg.gpu_wait == "host")
+        self._memory = memory.create(layout, self.device, cfg.gpu_wait)
         self._shared = self._memory.tensors
         for name, array in arrays.items():
             self._shared[name].copy_(torch.from_numpy(array))
