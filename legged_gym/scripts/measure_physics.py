@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 
 from legged_gym.sim.mujoco_spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.utils.cli import run_main
+from legged_gym.utils.errors import UserError
 
 STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 STAND = np.array([0.0, 0.25, 0.5, 0.0, -0.25, -0.5])
 """Joint angles the targets wander about [rad]."""
 PERIOD = 0.02
 """Policy period [s]."""
+JUDGED_AT = 0.2
+"""When the solver's error is measured [s]."""
 Array = NDArray[np.float64]
 
 
@@ -129,6 +133,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot")
     parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many runs counts")
     args = parser.parse_args()
+    if min(args.num_envs, args.repeats) < 1 or args.seconds < JUDGED_AT:
+        raise UserError(f"--num_envs and --repeats are 1 or more, --seconds {JUDGED_AT} or more")
     rng = np.random.default_rng(0)
     robot = RobotModel.from_urdf(robot_urdf())
     steps = round(args.seconds / PERIOD)
@@ -146,7 +152,7 @@ def main() -> None:
         fine, _ = roll(variant.build(robot, 0.00025, converged=True), states, targets[:, :5])
         exact, _ = roll(variant.build(robot, converged=True), states, targets[:, :10])
         integration = np.quantile(joint_error(path, fine, 0.1), [0.5, 0.95])
-        solver = np.quantile(joint_error(path, exact, 0.2), [0.5, 0.95])
+        solver = np.quantile(joint_error(path, exact, JUDGED_AT), [0.5, 0.95])
         grip = [sliding_friction(model, robot, degrees) for degrees in (0.0, 45.0)]
         print(
             f"{variant.name:24}{args.num_envs * steps / seconds:7.0f}  {integration[0]:8.2f} / {integration[1]:6.2f}  "
@@ -156,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from legged_gym import resources_dir
+from legged_gym.utils.errors import UserError
 
 Array = NDArray[np.float64]
 
@@ -58,19 +59,19 @@ def robot_urdf(robot_type: str | None = None, urdf: str | Path | None = None) ->
         Absolute path of an existing URDF file.
 
     Raises:
-        ValueError: The robot is unknown or the file does not exist.
+        UserError: The robot is unknown or the file does not exist.
     """
     if urdf is not None:
         path = Path(urdf).expanduser().resolve()
         if not path.is_file():
-            raise ValueError(f"no such URDF file: {path}")
+            raise UserError(f"no such URDF file: {path}")
         return path
     robot_type = robot_type or os.environ.get("ROBOT_TYPE")
     if not robot_type:
         _say_default()
         robot_type = DEFAULT_ROBOT_TYPE
     if robot_type not in robot_types():
-        raise ValueError(f"unknown ROBOT_TYPE {robot_type!r}, known: {', '.join(robot_types())}")
+        raise UserError(f"unknown ROBOT_TYPE {robot_type!r}, known: {', '.join(robot_types())}")
     return robots_dir() / robot_type / "urdf" / "robot.urdf"
 
 
@@ -134,7 +135,7 @@ class RobotModel:
             The model; links behind fixed joints are merged into their parents, the feet excepted.
 
         Raises:
-            ValueError: The file is no URDF of a point-foot biped; the text says what is missing.
+            UserError: The file is no URDF of a point-foot biped; the text says what is missing.
         """
         urdf = Path(path).resolve()
         tree = _UrdfTree(urdf)
@@ -207,9 +208,9 @@ class _UrdfTree:
         if missing:
             raise self.fault(f"no link {', '.join(missing)}; its links: {', '.join(self.links)}")
 
-    def fault(self, text: str) -> ValueError:
+    def fault(self, text: str) -> UserError:
         """Returns the error to raise."""
-        return ValueError(f"{self.path}: {text}")
+        return UserError(f"{self.path}: {text}")
 
     def child(self, element: ElementTree.Element, tag: str) -> ElementTree.Element:
         """Returns the child element with that tag, which must exist."""

@@ -89,10 +89,7 @@ def robot_name(env_cfg: Any) -> str:
     """
     from legged_gym.sim.robot_model import RobotModel, robot_urdf
 
-    try:
-        return RobotModel.from_urdf(robot_urdf(env_cfg.asset.robot_type, env_cfg.asset.file)).name
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return RobotModel.from_urdf(robot_urdf(env_cfg.asset.robot_type, env_cfg.asset.file)).name
 
 
 def settle_robot(env_cfg: Any) -> None:
