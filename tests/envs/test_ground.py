@@ -155,7 +155,7 @@ def ground_of(num_envs: int, **settings: Any) -> TiledGround:
     )
     terrain = make_terrain(cfg)
     assert terrain is not None
-    return TiledGround(cfg, terrain, num_envs, 2, 1000, 0.02, torch.device("cpu"))
+    return TiledGround(cfg, terrain, num_envs, 2, 0.02, torch.device("cpu"))
 
 
 def walk(ground: TiledGround, command: float, speed: torch.Tensor, seconds: float) -> None:
@@ -172,12 +172,6 @@ def walk(ground: TiledGround, command: float, speed: torch.Tensor, seconds: floa
         ground.add_progress(state, commands)
 
 
-def finish(ground: TiledGround, command: float, fell: torch.Tensor, mask: torch.Tensor, seconds: float) -> None:
-    n = len(fell)
-    commands = torch.tensor([command, 0.0, 0.3]).expand(n, 3)
-    ground.finish(mask, fell, commands, torch.full((n,), round(seconds / 0.02)))
-
-
 def test_levels_follow_the_distance_walked() -> None:
     """At a command of 0.5 m/s for 20 s: up from 80 %, down below 50 %, else not; only robots whose episode is over."""
     ground = ground_of(6)
@@ -185,17 +179,17 @@ def test_levels_follow_the_distance_walked() -> None:
     speeds = torch.tensor([0.5, 0.42, 0.38, 0.27, 0.22, 0.5])
     walk(ground, 0.5, speeds, 20.0)
     mask = torch.tensor([True] * 5 + [False])
-    finish(ground, 0.5, torch.zeros(6, dtype=torch.bool), mask, 20.0)
+    ground.finish(mask, torch.zeros(6, dtype=torch.bool))
     assert ground.levels.tolist() == [3, 3, 2, 2, 1, 2]
 
 
-def test_a_fall_costs_the_rest_of_the_episode() -> None:
-    """Whoever falls after 5 s of 20 has walked a quarter; after 12 s more than half, but not most."""
-    for seconds, level in ((5.0, 1), (12.0, 2)):
+def test_a_fall_counts_on_the_platform_only() -> None:
+    """Tiles of 4 m: who falls within 1 m of the start moves back, from 2 m on he is through, in between he stays."""
+    for seconds, level in ((1.0, 2), (1.8, 1), (3.0, 2), (5.0, 3)):
         ground = ground_of(1)
         ground.levels.fill_(2)
-        walk(ground, 0.5, torch.tensor([0.5]), seconds)
-        finish(ground, 0.5, torch.tensor([True]), torch.tensor([True]), seconds)
+        walk(ground, 0.6, torch.tensor([0.5]), seconds)
+        ground.finish(torch.tensor([True]), torch.tensor([True]))
         assert ground.levels.tolist() == [level]
 
 
@@ -203,12 +197,12 @@ def test_who_stands_or_stays_on_the_platform_stays_on_the_level() -> None:
     ground = ground_of(2)
     ground.levels.fill_(2)
     walk(ground, 0.0, torch.tensor([0.0, 0.1]), 20.0)
-    finish(ground, 0.0, torch.tensor([False, True]), torch.ones(2, dtype=torch.bool), 20.0)
+    ground.finish(torch.ones(2, dtype=torch.bool), torch.tensor([False, True]))
     assert ground.levels.tolist() == [2, 2]
     short = ground_of(1)
     walk(short, 0.3, torch.tensor([0.3]), 3.2)  # all that was asked, but within the platform
     before = short.levels.tolist()
-    finish(short, 0.3, torch.tensor([False]), torch.tensor([True]), 3.2)
+    short.finish(torch.tensor([True]), torch.tensor([False]))
     assert short.levels.tolist() == before
 
 
@@ -219,7 +213,7 @@ def test_the_ends_of_the_levels() -> None:
     ground.levels[:50] = 0
     walk(ground, 0.5, torch.where(torch.arange(400) < 50, 0.0, 0.5), 20.0)
     everyone = torch.ones(400, dtype=torch.bool)
-    finish(ground, 0.5, ~everyone, everyone, 20.0)
+    ground.finish(everyone, ~everyone)
     assert ground.levels[:50].unique().tolist() == [0]
     assert ground.levels[50:].bincount(minlength=4).min() > 50
 
@@ -228,7 +222,7 @@ def test_without_the_curriculum_levels_stay() -> None:
     ground = ground_of(8, curriculum=False)
     assert ground.levels.tolist() == [0, 1, 2, 3] * 2
     walk(ground, 0.5, torch.full((8,), 0.5), 20.0)
-    finish(ground, 0.5, torch.zeros(8, dtype=torch.bool), torch.ones(8, dtype=torch.bool), 20.0)
+    ground.finish(torch.ones(8, dtype=torch.bool), torch.zeros(8, dtype=torch.bool))
     assert ground.levels.tolist() == [0, 1, 2, 3] * 2
 
 

@@ -71,11 +71,11 @@ CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
     ),
     "lin_vel_error": (
         {"base_lin_vel_y": [[0.8, 0.1, 3.0], [0.5, -0.3, 0.0]], "command": [[0.5, -0.3, 0.0]] * 2},
-        [0.25, 0.0],
+        [0.5, 0.0],
     ),
     "ang_vel_error": (
         {"root_ang_vel_w": [[2.0, 2.0, 0.7], [0.0, 0.0, 0.2]], "command": [[0.0, 0.0, 0.2]] * 2},
-        [0.25, 0.0],
+        [0.5, 0.0],
     ),
     "base_height": ({"base_height": [0.78, 0.48]}, [0.01, 0.04]),
     "orientation": ({"projected_gravity_b": [[0.3, -0.4, -0.866], [0.0, 0.0, 1.0]]}, [0.25, 0.0]),

@@ -103,14 +103,12 @@ class Plane:
             command: v_x, v_y [m/s], w_z [rad/s]. Shape (N, 3).
         """
 
-    def finish(self, mask: torch.Tensor, fell: torch.Tensor, command: torch.Tensor, length: torch.Tensor) -> None:
+    def finish(self, mask: torch.Tensor, fell: torch.Tensor) -> None:
         """Choose the next row of robots whose episode ends.
 
         Args:
             mask: Those robots. Shape (N,).
             fell: Robots that fell. Shape (N,).
-            command: v_x, v_y [m/s], w_z [rad/s]. Shape (N, 3).
-            length: Of the episode [policy steps]. Shape (N,).
         """
 
     def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
@@ -147,7 +145,6 @@ class TiledGround(Plane):
         terrain: Terrain,
         num_envs: int,
         num_feet: int,
-        episode_length: int,
         dt: float,
         device: torch.device,
     ) -> None:
@@ -158,14 +155,13 @@ class TiledGround(Plane):
             terrain: The map that was made from it.
             num_envs: Number of robots N.
             num_feet: Number of feet F.
-            episode_length: Of an episode without a fall [policy steps].
             dt: Policy step [s].
             device: Where the robots are.
         """
         super().__init__(num_envs, num_feet, device)
         self.map, self._terrain = HeightMap(terrain, device), terrain
         self._curriculum, self._spread, self._tile = cfg.curriculum, cfg.spawn_spread, cfg.tile_size
-        self._episode_length, self._dt = episode_length, dt
+        self._dt = dt
         self._origins = torch.as_tensor(terrain.origins).to(device)  # (rows, columns, 3)
         self._end = torch.tensor(terrain.half_size, device=device) - EDGE_MARGIN
         self._type_names, self._rows = terrain.types, len(terrain.levels)
@@ -228,19 +224,19 @@ class TiledGround(Plane):
         distance = (state.root_pos_w[:, :2] - self._starts).norm(dim=-1)
         torch.maximum(self._farthest, distance, out=self._farthest)
 
-    def finish(self, mask: torch.Tensor, fell: torch.Tensor, command: torch.Tensor, length: torch.Tensor) -> None:
+    def finish(self, mask: torch.Tensor, fell: torch.Tensor) -> None:
         """See `Plane.finish`.
 
-        Who walks most of what is commanded, and leaves the platform doing so, moves on; who is through with the hardest
-        row starts again on any. Who walks less than half moves back; a fall costs the rest of the episode.
+        Who walks most of what is commanded, and across the tile doing so, moves on; who is through with the hardest row
+        starts again on any. Who walks less than half, or falls before it is off the platform, moves back. A later fall
+        says nothing of the row: pushes make robots fall, too.
         """
         if not self._curriculum:
             return
-        missed = self._dt * (self._episode_length - length).clamp(min=0) * command[:, :2].norm(dim=-1)
-        commanded = self._commanded + torch.where(fell, missed, 0.0)
-        counts = commanded > LEAST_COMMANDED
-        up = counts & (self._walked > UP_SHARE * commanded) & (self._farthest > 0.25 * self._tile)
-        down = counts & (self._walked < DOWN_SHARE * commanded)
+        counts = self._commanded > LEAST_COMMANDED
+        up = counts & (self._walked > UP_SHARE * self._commanded) & (self._farthest > 0.5 * self._tile)
+        stuck = fell & (self._farthest < 0.25 * self._tile)
+        down = counts & (stuck | (self._walked < DOWN_SHARE * self._commanded))
         level = (self.levels + up.long() - down.long()).clamp_(min=0)
         anywhere = (torch.rand(len(mask), device=mask.device) * self._rows).long().clamp_(max=self._rows - 1)
         overwrite(self.levels, mask, torch.where(level < self._rows, level, anywhere))

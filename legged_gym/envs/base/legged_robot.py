@@ -125,7 +125,7 @@ class LeggedRobot(VecEnv):
         terrain, n, feet = self.sim.options.terrain, self.num_envs, len(self.sim.robot.foot_names)
         if terrain is None:
             return Plane(n, feet, self.device)
-        return TiledGround(self.cfg.terrain, terrain, n, feet, self.max_episode_length, self.dt, self.device)
+        return TiledGround(self.cfg.terrain, terrain, n, feet, self.dt, self.device)
 
     @property
     def _push_interval(self) -> int:
@@ -346,7 +346,7 @@ class LeggedRobot(VecEnv):
             return
         ends = torch.cat((self._episode_sums, torch.stack((mask, self.fell, self.broke))))  # (R + 3, N)
         self._finished_sums += torch.where(mask, ends, 0.0).sum(-1)
-        self.ground.finish(mask, self.fell, self.commands.command, self._episode_length)
+        self.ground.finish(mask, self.fell)
         self.randomizer.reset(mask, episode)
         self.gait.reset(mask, start["clock"].squeeze(-1))
         self._place(mask, start)

@@ -18,23 +18,23 @@ def keep_balance(env: "LeggedRobot") -> torch.Tensor:
 
 
 def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """|v_xy - command|^2, heading frame [m^2/s^2]: it still pulls where the tracking kernel is flat."""
-    return (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).square().sum(-1)
+    """|v_xy - command|, heading frame [m/s]: pulls alike where the tracking kernel is flat, far away and at its top."""
+    return (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).norm(dim=-1)
 
 
 def ang_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """(w_z - command)^2, world z axis [rad^2/s^2]."""
-    return (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).square()
+    """|w_z - command|, world z axis [rad/s]."""
+    return (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).abs()
 
 
 def tracking_lin_vel(env: "LeggedRobot") -> torch.Tensor:
     """exp(-|v_xy - command|^2 / sigma), heading frame."""
-    return torch.exp(-lin_vel_error(env) / env.cfg.rewards.tracking_sigma)
+    return torch.exp(-lin_vel_error(env).square() / env.cfg.rewards.tracking_sigma)
 
 
 def tracking_ang_vel(env: "LeggedRobot") -> torch.Tensor:
     """exp(-(w_z - command)^2 / sigma), world z axis."""
-    return torch.exp(-ang_vel_error(env) / env.cfg.rewards.ang_tracking_sigma)
+    return torch.exp(-ang_vel_error(env).square() / env.cfg.rewards.ang_tracking_sigma)
 
 
 def base_height(env: "LeggedRobot") -> torch.Tensor:
