@@ -22,9 +22,10 @@ class TeacherAction:
     Args:
         cfg: the teacher's parameters.
         geometry: leg constants.
+        num_envs: number of robots N.
     """
 
-    def __init__(self, cfg: TeacherCfg, geometry: LegGeometry) -> None:
+    def __init__(self, cfg: TeacherCfg, geometry: LegGeometry, num_envs: int) -> None:
         self.cfg = cfg
         like = geometry.abad_pos
         self.inverse = InverseKinematics(geometry)
@@ -34,9 +35,11 @@ class TeacherAction:
         self._zero_action = -default / cfg.control.action_scale
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
         depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
-        self._foot_depth = like.new_full((1, 1), depth)
-        self._range = like.new_tensor(cfg.control.torque_limit / cfg.control.kp)
-        self._weight = like.new_full((1, 1), geometry.total_mass * cfg.control.gravity)
+        self._foot_depth = like.new_full((1, num_envs), depth)
+        self._range = cfg.control.torque_limit / cfg.control.kp
+        self._up_rows = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
+        self._zero = like.new_zeros((1, num_envs))
+        self._weight = like.new_full((1, num_envs), geometry.total_mass * cfg.control.gravity)
         self._offsets = torch.cat((self.statics.matrix, self._righting(geometry), self._reaction(geometry)), dim=-1)
         self._offsets /= cfg.control.kp
         swing, kp = cfg.swing, cfg.control.kp
@@ -96,16 +99,15 @@ class TeacherAction:
         """
         swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
         swing = swing - torch.add(frame.base, frame.com_vel, alpha=self.cfg.swing.lead)
-        feet, force_b = self._into_base(frame, swing, self._ground_force(frame, plan, yaw_force))
-        reference = self.inverse(feet).clamp(self._lower, self._upper)
+        feet, loads = self._into_base(frame, swing, self._ground_force(frame, plan, yaw_force))
+        way = self.inverse(feet).clamp(self._lower, self._upper) - joint_pos
         moments = (
-            *self.statics.moments(joint_pos, force_b, frame.up_b),
+            *self.statics.moments(joint_pos, loads),
             self._attitude(frame, plan, yaw_force, ang_vel_b),
-            self._swing_servo(frame, reference, joint_pos, joint_vel),
+            self._swing_servo(frame, way, joint_vel),
         )
-        target = torch.addmm(reference, self._offsets, torch.cat(moments))
-        target = target.clamp(joint_pos - self._range, joint_pos + self._range)
-        return torch.add(self._zero_action, target, alpha=1.0 / self.cfg.control.action_scale)
+        way = torch.addmm(way, self._offsets, torch.cat(moments)).clamp(-self._range, self._range)
+        return torch.add(self._zero_action, joint_pos + way, alpha=1.0 / self.cfg.control.action_scale)
 
     def swing_target(
         self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
@@ -124,41 +126,41 @@ class TeacherAction:
         bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s), h_dot / 6
         slow_down = torch.sub(self._one, s, alpha=2.0)  # 1 - 2 s, h_ddot / 6
         blend = torch.addcmul(s, slow_down, bump, value=-1.0)  # 3 s^2 - 2 s^3
-        moving = slow_down[0] * bump[0].sign()  # h_ddot / 6, nothing before and after
-        lead = torch.addcmul(bump[0] * self._damping, moving * self._inertia, rate)
-        planar = torch.addcmul(blend[0], lead, rate)
-        ground = frame.ground[1:] + self._landing_z
-        way = torch.cat((plan.foothold, ground)) - liftoff
+        (planar, vertical), speed = blend.unbind(), bump[0]
+        moving = slow_down[0] * speed.sign()  # h_ddot / 6, nothing before and after
+        lead = torch.addcmul(speed * self._damping, moving * self._inertia, rate)
+        planar = torch.addcmul(planar, lead, rate)
+        landing = frame.swing_ground_w - frame.stance_w[2] + self._landing_z
+        way = torch.cat((plan.foothold, landing)) - liftoff
         apex = torch.add(swing_height, torch.hypot(way[0], way[1]), alpha=cfg.lift)
-        swing = torch.addcmul(liftoff, way, torch.stack((planar, planar, blend[1])))
+        swing = torch.addcmul(liftoff, way, torch.stack((planar, planar, vertical)))
         bow = torch.addcmul(self._inward, self._up, apex)
         return torch.addcmul(swing, bow, (s[1] * self._pi).sin())
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
-        """LIP ground force from the foot through the CoM, F_z = m g, plus the yaw force, frame M (3, N) [N]."""
-        planar = torch.addcdiv(yaw_force, frame.com[:2], plan.height, value=self._mass)
-        return torch.cat((planar, self._weight.expand(1, planar.shape[1])))
+        """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
+        return torch.addcdiv(yaw_force, frame.com_xy, plan.height, value=self._mass)
 
     def _into_base(self, frame: StepFrame, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
-        """Left-right foot positions and ground forces in the base frame, (3, 2, N) each.
+        """Left-right foot positions (3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
         it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from
         answering the base's nodding, the other makes it land where it should.
         """
-        both = torch.stack((swing, force), dim=1)  # (3, 2, N)
-        swing_b, force_b = (frame.base_axes.unsqueeze(2) * both.unsqueeze(1)).sum(dim=0).unbind(1)  # R^T v (3, N)
-        swing_b = torch.lerp(swing * frame.reflection, swing_b, self.cfg.swing.true_base)
-        under = torch.add(frame.base[:2], frame.com_vel[:2], alpha=self.cfg.body.lead)
-        stance_b = torch.cat((under * -frame.signs[:2], self._foot_depth.expand(1, under.shape[1])))
+        x, y = force.split_with_sizes((1, 1))
+        vectors = torch.cat((swing, self._up_rows, force, self._weight, -y, x, self._zero)).view(4, 3, 1, -1)
+        swing_b, loads = (vectors * frame.base_axes).sum(dim=1).split_with_sizes((1, 3))  # R^T v (xyz, N)
+        swing_b = torch.lerp(swing * frame.reflection, swing_b[0], self.cfg.swing.true_base)
+        under = torch.add(frame.base[:2], frame.com_vel_xy, alpha=self.cfg.body.lead) * frame.backwards
+        stance_b = torch.cat((under, self._foot_depth))
         feet = torch.lerp(swing_b.unsqueeze(1), stance_b.unsqueeze(1), frame.stance)
-        return feet, force_b.unsqueeze(1) * frame.stance
+        return feet, loads.unsqueeze(2) * frame.bears.view(3, 1, 2, -1)
 
-    def _swing_servo(self, frame: StepFrame, reference: Tensor, joint_pos: Tensor, joint_vel: Tensor) -> Tensor:
+    def _swing_servo(self, frame: StepFrame, way: Tensor, joint_vel: Tensor) -> Tensor:
         """Torques that drive the swing leg, by K_p: q_ref - q - K_d/K_p q_dot in mid-interval (6, N) [rad]."""
         control = self.cfg.control
-        servo = torch.sub(reference - joint_pos, joint_vel, alpha=0.5 * control.dt + control.kd / control.kp)
-        return (servo.unflatten(0, (2, 3)) * frame.swing_leg.unsqueeze(1)).flatten(0, 1)
+        return torch.sub(way, joint_vel, alpha=0.5 * control.dt + control.kd / control.kp) * frame.swing_joints
 
     def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
         """What rights the base in roll and pitch, on the stance leg: tilt, rates and nod (12, N).
@@ -171,4 +173,4 @@ class TeacherAction:
         nod = yaw_force[0] * plan.height * t  # -I_y / g a T (N,)
         swing = torch.addcmul(phase, phase, phase, value=-1.0) * t
         told = torch.stack((swing, phase - self._half)) * nod  # theta and its rate
-        return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).flatten(0, 1)
+        return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)

@@ -26,6 +26,7 @@ plan and action. Not differentiable: the clock's choice of stance foot, and what
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -107,7 +108,7 @@ class DcmTeacher:
         self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
         self.layout = TeacherLayout(terms)
         self.predictor = DcmPredictor(cfg, geometry.total_mass, geometry.foot_radius, like)
-        self.act = TeacherAction(cfg, geometry)
+        self.act = TeacherAction(cfg, geometry, num_envs)
         self.validity = ValidityWeight(cfg.validity, like)
         net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
         self.network = net.to(device=like.device, dtype=like.dtype)
@@ -121,7 +122,8 @@ class DcmTeacher:
         self._drift_decay = like.new_tensor(1.0 - dt / stepping.drift_memory)
         self._drift_gate = like.new_tensor(stepping.drift_gate)
         self._contact_force = like.new_tensor(cfg.validity.contact_force)
-        self._yaw_filter = dt / (body.yaw_filter + dt)
+        self._heading_gains = like.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
+        self._heading_limits = like.new_tensor([[math.inf], [body.heading_limit]])
         self._yaw_gain = like.new_tensor(body.yaw_gain)
         self._forward, self._mirror = like.new_tensor([[1.0], [0.0]]), like.new_tensor([[1.0], [-1.0]])
 
@@ -149,21 +151,24 @@ class DcmTeacher:
         stance_left = frame.stance[0]
         lifted = fresh | (memory.stance_left != stance_left)
         switched = lifted ^ fresh
-        contact = frame.force > self._contact_force
-        yaw_rate, heading_error = self._heading(state, frame, memory, fresh)
-        yaw_force = self._yaw_force(frame, yaw_rate, heading_error)
+        steady = (state.command[:2] == memory.liftoff[3:5]).all(dim=0)
+        contact, swing_contact = (frame.force > self._contact_force).unbind()
+        flags = torch.stack((contact, swing_contact, fresh, switched, steady)).to(obs.dtype)
+        flag_contact, _, flag_fresh, flag_touchdown, flag_steady = flags.unbind()
+        heading = self._heading(state, frame, memory, fresh)
+        mirrored = heading * frame.side
+        yaw_force = self._yaw_force(frame, mirrored)
         drift = memory.drift.masked_fill(fresh, 0.0)
-        plan, inputs = self._plan(state, frame, drift, yaw_rate, yaw_force, contact.to(obs.dtype))
+        plan, inputs = self._plan(state, frame, drift, mirrored[0], yaw_force, flags[:2])
         now = torch.cat((frame.swing_w, state.command[:2], frame.phase.unsqueeze(0)))
         new = TeacherMemory(
             stance_left=stance_left,
             liftoff=torch.where(lifted, now, memory.liftoff),
-            yaw_rate=yaw_rate,
-            heading_error=heading_error,
+            heading=heading,
             drift=self._drift(frame, plan, drift, fresh),
             predicted_vel=self._predicted_velocity(frame, plan, state),
             push=self._push(state, memory, fresh),
-            no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact[0], 0.0),
+            no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact, 0.0),
             offset_b=plan.offset_b,
             foothold_w=torch.cat((frame.to_world(plan.foothold) + frame.stance_w[:2], frame.stance_w[2:])),
         )
@@ -180,51 +185,51 @@ class DcmTeacher:
             state.base_ang_vel_b,
         )
         error, miss = self._touchdown(frame, plan, memory.offset_b, foothold, switched)
-        steady = (state.command[:2] == memory.liftoff[3:5]).all(dim=0)
-        flags = torch.stack((fresh, switched, steady)).to(obs.dtype)
         output = TeacherOutput(
             action=action.t(),
-            weight=self._weight(frame, plan, new, contact),
+            weight=self._weight(frame, plan, new, flag_contact),
             clock_shift=plan.clock_shift,
             inputs=inputs,
             offset=plan.correction.t(),
-            fresh=flags[0],
-            touchdown=flags[1],
+            fresh=flag_fresh,
+            touchdown=flag_touchdown,
             touchdown_error=error.t(),
-            steady=flags[2],
+            steady=flag_steady,
             foothold_error=miss.t(),
             foothold_w=new.foothold_w[:2].t(),
             clamped=plan.clamped,
         )
         return output, new
 
-    def _heading(
-        self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Low-pass filtered yaw rate w [rad/s], and the bounded integral of w - w* [rad], (N,) each."""
-        limit = self.cfg.body.heading_limit
+    def _heading(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> Tensor:
+        """Low-pass filtered yaw rate w [rad/s], and the bounded integral of w - w* [rad], (2, N)."""
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
-        error = torch.add(memory.heading_error, rate - state.command[2], alpha=self.cfg.control.dt)
-        filtered = torch.lerp(memory.yaw_rate, rate, self._yaw_filter)
-        return torch.where(fresh, rate, filtered), error.clamp(-limit, limit).masked_fill(fresh, 0.0)
+        ahead = rate - torch.stack((memory.heading[0], state.command[2]))
+        heading = torch.addcmul(memory.heading, self._heading_gains, ahead)
+        return torch.where(fresh, rate * self._forward, heading.clamp(-self._heading_limits, self._heading_limits))
 
-    def _yaw_force(self, frame: StepFrame, yaw_rate: Tensor, heading_error: Tensor) -> Tensor:
+    def _yaw_force(self, frame: StepFrame, heading: Tensor) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (2, N) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
+
+        Args:
+            frame: the state at the stance foot.
+            heading: see `_heading`, in M (2, N).
         """
         cfg = self.cfg.body
-        held = torch.add(yaw_rate * self._yaw_gain, heading_error, alpha=cfg.heading_gain)
-        force = torch.add(held * frame.side, frame.command[2], alpha=-cfg.yaw_gain)
+        rate, error = heading.unbind()
+        force = torch.add((rate - frame.command[2]) * self._yaw_gain, error, alpha=cfg.heading_gain)
         return self._forward * force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _drift(self, frame: StepFrame, plan: StepPlan, drift: Tensor, fresh: Tensor) -> Tensor:
         """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
         limit, command = self.cfg.stepping.drift_limit, frame.command[:2]
         gated = ((plan.present - command).abs() >= self._drift_gate) | fresh
-        error = ((frame.com_vel[:2] - command) * frame.signs[:2]).masked_fill(gated, 0.0)
-        return torch.add(drift * self._drift_decay, error, alpha=self.cfg.control.dt).clamp(-limit, limit)
+        error = (frame.com_vel_xy - command).masked_fill(gated, 0.0)
+        kept = drift * self._drift_decay
+        return torch.addcmul(kept, frame.mirror, error, value=self.cfg.control.dt).clamp(-limit, limit)
 
     def _push(self, state: TeacherState, memory: TeacherMemory, fresh: Tensor) -> Tensor:
         """Decaying memory of jumps of the CoM velocity that the LIP does not explain (N,) [m/s]."""
@@ -232,7 +237,13 @@ class DcmTeacher:
         return torch.maximum(memory.push * self._push_decay, jump).masked_fill(fresh, 0.0)
 
     def _plan(
-        self, state: TeacherState, frame: StepFrame, drift: Tensor, yaw_rate: Tensor, yaw_force: Tensor, contact: Tensor
+        self,
+        state: TeacherState,
+        frame: StepFrame,
+        drift: Tensor,
+        turn_rate: Tensor,
+        yaw_force: Tensor,
+        contact: Tensor,
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -245,8 +256,8 @@ class DcmTeacher:
                 return self._constant.expand_as(parts["xi"])
             return self.network(inputs).t() + self._constant
 
-        command = torch.sub(frame.command[:2], drift * frame.signs[:2], alpha=self.cfg.stepping.drift_gain)
-        return self.predictor.plan(frame, command, yaw_rate * frame.side, yaw_force, offset), kept[0]
+        command = torch.sub(frame.command[:2], drift * frame.mirror, alpha=self.cfg.stepping.drift_gain)
+        return self.predictor.plan(frame, command, turn_rate, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.
@@ -259,14 +270,14 @@ class DcmTeacher:
         """
         if self.ground is None:
             return frame, swing_height
-        start, foot = memory.liftoff[:3], frame.stance_w[2]
+        start = memory.liftoff[:3]
         x, y = (start[:2] + self._way * (memory.foothold_w[:2] - start[:2])).unbind(1)  # (4, N)
-        heights = self.ground(x, y) - foot
-        left, landing = start[2] - foot - self.geometry.foot_radius, heights[-1]
+        heights = self.ground(x, y)
+        left, landing = start[2] - self.geometry.foot_radius, heights[-1]
         line = left + self._way[:, 0] * (landing - left).clamp(min=0.0)
         rise = (heights - line).amax(dim=0).clamp(min=0.0)
-        landing = torch.where(landing < left, torch.maximum(landing, frame.ground[1]), landing)
-        return replace(frame, ground=torch.stack((frame.ground[0], landing))), swing_height + rise
+        landing = torch.where(landing < left, torch.maximum(landing, frame.swing_ground_w[0]), landing)
+        return replace(frame, swing_ground_w=landing.unsqueeze(0)), swing_height + rise
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.
@@ -275,12 +286,11 @@ class DcmTeacher:
         network answers to within a step moves the landing foot (with phase, base rates and swing foot among the inputs
         the DCM error was no smaller and the yaw error larger by a fifth).
         """
-        stance_ground, swing_ground = frame.ground.unbind()
         return parts | {
             "command": frame.command,
             "duration": frame.duration,
-            "swing_ground": swing_ground - stance_ground,
-            "ground_ahead": state.ground_ahead - (frame.stance_w[2] + stance_ground),
+            "swing_ground": frame.swing_ground_w - frame.ground_w,
+            "ground_ahead": state.ground_ahead - frame.ground_w,
         }
 
     def _touchdown(
@@ -300,17 +310,16 @@ class DcmTeacher:
         """
         growth = (plan.omega * frame.phase * frame.duration).exp()
         error = plan.xi * self._mirror / growth - offset_b
-        miss = foothold[:2] * -frame.signs[:2]
+        miss = foothold[:2] * frame.backwards
         return torch.where(switched, error, self._zero), torch.where(switched, miss, self._zero)
 
     def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:
         """CoM velocity in W that the LIP expects at the next evaluation (2, N) [m/s]."""
-        from_foot = (state.com_pos_w - frame.stance_w)[:2]
-        return torch.addcdiv(state.com_lin_vel_w[:2], from_foot, plan.height, value=self.cfg.control.dt)
+        return torch.addcdiv(state.com_lin_vel_w[:2], frame.com_xy_w, plan.height, value=self.cfg.control.dt)
 
     def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, contact: Tensor) -> Tensor:
         """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""
         tilt = frame.up_b[2].clamp(-1.0, 1.0).acos()
-        slip = torch.where(contact[0], torch.hypot(*frame.stance_vel_w.unbind()), self._zero)
+        slip = torch.hypot(*frame.stance_vel_w.unbind()) * contact
         rate = frame.com_vel[2].abs()
         return self.validity(torch.stack((tilt, rate, slip, memory.no_contact, plan.clamped, memory.push)))

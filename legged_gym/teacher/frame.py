@@ -23,14 +23,21 @@ class StepFrame:
     """State relative to the stance foot, in M unless named otherwise. Vectors (3, N), numbers (N,)."""
 
     signs: Tensor
-    """(1, s, s), s = +1 where the left foot is stance, -1 where the right one is: what (x, y) or (v_x, v_y, w_z) are
-    multiplied by between M and the heading frame (3, N)."""
+    """(1, s, s), s = +1 where the left foot is stance, -1 where the right one is: what (v_x, v_y, w_z) is multiplied by
+    between M and the heading frame (3, N)."""
     reflection: Tensor
-    """(1, s, 1): the same of a vector (3, N)."""
+    """(1, s, 1), the same of a vector (3, N)."""
+    mirror: Tensor
+    """(1, s), the same of a horizontal vector (2, N)."""
+    backwards: Tensor
+    """(-1, -s) (2, N)."""
     stance: Tensor
     """1 for the foot that is stance, 0 for the other: left, right (2, N)."""
-    swing_leg: Tensor
-    """The opposite (2, N)."""
+    bears: Tensor
+    """What each foot bears, left and right, of its leg's weight (1, 1), of a force (`stance`), and of a cross product
+    (s times it, as M is a mirrored frame) (6, N)."""
+    swing_joints: Tensor
+    """1 for the joints of the swing leg, 0 for the others (6, N)."""
     phase: Tensor
     """phi in [0, 1) within the step (N,)."""
     duration: Tensor
@@ -39,14 +46,22 @@ class StepFrame:
     """Horizontal axes of M in W: x axis, then y axis (2, 2, N)."""
     base_axes: Tensor
     """Components of the base's x, y and z axes (component, axis, N): v in M is R^T v in the base frame."""
+    up_b: Tensor
+    """World z axis in the base frame (3, N)."""
     stance_w: Tensor
     """Stance foot centre in W (3, N) [m]."""
     swing_w: Tensor
     """Swing foot centre in W (3, N) [m]."""
     com: Tensor
     """CoM (3, N) [m]."""
+    com_xy: Tensor
+    """The same from above (2, N)."""
+    com_xy_w: Tensor
+    """The same in W, from the stance foot (2, N)."""
     com_vel: Tensor
     """CoM velocity (3, N) [m/s]."""
+    com_vel_xy: Tensor
+    """The same from above (2, N)."""
     base: Tensor
     """Base origin (3, N) [m]."""
     swing: Tensor
@@ -59,25 +74,22 @@ class StepFrame:
     """v_x, v_y [m/s], w_z [rad/s] (3, N)."""
     force: Tensor
     """Vertical contact forces of stance and swing foot (2, N) [N]."""
-    ground: Tensor
-    """Terrain under stance and swing foot, z relative to the stance foot's centre (2, N) [m]."""
+    ground_w: Tensor
+    """Terrain height under the stance foot (1, N) [m]."""
+    swing_ground_w: Tensor
+    """Terrain height under the swing foot (1, N) [m]."""
 
     @property
     def side(self) -> Tensor:
         """+1 where the left foot is stance, -1 where the right one is (N,)."""
         return self.signs[1]
 
-    @property
-    def up_b(self) -> Tensor:
-        """World z axis in the base frame (3, N)."""
-        return self.base_axes[2]
-
     def to_frame(self, vectors_w: Tensor) -> Tensor:
-        """Turns vectors from W to M: (2, N) horizontal or (3, ..., N)."""
+        """Turns vectors from W to M: (2, N) horizontal, (3, N) or (3, K, N)."""
         return turn(self.axes, vectors_w)
 
     def to_world(self, vectors: Tensor) -> Tensor:
-        """Turns vectors from M to W: (2, N) horizontal or (3, ..., N)."""
+        """Turns vectors from M to W: (2, N) horizontal, (3, N) or (3, K, N)."""
         return turn(self.axes.transpose(0, 1), vectors)
 
 
@@ -86,14 +98,17 @@ def turn(axes: Tensor, vectors: Tensor) -> Tensor:
 
     Args:
         axes: horizontal axes of the new frame in the old one (2, 2, N).
-        vectors: (2, N) or (3, ..., N).
+        vectors: (2, N), (3, N) or (3, K, N).
 
     Returns:
         Their components along the axes, z as it was; same shape.
     """
-    between = [1] * (vectors.dim() - 2)
-    planar = (axes.view(2, 2, *between, -1) * vectors[:2]).sum(dim=1)
-    return planar if len(vectors) == 2 else torch.cat((planar, vectors[2:]))
+    if len(vectors) == 2:
+        return (axes * vectors).sum(dim=1)
+    horizontal, z = vectors.split_with_sizes((2, 1))
+    if vectors.dim() == 3:
+        axes = axes.unsqueeze(2)
+    return torch.cat(((axes * horizontal).sum(dim=1), z))
 
 
 @dataclass(frozen=True)
@@ -102,14 +117,16 @@ class _Constants:
 
     one: Tensor
     half: Tensor
+    tiny: Tensor
+    """Keeps roots of what is zero differentiable."""
     left: Tensor
-    """`signs`, `reflection`, and 1 for stance feet: left, right, left again (9, 1)."""
+    """`signs`, `reflection`, `mirror`, `backwards`, `swing_joints`, `bears` (22, 1)."""
     right: Tensor
     """The same where the right foot is stance."""
     products: Tensor
     """Rows of q q^T (16 of them) that make up each rotation matrix entry: firsts, then seconds (26,)."""
-    entries: Tensor
-    """That entry's constant, and factors of first and second product (3, 13, 1)."""
+    entries: tuple[Tensor, ...]
+    """That entry's constant, and factors of first and second product (13, 1) each."""
 
 
 @functools.cache
@@ -130,10 +147,11 @@ def _constants(dtype: torch.dtype, device: torch.device) -> _Constants:
     return _Constants(
         one=tensor([[1.0]]).view(()),
         half=tensor([[0.5]]).view(()),
-        left=tensor([[1, 1, 1, 1, 1, 1, 1, 0, 1]]).t(),
-        right=tensor([[1, -1, -1, 1, -1, 1, 0, 1, 0]]).t(),
+        tiny=tensor([[1e-16]]).view(()),
+        left=tensor([[1, 1, 1, 1, 1, 1, 1, 1, -1, -1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0]]).t(),
+        right=tensor([[1, -1, -1, 1, -1, 1, 1, -1, -1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, -1]]).t(),
         products=torch.tensor([4 * a + b for a, b in pairs], device=device),
-        entries=tensor([list(constant), list(first), list(second)]).unsqueeze(-1),
+        entries=tensor([list(constant), list(first), list(second)]).unsqueeze(-1).unbind(),
     )
 
 
@@ -142,7 +160,8 @@ def rotation_rows(quat_xyzw: Tensor) -> Tensor:
     k = _constants(quat_xyzw.dtype, quat_xyzw.device)
     products = (quat_xyzw.unsqueeze(1) * quat_xyzw).flatten(0, 1).index_select(0, k.products)
     constant, first, second = k.entries
-    return torch.addcmul(torch.addcmul(constant, first, products[:13]), second, products[13:])
+    one, other = products.chunk(2)
+    return torch.addcmul(torch.addcmul(constant, first, one), second, other)
 
 
 def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
@@ -154,41 +173,53 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
     """
     k = _constants(state.clock.dtype, state.clock.device)
     steps = state.clock + state.clock
-    signs = torch.where(steps < k.one, k.left, k.right)  # (9, N)
+    rows = torch.where(steps < k.one, k.left, k.right)  # (22, N)
+    signs, reflection, mirror, backwards, swing_joints, bears = rows.split_with_sizes((3, 3, 2, 2, 6, 6))
+    stance = bears[2:4]
     n = NUM_LEG_ROWS
-    legs = torch.lerp(state.legs[n:], state.legs[: 2 * n], signs[6]).unflatten(0, (2, n))  # stance, swing
-    stance_w, swing_w = legs[0, :3], legs[1, :3]
-    rotation = rotation_rows(state.base_quat_xyzw)
-    axes = _heading_axes(rotation[9:], signs)
+    legs = torch.lerp(state.legs[n:], state.legs[: 2 * n], stance[0])
+    stance_w, stance_vel_w, _, ground, swing_w, _, _, swing_ground = legs.split_with_sizes((3, 2, 1, 1) * 2)
+    rotation, heading = rotation_rows(state.base_quat_xyzw).split_with_sizes((9, 4))
+    axes = _heading_axes(heading, mirror)
     points = torch.stack((state.com_pos_w, state.base_pos_w, swing_w, *points_w), dim=1) - stance_w.unsqueeze(1)
-    vectors = torch.cat((points, state.com_lin_vel_w.unsqueeze(1), rotation[:9].unflatten(0, (3, 3))), dim=1)
+    vectors = torch.cat((points, state.com_lin_vel_w.unsqueeze(1), rotation.view(3, 3, -1)), dim=1)
     turned = turn(axes, vectors)
-    com, base, swing, *others, com_vel = turned[:, :-3].unbind(1)
+    base_axes = turned[:, -3:]
+    com, base, swing, *others, com_vel, _, _, _ = turned.unbind(1)
     return StepFrame(
-        signs=signs[:3],
-        reflection=signs[3:6],
-        stance=signs[6:8],
-        swing_leg=signs[7:],
+        signs=signs,
+        reflection=reflection,
+        mirror=mirror,
+        backwards=backwards,
+        stance=stance,
+        bears=bears,
+        swing_joints=swing_joints,
         phase=steps.frac(),
         duration=k.half / state.gait_frequency.clamp(min=0.1),
         axes=axes,
-        base_axes=turned[:, -3:],
+        base_axes=base_axes,
+        up_b=base_axes[2],
         stance_w=stance_w,
         swing_w=swing_w,
         com=com,
+        com_xy=com[:2],
+        com_xy_w=points[:2, 0],
         com_vel=com_vel,
+        com_vel_xy=com_vel[:2],
         base=base,
         swing=swing,
         points=tuple(others),
-        stance_vel_w=legs[0, 3:5],
-        command=state.command * signs[:3],
-        force=legs[:, 5],
-        ground=legs[:, 6] - stance_w[2],
+        stance_vel_w=stance_vel_w,
+        command=state.command * signs,
+        force=legs[5::n],
+        ground_w=ground,
+        swing_ground_w=swing_ground,
     )
 
 
-def _heading_axes(forward_left: Tensor, signs: Tensor) -> Tensor:
-    """Axes of M in W (2, 2, N) from the base's x axis and its left seen from above (4, N); 0 for a base on its back."""
-    x, y = forward_left[:2].unbind()
-    length = torch.addcmul(x * x, y, y).clamp(min=1e-8).sqrt()
-    return forward_left.unflatten(0, (2, 2)) * (signs[:2] / length).unsqueeze(1)
+def _heading_axes(forward_left: Tensor, mirror: Tensor) -> Tensor:
+    """Axes of M in W (2, 2, N) from x, y of the base's x axis and of its left (4, N); 0 for a base on its back."""
+    k = _constants(mirror.dtype, mirror.device)
+    x, y, _, _ = forward_left.unbind()
+    square = torch.addcmul(torch.addcmul(k.tiny, x, x), y, y)
+    return forward_left.view(2, 2, -1) * (mirror * square.rsqrt()).unsqueeze(1)

@@ -115,7 +115,8 @@ class InverseKinematics:
         self._origin = geometry.abad_pos.t().unsqueeze(-1) + shift  # (3, 2, 1)
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
-        self._y0_square = self._y0**2
+        self._minus_y0_square = -(self._y0**2)
+        self._tiny = torch.full_like(l1, 1e-16)  # keeps the root of zero differentiable
         self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
         self._l2, self._scale = l2, 0.5 / (l1 * l2)
         self._at_zero = -(l1**2 + l2**2) * self._scale
@@ -140,7 +141,7 @@ class InverseKinematics:
         x, y, z = (feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, z)
         depth = depth + self._hip_z
-        reach = torch.addcmul(x * x, depth, depth).clamp(min=1e-8).sqrt()
+        reach = torch.addcmul(torch.addcmul(self._tiny, x, x), depth, depth).sqrt()
         core = reach.clamp(self._inner, self._outer)
         reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
         cosine = torch.addcmul(self._at_zero, reach * self._scale, reach)
@@ -151,9 +152,7 @@ class InverseKinematics:
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
-        square = torch.addcmul(y * y, z, z)
-        if not self._centred:
-            square = square - self._y0_square
+        square = torch.addcmul(torch.addcmul(self._minus_y0_square, y, y), z, z)
         depth = square.clamp(min=1e-6).sqrt()
         abad = torch.atan2(y, -z)
         if not self._centred:
@@ -169,7 +168,7 @@ class LegStatics:
     with F the ground force on the foot and m_i g the weights of the links beyond the joint. Per link, the masses beyond
     its joint act like their first moment, a constant vector that turns with the link.
 
-    All products of what turns with the joints are in `moments`, (28, N); the torques are linear in them: `matrix`.
+    All products of what turns with the joints are in `moments`, 30 rows; the torques are linear in them: `matrix`.
 
     Args:
         geometry: leg constants.
@@ -185,7 +184,8 @@ class LegStatics:
         shank_moment = knee * coms[:, 2] + foot * (g.shank + coms[:, 3])
         vectors = torch.stack((thigh_moment, shank_moment, g.thigh, g.shank))  # (4, 2, 3): two moments, two tips
         pairs = vectors.view(2, 2, 2, 3).unsqueeze(-2)  # ({moment, tip}, link, side, 1, xyz)
-        self._px, self._pz = pairs[..., 0].contiguous(), pairs[..., 2].contiguous()  # (2, 2, 2, 1)
+        px, pz = pairs[..., 0], pairs[..., 2]  # (2, 2, 2, 1)
+        self._cosine_part, self._sine_part = torch.stack((px, pz)), torch.stack((pz, -px))
         beyond = masses[:, 1:2] + shank_mass
         moment = masses[:, :1] * coms[:, 0] + beyond * g.hip_pos + thigh_moment + shank_moment
         moment_z = masses[:, 0] * coms[:, 0, 2] + beyond[:, 0] * g.hip_pos[:, 2]
@@ -202,7 +202,7 @@ class LegStatics:
 
     @staticmethod
     def _matrix(arm_y: Tensor, arm_z: Tensor, radius: float, signs: Tensor) -> Tensor:
-        """Torques of the six joints per row of `moments` (6, 28).
+        """Torques of the six joints per row of `moments` (6, 30).
 
         Args:
             arm_y: constant lever along y, of the first moments [N m] and of the foot [m] (2, side).
@@ -210,55 +210,48 @@ class LegStatics:
             radius: from the foot's centre to its contact point [m].
             signs: direction of the joint axes (side, 3).
         """
-        links, loads, contact = (signs.new_zeros(2, 2, 3, *shape) for shape in ((2, 2, 2), (2, 2), (2,)))
+        bend, roll = signs.new_zeros(2, 2, 3, 2, 2, 2)
+        along_y, along_z = signs.new_zeros(2, 2, 3, 3, 2)
+        along_x = signs.new_zeros(2, 3, 2)
         for leg in (0, 1):
-            links[0, leg, 1, :, :, leg] = 1.0  # about y: the hip carries both links,
-            links[0, leg, 2, :, 1, leg] = 1.0  # the knee the shank
-            links[1, leg, 0, :, :, leg] = -1.0  # about x
-            loads[0, leg, 0, :, leg] = -arm_z[:, leg]
-            loads[1, leg, 0, :, leg] = arm_y[:, leg]
-            contact[0, leg, 1:, leg] = contact[1, leg, 0, leg] = -radius  # the force acts that much further down
-        blocks = [block.movedim(0, 2).flatten(2) for block in (links, loads, contact)]
-        return (torch.cat(blocks, dim=-1) * -signs.unsqueeze(-1)).flatten(0, 1)
+            bend[leg, 1, :, :, leg] = bend[leg, 2, :, 1, leg] = 1.0  # the hip carries both links, the knee the shank
+            roll[leg, 0, :, :, leg] = -1.0
+            along_y[leg, 0, :2, leg], along_z[leg, 0, :2, leg] = -arm_z[:, leg], arm_y[:, leg]
+            along_y[leg, 1:, 2, leg] = along_x[leg, 0, leg] = -radius
+        rows = torch.cat([part.flatten(2) for part in (bend, roll, along_y, along_z, along_x)], dim=-1)
+        return (rows * -signs.unsqueeze(-1)).flatten(0, 1)
 
     def _planar(self, joint_pos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (2, N)."""
-        angles = (self._angles @ joint_pos).unflatten(0, (3, 2))  # thigh, shank, abad
-        sine, cosine = angles.sin(), angles.cos()
-        s, c = sine[:2], cosine[:2]
-        px = torch.addcmul(c * self._px, s, self._pz)
-        pz = torch.addcmul(c * self._pz, s, self._px, value=-1.0)
-        return px, pz, sine[2], cosine[2]
+        """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (1, 2, N)."""
+        angles = self._angles @ joint_pos  # thigh, shank, abad of both legs
+        s, abad_s = angles.sin().view(3, 2, -1).split_with_sizes((2, 1))
+        c, abad_c = angles.cos().view(3, 2, -1).split_with_sizes((2, 1))
+        px, pz = torch.addcmul(c * self._cosine_part, s, self._sine_part)
+        return px, pz, abad_s, abad_c
 
     def feet(self, joint_pos: Tensor) -> Tensor:
         """Foot centres in the base frame (3, 2, N) [m] from joint angles (6, N) [rad]."""
-        px, pz, s, c = self._planar(joint_pos)
+        px, pz, (s,), (c,) = self._planar(joint_pos)
         x = px[1].sum(dim=0) + self._hip_x
         z = pz[1].sum(dim=0) + self._hip_z
         y = self._foot_y
         return torch.stack((x, c * y - s * z, s * y + c * z)) + self._abad_pos
 
-    def moments(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> tuple[Tensor, ...]:
-        """What the torques are made of: levers that turn times loads, loads, and what acts below the foot's centre.
+    def moments(self, joint_pos: Tensor, loads: Tensor) -> tuple[Tensor, ...]:
+        """What the torques are made of: levers that turn times loads, and loads.
 
         Args:
             joint_pos: (6, N) [rad].
-            force: ground force on each foot's contact point, base frame (3, 2, N) [N].
-            up_b: world z axis in the base frame (3, N).
+            loads: in the base frame the world's z axis, the ground force F on each foot's contact point, and z x F, as
+                that point is a foot radius under the foot's centre ({z, F, z x F}, xyz, side, N) [1, N, N].
 
         Returns:
-            Rows, in the order of the columns of `matrix`; 28 in all.
+            Rows, in the order of the columns of `matrix`; 30 in all.
         """
         px, pz, s, c = self._planar(joint_pos)
-        loads = torch.stack((up_b.unsqueeze(1).expand_as(force), force), dim=1)  # (3, {z, F}, side, N)
-        lx, ly, lz = loads.unbind()
-        ly, lz = torch.addcmul(c * ly, s, lz), torch.addcmul(c * lz, s, ly, value=-1.0)  # leg plane: R_x(-abad)
-        x, y, z = lx.unsqueeze(1), ly.unsqueeze(1), lz.unsqueeze(1)
-        bend, roll = torch.addcmul(pz * x, px, z, value=-1.0), pz * y  # (2, 2, 2, N)
-        pitch_below = torch.addcmul(lz[0] * lx[1], lx[0], lz[1], value=-1.0)  # z x F
-        roll_below = torch.addcmul(ly[0] * lz[1], lz[0], ly[1], value=-1.0)
-        return (*(part.flatten(0, -2) for part in (bend, roll, ly, lz)), pitch_below, roll_below)
-
-    def torques(self, joint_pos: Tensor, force: Tensor, up_b: Tensor) -> Tensor:
-        """Joint torques (6, N) [N m] that hold the legs' own weight and balance a ground force on each foot."""
-        return self.matrix @ torch.cat(self.moments(joint_pos, force, up_b))
+        x, y, z = loads.unbind(1)  # (3, side, N)
+        y, z = torch.addcmul(c * y, s, z), torch.addcmul(c * z, s, y, value=-1.0)  # leg plane: R_x(-abad)
+        on_links, turned = loads[:2], (y[:2].unsqueeze(1), z[:2].unsqueeze(1))
+        bend = torch.addcmul(pz * on_links[:, :1], px, turned[1], value=-1.0)  # ({moment, tip}, link, side, N)
+        roll = pz * turned[0]
+        return (*(part.flatten(0, -2) for part in (bend, roll, y, z)), x[2])

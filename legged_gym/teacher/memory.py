@@ -17,10 +17,8 @@ class TeacherMemory:
     liftoff: Tensor
     """When the swing foot left the ground: where, W [m]; v_x, v_y asked for, heading frame [m/s]; phase of the step, 0
     but after a reset in the middle of one (6, N)."""
-    yaw_rate: Tensor
-    """Low-pass filtered yaw rate (N,) [rad/s]."""
-    heading_error: Tensor
-    """Integral of the yaw-rate error, bounded (N,) [rad]."""
+    heading: Tensor
+    """Low-pass filtered yaw rate [rad/s], and integral of the yaw-rate error, bounded [rad] (2, N)."""
     drift: Tensor
     """Integral of the velocity error, leaky and bounded, heading frame (2, N) [m]."""
     predicted_vel: Tensor
@@ -41,7 +39,7 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
         """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        widths = {"liftoff": 6, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3, "drift": 2}
+        widths = {"liftoff": 6, "heading": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3, "drift": 2}
         names = [f.name for f in fields(cls)]
         buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
         rows = buffer.split([widths.get(name, 1) for name in names])

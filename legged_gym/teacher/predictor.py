@@ -69,6 +69,7 @@ class DcmPredictor:
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
         self._radius_over_g = like.new_tensor(foot_radius / g)
         self._yaw_share = 1.0 / mass if s.yaw_in_preview else 0.0
+        self._no_shift = like.new_zeros(())
         self._beside = like.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
     def plan(self, frame: StepFrame, command: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
@@ -87,7 +88,7 @@ class DcmPredictor:
         cfg, g = self.cfg.stepping, self.cfg.control.gravity
         height = torch.add(self._radius_over_g, frame.com[2], alpha=1.0 / g).clamp(min=cfg.min_height / g)
         omega = height.rsqrt()
-        xi = lipm.dcm(frame.com[:2], frame.com_vel[:2], omega)
+        xi = lipm.dcm(frame.com_xy, frame.com_vel_xy, omega)
         gait = self.gaits(omega, frame.duration)
         # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
         pivot = torch.addcmul(gait.pivot, yaw_force, height, value=-self._yaw_share)
@@ -95,7 +96,7 @@ class DcmPredictor:
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)
         b = lipm.rotate(b, turn_rate * time_left)
-        shift, phase = torch.zeros_like(omega), frame.phase
+        shift, phase = self._no_shift.expand_as(omega), frame.phase
         if self.cfg.timing.enabled:
             adapted = self._adapt(frame, xi, b, omega, time_left)
             shift = clock_shift(self.cfg.timing, time_left, adapted, frame.duration)
@@ -120,8 +121,8 @@ class DcmPredictor:
 
     def _raibert_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:
         """p* = c + v T_r + v_ref T/2 + k (v - v_ref) + lateral W_s/2 (Raibert, Legged Robots that Balance, 1986)."""
-        v = frame.com_vel[:2]
-        neutral = frame.com[:2] + v * time_left + velocity * (0.5 * frame.duration)
+        v = frame.com_vel_xy
+        neutral = frame.com_xy + v * time_left + velocity * (0.5 * frame.duration)
         return neutral + self.cfg.stepping.raibert_gain * (v - velocity) + self._beside
 
 

@@ -143,7 +143,7 @@ class TeacherLayout:
         if self._order.device != obs.device:
             with torch.inference_mode(False):
                 self._order = self._order.to(obs.device)
-        rows = obs.t().index_select(0, self._order)
+        rows = obs.t().contiguous().index_select(0, self._order)
         legs, scalars, *vectors = torch.split_with_sizes(rows, self._widths)
         named = dict(zip(self._scalars, scalars.unbind(), strict=True)) | dict(zip(self._vectors, vectors, strict=True))
         return TeacherState(legs=legs, **named)

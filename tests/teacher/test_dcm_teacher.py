@@ -422,7 +422,7 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
 
         def listen(*given: Any, act: TeacherAction = act) -> Tensor:
             seen, _, _, _, height, *_ = given
-            told.append((seen.ground[1] + frame.stance_w[2], height - obs[:, S["swing_height"]].squeeze(-1)))
+            told.append((seen.swing_ground_w[0], height - obs[:, S["swing_height"]].squeeze(-1)))
             return act(*given)
 
         monkeypatch.setattr(teacher, "act", listen)
