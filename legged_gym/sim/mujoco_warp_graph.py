@@ -79,7 +79,6 @@ def record(function: Callable[[], None], arena: Arena, device: torch.device) -> 
         function()
         torch.cuda.synchronize(device)
         collects = gc.isenabled()
-        gc.collect()
         gc.disable()  # the destructor of an older graph would be recorded into this one
         try:
             with wp.ScopedCapture() as capture:

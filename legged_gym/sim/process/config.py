@@ -16,8 +16,5 @@ class ProcessCfg(Config):
     at once."""
     timeout: float = bounded(30.0, gt=0)
     """Longest time for any other answer, a policy step for example, before the worker counts as hung [s]."""
-    gpu_wait: str = bounded("device", choices=("device", "host", "trainer", "worker"))
-    """Who waits for the other process's work on a GPU: the device, while both hosts run on; or the host, in both
-    processes or in one of them, the trainer's or the worker's."""
     restarts: int = bounded(0, ge=0)
     """How often a worker that died or hung is replaced; all robots then start a new episode."""

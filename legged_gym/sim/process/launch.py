@@ -9,7 +9,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from legged_gym.sim.process.errors import (
@@ -157,8 +157,13 @@ class Worker:
             remedy = self._remedies.get(kind, REMEDIES.get(kind, ""))
         return kind(f"the worker of {self.name}: {text}{'; ' + remedy if remedy else ''}")
 
+    def when_gone(self, callback: Callable[[], None] | None) -> None:
+        """Call a function, from another thread, as soon as the process has ended without being asked to."""
+        self._output.at_end = callback
+
     def close(self, patience: float = PATIENCE) -> None:
         """End the process, gently for `patience` [s]."""
+        self.when_gone(None)
         self._channel.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
@@ -183,6 +188,8 @@ class _Output:
         self._stream = stream
         self._lines: deque[str] = deque(maxlen=LAST_WORDS)
         self._shown = False
+        self.at_end: Callable[[], None] | None = None
+        """Called when there is no more to come."""
         self._thread = threading.Thread(target=self._read, daemon=True, name="worker's output")
         self._thread.start()
 
@@ -192,6 +199,8 @@ class _Output:
             self._lines.append(line)
             if self._shown:
                 print(line, file=sys.stderr, flush=True)
+        if self.at_end is not None:
+            self.at_end()
 
     def show(self) -> None:
         """Pass on what comes from now on; before, engines greet."""

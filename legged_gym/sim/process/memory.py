@@ -22,6 +22,7 @@ _ALIGNMENT = 64
 _HANDLE_BYTES = 64
 _BLOCK_BYTES = 2 * 2**20
 _LAZY_PEER_ACCESS = 1
+_NON_BLOCKING = 1
 
 
 class Field(NamedTuple):
@@ -74,6 +75,9 @@ class SharedMemory:
     def take_over(self) -> None:
         """Make what is queued from now on wait for what the other end has handed over."""
 
+    def abandon(self) -> None:
+        """Let nothing wait any longer for the other end, which is gone."""
+
 
 class FileMemory(SharedMemory):
     """On the CPU: an anonymous file, mapped by both."""
@@ -116,21 +120,19 @@ def _anonymous_file() -> int:
 class CudaMemory(SharedMemory):
     """On a GPU: one allocation and two events, opened by both through CUDA IPC.
 
-    Each end records its event behind its own work, and before its next work waits for the other's event: the device
-    does, and the host runs on, or the host does, whichever was asked for.
+    Each end records its event behind its own work, and its next work waits for the other's event: the device does, the
+    host runs on.
     """
 
     def __init__(
         self,
         fields: Sequence[Field],
         device: torch.device,
-        gpu_wait: str = "device",
         description: dict[str, Any] | None = None,
     ) -> None:
-        """Allocate, or open what a description names; `gpu_wait` as in `ProcessCfg`."""
+        """Allocate, or open what a description names."""
         self._device = torch.device("cuda", device.index or 0)
-        self._fields, self._gpu_wait = fields, gpu_wait
-        self._host_waits = gpu_wait in ("host", "trainer" if description is None else "worker")
+        self._fields = fields
         self._opened = 0
         with torch.cuda.device(self._device):
             torch.zeros(1, device=self._device)  # makes torch's context, which the driver calls then use
@@ -138,6 +140,7 @@ class CudaMemory(SharedMemory):
                 blocks = total_size(fields) // _BLOCK_BYTES + 1  # whole ones: only they are shared by themselves
                 self._pointer = _Driver.allocate(blocks * _BLOCK_BYTES)
                 self._mine, self._theirs = self._new_event(), self._new_event()
+                self._aside = torch.cuda.ExternalStream(_Driver.new_stream(), self._device)
             else:
                 self._pointer = self._opened = _Driver.open(bytes.fromhex(description["handle"]))
                 self._theirs, self._mine = (
@@ -163,7 +166,6 @@ class CudaMemory(SharedMemory):
             return {
                 "kind": "cuda",
                 "device": self._device.index,
-                "gpu_wait": self._gpu_wait,
                 "handle": _Driver.handle(self._pointer).hex(),
                 "events": [event.ipc_handle().hex() for event in (self._mine, self._theirs)],
                 "fields": self._fields,
@@ -175,10 +177,11 @@ class CudaMemory(SharedMemory):
 
     def take_over(self) -> None:
         """See `SharedMemory.take_over`."""
-        if self._host_waits:
-            self._theirs.synchronize()
-        else:
-            torch.cuda.current_stream(self._device).wait_event(self._theirs)
+        torch.cuda.current_stream(self._device).wait_event(self._theirs)
+
+    def abandon(self) -> None:
+        """See `SharedMemory.abandon`. An event whose recorder has died never comes; recorded anew, it does."""
+        self._theirs.record(self._aside)
 
     def __del__(self) -> None:
         # The owner's memory stays until its process ends: CUDA graphs of the trainer's may still point to it.
@@ -200,7 +203,7 @@ class _DeviceArray:
 
 
 class _Driver:
-    """The four calls of CUDA's driver that are needed, on the current context."""
+    """The few calls of CUDA's driver that are needed, on the current context."""
 
     @classmethod
     def allocate(cls, size: int) -> int:
@@ -222,6 +225,13 @@ class _Driver:
         pointer = ctypes.c_uint64()
         cls._call("cuIpcOpenMemHandle_v2", ctypes.byref(pointer), Handle.from_buffer_copy(handle), _LAZY_PEER_ACCESS)
         return int(pointer.value)
+
+    @classmethod
+    def new_stream(cls) -> int:
+        """Make a stream that waits for no other; those of torch come from a pool, where others may have the same."""
+        stream = ctypes.c_void_p()
+        cls._call("cuStreamCreate", ctypes.byref(stream), _NON_BLOCKING)
+        return int(stream.value or 0)
 
     @classmethod
     def close(cls, pointer: int) -> None:
@@ -246,11 +256,10 @@ def attach(description: dict[str, Any], descriptor: Callable[[], int]) -> Shared
     """
     fields = [Field(*field) for field in description["fields"]]
     if description["kind"] == "cuda":
-        device = torch.device("cuda", description["device"])
-        return CudaMemory(fields, device, description["gpu_wait"], description)
+        return CudaMemory(fields, torch.device("cuda", description["device"]), description)
     return FileMemory(fields, descriptor())
 
 
-def create(fields: Sequence[Field], device: torch.device, gpu_wait: str = "device") -> SharedMemory:
-    """Make memory for fields on a device; `gpu_wait` as in `ProcessCfg`."""
-    return CudaMemory(fields, device, gpu_wait) if device.type == "cuda" else FileMemory(fields)
+def create(fields: Sequence[Field], device: torch.device) -> SharedMemory:
+    """Make memory for fields on a device."""
+    return CudaMemory(fields, device) if device.type == "cuda" else FileMemory(fields)

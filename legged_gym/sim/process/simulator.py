@@ -16,7 +16,7 @@ import torch
 
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.config import ProcessCfg
-from legged_gym.sim.process.errors import WorkerLost
+from legged_gym.sim.process.errors import WorkerError, WorkerLost
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
@@ -63,7 +63,7 @@ class ProcessSimulator(Simulator):
         arrays = arrays or {}
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
         layout = memory.lay_out([*wire_fields(self), *more])
-        self._memory = memory.create(layout, self.device, cfg.gpu_wait)
+        self._memory = memory.create(layout, self.device)
         self._shared = self._memory.tensors
         for name, array in arrays.items():
             self._shared[name].copy_(torch.from_numpy(array))
@@ -87,6 +87,7 @@ class ProcessSimulator(Simulator):
     def _start(self) -> Worker:
         """Start a worker and build the engine in it, with the parameters in force."""
         worker = self._launch()
+        worker.when_gone(self._memory.abandon)
         try:
             self._memory.hand_over()
             worker.ask(
@@ -154,8 +155,9 @@ class ProcessSimulator(Simulator):
             reply = self._worker.ask(request, payload, timeout=timeout)
             self._memory.take_over()
             self._warm = True
-        except WorkerLost as error:
-            if self._restarts_left == 0:
+        except WorkerError as error:
+            self._memory.abandon()
+            if not isinstance(error, WorkerLost) or self._restarts_left == 0:
                 raise
             self._replace_worker(error)
             self._lost_between_steps = request != Request.STEP

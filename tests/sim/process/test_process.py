@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,22 @@ def test_a_closed_worker_ends_by_itself() -> None:
     worker = light_worker()
     worker.close()
     assert worker._process.returncode == 0
+
+
+def test_a_lost_worker_is_noticed_while_nobody_asks(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU the trainer may be waiting for work that died with the worker; one that is closed has done its work."""
+    gone = threading.Event()
+    monkeypatch.setattr(memory.FileMemory, "abandon", lambda memory: gone.set())
+    sim = host(pf_tron1a)
+    sim.close()
+    assert not gone.wait(0.2)
+    sim = host(pf_tron1a)
+    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    assert gone.wait(3.0)
+    gone.clear()
+    with pytest.raises(WorkerDied):
+        sim.step(torch.zeros(2, 6))
+    assert gone.is_set()
 
 
 def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -> None:
@@ -372,6 +389,9 @@ class Recorder:
         self.asked.append((request, timeout))
         self.payloads.append(payload)
         return {}
+
+    def when_gone(self, callback: Any) -> None:
+        pass
 
     def close(self, patience: float = 0.0) -> None:
         pass
