@@ -50,7 +50,7 @@ class RunnerCfg(Config):
     """Name of the run to load; -1 is the newest."""
     checkpoint: int = bounded(-1, ge=-1)
     """Iteration to load; -1 is the last."""
-    logger: str = "tensorboard"
+    logger: str = bounded("tensorboard", choices=("tensorboard", "wandb", "neptune"))
 
 
 @dataclass

@@ -1,11 +1,24 @@
 """The training log: tensorboard scalars and one line on the console per iteration."""
 
 import datetime
+import importlib.util
 import time
 from typing import Any
 
 import torch
 from rsl_rl.utils.logger import Logger as RslLogger
+
+from legged_gym.utils.errors import UserError
+
+
+def check_logger(name: str) -> None:
+    """Check that the package of a service that curves go to is installed.
+
+    Raises:
+        UserError: It is not.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
 
 
 class Logger(RslLogger):

@@ -16,7 +16,7 @@ from tensordict import TensorDict
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
-from legged_gym.runners.logger import Logger
+from legged_gym.runners.logger import Logger, check_logger
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import load_checked, save_atomically
@@ -41,6 +41,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
             log_dir: Where checkpoints and events go; None writes nothing.
             device: Where the networks live.
         """
+        if log_dir is not None:
+            check_logger(train_cfg.runner.logger)
         self.train_cfg = train_cfg
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks

@@ -187,7 +187,7 @@ def main() -> None:
     """Run the ablation from the command line."""
     args = parse_args(make_ablation_parser())
     arms, seeds = check_args(args)
-    args.out.mkdir(parents=True, exist_ok=True)
+    runs.make_folder(args.out)
     found = [run for run in run_all(args, arms, seeds) if run is not None]
     found.sort(key=lambda run: (arms.index(run.arm), run.seed))
     if found:

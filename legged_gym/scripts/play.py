@@ -88,11 +88,7 @@ def output_dir(args: argparse.Namespace, session: Session) -> Path:
         folder = session.checkpoint.parent / "play"
     else:
         folder = runs.logs_root() / "play" / session.agent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
-    return folder
+    return runs.make_folder(folder)
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from legged_gym.evaluation.agents import TeacherAgent
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.terrain.terrain import Terrain
-from legged_gym.utils import machine
+from legged_gym.utils import machine, runs
 from legged_gym.utils.cli import Parser, apply_args, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.run_setup import choose_devices
@@ -138,7 +138,7 @@ def main() -> None:
     args = parse_args(make_show_parser())
     at, args.resume = parse_at(args.at), None
     env, train_cfg = make_env(args)
-    args.out.mkdir(parents=True, exist_ok=True)
+    runs.make_folder(args.out)
     draw_map(env.sim.options.terrain, args.out / "map.png")
     print(f"wrote {args.out / 'map.png'}")
     draw_robots(env, train_cfg.teacher.dcm, at, args.out / "robots.png")

@@ -57,13 +57,17 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
     env, _ = task_registry.make_env(args.task, args, env_cfg)
     parent = runs.logs_root() / f"{train_cfg.runner.experiment_name}_teacher" / robot_name(env.cfg)
     log_dir = runs.new_run_dir(parent, train_cfg.runner.run_name)
-    save_json(env.cfg, log_dir / "env_cfg.json")
     train_cfg.teacher.dcm.offset.epochs = args.epochs
-    save_json(train_cfg, log_dir / "train_cfg.json")
     device = args.rl_device or "cpu"
     runner = TeacherRunner(env, train_cfg.teacher.dcm, args.num_steps, log_dir, device)
-    if args.offset is not None:
-        runner.load(args.offset)
+    try:
+        if args.offset is not None:
+            runner.load(args.offset)
+    except BaseException:
+        runs.remove_if_empty(log_dir)
+        raise
+    save_json(env.cfg, log_dir / "env_cfg.json")
+    save_json(train_cfg, log_dir / "train_cfg.json")
     stop_on_signals(runner)
     runner.learn(args.max_iterations)
     return runner

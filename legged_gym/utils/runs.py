@@ -32,6 +32,19 @@ def logs_root() -> Path:
     return (LEGGED_GYM_ROOT_DIR if is_repository else Path.cwd()) / "logs"
 
 
+def make_folder(folder: Path) -> Path:
+    """Makes a folder, and those above it, unless it is there; returns it.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
+    return folder
+
+
 def new_run_dir(parent: Path, run_name: str, now: datetime | None = None) -> Path:
     """Makes the directory of a new run; a second run within the same second gets the next free second.
 
@@ -42,8 +55,11 @@ def new_run_dir(parent: Path, run_name: str, now: datetime | None = None) -> Pat
 
     Returns:
         The new, empty directory.
+
+    Raises:
+        UserError: It cannot be made.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     now = now or datetime.now()
     while True:
         stamp = f"{_MONTHS[now.month - 1]}{now:%d_%H-%M-%S}"
@@ -53,6 +69,8 @@ def new_run_dir(parent: Path, run_name: str, now: datetime | None = None) -> Pat
             return path
         except FileExistsError:
             now += timedelta(seconds=1)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be made ({error.strerror})") from None
 
 
 def check_name(option: str, name: str, *, may_be_empty: bool = False) -> None:

@@ -251,6 +251,17 @@ def test_progress_says_nothing_of_episodes_before_one_has_ended(capsys: pytest.C
     assert "iteration 1/1" in line and "reward" not in line and "nan" not in line and "level" not in line
 
 
+def test_a_logger_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is written; who writes nothing, as play does, needs none."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    cfg = small_cfg()
+    cfg.runner.logger = "wandb"
+    with pytest.raises(UserError, match="--logger=wandb: it is not installed here; pip install wandb"):
+        runner(tmp_path / "run", cfg)
+    assert not (tmp_path / "run").exists()
+    runner(None, cfg)
+
+
 def test_progress_tells_the_terrain_level(capsys: pytest.CaptureFixture[str]) -> None:
     scalars = {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}
     runner().logger._print(0, 0, 1, scalars | {"Episode/terrain_level": 4.678}, 0.02)

@@ -105,6 +105,9 @@ def test_new_run_directories(tmp_path: Path) -> None:
     assert runs.new_run_dir(tmp_path / "a" / "b", "mine", now).name == "Nov02_03-04-05_mine"
     assert runs.new_run_dir(tmp_path, "", now).name == "Nov02_03-04-05"
     assert runs.new_run_dir(tmp_path, "", now).name == "Nov02_03-04-06"
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"/file/a: cannot be made \(Not a directory\)"):
+        runs.new_run_dir(tmp_path / "file" / "a", "")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a\\b", "a\nb"])
