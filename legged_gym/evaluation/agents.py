@@ -8,7 +8,7 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.teacher.config import TeacherCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
@@ -95,13 +95,15 @@ class TeacherAgent:
         if offset is not None:
             _load_offset(self.teacher, Path(offset))
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None
+        self.output: TeacherOutput | None = None
+        """Of the last evaluation."""
 
     def reset(self, seed: int) -> None:
         """See `Agent.reset`; the teacher itself forgets robots whose episode begins."""
 
     def act(self, obs: TensorDict) -> torch.Tensor:
         """See `Agent.act`."""
-        output = self.teacher.step(obs["teacher"])
+        output = self.output = self.teacher.step(obs["teacher"])
         if self._shift is not None:
             self._shift(output.clock_shift)
         return output.action

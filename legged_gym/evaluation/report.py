@@ -25,21 +25,38 @@ COLUMNS = (
     ("distance", "distance", "5.2f"),
 )
 """Field, heading and format of the table's columns."""
+TEACHER_COLUMNS = (
+    ("dcm_error", "DCM err", "5.4f"),
+    ("dcm_error_steady", "steady", "5.4f"),
+    ("dcm_error_without_offset", "no offset", "5.4f"),
+)
+"""Further columns of the teacher."""
 UNITS = (
     "rmse, bias in m/s and rad/s; torque: rms [N m]; power: peak, mean over robots [W]; slip [m/s]; "
     "height, distance made good [m]"
 )
+TEACHER_UNITS = (
+    "DCM err: rms DCM offset error at touchdown; steady: of steps without a new command; no offset: of all steps, had "
+    "the learned offset not been applied, to first order [m]"
+)
 _WIDTH = 16
 
 
-def header() -> str:
-    """Return the table's first line."""
-    return f"{'row':<{_WIDTH}}" + "".join(f"{heading:>10}" for _, heading, _ in COLUMNS)
+def header(agent: str) -> str:
+    """Return the table's first line, for an agent of this name."""
+    columns = (*COLUMNS, *TEACHER_COLUMNS) if agent == "teacher" else COLUMNS
+    return f"{'row':<{_WIDTH}}" + "".join(f"{heading:>10}" for _, heading, _ in columns)
+
+
+def units(agent: str) -> str:
+    """Say what the table's columns are, for an agent of this name."""
+    return f"{UNITS}\n{TEACHER_UNITS}" if agent == "teacher" else UNITS
 
 
 def line(name: str, row: Result) -> str:
     """Return a row of the table; a dash where nothing could be measured."""
-    cells = ("-" if row.get(field) is None else format(row[field], form) for field, _, form in COLUMNS)
+    columns = (*COLUMNS, *TEACHER_COLUMNS) if "dcm_error" in row else COLUMNS
+    cells = ("-" if row.get(field) is None else format(row[field], form) for field, _, form in columns)
     return f"{name:<{_WIDTH}}" + "".join(f"{cell:>10}" for cell in cells)
 
 

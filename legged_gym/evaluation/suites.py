@@ -7,7 +7,9 @@ rows are walked side by side, the headings and clocks that its robots start with
 """
 
 import copy
+import functools
 import math
+import operator
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +17,10 @@ from typing import Any
 
 import torch
 
-from legged_gym.evaluation.agents import Agent
+from legged_gym.evaluation.agents import Agent, TeacherAgent
 from legged_gym.evaluation.lanes import LANE_CFG, LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
+from legged_gym.evaluation.touchdowns import TouchdownErrors
 from legged_gym.terrain.config import LANES_PROFILE
 from legged_gym.terrain.lanes import LANES
 from legged_gym.utils.config import check, set_by_path
@@ -273,22 +276,28 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
     torch.manual_seed(start)
     agent.reset(start)
     scripts = _Scripts(env, rows, seed)
-    metrics = RowMetrics(len(rows), env.num_envs // len(rows), env.device)
+    shape = len(rows), env.num_envs // len(rows)
+    metrics, touchdowns = RowMetrics(*shape, env.device), TouchdownErrors(*shape, env.device)
     lanes = LaneRows(env, [row.lane for row in rows]) if any(row.lane for row in rows) else None
     obs = env.reset()
     for step in range(scripts.num_steps):
         scripts.before(step)
         if lanes is not None:
             lanes.steer()
-        obs, *_ = env.step(agent.act(obs))
-        counting = scripts.counting(step)
+        actions, counting = agent.act(obs), scripts.counting(step)
+        if isinstance(agent, TeacherAgent) and agent.output is not None:
+            standing = metrics.alive & counting.view_as(metrics.alive) & scripts.tracking(step)
+            touchdowns.add(agent.output, standing)
+        obs, *_ = env.step(actions)
         metrics.add(Sample.of(env), env.fell, scripts.tracking(step), counting)
         if lanes is not None:
             lanes.add(metrics.alive.flatten() & counting)
         if (step + 1) % _CHECK_INTERVAL == 0 and all(map(give_up, metrics.results(env.dt))):
             break
-    results = metrics.results(env.dt)
-    return results if lanes is None else [a | b for a, b in zip(results, lanes.results(), strict=True)]
+    parts = [metrics.results(env.dt)]
+    parts += [lanes.results()] if lanes is not None else []
+    parts += [touchdowns.results()] if isinstance(agent, TeacherAgent) else []
+    return [functools.reduce(operator.or_, results) for results in zip(*parts, strict=True)]
 
 
 def _row_seed(seed: int, *rows: Row) -> int:

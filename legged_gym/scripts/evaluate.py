@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     session = open_session(args)
     content = _head(session, args)
     print(f"{session.title} on {content['robot']}: {args.num_envs} robots a row, seed {args.seed}")
-    print(report.header())
+    print(report.header(session.agent))
     at_once = args.sim_device != "cpu"
     results = evaluate(_builder(session, args), session.env_cfg, rows, args.num_envs, args.seed, at_once, _print_row)
-    print(report.UNITS)
+    print(report.units(session.agent))
     return content | {"rows": results}
 
 

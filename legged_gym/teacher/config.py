@@ -36,8 +36,11 @@ class SteppingCfg(Config):
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
     stance_width: float = bounded(0.108, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.5, ge=0.0)
+    dv: float = bounded(0.7, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
+    command_phase: float = bounded(0.85, gt=0.0, le=1.0)
+    """Phase of a step from which on a new command waits for the next one: the swing foot could not follow any more
+    [1]."""
     reach_forward: float = bounded(0.45, gt=0.0)
     """Farthest foothold ahead of the stance foot [m]."""
     reach_backward: float = bounded(0.40, gt=0.0)
@@ -51,7 +54,7 @@ class SteppingCfg(Config):
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
     landing_kick: float = 0.0103
     """What every touchdown adds to the DCM, told to the preview as a further shift of the pivot [m]."""
-    drift_gain: float = bounded(0.34, ge=0.0)
+    drift_gain: float = bounded(0.9, ge=0.0)
     """Velocity asked for in addition per distance that the robot lags behind its command [1/s]."""
     drift_limit: float = bounded(0.1, ge=0.0)
     """Largest lag that is remembered [m]."""

@@ -71,8 +71,8 @@ class TeacherOutput:
     touchdown_error: Tensor
     """e_n of that step in the frame M of that step; 0 elsewhere (N, 2) [m]."""
     steady: Tensor
-    """1 where the commanded v_x, v_y are still what they were when that step began: e_n of any other step is the
-    distance to a plan that was made too late for the swing foot to follow (N,)."""
+    """1 where the v_x, v_y walked with did not change during that step: e_n of any other step is the distance to a plan
+    that was made late for the swing foot to follow (N,)."""
     foothold_error: Tensor
     """Where that step landed minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
     foothold_w: Tensor
@@ -121,6 +121,7 @@ class DcmTeacher:
         self._push_decay = like.new_tensor(1.0 - dt / (cfg.validity.push_memory + dt))
         self._drift_decay = like.new_tensor(1.0 - dt / stepping.drift_memory)
         self._drift_gate = like.new_tensor(stepping.drift_gate)
+        self._command_phase = like.new_tensor(stepping.command_phase)
         self._contact_force = like.new_tensor(cfg.validity.contact_force)
         self._heading_gains = like.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
         self._heading_limits = like.new_tensor([[math.inf], [body.heading_limit]])
@@ -151,21 +152,24 @@ class DcmTeacher:
         stance_left = frame.stance[0]
         lifted = fresh | (memory.stance_left != stance_left)
         switched = lifted ^ fresh
-        steady = (state.command[:2] == memory.liftoff[3:5]).all(dim=0)
+        steady = (memory.command[:2] == memory.liftoff[3:5]).all(dim=0)
+        command_y = torch.where(fresh | (frame.phase < self._command_phase), state.command, memory.command)
+        command = command_y * frame.signs
         contact, swing_contact = (frame.force > self._contact_force).unbind()
         flags = torch.stack((contact, swing_contact, fresh, switched, steady)).to(obs.dtype)
         flag_contact, _, flag_fresh, flag_touchdown, flag_steady = flags.unbind()
-        heading = self._heading(state, frame, memory, fresh)
+        heading = self._heading(state, frame, command_y, memory, fresh)
         mirrored = heading * frame.side
-        yaw_force = self._yaw_force(frame, mirrored)
+        yaw_force = self._yaw_force(mirrored, command)
         drift = memory.drift.masked_fill(fresh, 0.0)
-        plan, inputs = self._plan(state, frame, drift, mirrored[0], yaw_force, flags[:2])
-        now = torch.cat((frame.swing_w, state.command[:2], frame.phase.unsqueeze(0)))
+        plan, inputs = self._plan(state, frame, command, drift, mirrored[0], yaw_force, flags[:2])
+        now = torch.cat((frame.swing_w, command_y[:2], frame.phase.unsqueeze(0)))
         new = TeacherMemory(
             stance_left=stance_left,
+            command=command_y,
             liftoff=torch.where(lifted, now, memory.liftoff),
             heading=heading,
-            drift=self._drift(frame, plan, drift, fresh),
+            drift=self._drift(frame, plan, command[:2], drift, fresh),
             predicted_vel=self._predicted_velocity(frame, plan, state),
             push=self._push(state, memory, fresh),
             no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact, 0.0),
@@ -201,31 +205,33 @@ class DcmTeacher:
         )
         return output, new
 
-    def _heading(self, state: TeacherState, frame: StepFrame, memory: TeacherMemory, fresh: Tensor) -> Tensor:
+    def _heading(
+        self, state: TeacherState, frame: StepFrame, command_y: Tensor, memory: TeacherMemory, fresh: Tensor
+    ) -> Tensor:
         """Low-pass filtered yaw rate w [rad/s], and the bounded integral of w - w* [rad], (2, N)."""
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
-        ahead = rate - torch.stack((memory.heading[0], state.command[2]))
+        ahead = rate - torch.stack((memory.heading[0], command_y[2]))
         heading = torch.addcmul(memory.heading, self._heading_gains, ahead)
         return torch.where(fresh, rate * self._forward, heading.clamp(-self._heading_limits, self._heading_limits))
 
-    def _yaw_force(self, frame: StepFrame, heading: Tensor) -> Tensor:
+    def _yaw_force(self, heading: Tensor, command: Tensor) -> Tensor:
         """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (2, N) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
 
         Args:
-            frame: the state at the stance foot.
             heading: see `_heading`, in M (2, N).
+            command: v_x, v_y [m/s], w* [rad/s] in M (3, N).
         """
         cfg = self.cfg.body
         rate, error = heading.unbind()
-        force = torch.add((rate - frame.command[2]) * self._yaw_gain, error, alpha=cfg.heading_gain)
+        force = torch.add((rate - command[2]) * self._yaw_gain, error, alpha=cfg.heading_gain)
         return self._forward * force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
-    def _drift(self, frame: StepFrame, plan: StepPlan, drift: Tensor, fresh: Tensor) -> Tensor:
+    def _drift(self, frame: StepFrame, plan: StepPlan, command: Tensor, drift: Tensor, fresh: Tensor) -> Tensor:
         """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
-        limit, command = self.cfg.stepping.drift_limit, frame.command[:2]
+        limit = self.cfg.stepping.drift_limit
         gated = ((plan.present - command).abs() >= self._drift_gate) | fresh
         error = (frame.com_vel_xy - command).masked_fill(gated, 0.0)
         kept = drift * self._drift_decay
@@ -240,6 +246,7 @@ class DcmTeacher:
         self,
         state: TeacherState,
         frame: StepFrame,
+        command: Tensor,
         drift: Tensor,
         turn_rate: Tensor,
         yaw_force: Tensor,
@@ -249,15 +256,15 @@ class DcmTeacher:
         kept: list[Tensor] = []
 
         def offset(parts: dict[str, Tensor]) -> Tensor:
-            known = {"yaw_force": yaw_force[0], "contact": contact}
+            known = {"command": command, "yaw_force": yaw_force[0], "contact": contact}
             inputs = self.network.pack(self._inputs(state, frame, parts | known))
             kept.append(inputs)
             if not self.cfg.offset.enabled:
                 return self._constant.expand_as(parts["xi"])
             return self.network(inputs).t() + self._constant
 
-        command = torch.sub(frame.command[:2], drift * frame.mirror, alpha=self.cfg.stepping.drift_gain)
-        return self.predictor.plan(frame, command, turn_rate, yaw_force, offset), kept[0]
+        wanted = torch.sub(command[:2], drift * frame.mirror, alpha=self.cfg.stepping.drift_gain)
+        return self.predictor.plan(frame, wanted, turn_rate, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.
@@ -287,7 +294,6 @@ class DcmTeacher:
         the DCM error was no smaller and the yaw error larger by a fifth).
         """
         return parts | {
-            "command": frame.command,
             "duration": frame.duration,
             "swing_ground": frame.swing_ground_w - frame.ground_w,
             "ground_ahead": state.ground_ahead - frame.ground_w,

@@ -70,8 +70,6 @@ class StepFrame:
     """Further points that were asked for (3, N) [m]."""
     stance_vel_w: Tensor
     """Horizontal velocity of the stance foot in W (2, N) [m/s]."""
-    command: Tensor
-    """v_x, v_y [m/s], w_z [rad/s] (3, N)."""
     force: Tensor
     """Vertical contact forces of stance and swing foot (2, N) [N]."""
     ground_w: Tensor
@@ -210,7 +208,6 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         swing=swing,
         points=tuple(others),
         stance_vel_w=stance_vel_w,
-        command=state.command * signs,
         force=legs[5::n],
         ground_w=ground,
         swing_ground_w=swing_ground,

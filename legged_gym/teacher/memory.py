@@ -14,9 +14,11 @@ class TeacherMemory:
 
     stance_left: Tensor
     """1 where the left foot was stance at the last evaluation (N,)."""
+    command: Tensor
+    """v_x, v_y [m/s], w_z [rad/s] that were walked with, heading frame (3, N)."""
     liftoff: Tensor
-    """When the swing foot left the ground: where, W [m]; v_x, v_y asked for, heading frame [m/s]; phase of the step, 0
-    but after a reset in the middle of one (6, N)."""
+    """When the swing foot left the ground: where, W [m]; v_x, v_y walked with, heading frame [m/s]; phase of the step,
+    0 but after a reset in the middle of one (6, N)."""
     heading: Tensor
     """Low-pass filtered yaw rate [rad/s], and integral of the yaw-rate error, bounded [rad] (2, N)."""
     drift: Tensor
@@ -39,7 +41,15 @@ class TeacherMemory:
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
         """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        widths = {"liftoff": 6, "heading": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3, "drift": 2}
+        widths = {
+            "command": 3,
+            "liftoff": 6,
+            "heading": 2,
+            "predicted_vel": 2,
+            "offset_b": 2,
+            "foothold_w": 3,
+            "drift": 2,
+        }
         names = [f.name for f in fields(cls)]
         buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
         rows = buffer.split([widths.get(name, 1) for name in names])

@@ -280,11 +280,14 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
     obs = make_obs(64)
     obs[32:, S["com_lin_vel_w"]] *= 4.0
     obs[:16, S["feet_force_w"]] = 4.5  # contact or not, by the threshold
+    asked = later(obs)
+    asked[:, S["command"]] += 0.1
     knobs = {
         "control": ("kp", "torque_limit", "action_scale", "default_angles", "gravity", "dt"),
         "stepping": (
             "stance_width",
             "dv",
+            "command_phase",
             "reach_forward",
             "reach_backward",
             "reach_lateral",
@@ -328,7 +331,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
                 if change:
                     group, value = getattr(cfg, section), getattr(getattr(cfg, section), name)
                     setattr(group, name, altered(value))
-                output = run(make_teacher(geometry, 64, cfg), start(obs), obs, later(obs), later(obs))
+                output = run(make_teacher(geometry, 64, cfg), start(obs), obs, later(obs), asked)
                 results.append(torch.cat((output.action, output.weight.unsqueeze(-1)), dim=-1))
             assert (results[0] - results[1]).abs().max() > 1e-9, f"{section}.{name}"
 
@@ -386,14 +389,37 @@ def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeome
     torch.testing.assert_close(teacher.memory.liftoff[5, ~switched], first.phase[~switched])
 
 
-def test_a_step_is_steady_until_its_linear_command_changes(geometry: LegGeometry, make_obs: MakeObs) -> None:
+def test_a_step_is_steady_unless_its_linear_command_changes(geometry: LegGeometry, make_obs: MakeObs) -> None:
     obs = make_obs(16)
+    obs[:, S["clock"]] = 0.1
     teacher = make_teacher(geometry, 16)
-    assert (teacher.step(start(obs)).steady == 0.0).all()  # nothing is known of the step before
-    second = later(obs)
-    second[:8, S["command"].start] += 0.1  # v_x
-    second[8:, S["command"].start + 2] += 0.1  # w_z: what keeps a heading changes it all the time
-    assert teacher.step(second).steady.tolist() == [0.0] * 8 + [1.0] * 8
+    teacher.step(start(obs))
+    second, third = obs.clone(), obs.clone()
+    second[:, S["clock"]], third[:, S["clock"]] = 0.2, 0.5
+    for row, share in zip((0, 1, 2), second[:12].view(3, 4, -1), strict=True):
+        share[:, S["command"].start + row] += 0.1  # v_x, v_y; w_z: what keeps a heading changes it all the time
+    teacher.step(second)
+    third[:, S["command"]] += 0.1  # of the next step
+    output = teacher.step(third)
+    assert (output.touchdown == 1.0).all()
+    assert output.steady.tolist() == [0.0] * 8 + [1.0] * 8
+
+
+def test_a_command_that_comes_late_in_a_step_waits_for_the_next(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    obs, limit = make_obs(12), TeacherCfg().stepping.command_phase
+    obs[:, S["clock"]] = 0.1
+    outputs = []
+    for change in (0.0, 0.2):
+        teacher = make_teacher(geometry, 12)
+        teacher.step(start(obs))
+        new = obs.clone()
+        new[:, S["command"]] += change
+        new[:6, S["clock"]], new[6:, S["clock"]] = 0.5 * limit - 0.02, 0.5 * limit + 0.02
+        outputs.append(teacher.step(new).foothold_w)
+        new[:, S["clock"]] = 0.51
+        outputs.append(teacher.step(new).foothold_w)
+    at_once, later_on = ((a - b).abs().amax(dim=-1) for a, b in zip(outputs[:2], outputs[2:], strict=True))
+    assert (at_once[:6] > 1e-3).all() and (at_once[6:] == 0.0).all() and (later_on[6:] > 1e-3).sum() >= 3
 
 
 def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
