@@ -2,6 +2,9 @@
 
 Two environments with the same simulator, one in this process and one in a worker, take turns in short blocks under the
 task's own randomisation, so that both see the same other load on the machine. Medians over the blocks.
+
+The floor is what remains when the worker has next to nothing to do: the conversation, and on a GPU its two changes of
+context, from one process to the other and back.
 """
 
 import argparse
@@ -14,6 +17,10 @@ import torch
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.report import check_writable, write_json
 from legged_gym.scripts.benchmark import ACTION_NOISE, BLOCK, device_name, timed
+from legged_gym.sim.process import memory
+from legged_gym.sim.process.hosting import launch
+from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.process.serve import Backend
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.utils import machine
 from legged_gym.utils.cli import make_parser, parse_args, run_main
@@ -22,6 +29,8 @@ from legged_gym.utils.task_registry import choose_devices, task_registry
 
 MAX_OVERHEAD = 0.05
 """Share of a policy step that a process of its own may cost."""
+TIMEOUT = 60.0
+"""Longest wait for the worker that does next to nothing [s]."""
 
 
 def make_envs(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -33,6 +42,62 @@ def make_envs(args: argparse.Namespace) -> tuple[Any, Any]:
         envs.append(task_registry.make_env(args.task, args, env_cfg)[0])
     near, far = envs
     return near, far
+
+
+class NextToNothing(Backend):
+    """Instead of a simulator: one small operation."""
+
+    def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
+        self._number = shared["number"]
+
+    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """Take over nothing."""
+
+    def step(self) -> None:
+        """Add one."""
+        self._number.add_(1.0)
+
+
+SERVE = """
+import sys
+from legged_gym.scripts.benchmark_process import NextToNothing
+from legged_gym.sim.process.serve import Server, open_channel
+Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), dict, NextToNothing).run()
+"""
+
+
+def measure_floor(device: torch.device, repeats: int) -> float:
+    """Time an operation here after an operation there, and subtract what both take here [s]."""
+    shared = memory.create(memory.lay_out([("number", "float32", (1,)), ("other", "float32", (1,))]), device)
+    worker = launch("next to nothing", ("-c", SERVE))
+    number, other = shared.tensors.values()
+    shared.hand_over()
+    worker.ask(
+        Request.BUILD,
+        {"spec": {}, "memory": shared.describe()},
+        timeout=TIMEOUT,
+        descriptor=shared.descriptor(),
+    )
+    shared.take_over()
+
+    def near() -> None:
+        for _ in range(BLOCK):
+            number.add_(1.0)
+            other.add_(1.0)
+
+    def far() -> None:
+        for _ in range(BLOCK):
+            shared.hand_over()
+            worker.ask(Request.STEP, {"parameters": [], "reset": False, "push": False}, timeout=TIMEOUT)
+            shared.take_over()
+            other.add_(1.0)
+
+    times = [(timed(near, device) / BLOCK, timed(far, device) / BLOCK) for _ in range(repeats + 2)][2:]
+    steps = 2 * (repeats + 2) * BLOCK
+    if number.item() != steps or other.item() != steps:
+        raise RuntimeError(f"the worker took part in {number.item()} steps, expected {steps}")
+    worker.close()
+    return statistics.median(there - here for here, there in times)
 
 
 @torch.inference_mode()
@@ -80,13 +145,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     times = measure(near, far, args.repeats)
     for env in (near, far):
         env.sim.close()
+    floor = measure_floor(near.device, args.repeats)
     here, there = (statistics.median(column) for column in zip(*times, strict=True))
     overhead = statistics.median(b / a - 1.0 for a, b in times)
     print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
     print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
     verdict = "within" if overhead <= MAX_OVERHEAD else "above"
     print(f"overhead {100 * overhead:+.1f} % (median of the blocks' ratios), {verdict} {100 * MAX_OVERHEAD:.0f} %")
-    return {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead}
+    print(f"with a worker that does next to nothing: +{1e3 * floor:.3f} ms, {100 * floor / here:.1f} % of the former")
+    row = {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead, "floor": floor}
+    return row
 
 
 def main() -> None:

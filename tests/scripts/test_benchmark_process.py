@@ -23,7 +23,9 @@ def test_both_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert run(monkeypatch, "--sim=mujoco", "--num_envs=4", "--repeats=3", f"--json={file}") == 0
     data = json.loads(file.read_text())
     assert data["num_envs"] == 4 and data["here"] > 0.0 and data["worker"] > 0.0
-    assert f"overhead {100 * data['overhead']:+.1f} %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"overhead {100 * data['overhead']:+.1f} %" in said
+    assert data["floor"] > 0.0 and f"next to nothing: +{1e3 * data['floor']:.3f} ms" in said
 
 
 @pytest.mark.parametrize(

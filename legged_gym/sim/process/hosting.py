@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pickle
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,17 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions
 
 
-def launch(name: str) -> Worker:
+def launch(name: str, program: Sequence[str] = ("-m", "legged_gym.sim.process.worker")) -> Worker:
     """Start a worker under this interpreter, with this very package.
 
     Args:
         name: The simulator's name, for messages.
+        program: What the interpreter runs.
     """
     root = str(Path(__file__).parents[3])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     # -P: a legged_gym in the current folder is not meant.
-    command = [sys.executable, "-P", "-m", "legged_gym.sim.process.worker"]
-    return Worker(name, command, os.environ | {"PYTHONPATH": path})
+    return Worker(name, [sys.executable, "-P", *program], os.environ | {"PYTHONPATH": path})
 
 
 def host_simulator(
