@@ -37,6 +37,7 @@ class TeacherAction:
         depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
         self._foot_depth = like.new_full((1, num_envs), depth)
         self._range = cfg.control.torque_limit / cfg.control.kp
+        self._forward = like.new_tensor([[1.0], [0.0]])
         self._up_rows = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
         self._zero = like.new_zeros((1, num_envs))
         self._weight = like.new_full((1, num_envs), geometry.total_mass * cfg.control.gravity)
@@ -92,7 +93,7 @@ class TeacherAction:
             liftoff: where the swing foot left the ground, frame M (3, N) [m].
             liftoff_phase: phase at that instant (N,).
             swing_height: apex (N,) [m].
-            yaw_force: force for the heading, frame M (2, N) [N].
+            yaw_force: fore-aft force for the heading (N,) [N].
             joint_pos: (6, N) [rad].
             joint_vel: (6, N) [rad/s].
             ang_vel_b: base rates (3, N) [rad/s].
@@ -132,14 +133,15 @@ class TeacherAction:
         planar = torch.addcmul(planar, lead, rate)
         landing = frame.swing_ground_w - frame.stance_w[2] + self._landing_z
         way = torch.cat((plan.foothold, landing)) - liftoff
-        apex = torch.add(swing_height, torch.hypot(way[0], way[1]), alpha=cfg.lift)
+        x, y, _ = way.unbind()
+        apex = torch.add(swing_height, torch.hypot(x, y), alpha=cfg.lift)
         swing = torch.addcmul(liftoff, way, torch.stack((planar, planar, vertical)))
         bow = torch.addcmul(self._inward, self._up, apex)
         return torch.addcmul(swing, bow, (s[1] * self._pi).sin())
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
-        return torch.addcdiv(yaw_force, frame.com_xy, plan.height, value=self._mass)
+        return torch.addcdiv(self._forward * yaw_force, frame.com_xy, plan.height, value=self._mass)
 
     def _into_base(self, frame: StepFrame, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
         """Left-right foot positions (3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
@@ -155,7 +157,7 @@ class TeacherAction:
         under = torch.add(frame.base[:2], frame.com_vel_xy, alpha=self.cfg.body.lead) * frame.backwards
         stance_b = torch.cat((under, self._foot_depth))
         feet = torch.lerp(swing_b.unsqueeze(1), stance_b.unsqueeze(1), frame.stance)
-        return feet, loads.unsqueeze(2) * frame.bears.view(3, 1, 2, -1)
+        return feet, loads.view(3, 3, 1, 1, -1) * frame.bears.view(3, 1, 1, 2, -1)
 
     def _swing_servo(self, frame: StepFrame, way: Tensor, joint_vel: Tensor) -> Tensor:
         """Torques that drive the swing leg, by K_p: q_ref - q - K_d/K_p q_dot in mid-interval (6, N) [rad]."""
@@ -170,7 +172,7 @@ class TeacherAction:
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
         phase, t = plan.phase, frame.duration
-        nod = yaw_force[0] * plan.height * t  # -I_y / g a T (N,)
+        nod = yaw_force * plan.height * t  # -I_y / g a T (N,)
         swing = torch.addcmul(phase, phase, phase, value=-1.0) * t
         told = torch.stack((swing, phase - self._half)) * nod  # theta and its rate
         return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)

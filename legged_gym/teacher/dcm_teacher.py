@@ -159,17 +159,17 @@ class DcmTeacher:
         flags = torch.stack((contact, swing_contact, fresh, switched, steady)).to(obs.dtype)
         flag_contact, _, flag_fresh, flag_touchdown, flag_steady = flags.unbind()
         heading = self._heading(state, frame, command_y, memory, fresh)
-        mirrored = heading * frame.side
-        yaw_force = self._yaw_force(mirrored, command)
+        turn_rate, heading_error = (heading * frame.side).unbind()
+        yaw_force = self._yaw_force(turn_rate - command[2], heading_error)
         drift = memory.drift.masked_fill(fresh, 0.0)
-        plan, inputs = self._plan(state, frame, command, drift, mirrored[0], yaw_force, flags[:2])
+        plan, inputs = self._plan(state, frame, command, drift, turn_rate, yaw_force, flags[:2])
         now = torch.cat((frame.swing_w, command_y[:2], frame.phase.unsqueeze(0)))
         new = TeacherMemory(
             stance_left=stance_left,
             command=command_y,
             liftoff=torch.where(lifted, now, memory.liftoff),
             heading=heading,
-            drift=self._drift(frame, plan, command[:2], drift, fresh),
+            drift=self._drift(frame, plan, command[:2], drift),
             predicted_vel=self._predicted_velocity(frame, plan, state),
             push=self._push(state, memory, fresh),
             no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact, 0.0),
@@ -214,25 +214,24 @@ class DcmTeacher:
         heading = torch.addcmul(memory.heading, self._heading_gains, ahead)
         return torch.where(fresh, rate * self._forward, heading.clamp(-self._heading_limits, self._heading_limits))
 
-    def _yaw_force(self, heading: Tensor, command: Tensor) -> Tensor:
-        """Fore-aft force that turns the robot: F_x = -k_psi (w* - w) in M (the foot is on the +y side) (2, N) [N].
+    def _yaw_force(self, rate_error: Tensor, heading_error: Tensor) -> Tensor:
+        """Fore-aft force that turns the robot: F_x = k_psi (w - w*) in M (the foot is on the +y side) (N,) [N].
 
         A point foot passes no torque; a force along the heading on a foot beside the CoM does, with opposite signs for
         the two feet, so that over two steps it cancels for translation.
 
         Args:
-            heading: see `_heading`, in M (2, N).
-            command: v_x, v_y [m/s], w* [rad/s] in M (3, N).
+            rate_error: w - w* in M (N,) [rad/s].
+            heading_error: its integral (N,) [rad].
         """
         cfg = self.cfg.body
-        rate, error = heading.unbind()
-        force = torch.add((rate - command[2]) * self._yaw_gain, error, alpha=cfg.heading_gain)
-        return self._forward * force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
+        force = torch.add(rate_error * self._yaw_gain, heading_error, alpha=cfg.heading_gain)
+        return force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
-    def _drift(self, frame: StepFrame, plan: StepPlan, command: Tensor, drift: Tensor, fresh: Tensor) -> Tensor:
+    def _drift(self, frame: StepFrame, plan: StepPlan, command: Tensor, drift: Tensor) -> Tensor:
         """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
         limit = self.cfg.stepping.drift_limit
-        gated = ((plan.present - command).abs() >= self._drift_gate) | fresh
+        gated = (plan.present - command).abs() >= self._drift_gate
         error = (frame.com_vel_xy - command).masked_fill(gated, 0.0)
         kept = drift * self._drift_decay
         return torch.addcmul(kept, frame.mirror, error, value=self.cfg.control.dt).clamp(-limit, limit)
@@ -256,7 +255,7 @@ class DcmTeacher:
         kept: list[Tensor] = []
 
         def offset(parts: dict[str, Tensor]) -> Tensor:
-            known = {"command": command, "yaw_force": yaw_force[0], "contact": contact}
+            known = {"command": command, "yaw_force": yaw_force, "contact": contact}
             inputs = self.network.pack(self._inputs(state, frame, parts | known))
             kept.append(inputs)
             if not self.cfg.offset.enabled:

@@ -243,15 +243,14 @@ class LegStatics:
         Args:
             joint_pos: (6, N) [rad].
             loads: in the base frame the world's z axis, the ground force F on each foot's contact point, and z x F, as
-                that point is a foot radius under the foot's centre ({z, F, z x F}, xyz, side, N) [1, N, N].
+                that point is a foot radius under the foot's centre ({z, F, z x F}, xyz, 1, side, N) [1, N, N].
 
         Returns:
             Rows, in the order of the columns of `matrix`; 30 in all.
         """
         px, pz, s, c = self._planar(joint_pos)
-        x, y, z = loads.unbind(1)  # (3, side, N)
+        x, y, z = loads.unbind(1)  # (3, 1, side, N)
         y, z = torch.addcmul(c * y, s, z), torch.addcmul(c * z, s, y, value=-1.0)  # leg plane: R_x(-abad)
-        on_links, turned = loads[:2], (y[:2].unsqueeze(1), z[:2].unsqueeze(1))
-        bend = torch.addcmul(pz * on_links[:, :1], px, turned[1], value=-1.0)  # ({moment, tip}, link, side, N)
-        roll = pz * turned[0]
-        return (*(part.flatten(0, -2) for part in (bend, roll, y, z)), x[2])
+        bend = torch.addcmul(pz * x[:2], px, z[:2], value=-1.0)  # ({moment, tip}, link, side, N)
+        roll = pz * y[:2]
+        return tuple(part.flatten(0, -2) for part in (bend, roll, y, z, x[2]))

@@ -68,7 +68,7 @@ class DcmPredictor:
         )
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
         self._radius_over_g = like.new_tensor(foot_radius / g)
-        self._yaw_share = 1.0 / mass if s.yaw_in_preview else 0.0
+        self._yaw_share = like.new_tensor([[-1.0 / mass if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
         self._no_shift = like.new_zeros(())
         self._beside = like.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
@@ -79,7 +79,7 @@ class DcmPredictor:
             frame: the state at the stance foot.
             command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
-            yaw_force: force added for the heading, frame M (2, N) [N].
+            yaw_force: fore-aft force added for the heading (N,) [N].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
         Returns:
@@ -91,7 +91,7 @@ class DcmPredictor:
         xi = lipm.dcm(frame.com_xy, frame.com_vel_xy, omega)
         gait = self.gaits(omega, frame.duration)
         # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
-        pivot = torch.addcmul(gait.pivot, yaw_force, height, value=-self._yaw_share)
+        pivot = torch.addcmul(gait.pivot, self._yaw_share, yaw_force * height)
         time_left = torch.addcmul(frame.duration, frame.duration, frame.phase, value=-1.0)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)

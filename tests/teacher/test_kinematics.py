@@ -131,7 +131,7 @@ def test_torques_hold_the_robot_in_mujoco(name: str, robots: dict[str, RobotMode
         force_b = torch.from_numpy((forces @ rotation).T.copy()).unsqueeze(-1)  # (3, 2, 1)
         up_b = torch.from_numpy(rotation[2].copy()).unsqueeze(-1)
         up_b = up_b.unsqueeze(1).expand_as(force_b)
-        loads = torch.stack((up_b, force_b, torch.linalg.cross(up_b, force_b, dim=0)))
+        loads = torch.stack((up_b, force_b, torch.linalg.cross(up_b, force_b, dim=0))).unsqueeze(2)
         statics = LegStatics(geometry)
         torque = statics.matrix @ torch.cat(statics.moments(torch.from_numpy(q).unsqueeze(-1), loads))
         np.testing.assert_allclose(torque.squeeze(-1).numpy(), needed[6:], atol=1e-8)
