@@ -266,7 +266,10 @@ def touch(
             d = wp.vec3(x + field.cell, y + field.cell, field.heights[i + 1, j + 1])
             along_x = wp.vec3(x + field.cell, y, field.heights[i + 1, j])
             along_y = wp.vec3(x, y + field.cell, field.heights[i, j + 1])
-            if wp.max(wp.max(a[2], d[2]), wp.max(along_x[2], along_y[2])) > centre[2] - nearest:
+            off_x = wp.max(wp.max(x - centre[0], centre[0] - d[0]), 0.0)
+            off_y = wp.max(wp.max(y - centre[1], centre[1] - d[1]), 0.0)
+            highest = wp.max(wp.max(a[2], d[2]), wp.max(along_x[2], along_y[2]))
+            if highest > centre[2] - nearest and off_x * off_x + off_y * off_y < nearest * nearest:
                 for half in range(2):
                     b = along_x
                     c = d
