@@ -45,8 +45,9 @@ class TeacherAction:
         self._offsets /= cfg.control.kp
         swing, kp = cfg.swing, cfg.control.kp
         self._one, self._half, self._pi = (like.new_tensor(value) for value in (1.0, 0.5, math.pi))
-        self._ahead = like.new_tensor([[0.0], [swing.lead_height]])  # (2, 1)
-        self._damping, self._inertia = like.new_tensor(6.0 * swing.lead), like.new_tensor(6.0 * swing.inertia / kp)
+        # h_dot = 6 s (1 - s) ds/dt, h_ddot = 6 (1 - 2 s) (ds/dt)^2, ds/dt = 2 f ds/dphi
+        self._ahead = like.new_tensor([[0.0], [2.0 * swing.lead_height]])  # (2, 1)
+        self._damping, self._inertia = like.new_tensor(12.0 * swing.lead), 24.0 * swing.inertia / kp
         self._landing_z = like.new_tensor(geometry.foot_radius - swing.depth)
         self._landing = like.new_tensor(swing.landing)
         self._inward, self._up = like.new_tensor([[0.0], [swing.inward], [0.0]]), like.new_tensor([[0.0], [0.0], [1.0]])
@@ -104,7 +105,7 @@ class TeacherAction:
         way = self.inverse(feet).clamp(self._lower, self._upper) - joint_pos
         moments = (
             *self.statics.moments(joint_pos, loads),
-            self._attitude(frame, plan, yaw_force, ang_vel_b),
+            self._attitude(frame, plan, ang_vel_b),
             self._swing_servo(frame, way, joint_vel),
         )
         way = torch.addmm(way, self._offsets, torch.cat(moments)).clamp(-self._range, self._range)
@@ -122,14 +123,14 @@ class TeacherAction:
         """
         cfg = self.cfg.swing
         span = (self._landing - liftoff_phase).clamp(min=0.05)
-        rate = (span * frame.duration).reciprocal()  # ds/dt [1/s]
+        rate = frame.frequency / span  # half of ds/dt [1/s]
         s = torch.addcmul((plan.phase - liftoff_phase) / span, self._ahead, rate).clamp(0.0, 1.0)  # in plane, in height
-        bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s), h_dot / 6
-        slow_down = torch.sub(self._one, s, alpha=2.0)  # 1 - 2 s, h_ddot / 6
+        bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
+        slow_down = torch.sub(self._one, s, alpha=2.0)  # 1 - 2 s
         blend = torch.addcmul(s, slow_down, bump, value=-1.0)  # 3 s^2 - 2 s^3
         (planar, vertical), speed = blend.unbind(), bump[0]
-        moving = slow_down[0] * speed.sign()  # h_ddot / 6, nothing before and after
-        lead = torch.addcmul(speed * self._damping, moving * self._inertia, rate)
+        moving = slow_down[0] * speed.sign()  # nothing before and after
+        lead = torch.addcmul(speed * self._damping, moving, rate, value=self._inertia)
         planar = torch.addcmul(planar, lead, rate)
         landing = frame.swing_ground_w - frame.stance_w[2] + self._landing_z
         way = torch.cat((plan.foothold, landing)) - liftoff
@@ -164,7 +165,7 @@ class TeacherAction:
         control = self.cfg.control
         return torch.sub(way, joint_vel, alpha=0.5 * control.dt + control.kd / control.kp) * frame.swing_joints
 
-    def _attitude(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, ang_vel_b: Tensor) -> Tensor:
+    def _attitude(self, frame: StepFrame, plan: StepPlan, ang_vel_b: Tensor) -> Tensor:
         """What rights the base in roll and pitch, on the stance leg: tilt, rates and nod (12, N).
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
@@ -172,7 +173,7 @@ class TeacherAction:
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
         phase, t = plan.phase, frame.duration
-        nod = yaw_force * plan.height * t  # -I_y / g a T (N,)
+        nod = plan.yaw_lever * t  # -I_y / g a T (N,)
         swing = torch.addcmul(phase, phase, phase, value=-1.0) * t
         told = torch.stack((swing, phase - self._half)) * nod  # theta and its rate
         return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)

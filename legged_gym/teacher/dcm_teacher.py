@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -124,7 +124,8 @@ class DcmTeacher:
         self._command_phase = like.new_tensor(stepping.command_phase)
         self._contact_force = like.new_tensor(cfg.validity.contact_force)
         self._heading_gains = like.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
-        self._heading_limits = like.new_tensor([[math.inf], [body.heading_limit]])
+        limits = like.new_tensor([[math.inf], [body.heading_limit]])
+        self._heading_limits = -limits, limits
         self._yaw_gain = like.new_tensor(body.yaw_gain)
         self._forward, self._mirror = like.new_tensor([[1.0], [0.0]]), like.new_tensor([[1.0], [-1.0]])
 
@@ -161,7 +162,7 @@ class DcmTeacher:
         heading = self._heading(state, frame, command_y, memory, fresh)
         turn_rate, heading_error = (heading * frame.side).unbind()
         yaw_force = self._yaw_force(turn_rate - command[2], heading_error)
-        drift = memory.drift.masked_fill(fresh, 0.0)
+        drift = torch.where(fresh, self._zero, memory.drift)
         plan, inputs = self._plan(state, frame, command, drift, turn_rate, yaw_force, flags[:2])
         now = torch.cat((frame.swing_w, command_y[:2], frame.phase.unsqueeze(0)))
         new = TeacherMemory(
@@ -172,7 +173,7 @@ class DcmTeacher:
             drift=self._drift(frame, plan, command[:2], drift),
             predicted_vel=self._predicted_velocity(frame, plan, state),
             push=self._push(state, memory, fresh),
-            no_contact=(memory.no_contact + self._dt).masked_fill(lifted | contact, 0.0),
+            no_contact=torch.where(lifted | contact, self._zero, memory.no_contact + self._dt),
             offset_b=plan.offset_b,
             foothold_w=torch.cat((frame.to_world(plan.foothold) + frame.stance_w[:2], frame.stance_w[2:])),
         )
@@ -212,7 +213,7 @@ class DcmTeacher:
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
         ahead = rate - torch.stack((memory.heading[0], command_y[2]))
         heading = torch.addcmul(memory.heading, self._heading_gains, ahead)
-        return torch.where(fresh, rate * self._forward, heading.clamp(-self._heading_limits, self._heading_limits))
+        return torch.where(fresh, rate * self._forward, heading.clamp(*self._heading_limits))
 
     def _yaw_force(self, rate_error: Tensor, heading_error: Tensor) -> Tensor:
         """Fore-aft force that turns the robot: F_x = k_psi (w - w*) in M (the foot is on the +y side) (N,) [N].
@@ -232,14 +233,14 @@ class DcmTeacher:
         """Integral of the velocity error, leaky, bounded and gated, heading frame (2, N) [m]."""
         limit = self.cfg.stepping.drift_limit
         gated = (plan.present - command).abs() >= self._drift_gate
-        error = (frame.com_vel_xy - command).masked_fill(gated, 0.0)
+        error = torch.where(gated, self._zero, frame.com_vel_xy - command)
         kept = drift * self._drift_decay
         return torch.addcmul(kept, frame.mirror, error, value=self.cfg.control.dt).clamp(-limit, limit)
 
     def _push(self, state: TeacherState, memory: TeacherMemory, fresh: Tensor) -> Tensor:
         """Decaying memory of jumps of the CoM velocity that the LIP does not explain (N,) [m/s]."""
         jump = torch.hypot(*(state.com_lin_vel_w[:2] - memory.predicted_vel).unbind())
-        return torch.maximum(memory.push * self._push_decay, jump).masked_fill(fresh, 0.0)
+        return torch.where(fresh, self._zero, torch.maximum(memory.push * self._push_decay, jump))
 
     def _plan(
         self,
@@ -283,7 +284,7 @@ class DcmTeacher:
         line = left + self._way[:, 0] * (landing - left).clamp(min=0.0)
         rise = (heights - line).amax(dim=0).clamp(min=0.0)
         landing = torch.where(landing < left, torch.maximum(landing, frame.swing_ground_w[0]), landing)
-        return replace(frame, swing_ground_w=landing.unsqueeze(0)), swing_height + rise
+        return frame._replace(swing_ground_w=landing.unsqueeze(0)), swing_height + rise
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +19,7 @@ from torch import Tensor
 from legged_gym.teacher.state import NUM_LEG_ROWS, TeacherState
 
 
-@dataclass(frozen=True)
-class StepFrame:
+class StepFrame(NamedTuple):
     """State relative to the stance foot, in M unless named otherwise. Vectors (3, N), numbers (N,)."""
 
     signs: Tensor
@@ -40,6 +40,8 @@ class StepFrame:
     """1 for the joints of the swing leg, 0 for the others (6, N)."""
     phase: Tensor
     """phi in [0, 1) within the step (N,)."""
+    frequency: Tensor
+    """Cycles of two steps per second f (N,) [Hz]."""
     duration: Tensor
     """Step duration T = 1 / (2 f) (N,) [s]."""
     axes: Tensor
@@ -177,6 +179,7 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
     n = NUM_LEG_ROWS
     legs = torch.lerp(state.legs[n:], state.legs[: 2 * n], stance[0])
     stance_w, stance_vel_w, _, ground, swing_w, _, _, swing_ground = legs.split_with_sizes((3, 2, 1, 1) * 2)
+    frequency = state.gait_frequency.clamp(min=0.1)
     rotation, heading = rotation_rows(state.base_quat_xyzw).split_with_sizes((9, 4))
     axes = _heading_axes(heading, mirror)
     points = torch.stack((state.com_pos_w, state.base_pos_w, swing_w, *points_w), dim=1) - stance_w.unsqueeze(1)
@@ -193,7 +196,8 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         bears=bears,
         swing_joints=swing_joints,
         phase=steps.frac(),
-        duration=k.half / state.gait_frequency.clamp(min=0.1),
+        frequency=frequency,
+        duration=k.half / frequency,
         axes=axes,
         base_axes=base_axes,
         up_b=base_axes[2],

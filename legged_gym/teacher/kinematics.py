@@ -127,7 +127,7 @@ class InverseKinematics:
         signs = geometry.signs.unsqueeze(-1)  # (2, 3, 1)
         self._signs = signs * torch.stack((ones, -ones, torch.sign(d1 - d2)), dim=1)
         self._zero = signs * torch.stack((0.0 * ones, d1, d2 - d1), dim=1)
-        self._centred = bool((self._y0.abs() < 1e-9).all())
+        self._centred = bool((self._y0.abs() < 1e-9).all() and (self._hip_z == 0.0).all())
 
     def __call__(self, feet: Tensor) -> Tensor:
         """Solves both legs.
@@ -140,7 +140,6 @@ class InverseKinematics:
         """
         x, y, z = (feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, z)
-        depth = depth + self._hip_z
         reach = torch.addcmul(torch.addcmul(self._tiny, x, x), depth, depth).sqrt()
         core = reach.clamp(self._inner, self._outer)
         reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
@@ -151,13 +150,13 @@ class InverseKinematics:
         return torch.addcmul(self._zero, angles, self._signs).flatten(0, 1)
 
     def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Abad angle [rad] and the foot's depth under the abad axis in the turned leg plane [m], (2, N) each."""
+        """Abad angle [rad] and the foot's depth under the hip in the turned leg plane [m], (2, N) each."""
         square = torch.addcmul(torch.addcmul(self._minus_y0_square, y, y), z, z)
         depth = square.clamp(min=1e-6).sqrt()
         abad = torch.atan2(y, -z)
-        if not self._centred:
-            abad = abad - torch.atan2(self._y0.expand_as(depth), depth)
-        return abad, depth
+        if self._centred:
+            return abad, depth
+        return abad - torch.atan2(self._y0.expand_as(depth), depth), depth + self._hip_z
 
 
 class LegStatics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,14 +17,15 @@ Offset = Callable[[dict[str, Tensor]], Tensor]
 """From the named inputs of the offset network that the predictor knows to the offset (2, N) [m]."""
 
 
-@dataclass(frozen=True)
-class StepPlan:
+class StepPlan(NamedTuple):
     """The next step, frame M, relative to the stance foot centre."""
 
     omega: Tensor
     """Natural frequency (N,) [rad/s]."""
     height: Tensor
     """(c_z - p_z) / g = 1 / omega^2 (N,) [s^2]."""
+    yaw_lever: Tensor
+    """Yaw force by `height` (N,) [N s^2]."""
     xi: Tensor
     """DCM now (2, N) [m]."""
     xi_end: Tensor
@@ -91,7 +92,8 @@ class DcmPredictor:
         xi = lipm.dcm(frame.com_xy, frame.com_vel_xy, omega)
         gait = self.gaits(omega, frame.duration)
         # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
-        pivot = torch.addcmul(gait.pivot, self._yaw_share, yaw_force * height)
+        yaw_lever = yaw_force * height
+        pivot = torch.addcmul(gait.pivot, self._yaw_share, yaw_lever)
         time_left = torch.addcmul(frame.duration, frame.duration, frame.phase, value=-1.0)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)
@@ -108,7 +110,7 @@ class DcmPredictor:
         wanted = self._law(frame, velocity, plan, time_left) + correction
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
-        return StepPlan(omega, height, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
+        return StepPlan(omega, height, yaw_lever, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class TeacherState:
+class TeacherState(NamedTuple):
     """Privileged state of N robots, components first, SI units, world frame W unless named otherwise."""
 
     base_pos_w: Tensor
@@ -118,7 +117,7 @@ class TeacherLayout:
         if wrong:
             raise ValueError(f"teacher observation has wrong widths: {[(n, given[n], wanted[n]) for n in wrong]}")
         self.num_ahead = given["ground_ahead"]
-        known = [f.name for f in fields(TeacherState) if f.name != "legs"]
+        known = [name for name in TeacherState._fields if name != "legs"]
         self._scalars = [name for name in known if wanted[name] == 1]
         self._vectors = [name for name in known if wanted[name] > 1]
         columns = self._columns(given)

@@ -54,6 +54,18 @@ def test_inverse_undoes_forward(name: str, robots: dict[str, RobotModel]) -> Non
     torch.testing.assert_close(inverse(feet)[:, inside], joints[:, inside], atol=1e-7, rtol=0)
 
 
+def test_inverse_of_a_leg_with_offsets(name: str, robots: dict[str, RobotModel]) -> None:
+    """No robot here has its foot beside or its hip under the abad axis, but the solution is for these, too."""
+    geometry = LegGeometry.from_model(robots[name], dtype=torch.float64)
+    moved = geometry.hip_pos + torch.tensor([[0.0, 0.03, -0.02], [0.0, -0.03, -0.02]], dtype=torch.float64)
+    geometry = dataclasses.replace(geometry, hip_pos=moved)
+    joints = random_joints(robots[name], 200)
+    feet = LegStatics(geometry).feet(joints)
+    reach = hip_to_foot(geometry, joints)
+    inside = ((reach > 0.22) & (reach < 0.57)).all(dim=0)
+    torch.testing.assert_close(InverseKinematics(geometry)(feet)[:, inside], joints[:, inside], atol=1e-7, rtol=0)
+
+
 def test_inverse_in_single_precision(name: str, robots: dict[str, RobotModel]) -> None:
     geometry = LegGeometry.from_model(robots[name])
     joints = random_joints(robots[name], 200).float()
