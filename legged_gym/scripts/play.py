@@ -5,8 +5,6 @@ Also writes state plots and, for a checkpoint, exports the policy.
 
 import argparse
 import math
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from legged_gym.evaluation.tour import TOUR_DURATION, Tour, tour_cfg
 from legged_gym.utils import runs
 from legged_gym.utils.cli import Parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import require_display
+from legged_gym.utils.machine import prefer_egl, require_display
 from legged_gym.utils.task_registry import task_registry
 
 DURATION = 10.0
@@ -75,9 +73,7 @@ def choose_window(args: argparse.Namespace) -> None:
             require_display()
         except UserError:
             args.headless = True
-    if sys.platform.startswith("linux"):
-        # Needs no display, and does not get into the way of a window. Read when MuJoCo is imported, which is later.
-        os.environ.setdefault("MUJOCO_GL", "egl")
+    prefer_egl()  # which does not get into the way of a window
 
 
 def output_dir(args: argparse.Namespace, session: Session) -> Path:

@@ -12,7 +12,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import mujoco
 import numpy as np
 import torch
 from matplotlib.colors import LightSource
@@ -21,7 +20,6 @@ from PIL import Image
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.agents import TeacherAgent
 from legged_gym.evaluation.suites import nominal_cfg
-from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils import machine, runs
 from legged_gym.utils.cli import Parser, apply_args, make_parser, parse_args, run_main
@@ -99,7 +97,14 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
         teacher_cfg: The teacher's configuration.
         at: The point, as shares of the map along x and y.
         path: The PNG.
+
+    Raises:
+        UserError: Nothing can be drawn here; says what to install.
     """
+    import mujoco  # not before `prefer_egl`
+
+    from legged_gym.sim.mujoco_scene import Scene
+
     agent, obs = TeacherAgent(env, teacher_cfg), env.get_observations()
     for _ in range(round(0.5 / env.dt)):
         obs, *_ = env.step(agent.act(obs))
@@ -112,8 +117,12 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
     camera = mujoco.MjvCamera()
     camera.lookat[:] = env.state.root_pos_w[robots[0]].cpu() - torch.tensor([0.0, 0.0, 1.0])
     camera.distance, camera.azimuth, camera.elevation = 0.55 * VIEW, 140.0, -28.0
-    Image.fromarray(scene.image(env.state, robots, *SIZE, camera)).save(path)
-    scene.close()
+    try:
+        Image.fromarray(scene.image(env.state, robots, *SIZE, camera)).save(path)
+    except RuntimeError as error:  # no off-screen rendering
+        raise UserError(str(error)) from None
+    finally:
+        scene.close()
 
 
 def make_env(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -136,6 +145,7 @@ def make_env(args: argparse.Namespace) -> tuple[Any, Any]:
 def main() -> None:
     """Draw from the command line."""
     args = parse_args(make_show_parser())
+    machine.prefer_egl()
     at, args.resume = parse_at(args.at), None
     env, train_cfg = make_env(args)
     runs.make_folder(args.out)

@@ -138,6 +138,12 @@ def require_display() -> None:
     glfw.terminate()
 
 
+def prefer_egl() -> None:
+    """Lets MuJoCo draw without a display, unless MUJOCO_GL says how; call it before MuJoCo is imported."""
+    if sys.platform.startswith("linux"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Compute with one thread in the body: a rollout's tensors are small, and the cores are the physics'."""
