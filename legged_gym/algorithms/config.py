@@ -27,9 +27,9 @@ class EstimatorCfg(Config):
 
     hidden_dims: tuple[int, ...] = bounded((256, 128), ge=1)
     learning_rate: float = bounded(1e-3, gt=0)
-    num_learning_epochs: int = bounded(1, ge=0)
+    num_learning_epochs: int = bounded(5, ge=0)
     """Passes over the rollout per iteration."""
-    num_mini_batches: int = bounded(4, ge=1)
+    num_mini_batches: int = bounded(8, ge=1)
     max_grad_norm: float = bounded(1.0, gt=0)
 
 
@@ -44,6 +44,12 @@ class ImitationCfg(Config):
     """λ once the schedule has run out; unused if constant."""
     decay_steps: int = bounded(200, ge=1)
     """Iterations from `initial` to `final`."""
+    replay_mini_batches: int = bounded(0, ge=0)
+    """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
+    replay_batch_size: int = bounded(1024, ge=1)
+    """Samples in each of them."""
+    replay_rollouts: int = bounded(30, ge=1)
+    """Last rollouts that they are drawn from; a sample takes 1.4 kB."""
 
 
 @dataclass

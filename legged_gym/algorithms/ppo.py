@@ -21,6 +21,7 @@ from rsl_rl.utils import reduce_gradients_in_buckets
 from tensordict import TensorDict
 from torch import nn
 
+from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.algorithms.losses import (
     adapted_learning_rate,
     imitation_loss,
@@ -30,10 +31,14 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
+from legged_gym.algorithms.replay import Replay
+from legged_gym.utils.config import to_dict
 from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
+REPLAYED_GROUPS = ("history", "reference", "reference_weight")
+"""What is kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
 
@@ -90,9 +95,10 @@ class PPO(RslPPO):
         self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
         estimator_parameters = self._raw_actor.estimator.parameters()
         self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
-        self.imitation = imitation or {"schedule": "constant", "initial": 0.0, "final": 0.0, "decay_steps": 1}
+        self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
+        self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_rollouts"])
         alone = not self.is_multi_gpu
         self.mixed_precision = mixed_precision
         self._critic_branch, self._estimator_branch = Branch(device), Branch(device)
@@ -101,6 +107,7 @@ class PPO(RslPPO):
         self._returning = Graphed(self._compute_returns, device, enabled=alone)
         self._learning = Graphed(self._learn, device, owners=(actor.distribution,), copies=False, enabled=alone)
         self._estimating = Graphed(self._learn_velocity, device, copies=False, enabled=alone)
+        self._imitating = Graphed(self._imitate, device, copies=False, enabled=alone)
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> "PPO":
@@ -182,8 +189,9 @@ class PPO(RslPPO):
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
         has_reference = "reference" in self.storage.observations
         weight = self.imitation_weight if has_reference else 0.0
+        share = min(weight / max(self.imitation["initial"], 1e-6), 1.0)
         self._imitation_weight.fill_(weight)
-        self._imitation_share.fill_(min(weight / max(self.imitation["initial"], 1e-6), 1.0))
+        self._imitation_share.fill_(share)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         with self._estimator_branch.fork():
             estimator_loss = self._update_estimator()
@@ -192,6 +200,7 @@ class PPO(RslPPO):
             for batch in rows:
                 total += self._learning(batch)
         self._estimator_branch.join()
+        self._imitate_replayed(share)
         self._update_normalization()
         self.storage.clear()
         self.iteration += 1
@@ -258,6 +267,31 @@ class PPO(RslPPO):
         self.optimizer.step()
         return torch.stack(losses).detach()
 
+    def _imitate_replayed(self, share: float) -> None:
+        """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
+
+        What the teacher would have done there holds whoever was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
+        """
+        c = self.imitation
+        mini_batches = int(share * c["replay_mini_batches"])
+        if mini_batches:
+            self.replay.add(self.storage.observations)
+        for _ in range(mini_batches):
+            self._imitating(self.replay.draw(c["replay_batch_size"], self.device))
+
+    @tensor_cores()
+    def _imitate(self, rows: torch.Tensor) -> None:
+        """Take one optimiser step of the policy towards the reference on the replayed samples `rows` (B,)."""
+        batch = self.replay.gather(rows)  # without the estimate of back then: the actor makes a new one
+        mean = self.actor.distribution.deterministic_output(self._forward(self.actor, batch))
+        loss = imitation_loss(mean, batch["reference"], batch["reference_weight"].squeeze(-1))
+        self.optimizer.zero_grad()
+        (self._imitation_weight * loss).backward()
+        if self.is_multi_gpu:
+            reduce_gradients_in_buckets(self.policy_parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
+        nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
+        self.optimizer.step()
+
     def policy_parameters(self) -> list[nn.Parameter]:
         """Parameters that the policy gradient moves: the actor's without its estimator's."""
         estimator = {id(p) for p in self._raw_actor.estimator.parameters()}
@@ -315,7 +349,10 @@ class PPO(RslPPO):
                 setattr(self._raw_critic.get_submodule(owner), attribute, buffers[name].copy_(buffer))
 
     def save(self) -> dict[str, Any]:
-        """Return all that training needs to go on: networks, normalisers, optimisers and the imitation clock."""
+        """Return all that training needs to go on: networks, normalisers, optimisers and the imitation clock.
+
+        But for the replayed samples, which are many: a run that goes on collects them anew.
+        """
         saved = super().save() | {
             "estimator_optimizer_state_dict": self.estimator_optimizer.state_dict(),
             "ppo_iteration": self.iteration,
@@ -333,7 +370,8 @@ class PPO(RslPPO):
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate
-            for graphed in (self._learning, self._estimating):
+            for graphed in (self._learning, self._estimating, self._imitating):
                 graphed.forget()
+            self.replay.clear()
             self.iteration = loaded_dict["ppo_iteration"]
         return super().load(loaded_dict, selected, strict)

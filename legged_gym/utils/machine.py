@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from legged_gym.utils.errors import UserError
@@ -37,8 +37,8 @@ class Scale:
     """Robots simulated side by side."""
     hidden_dims: tuple[int, ...]
     """Layers of actor and critic."""
-    imitation: tuple[float, float] | None = None
-    """Weight of imitation at the start and at the end; None: the task's."""
+    imitation: dict[str, float] = field(default_factory=dict)
+    """Fields of the imitation's config that differ from the task's."""
 
 
 def usable_cores() -> int:
@@ -78,7 +78,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     """Chooses the size of a run when the user did not.
 
     On a CPU physics is the bottleneck: few robots and a small network make progress visible within minutes. From so
-    small rollouts imitation learns better than PPO does: there it starts strong, and stays.
+    small rollouts imitation learns better than PPO does: there it starts strong, stays, and learns from past rollouts.
 
     Args:
         machine: What there is.
@@ -91,7 +91,8 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
         return Scale(num_envs=8192, hidden_dims=(512, 256, 128))
     if machine.cores >= 16:
         return Scale(num_envs=4096, hidden_dims=(512, 256, 128))
-    return Scale(num_envs=min(128 * machine.cores, 2048), hidden_dims=(256, 128, 64), imitation=(100.0, 1.0))
+    imitation = {"initial": 100.0, "final": 1.0, "replay_mini_batches": 80}
+    return Scale(num_envs=min(128 * machine.cores, 2048), hidden_dims=(256, 128, 64), imitation=imitation)
 
 
 def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:

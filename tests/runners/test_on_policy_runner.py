@@ -131,6 +131,12 @@ def with_reference(
     r.alg = PPO.construct_algorithm(
         r.env.get_observations(), r.env, rsl_rl_cfg(cfg) | {"has_teacher": True, "multi_gpu": None}, "cpu"
     )
+    return collect_and_update(r, reference, weight, driven, iterations)
+
+
+def collect_and_update(
+    r: OnPolicyRunner, reference: float, weight: float, driven: float, iterations: int
+) -> OnPolicyRunner:
     for _ in range(iterations):
         obs = r.env.get_observations()
         with torch.inference_mode():
@@ -155,6 +161,19 @@ def test_imitation_pulls_the_mean_to_the_reference() -> None:
     assert mean_action(with_reference(0.8, 1.0, 1.0, 40, initial=3.0)) == pytest.approx(0.8, abs=0.1)
     assert abs(mean_action(with_reference(0.8, 0.0, 1.0, 40, initial=3.0))) < 0.25, "weight 0 must pull nothing"
     assert abs(mean_action(with_reference(0.8, 1.0, 1.0, 40, initial=0.0))) < 0.25, "lambda 0 must pull nothing"
+
+
+def test_past_rollouts_are_imitated_as_well() -> None:
+    """Where the update itself does nothing, the policy learns from what is replayed, and the less the smaller λ is."""
+
+    def learned(**imitation: float) -> float:
+        torch.manual_seed(0)
+        r = with_reference(0.8, 1.0, 1.0, 0, initial=3.0, **imitation)
+        r.alg.num_learning_epochs = 0
+        return mean_action(collect_and_update(r, 0.8, 1.0, 1.0, 20))
+
+    assert learned(replay_mini_batches=20, replay_batch_size=64) == pytest.approx(0.8, abs=0.1)
+    assert abs(learned(replay_mini_batches=0)) < 0.25
 
 
 def test_driven_transitions_stay_out_of_surrogate_and_value() -> None:

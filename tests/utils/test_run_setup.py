@@ -75,12 +75,12 @@ def test_unknown_simulators_list_the_known_ones() -> None:
 
 
 def test_the_machine_sets_robots_network_and_imitation() -> None:
-    """What suits it replaces the task's; a scale without a wish for imitation leaves the task's weights."""
+    """What suits it replaces the task's; what a scale does not name stays the task's."""
     env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
     of_the_task = (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final)
     apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4)))
     assert env_cfg.env.num_envs == 7
     assert train_cfg.policy.actor_hidden_dims == train_cfg.policy.critic_hidden_dims == (5, 4)
     assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == of_the_task
-    apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4), imitation=(3.0, 2.0)))
-    assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == (3.0, 2.0)
+    apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4), imitation={"initial": 3.0}))
+    assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == (3.0, of_the_task[1])

@@ -1,0 +1,49 @@
+"""Samples of past rollouts, to learn from again."""
+
+from collections.abc import Sequence
+
+import torch
+from tensordict import TensorDict
+
+
+class Replay:
+    """Some observation groups of the last rollouts; once full, the oldest rollout gives way to the newest."""
+
+    def __init__(self, groups: Sequence[str], rollouts: int) -> None:
+        """Start empty.
+
+        Args:
+            groups: What is kept.
+            rollouts: Of how many rollouts.
+        """
+        self._groups, self._rollouts = tuple(groups), rollouts
+        self._kept: TensorDict | None = None
+        self._size, self._added = 0, 0
+
+    def __len__(self) -> int:
+        """Samples that are kept."""
+        return self._size * min(self._added, self._rollouts)
+
+    def add(self, observations: TensorDict) -> None:
+        """Keep a rollout's observations (S, N, ·), which are of the same shape each time."""
+        new = observations.select(*self._groups).flatten(0, 1)
+        if self._kept is None:  # memory that stays where it is
+            self._size = len(new)
+            room = {name: x.new_empty(self._size * self._rollouts, x.shape[-1]) for name, x in new.items()}
+            self._kept = TensorDict(room, batch_size=[self._size * self._rollouts])
+        first = self._size * (self._added % self._rollouts)
+        self._kept[first : first + self._size] = new
+        self._added += 1
+
+    def clear(self) -> None:
+        """Keep nothing of what was added so far."""
+        self._added = 0
+
+    def draw(self, count: int, device: torch.device | str) -> torch.Tensor:
+        """Choose samples at random, with repetitions. Shape (count,)."""
+        return torch.randint(len(self), (count,), device=device)
+
+    def gather(self, rows: torch.Tensor) -> TensorDict:
+        """Return the samples `rows` (B,)."""
+        assert self._kept is not None  # for the type checker
+        return self._kept[rows]

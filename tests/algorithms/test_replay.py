@@ -1,0 +1,45 @@
+"""What is kept of past rollouts, and that the policy learns from it."""
+
+import torch
+from tensordict import TensorDict
+
+from legged_gym.algorithms.replay import Replay
+
+STEPS, ROBOTS = 3, 4
+
+
+def rollout(number: float) -> TensorDict:
+    """Observations that say of which rollout they are, and which of its samples."""
+    sample = torch.arange(STEPS * ROBOTS, dtype=torch.float32).view(STEPS, ROBOTS, 1)
+    groups = {"policy": torch.cat((torch.full_like(sample, number), sample), dim=-1), "history": sample}
+    return TensorDict(groups, batch_size=[STEPS, ROBOTS])
+
+
+def test_the_last_rollouts_are_kept_whole() -> None:
+    replay = Replay(["policy"], rollouts=2)
+    assert len(replay) == 0
+    for number, kept in ((1.0, [1.0]), (2.0, [1.0, 2.0]), (3.0, [2.0, 3.0]), (4.0, [3.0, 4.0])):
+        replay.add(rollout(number))
+        samples = replay.gather(torch.arange(len(replay)))
+        assert list(samples.keys()) == ["policy"]
+        found = sorted(map(tuple, samples["policy"].tolist()))
+        assert found == [(n, float(i)) for n in kept for i in range(STEPS * ROBOTS)]
+
+
+def test_samples_are_drawn_from_all_that_is_kept_and_from_nothing_else() -> None:
+    torch.manual_seed(0)
+    replay = Replay(["policy"], rollouts=5)
+    replay.add(rollout(1.0))
+    replay.add(rollout(2.0))
+    drawn = replay.draw(1000, "cpu")
+    assert set(drawn.tolist()) == set(range(2 * STEPS * ROBOTS))
+
+
+def test_memory_stays_where_it_is() -> None:
+    """A recorded step reads it."""
+    replay = Replay(["policy"], rollouts=2)
+    replay.add(rollout(1.0))
+    before = replay._kept["policy"].data_ptr()
+    for number in (2.0, 3.0):
+        replay.add(rollout(number))
+    assert replay._kept["policy"].data_ptr() == before
