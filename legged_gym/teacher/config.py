@@ -36,7 +36,7 @@ class SteppingCfg(Config):
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
     stance_width: float = bounded(0.108, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
-    dv: float = bounded(0.7, ge=0.0)
+    dv: float = bounded(0.5, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
     command_phase: float = bounded(0.85, gt=0.0, le=1.0)
     """Phase of a step from which on a new command waits for the next one: the swing foot could not follow any more
