@@ -1,15 +1,19 @@
 """A task small enough to train in milliseconds: 25 lines of environment and runner, real configs."""
 
+from ctypes.util import find_library
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
 
-from legged_gym.utils import runs
+from legged_gym.utils import machine, runs
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.config import Config, bounded
 from legged_gym.utils.task_registry import TaskRegistry
+
+if find_library("EGL"):  # without it, to ask for it would fail the import of MuJoCo
+    machine.prefer_egl()
 
 
 @dataclass
