@@ -92,6 +92,7 @@ def open_session(args: argparse.Namespace) -> Session:
 
 def _find_checkpoint(env_cfg: Any, train_cfg: Any) -> Path:
     """Find the run that is meant; who has none yet is told of the policies that come with the package."""
+    robot_name(env_cfg)  # there are none for an unknown one
     try:
         return find_checkpoint(env_cfg, train_cfg)
     except UserError as error:

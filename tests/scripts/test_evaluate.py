@@ -119,6 +119,13 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unknown_robot_is_not_told_of_policies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--env.asset.robot_type=PF_X") == 2
+    assert capsys.readouterr().err.endswith("P441C2, PF_TRON1A\n")
+
+
 def test_a_damaged_checkpoint_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
 ) -> None:
