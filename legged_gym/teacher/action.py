@@ -38,9 +38,10 @@ class TeacherAction:
         self._foot_depth = like.new_full((1, num_envs), depth)
         self._range = cfg.control.torque_limit / cfg.control.kp
         self._forward = like.new_tensor([[1.0], [0.0]])
-        self._up_rows = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
-        self._zero = like.new_zeros((1, num_envs))
         self._weight = like.new_full((1, num_envs), geometry.total_mass * cfg.control.gravity)
+        self._vertical = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
+        self._zero = like.new_zeros((1, num_envs))
+        # All that acts on the joints is linear in the rows of `moments`, `_attitude` and `_swing_servo`.
         self._offsets = torch.cat((self.statics.matrix, self._righting(geometry), self._reaction(geometry)), dim=-1)
         self._offsets /= cfg.control.kp
         swing, kp = cfg.swing, cfg.control.kp
@@ -53,7 +54,11 @@ class TeacherAction:
         self._inward, self._up = like.new_tensor([[0.0], [swing.inward], [0.0]]), like.new_tensor([[0.0], [0.0], [1.0]])
 
     def _righting(self, geometry: LegGeometry) -> Tensor:
-        """Torques per row of `_attitude` (6, 12): PD on base roll by the stance abad, on pitch by the stance hip."""
+        """Torques per row of `_attitude` (6, 12): PD on base roll by the stance abad, on pitch by the stance hip.
+
+        The rows: the world's z axis in the base frame along x and y, the rates about x and y, theta and its rate, for
+        each leg.
+        """
         body, g = self.cfg.body, self.cfg.control.gravity
         nod = g / body.pitch_inertia
         roll = geometry.signs.new_tensor([0.0, body.attitude_kp, body.attitude_kd, 0.0, 0.0, 0.0])
@@ -152,7 +157,8 @@ class TeacherAction:
         answering the base's nodding, the other makes it land where it should.
         """
         x, y = force.split_with_sizes((1, 1))
-        vectors = torch.cat((swing, self._up_rows, force, self._weight, -y, x, self._zero)).view(4, 3, 1, -1)
+        # swing foot, z, F and z x F = (-F_y, F_x, 0)
+        vectors = torch.cat((swing, self._vertical, force, self._weight, -y, x, self._zero)).view(4, 3, 1, -1)
         swing_b, loads = (vectors * frame.base_axes).sum(dim=1).split_with_sizes((1, 3))  # R^T v (xyz, N)
         swing_b = torch.lerp(swing * frame.reflection, swing_b[0], self.cfg.swing.true_base)
         under = torch.add(frame.base[:2], frame.com_vel_xy, alpha=self.cfg.body.lead) * frame.backwards
@@ -174,6 +180,6 @@ class TeacherAction:
         """
         phase, t = plan.phase, frame.duration
         nod = plan.yaw_lever * t  # -I_y / g a T (N,)
-        swing = torch.addcmul(phase, phase, phase, value=-1.0) * t
-        told = torch.stack((swing, phase - self._half)) * nod  # theta and its rate
+        arc = torch.addcmul(phase, phase, phase, value=-1.0) * t
+        told = torch.stack((arc, phase - self._half)) * nod  # theta and its rate, but for constant factors
         return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)

@@ -84,10 +84,6 @@ class StepFrame(NamedTuple):
         """+1 where the left foot is stance, -1 where the right one is (N,)."""
         return self.signs[1]
 
-    def to_frame(self, vectors_w: Tensor) -> Tensor:
-        """Turns vectors from W to M: (2, N) horizontal, (3, N) or (3, K, N)."""
-        return turn(self.axes, vectors_w)
-
     def to_world(self, vectors: Tensor) -> Tensor:
         """Turns vectors from M to W: (2, N) horizontal, (3, N) or (3, K, N)."""
         return turn(self.axes.transpose(0, 1), vectors)

@@ -14,7 +14,7 @@ from legged_gym.teacher import lipm
 from legged_gym.teacher.action import TeacherAction
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
-from legged_gym.teacher.frame import observe
+from legged_gym.teacher.frame import observe, turn
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout
 
@@ -231,7 +231,7 @@ def test_feet_never_cross_and_stay_in_reach(geometry: LegGeometry, make_obs: Mak
     teacher = make_teacher(geometry, 200)
     output = teacher.step(obs)
     frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
-    step = frame.to_frame(torch.cat((output.foothold_w.t() - frame.stance_w[:2], frame.stance_w[2:])))
+    step = turn(frame.axes, torch.cat((output.foothold_w.t() - frame.stance_w[:2], frame.stance_w[2:])))
     cfg = teacher.cfg.stepping
     assert (output.clamped > 0.0).any()
     assert (step[0] <= cfg.reach_forward + 1e-9).all() and (step[0] >= -cfg.reach_backward - 1e-9).all()
@@ -372,7 +372,7 @@ def test_offset_moves_the_foothold_one_to_one(geometry: LegGeometry, make_obs: M
     inside = (plain.clamped == 0.0) & (moved_by.clamped == 0.0)
     assert inside.sum() > 8
     expected = torch.tensor([[0.02], [-0.01]], dtype=torch.float64).expand(2, 32)
-    torch.testing.assert_close(frame.to_frame(torch.cat((way, way[:1])))[:2, inside], expected[:, inside])
+    torch.testing.assert_close(turn(frame.axes, torch.cat((way, way[:1])))[:2, inside], expected[:, inside])
 
 
 def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeometry, make_obs: MakeObs) -> None:
