@@ -48,8 +48,8 @@ class ImitationCfg(Config):
     """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
     replay_batch_size: int = bounded(1024, ge=1)
     """Samples in each of them."""
-    replay_rollouts: int = bounded(30, ge=1)
-    """Last rollouts that they are drawn from; a sample takes 1.4 kB."""
+    replay_samples: int = bounded(200_000, ge=1)
+    """How many of the last samples they are drawn from; each takes 1.4 kB."""
 
 
 @dataclass

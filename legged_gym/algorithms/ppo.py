@@ -98,7 +98,7 @@ class PPO(RslPPO):
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
-        self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_rollouts"])
+        self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_samples"])
         alone = not self.is_multi_gpu
         self.mixed_precision = mixed_precision
         self._critic_branch, self._estimator_branch = Branch(device), Branch(device)

@@ -9,16 +9,16 @@ from tensordict import TensorDict
 class Replay:
     """Some observation groups of the last rollouts; once full, the oldest rollout gives way to the newest."""
 
-    def __init__(self, groups: Sequence[str], rollouts: int) -> None:
+    def __init__(self, groups: Sequence[str], samples: int) -> None:
         """Start empty.
 
         Args:
             groups: What is kept.
-            rollouts: Of how many rollouts.
+            samples: Of how many samples at most; but no rollout is kept in part, and one always is.
         """
-        self._groups, self._rollouts = tuple(groups), rollouts
+        self._groups, self._samples = tuple(groups), samples
         self._kept: TensorDict | None = None
-        self._size, self._added = 0, 0
+        self._size, self._rollouts, self._added = 0, 0, 0
 
     def __len__(self) -> int:
         """Samples that are kept."""
@@ -28,7 +28,7 @@ class Replay:
         """Keep a rollout's observations (S, N, ·), which are of the same shape each time."""
         new = observations.select(*self._groups).flatten(0, 1)
         if self._kept is None:  # memory that stays where it is
-            self._size = len(new)
+            self._size, self._rollouts = len(new), max(1, self._samples // len(new))
             room = {name: x.new_empty(self._size * self._rollouts, x.shape[-1]) for name, x in new.items()}
             self._kept = TensorDict(room, batch_size=[self._size * self._rollouts])
         first = self._size * (self._added % self._rollouts)

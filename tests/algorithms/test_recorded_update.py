@@ -29,7 +29,8 @@ def observations(device: str) -> TensorDict:
 def algorithm(device: str) -> PPO:
     cfg = LeggedRobotCfgPPO()
     cfg.runner.num_steps_per_env = NUM_STEPS
-    cfg.algorithm.imitation.replay_mini_batches, cfg.algorithm.imitation.replay_rollouts = 3, 2
+    cfg.algorithm.imitation.replay_mini_batches = 3
+    cfg.algorithm.imitation.replay_samples = 2 * NUM_ENVS * NUM_STEPS
     cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (32, 16)
     env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=6)
     torch.manual_seed(0)

@@ -16,7 +16,7 @@ def rollout(number: float) -> TensorDict:
 
 
 def test_the_last_rollouts_are_kept_whole() -> None:
-    replay = Replay(["policy"], rollouts=2)
+    replay = Replay(["policy"], samples=3 * STEPS * ROBOTS - 1)
     assert len(replay) == 0
     for number, kept in ((1.0, [1.0]), (2.0, [1.0, 2.0]), (3.0, [2.0, 3.0]), (4.0, [3.0, 4.0])):
         replay.add(rollout(number))
@@ -26,9 +26,17 @@ def test_the_last_rollouts_are_kept_whole() -> None:
         assert found == [(n, float(i)) for n in kept for i in range(STEPS * ROBOTS)]
 
 
+def test_one_rollout_is_kept_however_large() -> None:
+    replay = Replay(["policy"], samples=1)
+    replay.add(rollout(1.0))
+    replay.add(rollout(2.0))
+    assert len(replay) == STEPS * ROBOTS
+    assert replay.gather(torch.arange(len(replay)))["policy"][:, 0].unique().tolist() == [2.0]
+
+
 def test_samples_are_drawn_from_all_that_is_kept_and_from_nothing_else() -> None:
     torch.manual_seed(0)
-    replay = Replay(["policy"], rollouts=5)
+    replay = Replay(["policy"], samples=1000)
     replay.add(rollout(1.0))
     replay.add(rollout(2.0))
     drawn = replay.draw(1000, "cpu")
@@ -37,7 +45,7 @@ def test_samples_are_drawn_from_all_that_is_kept_and_from_nothing_else() -> None
 
 def test_memory_stays_where_it_is() -> None:
     """A recorded step reads it."""
-    replay = Replay(["policy"], rollouts=2)
+    replay = Replay(["policy"], samples=3 * STEPS * ROBOTS - 1)
     replay.add(rollout(1.0))
     before = replay._kept["policy"].data_ptr()
     for number in (2.0, 3.0):
