@@ -23,8 +23,8 @@ def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
 
 
 def mean_lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """|mean v_xy - command|, heading frame [m/s]: without the sway within a gait cycle, beside which a robot that is too
-    slow by a tenth hardly loses anything.
+    """|mean v_xy - command|, heading frame [m/s]: without the sway within a gait cycle, beside which a robot that is
+    too slow by a tenth hardly loses anything.
     """
     return (env.mean_lin_vel_y - env.commands.command[:, :2]).norm(dim=-1)
 
