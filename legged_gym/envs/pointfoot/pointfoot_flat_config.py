@@ -36,19 +36,19 @@ class PointFootFlatCfg(LeggedRobotCfg):
     )
 
     def settle(self) -> None:
-        """On terrain it is the ground that robots are to fall on, not the randomisation, which is milder and shrinks
-        while they fall; feet swing higher, also where nobody shows them how; and walking at the command pays more.
+        """On terrain it is the ground that robots are to fall on: randomisation is milder, and rises all the same. Feet
+        swing higher, also where nobody shows them how, and what an error of the velocity costs does not level off.
         """
         if self.terrain.mesh_type == "plane":
             return
         self.gait.ranges.swing_height = (0.1, 0.18)
         self.commands.ranges = replace(self.commands.initial_ranges)
-        self.curriculum.fall_rate_up, self.curriculum.fall_rate_down = (0.03, 0.03), (0.06, 0.06)
-        rand, rewards = self.domain_rand, self.rewards
-        rand.max_push_vel_xy, rand.friction_range, rand.added_mass_range = 0.5, (0.4, 1.2), (-1.0, 3.0)
-        rewards.scales.feet_clearance = -100.0
-        rewards.scales.tracking_lin_vel, rewards.scales.tracking_ang_vel = 6.0, 3.0
-        rewards.scales.lin_vel_error = -2.0
+        self.curriculum.fall_rate_up, self.curriculum.fall_rate_down = (0.12, 0.12), (0.3, 0.3)
+        rand, scales = self.domain_rand, self.rewards.scales
+        rand.max_push_vel_xy, rand.friction_range, rand.added_mass_range = 0.7, (0.4, 1.2), (-1.0, 5.0)
+        scales.feet_clearance = -100.0
+        scales.keep_balance, scales.tracking_lin_vel, scales.tracking_ang_vel = 6.0, 6.0, 3.0
+        scales.lin_vel_error, scales.ang_vel_error = -6.0, -2.0
 
 
 @dataclass
