@@ -1,0 +1,99 @@
+"""Calibration of a policy's command: what the nominal robot makes of it, measured, and taken back.
+
+A blind policy that has learned on robots of many kinds walks steadily, but by a constant share slower than it is asked
+to. What it does of what it is asked is linear to a few percent: achieved = G command + o. With the inverse in front of
+the actor's first layer, command' = G^-1 (command - o), the nominal robot does what it is asked.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from legged_gym.evaluation.agents import Agent
+from legged_gym.evaluation.metrics import Sample
+from legged_gym.evaluation.suites import FULL_BOX
+from legged_gym.utils.errors import UserError
+
+SETTLING_TIME, AVERAGING_TIME = 1.5, 2.5
+"""From a command to its response, and over which that is averaged [s]."""
+LEAST_GAIN, LARGEST_GAIN = 0.5, 1.5
+"""Bounds of what a command may achieve of itself: beyond them a policy does not follow it, and is not to be bent."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What steady commands (v_x, v_y [m/s], w_z [rad/s], heading frame) achieve: G command + o."""
+
+    gain: torch.Tensor
+    """G. Shape (3, 3)."""
+    offset: torch.Tensor
+    """o [m/s, m/s, rad/s]. Shape (3,)."""
+    error: torch.Tensor
+    """Achieved minus asked, rms over the commands [m/s, m/s, rad/s]. Shape (3,)."""
+
+
+def fit_response(commands: torch.Tensor, achieved: torch.Tensor) -> Response:
+    """Least squares over K commands. Shapes (K, 3)."""
+    ones = torch.ones(len(commands), 1, dtype=commands.dtype)
+    solution = torch.linalg.lstsq(torch.cat((commands, ones), dim=-1), achieved).solution  # (4, 3)
+    return Response(solution[:3].t(), solution[3], (achieved - commands).square().mean(dim=0).sqrt())
+
+
+@torch.inference_mode()
+def measure_response(env: Any, agent: Agent, seed: int) -> Response:
+    """Give every robot two commands of `FULL_BOX`, one after the other, and see what becomes of them.
+
+    Args:
+        env: Built from `suites.evaluation_cfg`: nominal robots on a plane.
+        agent: What controls them.
+        seed: Of the commands.
+
+    Raises:
+        UserError: A robot fell.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    low, high = torch.tensor(FULL_BOX).unbind(-1)
+    settling, averaging = (round(time / env.dt) for time in (SETTLING_TIME, AVERAGING_TIME))
+    torch.manual_seed(seed)
+    agent.reset(seed)
+    obs = env.reset()
+    commands, achieved = [], []
+    for _ in range(2):
+        command = low + (high - low) * torch.rand(env.num_envs, 3, generator=generator)
+        env.commands.set(command.to(env.device), torch.ones(env.num_envs, dtype=torch.bool, device=env.device))
+        total = torch.zeros(env.num_envs, 3, device=env.device)
+        for step in range(settling + averaging):
+            obs, *_ = env.step(agent.act(obs))
+            if env.fell.any():
+                raise UserError("a robot fell on nominal physics: calibrate a policy once it walks")
+            if step >= settling:
+                total += Sample.of(env).velocity_y
+        commands.append(command)
+        achieved.append(total.cpu() / averaging)
+    return fit_response(torch.cat(commands), torch.cat(achieved))
+
+
+def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: torch.Tensor) -> None:
+    """Put the inverse of a response in front of an actor's first layer, in place.
+
+    Args:
+        state: The actor's parameters; the last three inputs of its first layer are the command.
+        response: What the actor makes of commands.
+        scale: Factors on the command in the actor's input. Shape (3,).
+
+    Raises:
+        UserError: The policy does not follow its commands.
+    """
+    achieved = response.gain.diagonal()
+    if not bool(((achieved >= LEAST_GAIN) & (achieved <= LARGEST_GAIN)).all()):
+        found = ", ".join(f"{x:.2f}" for x in achieved.tolist())
+        raise UserError(
+            f"of a commanded v_x, v_y, w_z the policy achieves {found}, which is not within {LEAST_GAIN:g} to "
+            f"{LARGEST_GAIN:g}: train it on before calibrating it"
+        )
+    weight, bias = state["mlp.0.weight"], state["mlp.0.bias"]
+    columns = weight[:, -3:] * scale.to(weight)  # of the command in SI units
+    inverse = torch.linalg.inv(response.gain).to(weight)
+    bias -= columns @ inverse @ response.offset.to(weight)
+    weight[:, -3:] = columns @ inverse / scale.to(weight)

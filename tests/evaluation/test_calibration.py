@@ -1,0 +1,42 @@
+"""What a policy makes of its commands: fitted, and taken back in the first layer."""
+
+import pytest
+import torch
+
+from legged_gym.evaluation.calibration import Response, calibrate_actor, fit_response
+from legged_gym.utils.errors import UserError
+
+GAIN = torch.tensor([[0.75, -0.02, 0.01], [0.03, 0.7, 0.0], [-0.05, 0.02, 0.95]])
+OFFSET = torch.tensor([-0.04, 0.02, 0.1])
+SCALE = torch.tensor([2.0, 2.0, 0.25])
+
+
+def test_a_linear_response_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    commands = torch.rand(50, 3, generator=generator) - 0.5
+    response = fit_response(commands, commands @ GAIN.t() + OFFSET)
+    torch.testing.assert_close(response.gain, GAIN)
+    torch.testing.assert_close(response.offset, OFFSET)
+    torch.testing.assert_close(response.error, (commands @ GAIN.t() + OFFSET - commands).square().mean(0).sqrt())
+
+
+def test_the_first_layer_sees_the_command_that_achieves_what_is_asked() -> None:
+    """For each command c the calibrated layer gives what the layer gave for G^-1 (c - o), other inputs alike."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(36, 8).double()
+    response = Response(GAIN.double(), OFFSET.double(), torch.zeros(3))
+    others, command = torch.randn(5, 33).double(), torch.randn(5, 3).double()
+    wanted = (command - response.offset) @ torch.linalg.inv(response.gain).t()
+    with torch.no_grad():
+        expected = layer(torch.cat((others, SCALE * wanted), dim=-1))
+        calibrate_actor({f"mlp.0.{name}": x for name, x in layer.state_dict().items()}, response, SCALE)
+        torch.testing.assert_close(layer(torch.cat((others, SCALE * command), dim=-1)), expected)
+
+
+def test_a_policy_that_does_not_follow_is_left_alone() -> None:
+    layer = torch.nn.Linear(36, 8)
+    before = layer.weight.clone()
+    state = {f"mlp.0.{name}": x for name, x in layer.state_dict().items()}
+    with pytest.raises(UserError, match=r"achieves 0\.75, 0\.20, 0\.95"):
+        calibrate_actor(state, Response(torch.diag(torch.tensor([0.75, 0.2, 0.95])), OFFSET, OFFSET), SCALE)
+    assert torch.equal(layer.weight, before)

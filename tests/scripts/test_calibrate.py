@@ -1,0 +1,54 @@
+"""A run calibrated from the command line."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from legged_gym.evaluation import shipping
+from legged_gym.scripts import calibrate
+from legged_gym.utils.cli import run_main
+
+ON_CPU = ("--num_envs=12", "--sim_device=cpu", "--rl_device=cpu")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+    """Runs the script in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["calibrate", *argv, *ON_CPU])
+    with pytest.raises(SystemExit) as stop:
+        run_main(calibrate.main)
+    return stop.value.code
+
+
+def test_a_calibrated_policy_does_what_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bent out of shape first, by a third in v_x and v_y, the policy that comes with the package is straight again."""
+    source = tmp_path / "run"
+    shutil.copytree(shipping.policies_dir() / "PF_TRON1A" / "pointfoot_flat", source)
+    (checkpoint,) = source.glob("model_*.pt")
+    data = shipping.load_checked(checkpoint)
+    data["actor_state_dict"]["mlp.0.weight"][:, -3:-1] *= 0.75
+    shipping.save_atomically(data, checkpoint)
+    assert run(monkeypatch, f"--load_run={source}") == 0
+    before, after = (
+        [float(x) for x in line.split("achieves ")[1].split(" of what")[0].split(", ")]
+        for line in capsys.readouterr().out.splitlines()
+        if "achieves" in line
+    )
+    assert max(before[:2]) < 0.85
+    assert after == pytest.approx([1.0, 1.0, 1.0], abs=0.08)
+    folder = tmp_path / "run_calibrated"
+    assert (folder / checkpoint.name).is_file()
+    assert "calibrate.py --load_run" in (folder / "command.txt").read_text()
+    assert run(monkeypatch, f"--load_run={source}") == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_policy_that_falls_is_not_calibrated(
+    monkeypatch: pytest.MonkeyPatch, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, f"--load_run={trained_run}") == 2
+    assert capsys.readouterr().err.startswith("error: a robot fell on nominal physics")
+    assert not trained_run.with_name(trained_run.name + "_calibrated").exists()
