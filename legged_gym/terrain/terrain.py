@@ -43,11 +43,6 @@ class Terrain:
         return 0.5 * (nx - 1) * self.horizontal_scale, 0.5 * (ny - 1) * self.horizontal_scale
 
     @cached_property
-    def height_samples(self) -> np.ndarray:
-        """Heights in units of `vertical_scale`, int16, for engines that take a height field so. Shape (nx, ny)."""
-        return np.round(self.heights / self.vertical_scale).astype(np.int16)
-
-    @cached_property
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Vertices (V, 3) [m, world], float32, and triangles (T, 3), uint32, counter-clockwise from above.
 

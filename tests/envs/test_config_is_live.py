@@ -117,7 +117,6 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "rewards.gait_when_standing": False,
     "rewards.gait_force_sigma": 1e5,
     "rewards.about_landing_threshold": (0.12, {"init_state.pos": (0.0, 0.0, 0.09)}),
-    "rewards.mean_vel_time": (0.2, {"rewards.scales.mean_lin_vel_error": -1.0}),
     "rewards.min_feet_distance": 0.5,
     "rewards.soft_dof_pos_limit": 0.1,
     "normalization.clip_observations": 0.5,

@@ -21,7 +21,6 @@ def fake(**given: Any) -> Any:
     zeros: dict[str, Any] = {
         "fell": torch.zeros(2, dtype=torch.bool),
         "base_lin_vel_y": torch.zeros(2, 3),
-        "mean_lin_vel_y": torch.zeros(2, 2),
         "base_ang_vel_b": torch.zeros(2, 3),
         "base_height": torch.zeros(2),
         "projected_gravity_b": torch.tensor([[0.0, 0.0, -1.0]] * 2),
@@ -72,10 +71,6 @@ CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
     ),
     "lin_vel_error": (
         {"base_lin_vel_y": [[0.8, 0.1, 3.0], [0.5, -0.3, 0.0]], "command": [[0.5, -0.3, 0.0]] * 2},
-        [0.5, 0.0],
-    ),
-    "mean_lin_vel_error": (
-        {"mean_lin_vel_y": [[0.8, 0.1], [0.5, -0.3]], "command": [[0.5, -0.3, 0.0]] * 2},
         [0.5, 0.0],
     ),
     "ang_vel_error": (
@@ -270,18 +265,3 @@ def test_soft_limits_and_bodies_come_from_the_robot(make_env: MakeEnv) -> None:
     assert low[1].item() == pytest.approx(-0.4101525, abs=1e-5) and high[1].item() == pytest.approx(0.7941245, abs=1e-5)
     bodies = env.sim.robot.body_names
     assert {bodies[i] for i in env.penalized_bodies} == {name for name in bodies if "foot" not in name}
-
-
-def test_the_mean_velocity_follows_the_base_and_starts_anew_with_an_episode(make_env: MakeEnv) -> None:
-    env = make_env(2, CLEAN, IN_THE_AIR, {"rewards.mean_vel_time": 0.1})
-    expected = torch.zeros(2, 2)
-    for _ in range(5):
-        env.step(torch.zeros(2, 6))
-        expected += 0.2 * (env.base_lin_vel_y[:, :2] - expected)
-        torch.testing.assert_close(env.mean_lin_vel_y, expected)
-    everyone = torch.ones(2, dtype=torch.bool)
-    env.sim.push(everyone, torch.tensor([0.5, 0.1, 0.0]).expand(2, 3))
-    env.step(torch.zeros(2, 6))
-    assert env.mean_lin_vel_y.norm(dim=-1).min() > 0.05
-    env.reset()
-    assert (env.mean_lin_vel_y == 0.0).all()

@@ -91,8 +91,6 @@ class LeggedRobot(VecEnv):
         """The episode ended by time in the last step, without a fall."""
         self.broke = torch.zeros(n, dtype=torch.bool, device=device)
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
-        self.mean_lin_vel_y = torch.zeros(n, 2, device=device)
-        """Horizontal base velocity over about the last `mean_vel_time`, heading frame [m/s]. Shape (N, 2)."""
         self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
         x, y, z = cfg.init_state.pos
         self._start_pos = torch.tensor((x, y, z + robot.zero_pose_height), device=device).expand(n, 3)
@@ -213,7 +211,6 @@ class LeggedRobot(VecEnv):
         self._episode_length += 1
         self.gait.advance(self.dt)
         self._derive()
-        self.mean_lin_vel_y.lerp_(self.base_lin_vel_y[:, :2], min(1.0, self.dt / self.cfg.rewards.mean_vel_time))
         self.ground.add_progress(self.state, self.commands.command)
         self._check_termination()
         reward = self._compute_reward()
@@ -355,7 +352,6 @@ class LeggedRobot(VecEnv):
         self._place(mask, start)
         self.actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
-        self.mean_lin_vel_y.masked_fill_(mask.view(-1, 1), 0.0)
         for buffer in (self._episode_sums, self._episode_length, self._tilt_steps):
             buffer.masked_fill_(mask, 0)
 

@@ -232,7 +232,6 @@ class RewardScalesCfg(Config):
     tracking_lin_vel: float = 1.0
     tracking_ang_vel: float = 0.5
     lin_vel_error: float = 0.0
-    mean_lin_vel_error: float = 0.0
     ang_vel_error: float = 0.0
     base_height: float = -2.0
     orientation: float = -10.0
@@ -261,8 +260,6 @@ class RewardsCfg(Config):
     """Clip the sum of a step's rewards at zero."""
     tracking_sigma: float = bounded(0.2, gt=0)
     """Width of the linear-velocity kernel exp(-error^2/sigma) [m^2/s^2]."""
-    mean_vel_time: float = bounded(0.4, gt=0)
-    """Time constant of the mean velocity in `mean_lin_vel_error` [s]: about a gait cycle."""
     ang_tracking_sigma: float = bounded(0.25, gt=0)
     """Width of the yaw-rate kernel [rad^2/s^2]."""
     base_height_target: float = bounded(0.68, gt=0)

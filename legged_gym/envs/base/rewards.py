@@ -22,13 +22,6 @@ def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
     return (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).norm(dim=-1)
 
 
-def mean_lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """|mean v_xy - command|, heading frame [m/s]: without the sway within a gait cycle, beside which a robot that is
-    too slow by a tenth hardly loses anything.
-    """
-    return (env.mean_lin_vel_y - env.commands.command[:, :2]).norm(dim=-1)
-
-
 def ang_vel_error(env: "LeggedRobot") -> torch.Tensor:
     """|w_z - command|, world z axis [rad/s]."""
     return (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).abs()
@@ -144,7 +137,6 @@ TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
     tracking_lin_vel,
     tracking_ang_vel,
     lin_vel_error,
-    mean_lin_vel_error,
     ang_vel_error,
     base_height,
     orientation,
