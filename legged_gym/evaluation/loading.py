@@ -1,6 +1,7 @@
 """From a command line to an environment and an agent; shared by play and evaluate."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,18 @@ def make_agent(session: Session, args: argparse.Namespace, env: Any) -> Agent:
     if session.onnx_dir is not None:
         return OnnxAgent(session.onnx_dir)
     return PolicyAgent(load_actor(session, args, env), args.rl_device)
+
+
+def make_builder(session: Session, args: argparse.Namespace) -> Callable[[Any], tuple[Any, Agent]]:
+    """Return what makes environment and agent from an environment's config that the options are already in."""
+    settled = argparse.Namespace(**vars(args) | {"num_envs": None, "seed": None})
+    settled.overrides = [override for override in args.overrides if override.scope != "env"]
+
+    def build(cfg: Any) -> tuple[Any, Agent]:
+        env, _ = task_registry.make_env(args.task, settled, cfg)
+        return env, make_agent(session, settled, env)
+
+    return build
 
 
 def load_actor(session: Session, args: argparse.Namespace, env: Any) -> Any:

@@ -7,6 +7,7 @@ trained on like any run.
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.calibration import Response, calibrate_actor, measure_response
-from legged_gym.evaluation.loading import Session, make_agent, open_session
+from legged_gym.evaluation.loading import Session, make_builder, open_session
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.utils import runs
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.cli import Parser, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.task_registry import task_registry
 
 SUFFIX = "_calibrated"
 
@@ -34,12 +34,10 @@ def make_calibrate_parser() -> Parser:
 
 def measure(args: argparse.Namespace, session: Session, checkpoint: Path) -> tuple[Response, torch.Tensor]:
     """Measure a checkpoint's response; also returns the factors on the command in the actor's input (3,)."""
-    settled = argparse.Namespace(**vars(args) | {"num_envs": None, "seed": None})
-    settled.overrides = [override for override in args.overrides if override.scope != "env"]
-    session.checkpoint = checkpoint
-    env, _ = task_registry.make_env(args.task, settled, evaluation_cfg(session.env_cfg, args.num_envs, args.seed))
+    build = make_builder(replace(session, checkpoint=checkpoint), args)
+    env, agent = build(evaluation_cfg(session.env_cfg, args.num_envs, args.seed))
     try:
-        response = measure_response(env, make_agent(session, settled, env), args.seed)
+        response = measure_response(env, agent, args.seed)
     finally:
         env.sim.close()
     scales = env.cfg.normalization.obs_scales

@@ -1,21 +1,18 @@
 """Evaluates an agent: `python legged_gym/scripts/evaluate.py --task=pointfoot_flat --suite track,push --json FILE`."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation import report
-from legged_gym.evaluation.agents import Agent
-from legged_gym.evaluation.loading import Session, make_agent, make_agent_parser, open_session
+from legged_gym.evaluation.loading import Session, make_agent_parser, make_builder, open_session
 from legged_gym.evaluation.suites import FIXED_SECTIONS, STANDARD_SUITES, SUITES, Result, Row, evaluate, select_rows
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.utils import machine
 from legged_gym.utils.cli import Parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.run_setup import robot_name, settle_sim
-from legged_gym.utils.task_registry import task_registry
 
 
 def make_evaluate_parser() -> Parser:
@@ -58,21 +55,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(f"{session.title} on {content['robot']}: {args.num_envs} robots a row, seed {args.seed}")
     print(report.header(session.agent))
     at_once = args.sim_device != "cpu"
-    results = evaluate(_builder(session, args), session.env_cfg, rows, args.num_envs, args.seed, at_once, _print_row)
+    build = make_builder(session, args)
+    results = evaluate(build, session.env_cfg, rows, args.num_envs, args.seed, at_once, _print_row)
     print(report.units(session.agent))
     return content | {"rows": results}
-
-
-def _builder(session: Session, args: argparse.Namespace) -> Callable[[Any], tuple[Any, Agent]]:
-    """Return what makes environment and agent from a config that the options are already in."""
-    settled = argparse.Namespace(**vars(args) | {"num_envs": None, "seed": None})
-    settled.overrides = [override for override in args.overrides if override.scope != "env"]
-
-    def build(cfg: Any) -> tuple[Any, Agent]:
-        env, _ = task_registry.make_env(args.task, settled, cfg)
-        return env, make_agent(session, settled, env)
-
-    return build
 
 
 def _print_row(name: str, result: Result) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from legged_gym.evaluation import loading
 from legged_gym.evaluation.suites import STANDARD_SUITES, select_rows
 from legged_gym.scripts import evaluate
 from legged_gym.utils.cli import run_main
 from legged_gym.utils.export import export_policy
+from legged_gym.utils.task_registry import task_registry
 
 SHORT = ("--num_envs=3", "--time_scale=0.02", "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu")
 MEASURED = ("rmse_vx", "rmse_vy", "rmse_wz", "bias_vx", "bias_vy", "bias_wz", "torque_rms", "base_height")
@@ -55,7 +57,7 @@ def test_the_onnx_files_score_like_the_checkpoint(
     loaded = result(monkeypatch, tmp_path / "torch.json", f"--load_run={trained_run}", *argv)
     assert loaded["agent"] == "checkpoint" and loaded["source"].endswith("/model_1.pt")
     kept: list[Any] = []
-    monkeypatch.setattr(evaluate, "make_agent", lambda *a: kept.append(_make_agent(*a)) or kept[-1])
+    monkeypatch.setattr(loading, "make_agent", lambda *a: kept.append(_make_agent(*a)) or kept[-1])
     result(monkeypatch, tmp_path / "again.json", f"--load_run={trained_run}", *argv)
     monkeypatch.undo()
     export_policy(kept[0].actor, tmp_path / "exported", 300, 30)
@@ -64,13 +66,13 @@ def test_the_onnx_files_score_like_the_checkpoint(
         assert exported["rows"]["track"][name] == pytest.approx(loaded["rows"]["track"][name], abs=1e-3)
 
 
-_make_agent = evaluate.make_agent
+_make_agent = loading.make_agent
 
 
 def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built: list[Any] = []
-    make_env = evaluate.task_registry.make_env
-    monkeypatch.setattr(evaluate.task_registry, "make_env", lambda *a: built.append(make_env(*a)) or built[-1])
+    make_env = task_registry.make_env
+    monkeypatch.setattr(task_registry, "make_env", lambda *a: built.append(make_env(*a)) or built[-1])
     argv = ("--agent=zero", "--suite=track", *SHORT, "--env.sim.dt=0.002", "--env.control.damping=3.5")
     assert run(monkeypatch, *argv) == 0
     env = built[0][0]

@@ -233,11 +233,16 @@ def test_training_removes_a_constant_error_and_resumes(robots: dict) -> None:
             trainer.record(fake_output(teacher, inputs, 0.0, bias), torch.zeros(64, 6))
 
 
-def test_a_policy_that_does_not_follow_teaches_nothing(robots: dict) -> None:
+def small_trainer(robots: dict) -> tuple[DcmTeacher, OffsetTrainer]:
+    """Of 16 robots and 4 steps; nothing but what they land at counts."""
     cfg = TeacherCfg()
     cfg.offset.enabled, cfg.offset.w_mag = True, 0.0
     teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 16)
-    trainer = OffsetTrainer(teacher, 4)
+    return teacher, OffsetTrainer(teacher, 4)
+
+
+def test_a_policy_that_does_not_follow_teaches_nothing(robots: dict) -> None:
+    teacher, trainer = small_trainer(robots)
     for k in range(4):
         inputs = torch.randn(16, teacher.network.num_inputs)
         trainer.record(
@@ -247,10 +252,7 @@ def test_a_policy_that_does_not_follow_teaches_nothing(robots: dict) -> None:
 
 
 def test_a_step_under_a_new_command_teaches_nothing_and_is_not_counted(robots: dict) -> None:
-    cfg = TeacherCfg()
-    cfg.offset.enabled, cfg.offset.w_mag = True, 0.0
-    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 16)
-    trainer = OffsetTrainer(teacher, 4)
+    teacher, trainer = small_trainer(robots)
     for k in range(4):
         inputs = torch.randn(16, teacher.network.num_inputs)
         output = fake_output(teacher, inputs, float(k == 3), torch.tensor([0.04, 0.0]))
