@@ -16,6 +16,7 @@ Leaves are int, float, bool, str, `Literal`, tuples, dicts with str keys, and un
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -187,12 +188,13 @@ def to_dict(cfg: Config) -> dict[str, Any]:
     return dataclasses.asdict(cast(Any, cfg))
 
 
-def from_dict(cls: type[ConfigT], data: dict[str, Any]) -> ConfigT:
+def from_dict(cls: type[ConfigT], data: dict[str, Any], unknown: list[str] | None = None) -> ConfigT:
     """Builds a config from nested dicts; fields that are not in `data` keep their defaults.
 
     Args:
         cls: The config class.
         data: Values by field name; lists become tuples where the field is a tuple.
+        unknown: Takes the paths of unknown fields, which are then skipped; None to refuse them.
 
     Returns:
         A new, checked config.
@@ -201,21 +203,24 @@ def from_dict(cls: type[ConfigT], data: dict[str, Any]) -> ConfigT:
         ConfigError: On an unknown field or a value that is not allowed.
     """
     cfg = cls()
-    _fill(cfg, data, "")
+    _fill(cfg, data, "", unknown)
     check(cfg)
     return cfg
 
 
-def _fill(cfg: Config, data: object, path: str) -> None:
-    """Copies nested dicts into a config in place."""
+def _fill(cfg: Config, data: object, path: str, unknown: list[str] | None) -> None:
+    """Copies nested dicts into a config in place; see `from_dict`."""
     if not isinstance(data, dict):
         raise ConfigError(f"{path or type(cfg).__name__}: got {data!r}, expected a section (name: value pairs)")
     for name, value in data.items():
         label = f"{path}.{name}" if path else str(name)
+        if unknown is not None and name not in _specs(type(cfg)):
+            unknown.append(label)
+            continue
         _require_field(cfg, str(name), label)
         child = getattr(cfg, name)
         if isinstance(child, Config):
-            _fill(child, value, label)
+            _fill(child, value, label, unknown)
         else:
             object.__setattr__(cfg, name, _checked(_specs(type(cfg))[name], value, label))
 
@@ -226,7 +231,9 @@ def save_json(cfg: Config, path: str | Path) -> None:
 
 
 def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:
-    """Reads a config that `save_json` wrote.
+    """Reads a config that `save_json` wrote, perhaps with another version of the package.
+
+    Fields that are no more are skipped with a line on stderr that names them: a run outlives them.
 
     Raises:
         ConfigError: When the file is missing, is no JSON, or holds values that are not allowed.
@@ -237,7 +244,11 @@ def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise ConfigError(f"{path}: is not a JSON config ({str(error).splitlines()[0]})") from None
+    unknown: list[str] = []
     try:
-        return from_dict(cls, data)
+        cfg = from_dict(cls, data, unknown)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    if unknown:
+        print(f"warning: {path}: skipped what this version does not have: {', '.join(unknown)}", file=sys.stderr)
+    return cfg

@@ -209,8 +209,22 @@ def test_load_json_errors_name_the_file(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(load_json, RobotCfg, tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
     assert "bad.json: is not a JSON config" in refusal(load_json, RobotCfg, tmp_path / "bad.json")
-    (tmp_path / "old.json").write_text(json.dumps({"num_env": 1}))
-    assert "old.json: num_env: unknown field" in refusal(load_json, RobotCfg, tmp_path / "old.json")
+    (tmp_path / "odd.json").write_text(json.dumps({"num_envs": -1}))
+    assert "odd.json: num_envs: got -1" in refusal(load_json, RobotCfg, tmp_path / "odd.json")
+
+
+def test_load_json_skips_fields_that_are_no_more_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = {"num_envs": 7, "num_legs": 2, "commands": {"jump": 0.3, "heading": True}, "gone": {"a": 1}}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    cfg = load_json(RobotCfg, tmp_path / "old.json")
+    assert cfg.num_envs == 7 and cfg.commands.heading
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {tmp_path / 'old.json'}: ") and line.endswith(": num_legs, commands.jump, gone")
+    save_json(cfg, tmp_path / "new.json")
+    assert load_json(RobotCfg, tmp_path / "new.json") == cfg
+    assert capsys.readouterr().err == ""
 
 
 def test_copies_are_independent() -> None:

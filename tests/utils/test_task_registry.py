@@ -92,6 +92,21 @@ def test_resume_goes_on_with_the_configs_of_the_run(registry: TaskRegistry) -> N
     assert third.current_learning_iteration == 4
 
 
+def test_a_run_of_another_version_is_resumed(registry: TaskRegistry, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path(start(registry, "--num_envs=9").log_dir)
+    for name in ("env_cfg.json", "train_cfg.json"):
+        cfg = json.loads((run / name).read_text())
+        (run / name).write_text(json.dumps(cfg | {"removed": 1.0}))
+    second = start(registry, "--resume")
+    assert second.current_learning_iteration == 6 and second.env.cfg.env.num_envs == 9
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
+    assert [run.name in line and "removed" in line for line in lines] == [True, True]
+    saved = json.loads((Path(second.log_dir) / "env_cfg.json").read_text())
+    assert "removed" not in saved
+    with pytest.raises(UserError, match="unknown field 'removed'"):
+        start(registry, "--resume", "--env.removed=1")
+
+
 def test_resume_that_cannot_be(registry: TaskRegistry, logs: Path) -> None:
     assert "no run with a checkpoint in" in refusal(logs, registry, "--resume")
     assert "they need --resume" in refusal(logs, registry, "--load_run=Nov01_00-00-00")
