@@ -77,14 +77,12 @@ def choose_window(args: argparse.Namespace) -> None:
 
 
 def output_dir(args: argparse.Namespace, session: Session) -> Path:
-    """Make the folder for what this script writes."""
+    """Return the folder for what this script writes, which need not be there."""
     if args.out is not None:
-        folder = args.out
-    elif session.agent == "checkpoint" and session.checkpoint is not None:
-        folder = session.checkpoint.parent / "play"
-    else:
-        folder = runs.logs_root() / "play" / session.agent
-    return runs.make_folder(folder)
+        return args.out
+    if session.agent == "checkpoint" and session.checkpoint is not None:
+        return session.checkpoint.parent / "play"
+    return runs.logs_root() / "play" / session.agent
 
 
 @torch.inference_mode()
@@ -123,10 +121,10 @@ def run(args: argparse.Namespace) -> None:
     check_args(args)
     session = open_session(args)
     choose_window(args)
-    folder = output_dir(args, session)
     cfg = nominal_cfg(session.env_cfg)
     env, _ = task_registry.make_env(args.task, args, cfg if args.gif is None else tour_cfg(cfg))
     agent = make_agent(session, args, env)
+    folder = runs.make_folder(output_dir(args, session))  # once nothing can be missing any more
     print(f"{session.title} on {env.sim.robot.name}")
     if session.agent == "checkpoint" and isinstance(agent, PolicyAgent):
         target = folder / "exported" if args.out else folder.parent / "exported"

@@ -105,6 +105,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert len(errors) == 1 and message in errors[0]
 
 
+def test_an_agent_that_is_not_there_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, logs: Path
+) -> None:
+    for argv in ([f"--onnx={tmp_path}"], ["--agent=teacher", "--offset=no.pt", f"--out={tmp_path / 'out'}"]):
+        assert run(monkeypatch, "--headless", "--sim=mujoco", "--sim_device=cpu", *argv) == 2
+        assert "no such " in capsys.readouterr().err
+    assert not logs.exists() and not (tmp_path / "out").exists()
+
+
 def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
         monkeypatch.delenv(name, raising=False)
