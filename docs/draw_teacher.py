@@ -96,11 +96,12 @@ def draw_top_view(data: dict[str, np.ndarray], path: Path) -> None:
         axis.annotate(
             text,
             data["com"][k],
-            xytext=(0, 28),
+            xytext=(-32, 24),
             textcoords="offset points",
             ha="center",
             arrowprops={"arrowstyle": "->"},
         )
+    axis.margins(x=0.1)
     axis.set(xlabel="x [m]", ylabel="y [m]", aspect="equal")
     axis.legend(fontsize=8, ncols=3)
     figure.tight_layout()
@@ -136,13 +137,18 @@ def draw_time_series(runs: dict[str, dict[str, np.ndarray]], path: Path) -> None
 
 
 def draw_step(data: dict[str, np.ndarray], path: Path) -> None:
-    """The DCM relative to the stance foot over some steps, with the nominal offset it should land at."""
+    """The DCM relative to the stance foot over some steps, with the nominal offset it should land at.
+
+    The next step's stance side is the other one: seen from this step, its sideways offset has the other sign.
+    """
     figure, axes = plt.subplots(2, 1, figsize=(10, 5), sharex=True)
     window = (data["time"][:, 0] >= 1.0) & (data["time"][:, 0] <= 3.4)
     time = data["time"][window, 0]
     for axis, row, label in zip(axes, (0, 1), ("forward", "towards the stance side"), strict=True):
+        sign, name = ((1.0, "$b$"), (-1.0, "$-b$"))[row]
         axis.plot(time, 100 * data["relative"][window, row], color="tab:red", label=r"$\xi - p$")
-        axis.plot(time, 100 * data["b"][window, row], color="black", linewidth=0.8, label="$b$ for the next touchdown")
+        target = 100 * sign * data["b"][window, row]
+        axis.plot(time, target, color="black", linewidth=0.8, label=f"{name}, where it is to be after the touchdown")
         axis.set_ylabel(f"{label} [cm]")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
