@@ -4,9 +4,11 @@ Nothing is changed, and the exit code is 0 whatever is found.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,7 +105,20 @@ def check_gpu() -> str:
     if not torch.cuda.is_available():
         why = "this torch has no CUDA" if torch.version.cuda is None else "no CUDA device is seen; check nvidia-smi"
         raise Fault(f"{why}; with an NVIDIA GPU: make clean setup, training on a CPU works without")
-    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    return f"{names}; {_sharing()}"
+
+
+def _sharing() -> str:
+    """Say how a simulator's process and the trainer share a GPU: in turns, or through an MPS daemon, which is asked
+    for nothing, for that would be to start its server."""
+    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or "/tmp/nvidia-mps")
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "nvidia-cuda-mps-control.pid").read_text())
+        if Path("/proc", str(pid)).exists():
+            return "an MPS daemon runs, so that a worker on it and the trainer need not take turns"
+    missing = "" if shutil.which("nvidia-cuda-mps-control") else ", nor is nvidia-cuda-mps-control installed"
+    return f"no MPS daemon runs{missing}: a worker on it takes turns with the trainer, see docs/isaacgym.md"
 
 
 def check_rendering() -> str:

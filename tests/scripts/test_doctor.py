@@ -1,5 +1,6 @@
 """The doctor: one line each, exit code 0, and a remedy for whatever does not work."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_what_does_not_work_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(doctor.Fault, match=r"^.+; .+") as caught:
             check()
         assert remedy in str(caught.value)
+
+
+def test_a_daemon_that_lets_processes_share_a_gpu_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    nobody = "no MPS daemon runs, nor is nvidia-cuda-mps-control installed: a worker on it takes turns"
+    assert doctor._sharing().startswith(nobody)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    for left in ("", "no number", "999999999\n"):  # of a daemon that was killed
+        (tmp_path / "nvidia-cuda-mps-control.pid").write_text(left)
+        assert doctor._sharing().startswith("no MPS daemon runs: a worker on it takes turns")
+    (tmp_path / "nvidia-cuda-mps-control.pid").write_text(f"{os.getpid()}\n")
+    assert doctor._sharing().startswith("an MPS daemon runs")
 
 
 def test_code_that_aborts_is_survived() -> None:

@@ -54,6 +54,7 @@ class Worker:
             WorkerError: It does not start; the text says why and what to do.
         """
         self.name = name
+        self._program = command[0]
         self._remedies = remedies
         self._number = 0
         ours, theirs = socket.socketpair()
@@ -129,6 +130,7 @@ class Worker:
         if reply.number != self._number:
             self.close(patience=0.0)
             raise self._error(ProtocolMismatch, f"answered request {reply.number} instead of {self._number}")
+        self._output.forget()  # it did not die of that
         if reply.kind == Reply.FAILED:
             raise self._error(FAILURES[Failure(reply.payload["failure"])], reply.payload["text"])
         return reply.payload
@@ -155,7 +157,8 @@ class Worker:
     def _error(self, kind: type[WorkerError], text: str, remedy: str | None = None) -> WorkerError:
         if remedy is None:
             remedy = self._remedies.get(kind, REMEDIES.get(kind, ""))
-        return kind(f"the worker of {self.name}: {text}{'; ' + remedy if remedy else ''}")
+        under = f" under {self._program}" if self._number == 1 else ""  # it may be the wrong one
+        return kind(f"the worker of {self.name}{under}: {text}{'; ' + remedy if remedy else ''}")
 
     def when_gone(self, callback: Callable[[], None] | None) -> None:
         """Call a function, from another thread, as soon as the process has ended without being asked to."""
@@ -205,6 +208,10 @@ class _Output:
     def show(self) -> None:
         """Pass on what comes from now on; before, engines greet."""
         self._shown = True
+
+    def forget(self) -> None:
+        """Take nothing that was said so far for last words."""
+        self._lines.clear()
 
     def last_words(self) -> str:
         """Return the last line that says something."""

@@ -205,7 +205,7 @@ def test_an_old_interpreter_is_named(environment: pytest.MonkeyPatch, pf_tron1a:
     old.write_text("#!/bin/sh\necho 'SyntaxError: future feature annotations is not defined' >&2\nexit 1\n")
     old.chmod(0o755)
     environment.setenv(isaacgym.VARIABLE, str(old))
-    with pytest.raises(InterpreterMissing, match=r"cannot start \(SyntaxError: future feature annotations"):
+    with pytest.raises(InterpreterMissing, match=rf"under {old}: cannot start \(SyntaxError: future feature"):
         start(pf_tron1a)
 
 

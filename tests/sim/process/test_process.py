@@ -144,6 +144,15 @@ def test_a_hung_worker_is_named_and_killed(letters: int) -> None:
     assert ends_within(2.0, pid)
 
 
+def test_what_a_worker_said_long_before_is_not_why_it_died() -> None:
+    script = LIGHT.replace("import sys", "import sys; print('a warning', file=sys.stderr, flush=True)")
+    worker = Worker("light", [sys.executable, "-c", script], os.environ | {"PYTHONPATH": str(LEGGED_GYM_ROOT_DIR)})
+    worker.ask(Request.RELEASE, timeout=20.0)
+    os.kill(worker.versions["pid"], signal.SIGKILL)
+    with pytest.raises(WorkerDied, match="was ended by SIGKILL; "):
+        worker.ask(Request.STEP, timeout=20.0)
+
+
 def test_a_closed_worker_ends_by_itself() -> None:
     worker = light_worker()
     worker.close()
