@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
@@ -44,3 +46,10 @@ def build(num_envs: int, *settings: dict[str, Any]) -> LeggedRobot:
         setattr(section, name, value)
     check(cfg)
     return PointFootFlat(cfg)
+
+
+def stand(env: LeggedRobot, steps: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Step with zero actions; returns the last dones and time-outs."""
+    for _ in range(steps):
+        _, _, done, extras = env.step(torch.zeros(env.num_envs, 6))
+    return done, extras["time_outs"]
