@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from tests.sim.conformance import BACKENDS, Bench, make_bench
+from tests.sim.conformance.bench import BACKENDS, Bench, make_bench
 
 
 @pytest.fixture(params=sorted(name for name, backend in BACKENDS.items() if backend.device))

@@ -17,8 +17,7 @@ from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.terrain import Terrain
-from tests.sim.conformance import BACKENDS, Bench, make_bench
-from tests.sim.test_conformance import Idle
+from tests.sim.conformance.bench import BACKENDS, Bench, Idle, make_bench
 
 PENETRATION = 0.004
 """How deep a foot sinks into the ground under a robot's weight, and how far the solver lets it float [m]."""

@@ -1,8 +1,9 @@
-"""The bench on which every simulator backend is tested, and the plain MuJoCo that it is compared with."""
+"""The bench on which every simulator backend is tested, the plain MuJoCo that it is compared with, and what the tests
+share."""
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +19,8 @@ from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from tests.sim.process.pool import pooled_workers
 
+GRAVITY = 9.81
+EVERY_PHYSICS_STEP = SimOptions(decimation=1, num_threads=1)
 Vector = tuple[float, ...] | torch.Tensor
 
 
@@ -208,3 +211,52 @@ def make_bench(name: str) -> Bench:
             return make_simulator(sim, *arguments, ProcessCfg(enabled=True))
 
     return Bench(name, backend, factory)
+
+
+class Idle(Simulator):
+    """A backend that does nothing."""
+
+    def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
+        pass
+
+    def step(self, joint_targets: torch.Tensor) -> None:
+        pass
+
+    def reset(self, mask: torch.Tensor, *state: torch.Tensor, **named: torch.Tensor) -> None:
+        pass
+
+    def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
+        pass
+
+    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
+        return np.zeros((height, width, 3), np.uint8)
+
+
+def assert_same_bits(one: SimState, other: SimState, rows: list[int]) -> None:
+    """Assert equality to the last bit; on a GPU, where threads race for the order of contacts, nearly."""
+    for field in fields(SimState):
+        a, b = getattr(one, field.name)[rows], getattr(other, field.name)[rows]
+        assert a.isfinite().all(), f"{field.name} is not finite"
+        same = torch.allclose(a, b, rtol=1e-2, atol=1e-2) if a.is_cuda else torch.equal(a, b)
+        assert same, f"{field.name} differs"
+
+
+def randomised(sim: Simulator) -> dict[str, torch.Tensor]:
+    """A value for every parameter, different for every robot, joint and body."""
+    draw = torch.Generator().manual_seed(3)
+
+    def factor(name: str) -> torch.Tensor:
+        shape = sim.parameters[name].shape
+        return (0.8 + 0.4 * torch.rand(shape, generator=draw)).to(sim.device)
+
+    return {
+        "friction": factor("friction") - 0.4,
+        "base_mass_added": 3.0 * factor("base_mass_added"),
+        "base_com_offset": 0.3 * (factor("base_com_offset") - 1.0),
+        "link_mass_scale": factor("link_mass_scale"),
+        "link_inertia_scale": factor("link_inertia_scale"),
+        "kp": 42.0 * factor("kp"),
+        "kd": 2.5 * factor("kd"),
+        "strength": factor("strength"),
+        "action_delay": torch.arange(sim.num_envs, device=sim.device) % 3 + 1.0,
+    }

@@ -1,0 +1,198 @@
+"""How trainer and worker end: both of them, whichever goes first, and what becomes of a training."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+import torch
+
+import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.sim.process import memory
+from legged_gym.sim.process.errors import WorkerDied, WorkerHung
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.robot_model import RobotModel
+from tests.envs.making import build
+from tests.sim.process.making import LIGHT, ends_within, host, is_alive, light_worker
+from tests.sim.process.pool import pooled_workers
+
+
+def test_a_killed_worker_is_named() -> None:
+    worker = light_worker()
+    os.kill(worker.versions["pid"], signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises(WorkerDied, match=r"worker of light: was ended by SIGKILL; .*sim\.process\.restarts"):
+        worker.ask(Request.STEP, timeout=20.0)
+    assert time.monotonic() - start < 3.0
+
+
+@pytest.mark.parametrize("letters", [1, 2**20], ids=["does not answer", "does not even read"])
+def test_a_hung_worker_is_named_and_killed(letters: int) -> None:
+    worker = light_worker()
+    pid = worker.versions["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    text = r"did not answer STEP within 0\.3 s and was killed; .*sim\.process\.timeout, or \.start_timeout"
+    with pytest.raises(WorkerHung, match=text):
+        worker.ask(Request.STEP, {"text": letters * "a"}, timeout=0.3)
+    assert ends_within(2.0, pid)
+
+
+def test_what_a_worker_said_long_before_is_not_why_it_died() -> None:
+    script = LIGHT.replace("import sys", "import sys; print('a warning', file=sys.stderr, flush=True)")
+    worker = Worker("light", [sys.executable, "-c", script], os.environ | {"PYTHONPATH": str(LEGGED_GYM_ROOT_DIR)})
+    worker.ask(Request.RELEASE, timeout=20.0)
+    os.kill(worker.versions["pid"], signal.SIGKILL)
+    with pytest.raises(WorkerDied, match="was ended by SIGKILL; "):
+        worker.ask(Request.STEP, timeout=20.0)
+
+
+def test_a_closed_worker_ends_by_itself() -> None:
+    worker = light_worker()
+    worker.close()
+    assert worker._process.returncode == 0
+
+
+def test_a_lost_worker_is_noticed_while_nobody_asks(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU the trainer may be waiting for work that died with the worker; one that is closed has done its work."""
+    gone = threading.Event()
+    monkeypatch.setattr(memory.FileMemory, "abandon", lambda memory: gone.set())
+    sim = host(pf_tron1a)
+    sim.close()
+    assert not gone.wait(0.2)
+    sim = host(pf_tron1a)
+    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    assert gone.wait(3.0)
+    gone.clear()
+    with pytest.raises(WorkerDied):
+        sim.step(torch.zeros(2, 6))
+    assert gone.is_set()
+
+
+def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -> None:
+    """All robots start new episodes, nothing non-finite is seen, parameters are kept; it says so, and not for ever."""
+    process = {"sim.process.enabled": True, "sim.process.restarts": 2, "sim.process.timeout": 5.0}
+    env = build(4, process | {"domain_rand.randomize_gains": False})  # no reset sends the strength again
+    env.sim.set_parameter("strength", torch.zeros(4, 6))
+    memory = env.state.root_pos_w.data_ptr()
+    env.step(torch.zeros(4, 6))
+    first = env.sim._worker.versions["pid"]  # type: ignore[attr-defined]
+    os.kill(first, signal.SIGKILL)
+    obs, reward, done, extras = env.step(torch.zeros(4, 6))
+    assert done.all() and not extras["time_outs"].any() and env.broke.all()
+    assert all(value.isfinite().all() for value in (*obs.values(), reward))
+    said = capfd.readouterr().err
+    assert "was ended by SIGKILL" in said
+    assert "starting a new worker, with new episodes for all robots (1 more times)" in said
+    friction = env.sim.parameters["friction"].clone()
+    for _ in range(3):
+        obs, reward, done, _ = env.step(torch.zeros(4, 6))
+        assert not env.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
+    assert (env.state.root_pos_w[:, 2] > 0.4).all() and env.state.root_pos_w.data_ptr() == memory
+    assert torch.equal(env.sim.parameters["friction"], friction)
+    assert not env.state.joint_torque.any(), "the new worker was not told the strength"
+    assert env.episode_log()["broken_robots"] == 4.0
+    os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
+    assert env.sim.overflow_counts() == {}  # between two steps it is no different
+    assert env.step(torch.zeros(4, 6))[2].all() and not env.step(torch.zeros(4, 6))[2].any()
+    os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
+    with pytest.raises(WorkerDied):
+        env.step(torch.zeros(4, 6))
+
+
+def test_a_new_worker_has_the_parameters_in_force(pf_tron1a: RobotModel, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of all robots, though nobody sets any again."""
+    sim = host(pf_tron1a, 3, restarts=1)
+    sim.set_parameter("strength", torch.zeros(3, 6))
+    sim.step(torch.zeros(3, 6))
+    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    sim.step(torch.zeros(3, 6))
+    assert "starting a new worker" in capfd.readouterr().err and sim.state.root_pos_w.isnan().all()
+    sim._place_nominally()
+    sim.step(torch.full((3, 6), 0.3))
+    assert sim.state.root_pos_w.isfinite().all() and not sim.state.joint_torque.any()
+    sim.close()
+
+
+TRAINER = f"""
+import os, sys, time
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.protocol import Request
+worker = Worker("light", [sys.executable, "-c", {LIGHT!r}], os.environ)
+print(worker.versions["pid"], flush=True)
+while sys.argv[1] == "asks":
+    worker.ask(Request.HELLO, timeout=10.0)
+time.sleep(60.0 if sys.argv[1] == "waits" else 0.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "number"),
+    [("waits", signal.SIGKILL), ("asks", signal.SIGKILL), ("asks", signal.SIGINT), ("leaves", None)],
+    ids=["kill -9 at rest", "kill -9 while asking", "Ctrl-C", "never closed"],
+)
+def test_no_orphan_is_left(does: str, number: signal.Signals | None) -> None:
+    """However the trainer ends, the worker ends with it; Ctrl-C in a terminal reaches the whole process group."""
+    command = [sys.executable, "-c", TRAINER, does]
+    with subprocess.Popen(
+        command, cwd=LEGGED_GYM_ROOT_DIR, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as trainer:
+        assert trainer.stdout is not None
+        pid = int(trainer.stdout.readline())
+        assert is_alive(pid) or does == "leaves"
+        if number is not None:
+            os.killpg(trainer.pid, number)
+        trainer.wait(20.0)
+    assert ends_within(3.0, pid)
+
+
+def test_a_worker_that_holds_on_to_the_interpreter_ends_too() -> None:
+    """The lifeline needs no Python to run in the worker."""
+    script = (
+        "import sys; from legged_gym.sim.process.serve import open_channel\n"
+        "open_channel(int(sys.argv[1]), int(sys.argv[2])); print('ready', flush=True)\n"
+        "import ctypes; ctypes.PyDLL(None).sleep(10)"  # PyDLL keeps the lock
+    )
+    read_end, write_end = os.pipe()
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(theirs.fileno()), str(read_end)],
+        cwd=LEGGED_GYM_ROOT_DIR,
+        pass_fds=(theirs.fileno(), read_end),
+        stdout=subprocess.PIPE,
+    ) as worker:
+        assert worker.stdout is not None and worker.stdout.readline() == b"ready\n"
+        time.sleep(0.1)
+        for descriptor in (read_end, write_end):
+            os.close(descriptor)
+        assert worker.wait(3.0) == -signal.SIGIO
+    ours.close()
+    theirs.close()
+
+
+def test_ctrl_c_leaves_the_conversation_in_order(pf_tron1a: RobotModel) -> None:
+    """An answer that nobody waited for is not taken for the next one."""
+    with pooled_workers():
+        sim = host(pf_tron1a)
+    pid = sim._worker.versions["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    handler = signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        sim.step(torch.zeros(2, 6))
+    signal.signal(signal.SIGALRM, handler)
+    os.kill(pid, signal.SIGCONT)
+    before = sim.state.root_pos_w.clone()
+    sim.step(torch.full((2, 6), 0.3))
+    assert not torch.equal(sim.state.root_pos_w, before)
+    sim.close()
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

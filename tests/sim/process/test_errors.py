@@ -1,0 +1,81 @@
+"""What may be wrong with a worker, and what the user is told."""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from legged_gym.sim.process import hosting
+from legged_gym.sim.process.config import ProcessCfg
+from legged_gym.sim.process.errors import ProtocolMismatch, RequestRefused, WorkerBroken, WorkerHung
+from legged_gym.sim.process.launch import Worker
+from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.registry import make_simulator
+from legged_gym.sim.robot_model import RobotModel
+from tests.sim.process.making import OPTIONS, host
+from tests.sim.process.pool import pooled_workers
+
+
+def test_the_engines_objections_reach_the_user(pf_tron1a: RobotModel, tmp_path: Path) -> None:
+    gone = dataclasses.replace(pf_tron1a, urdf=tmp_path / "gone.urdf")
+    with pooled_workers(), pytest.raises((RequestRefused, WorkerBroken), match=r"gone\.urdf"):
+        make_simulator("mujoco", gone, 1, OPTIONS, "cpu", ProcessCfg(enabled=True))
+
+
+def test_a_fault_of_the_worker_is_no_objection_of_the_engine(pf_tron1a: RobotModel) -> None:
+    with pooled_workers():
+        sim = host(pf_tron1a)
+    with pytest.raises(WorkerBroken, match="KeyError: 'parameters'"):
+        sim._worker.ask(Request.STEP, {}, timeout=5.0)
+    sim.close()
+
+
+def test_a_legged_gym_in_the_current_folder_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "legged_gym").mkdir()
+    (tmp_path / "legged_gym" / "__init__.py").write_text("raise SystemExit('the wrong legged_gym')")
+    monkeypatch.chdir(tmp_path)
+    hosting.launch("mujoco").close()
+
+
+def test_an_unknown_request_is_refused_and_the_worker_lives(pf_tron1a: RobotModel) -> None:
+    with pooled_workers():
+        sim = host(pf_tron1a)
+    with pytest.raises(ProtocolMismatch, match="unknown request 77"):
+        sim._worker.ask(77, timeout=5.0)  # type: ignore[arg-type]
+    sim.step(torch.zeros(2, 6))
+    sim.close()
+
+
+FAKE = """
+import socket, struct, sys, time
+connection = socket.socket(fileno=int(sys.argv[1]))
+head = connection.recv(20)
+connection.sendall({answer})
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (
+            "struct.pack('<4sHHQI', b'LGYM', 99, 100, 1, 0)",
+            "speaks version 99, this one 1; both ends must",
+        ),
+        ("b'Welcome to bash, your friendly shell'", "got b'Welc', which is no message"),
+        ("struct.pack('<4sHHQI', b'LGYM', 1, 100, 5, 0)", "answered request 5 instead of 1"),
+        ("struct.pack('<4sHHQI', b'LGYM', 1, 100, 1, 2) + b'[]'", "payload of type list, expected an object"),
+    ],
+)
+def test_another_conversation_is_named(answer: str, text: str) -> None:
+    with pytest.raises(ProtocolMismatch, match=text):
+        Worker("fake", [sys.executable, "-c", FAKE.format(answer=answer)], os.environ)
+
+
+def test_silence_at_the_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("legged_gym.sim.process.launch.HELLO_TIMEOUT", 0.5)
+    with pytest.raises(WorkerHung, match=r"did not answer HELLO within 0\.5 s and was killed; .*try again"):
+        Worker("fake", [sys.executable, "-c", FAKE.format(answer="b''")], os.environ)
