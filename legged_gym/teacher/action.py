@@ -47,7 +47,8 @@ class TeacherAction:
         swing, kp = cfg.swing, cfg.control.kp
         self._one, self._half, self._pi = (like.new_tensor(value) for value in (1.0, 0.5, math.pi))
         # h_dot = 6 s (1 - s) ds/dt, h_ddot = 6 (1 - 2 s) (ds/dt)^2, ds/dt = 2 f ds/dphi
-        self._ahead = like.new_tensor([[0.0], [2.0 * swing.lead_height]])  # (2, 1)
+        self._ahead = like.new_tensor([[0.0], [0.0], [2.0 * swing.lead_height]])  # (3, 1)
+        self._planar = like.new_tensor([[1.0], [1.0], [0.0]])
         self._damping, self._inertia = like.new_tensor(12.0 * swing.lead), 24.0 * swing.inertia / kp
         self._landing_z = like.new_tensor(geometry.foot_radius - swing.depth)
         self._landing = like.new_tensor(swing.landing)
@@ -129,21 +130,20 @@ class TeacherAction:
         cfg = self.cfg.swing
         span = (self._landing - liftoff_phase).clamp(min=0.05)
         rate = frame.frequency / span  # half of ds/dt [1/s]
-        s = torch.addcmul((plan.phase - liftoff_phase) / span, self._ahead, rate).clamp(0.0, 1.0)  # in plane, in height
+        s = torch.addcmul((plan.phase - liftoff_phase) / span, self._ahead, rate).clamp(0.0, 1.0)  # (3, N)
         bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
         slow_down = torch.sub(self._one, s, alpha=2.0)  # 1 - 2 s
         blend = torch.addcmul(s, slow_down, bump, value=-1.0)  # 3 s^2 - 2 s^3
-        (planar, vertical), speed = blend.unbind(), bump[0]
-        moving = slow_down[0] * speed.sign()  # nothing before and after
-        lead = torch.addcmul(speed * self._damping, moving, rate, value=self._inertia)
-        planar = torch.addcmul(planar, lead, rate)
+        moving = slow_down * bump.sign()  # nothing before and after
+        lead = torch.addcmul(bump * self._damping, moving, rate, value=self._inertia)
+        blend = torch.addcmul(blend, lead, rate * self._planar)
         landing = frame.swing_ground_w - frame.stance_w[2] + self._landing_z
         way = torch.cat((plan.foothold, landing)) - liftoff
         x, y, _ = way.unbind()
         apex = torch.add(swing_height, torch.hypot(x, y), alpha=cfg.lift)
-        swing = torch.addcmul(liftoff, way, torch.stack((planar, planar, vertical)))
+        swing = torch.addcmul(liftoff, way, blend)
         bow = torch.addcmul(self._inward, self._up, apex)
-        return torch.addcmul(swing, bow, (s[1] * self._pi).sin())
+        return torch.addcmul(swing, bow, (s[2] * self._pi).sin())
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
@@ -158,8 +158,9 @@ class TeacherAction:
         """
         x, y = force.split_with_sizes((1, 1))
         # swing foot, z, F and z x F = (-F_y, F_x, 0)
-        vectors = torch.cat((swing, self._vertical, force, self._weight, -y, x, self._zero)).view(4, 3, 1, -1)
-        swing_b, loads = (vectors * frame.base_axes).sum(dim=1).split_with_sizes((1, 3))  # R^T v (xyz, N)
+        vectors = torch.cat((swing, self._vertical, force, self._weight, -y, x, self._zero))
+        turned = (vectors.view(4, 1, 3, -1) * frame.base_axes).sum(dim=2)  # R^T v (xyz, N)
+        swing_b, loads = turned.split_with_sizes((1, 3))
         swing_b = torch.lerp(swing * frame.reflection, swing_b[0], self.cfg.swing.true_base)
         under = torch.add(frame.base[:2], frame.com_vel_xy, alpha=self.cfg.body.lead) * frame.backwards
         stance_b = torch.cat((under, self._foot_depth))
@@ -178,8 +179,7 @@ class TeacherAction:
         theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
-        phase, t = plan.phase, frame.duration
-        nod = plan.yaw_lever * t  # -I_y / g a T (N,)
-        arc = torch.addcmul(phase, phase, phase, value=-1.0) * t
-        told = torch.stack((arc, phase - self._half)) * nod  # theta and its rate, but for constant factors
+        nod = plan.yaw_lever * frame.duration  # -I_y / g a T (N,)
+        arc = plan.phase * plan.time_left  # T (phi - phi^2)
+        told = torch.stack((arc, plan.phase - self._half)) * nod  # theta and its rate, but for constant factors
         return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)

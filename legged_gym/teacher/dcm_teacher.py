@@ -314,7 +314,7 @@ class DcmTeacher:
             foothold: p* of the ended step in the frame M of now (3, N) [m].
             switched: where a step ended (N,), bool.
         """
-        growth = (plan.omega * frame.phase * frame.duration).exp()
+        growth = (plan.omega * frame.elapsed).exp()
         error = plan.xi * self._mirror / growth - offset_b
         miss = foothold[:2] * frame.backwards
         return torch.where(switched, error, self._zero), torch.where(switched, miss, self._zero)

@@ -44,10 +44,12 @@ class StepFrame(NamedTuple):
     """Cycles of two steps per second f (N,) [Hz]."""
     duration: Tensor
     """Step duration T = 1 / (2 f) (N,) [s]."""
+    elapsed: Tensor
+    """Time since the step began phi T (N,) [s]."""
     axes: Tensor
     """Horizontal axes of M in W: x axis, then y axis (2, 2, N)."""
     base_axes: Tensor
-    """Components of the base's x, y and z axes (component, axis, N): v in M is R^T v in the base frame."""
+    """The base's x, y and z axes (axis, component, N): v in M is R^T v in the base frame."""
     up_b: Tensor
     """World z axis in the base frame (3, N)."""
     stance_w: Tensor
@@ -85,7 +87,7 @@ class StepFrame(NamedTuple):
         return self.signs[1]
 
     def to_world(self, vectors: Tensor) -> Tensor:
-        """Turns vectors from M to W: (2, N) horizontal, (3, N) or (3, K, N)."""
+        """Turns vectors from M to W: (2, N) horizontal, (3, N) or (K, 3, N)."""
         return turn(self.axes.transpose(0, 1), vectors)
 
 
@@ -94,17 +96,15 @@ def turn(axes: Tensor, vectors: Tensor) -> Tensor:
 
     Args:
         axes: horizontal axes of the new frame in the old one (2, 2, N).
-        vectors: (2, N), (3, N) or (3, K, N).
+        vectors: (2, N), (3, N), or many at once (K, 3, N).
 
     Returns:
         Their components along the axes, z as it was; same shape.
     """
-    if len(vectors) == 2:
-        return (axes * vectors).sum(dim=1)
-    horizontal, z = vectors.split_with_sizes((2, 1))
-    if vectors.dim() == 3:
-        axes = axes.unsqueeze(2)
-    return torch.cat(((axes * horizontal).sum(dim=1), z))
+    x, y, *z = vectors.split(1, dim=-2)
+    along_x, along_y = axes.unbind(1)
+    turned = torch.addcmul(x * along_x, y, along_y)  # faster than a product and its sum
+    return torch.cat((turned, *z), dim=-2) if z else turned
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,8 @@ class _Constants:
     """`signs`, `reflection`, `mirror`, `backwards`, `swing_joints`, `bears` (22, 1)."""
     right: Tensor
     """The same where the right foot is stance."""
-    products: Tensor
-    """Rows of q q^T (16 of them) that make up each rotation matrix entry: firsts, then seconds (26,)."""
-    entries: tuple[Tensor, ...]
-    """That entry's constant, and factors of first and second product (13, 1) each."""
+    rotation: tuple[Tensor, Tensor]
+    """What is added to, and factors of, the rows of q q^T in the rows of `rotation_rows` (13, 1), (13, 16)."""
 
 
 @functools.cache
@@ -137,27 +135,29 @@ def _constants(dtype: torch.dtype, device: torch.device) -> _Constants:
         *((0, 2, x, y, 2, z, w), (1, -2, x, x, -2, z, z), (0, 2, y, z, -2, x, w)),
         *((0, 2, x, z, -2, y, w), (0, 2, y, z, 2, x, w), (1, -2, x, x, -2, y, y)),
     )
-    heading = (matrix[0], matrix[3], (0, -2, x, y, -2, z, w), matrix[0])  # the x axis and its left, from above
-    constant, first, i, j, second, k, m = zip(*matrix, *heading, strict=True)
-    pairs = zip(i + k, j + m, strict=True)
+    axes = [matrix[3 * row + column] for column in range(3) for row in range(3)]
+    heading = [matrix[0], matrix[3], (0, -2, x, y, -2, z, w), matrix[0]]  # the x axis and its left, from above
+    factors = [[0.0] * 16 for _ in (*axes, *heading)]
+    for row, (_, first, i, j, second, k, m) in zip(factors, (*axes, *heading), strict=True):
+        row[4 * i + j], row[4 * k + m] = first, second
     return _Constants(
         one=tensor([[1.0]]).view(()),
         half=tensor([[0.5]]).view(()),
         tiny=tensor([[1e-16]]).view(()),
         left=tensor([[1, 1, 1, 1, 1, 1, 1, 1, -1, -1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0]]).t(),
         right=tensor([[1, -1, -1, 1, -1, 1, 1, -1, -1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, -1]]).t(),
-        products=torch.tensor([4 * a + b for a, b in pairs], device=device),
-        entries=tensor([list(constant), list(first), list(second)]).unsqueeze(-1).unbind(),
+        rotation=(tensor([[entry[0]] for entry in (*axes, *heading)]), tensor(factors)),
     )
 
 
 def rotation_rows(quat_xyzw: Tensor) -> Tensor:
-    """Rotation matrices of unit quaternions (4, N), row by row, then (x, y) of the x axis and of its left (13, N)."""
-    k = _constants(quat_xyzw.dtype, quat_xyzw.device)
-    products = (quat_xyzw.unsqueeze(1) * quat_xyzw).flatten(0, 1).index_select(0, k.products)
-    constant, first, second = k.entries
-    one, other = products.chunk(2)
-    return torch.addcmul(torch.addcmul(constant, first, one), second, other)
+    """Axes of rotated frames, one after the other, then (x, y) of the x axis and of its left (13, N).
+
+    Args:
+        quat_xyzw: unit quaternions (4, N).
+    """
+    constant, factors = _constants(quat_xyzw.dtype, quat_xyzw.device).rotation
+    return torch.addmm(constant, factors, (quat_xyzw.unsqueeze(1) * quat_xyzw).flatten(0, 1))
 
 
 def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
@@ -172,17 +172,18 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
     rows = torch.where(steps < k.one, k.left, k.right)  # (22, N)
     signs, reflection, mirror, backwards, swing_joints, bears = rows.split_with_sizes((3, 3, 2, 2, 6, 6))
     stance = bears[2:4]
-    n = NUM_LEG_ROWS
-    legs = torch.lerp(state.legs[n:], state.legs[: 2 * n], stance[0])
+    legs = torch.lerp(state.legs_right_left, state.legs, stance[0])
     stance_w, stance_vel_w, _, ground, swing_w, _, _, swing_ground = legs.split_with_sizes((3, 2, 1, 1) * 2)
-    frequency = state.gait_frequency.clamp(min=0.1)
+    phase, frequency = steps.frac(), state.gait_frequency.clamp(min=0.1)
+    duration = k.half / frequency
     rotation, heading = rotation_rows(state.base_quat_xyzw).split_with_sizes((9, 4))
     axes = _heading_axes(heading, mirror)
-    points = torch.stack((state.com_pos_w, state.base_pos_w, swing_w, *points_w), dim=1) - stance_w.unsqueeze(1)
-    vectors = torch.cat((points, state.com_lin_vel_w.unsqueeze(1), rotation.view(3, 3, -1)), dim=1)
+    points = (state.com_pos_w, state.base_pos_w, swing_w, *points_w)
+    vectors = torch.cat((*points, state.com_lin_vel_w, rotation)).view(len(points) + 4, 3, -1)
+    vectors[: len(points)].sub_(stance_w)
     turned = turn(axes, vectors)
-    base_axes = turned[:, -3:]
-    com, base, swing, *others, com_vel, _, _, _ = turned.unbind(1)
+    com, base, swing, *others, com_vel, _, _, _ = turned.unbind()
+    base_axes = turned[-3:]
     return StepFrame(
         signs=signs,
         reflection=reflection,
@@ -191,24 +192,25 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         stance=stance,
         bears=bears,
         swing_joints=swing_joints,
-        phase=steps.frac(),
+        phase=phase,
         frequency=frequency,
-        duration=k.half / frequency,
+        duration=duration,
+        elapsed=phase * duration,
         axes=axes,
         base_axes=base_axes,
-        up_b=base_axes[2],
+        up_b=base_axes[:, 2],
         stance_w=stance_w,
         swing_w=swing_w,
         com=com,
         com_xy=com[:2],
-        com_xy_w=points[:2, 0],
+        com_xy_w=vectors[0, :2],
         com_vel=com_vel,
         com_vel_xy=com_vel[:2],
         base=base,
         swing=swing,
         points=tuple(others),
         stance_vel_w=stance_vel_w,
-        force=legs[5::n],
+        force=legs[5::NUM_LEG_ROWS],
         ground_w=ground,
         swing_ground_w=swing_ground,
     )

@@ -9,6 +9,7 @@ Components come first, robots last, as everywhere in the teacher: foot positions
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -116,7 +117,6 @@ class InverseKinematics:
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
         self._minus_y0_square = -(self._y0**2)
-        self._tiny = torch.full_like(l1, 1e-16)  # keeps the root of zero differentiable
         self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
         self._l2, self._scale = l2, 0.5 / (l1 * l2)
         self._at_zero = -(l1**2 + l2**2) * self._scale
@@ -140,7 +140,7 @@ class InverseKinematics:
         """
         x, y, z = (feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, z)
-        reach = torch.addcmul(torch.addcmul(self._tiny, x, x), depth, depth).sqrt()
+        reach = torch.addcmul(depth * depth, x, x).sqrt()
         core = reach.clamp(self._inner, self._outer)
         reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
         cosine = torch.addcmul(self._at_zero, reach * self._scale, reach)
@@ -195,7 +195,9 @@ class LegStatics:
         angles = torch.zeros_like(self.matrix[:, :6]).view(3, 2, 2, 3)
         for leg, (abad_sign, hip_sign, knee_sign) in enumerate(g.signs):
             angles[:2, leg, leg, 1], angles[1, leg, leg, 2], angles[2, leg, leg, 0] = hip_sign, knee_sign, abad_sign
-        self._angles = angles.view(6, 6)  # of thigh, shank, abad link
+        self._angles = angles.view(6, 6).repeat(2, 1)  # of thigh, shank, abad link, twice
+        self._quarter = torch.zeros_like(self._angles[:, :1])  # cos a = sin(a + pi / 2)
+        self._quarter[6:] = 0.5 * math.pi
         self._foot_y, self._hip_x, self._hip_z = foot_y.unsqueeze(-1), g.hip_pos[:, :1], g.hip_pos[:, 2:]
         self._abad_pos = g.abad_pos.t().unsqueeze(-1)  # (3, 2, 1)
 
@@ -222,9 +224,8 @@ class LegStatics:
 
     def _planar(self, joint_pos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (1, 2, N)."""
-        angles = self._angles @ joint_pos  # thigh, shank, abad of both legs
-        s, abad_s = angles.sin().view(3, 2, -1).split_with_sizes((2, 1))
-        c, abad_c = angles.cos().view(3, 2, -1).split_with_sizes((2, 1))
+        turned = torch.addmm(self._quarter, self._angles, joint_pos).sin().view(6, 2, -1)
+        s, abad_s, c, abad_c = turned.split_with_sizes((2, 1, 2, 1))  # thigh and shank, abad
         px, pz = torch.addcmul(c * self._cosine_part, s, self._sine_part)
         return px, pz, abad_s, abad_c
 

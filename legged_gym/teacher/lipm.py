@@ -67,17 +67,16 @@ class GaitFamily:
 
     def __init__(self, width: float, shift: float, kick: float, like: Tensor) -> None:
         self._poles = like.new_tensor([[0.0], [2.0]])  # E - 1 and E + 1 seen from E - 1
-        self._shift, self._kick = like.new_tensor([[-shift], [0.0]]), like.new_tensor([[-kick], [0.0]])
-        self._width = like.new_tensor([[0.0], [width]])
+        # of pivot, rest and rest_end: what they are for E to infinity, and what comes by 1 / (E -+ 1); (3, 2, 1) each
+        self._far = like.new_tensor([[-shift, 0.0], [-shift, 0.0], [-shift, -width]]).unsqueeze(-1)
+        self._near = like.new_tensor([[-kick, 0.0], [-kick, width], [-kick, width]]).unsqueeze(-1)
 
     def __call__(self, omega: Tensor, duration: Tensor) -> PeriodicGait:
         """Gaits of robots with a natural frequency (N,) [rad/s] and a step duration (N,) [s]."""
         growth = (omega * duration).expm1()  # E - 1
-        poles = growth + self._poles
-        pivot = torch.addcdiv(self._shift, self._kick, poles)
-        rest = torch.addcdiv(pivot, self._width, poles)
+        pivot, rest, rest_end = torch.addcdiv(self._far, self._near, growth + self._poles)
         per_speed = duration / growth
-        return PeriodicGait(pivot, rest, rest - self._width, per_speed, per_speed + duration)
+        return PeriodicGait(pivot, rest, rest_end, per_speed, per_speed + duration)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class StepPlan(NamedTuple):
     """Distance by which p* was moved into the box (N,) [m]."""
     phase: Tensor
     """phi, after the clock shift that is asked for (N,)."""
+    time_left: Tensor
+    """T_r = (1 - phi) T (N,) [s]."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
     present: Tensor
@@ -94,7 +96,7 @@ class DcmPredictor:
         # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
         yaw_lever = yaw_force * height
         pivot = torch.addcmul(gait.pivot, self._yaw_share, yaw_lever)
-        time_left = torch.addcmul(frame.duration, frame.duration, frame.phase, value=-1.0)
+        time_left = frame.duration - frame.elapsed
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)
         b = lipm.rotate(b, turn_rate * time_left)
@@ -110,11 +112,13 @@ class DcmPredictor:
         wanted = self._law(frame, velocity, plan, time_left) + correction
         foothold = wanted.clamp(self.low, self.high)
         clamped = (wanted - foothold).abs().sum(dim=0)
-        return StepPlan(omega, height, yaw_lever, xi, xi_end, b, correction, foothold, clamped, phase, shift, present)
+        return StepPlan(
+            omega, height, yaw_lever, xi, xi_end, b, correction, foothold, clamped, phase, time_left, shift, present
+        )
 
     def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
         cfg = self.cfg.timing
-        shortest = (cfg.min_step - frame.phase * frame.duration).clamp(min=0.0)
+        shortest = (cfg.min_step - frame.elapsed).clamp(min=0.0)
         return adapted_time_left(xi, b, *self._timing_box, omega, time_left, shortest)
 
     def _dcm_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:

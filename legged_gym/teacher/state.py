@@ -30,7 +30,9 @@ class TeacherState(NamedTuple):
     joint_vel: Tensor
     """(6, N) [rad/s]."""
     legs: Tensor
-    """`LEG_ROWS` of the left, the right and the left foot again: [:14] is left-right, [7:] right-left (21, N)."""
+    """`LEG_ROWS` of the left foot, then of the right one (14, N)."""
+    legs_right_left: Tensor
+    """The same, the right foot's first (14, N)."""
     command: Tensor
     """v_x, v_y [m/s] and w_z [rad/s] in the heading frame (3, N)."""
     clock: Tensor
@@ -53,12 +55,12 @@ class TeacherState(NamedTuple):
     @property
     def feet_pos_w(self) -> Tensor:
         """Centres of the foot spheres, left and right (2, 3, N) [m]."""
-        return self.legs[: 2 * NUM_LEG_ROWS].unflatten(0, (2, -1))[:, :3]
+        return self.legs.unflatten(0, (2, -1))[:, :3]
 
     @property
     def feet_load(self) -> Tensor:
         """Vertical contact force on the left and the right foot (2, N) [N]."""
-        return self.legs[: 2 * NUM_LEG_ROWS].unflatten(0, (2, -1))[:, 5]
+        return self.legs.unflatten(0, (2, -1))[:, 5]
 
 
 TEACHER_TERMS: tuple[tuple[str, int], ...] = (
@@ -117,7 +119,7 @@ class TeacherLayout:
         if wrong:
             raise ValueError(f"teacher observation has wrong widths: {[(n, given[n], wanted[n]) for n in wrong]}")
         self.num_ahead = given["ground_ahead"]
-        known = [name for name in TeacherState._fields if name != "legs"]
+        known = [name for name in TeacherState._fields if not name.startswith("legs")]
         self._scalars = [name for name in known if wanted[name] == 1]
         self._vectors = [name for name in known if wanted[name] > 1]
         columns = self._columns(given)
@@ -125,15 +127,15 @@ class TeacherLayout:
         self._order = torch.tensor([column for part in columns for column in part])
 
     def _columns(self, given: dict[str, int]) -> list[list[int]]:
-        """Columns of the observation that make up legs, scalars, and each vector."""
+        """Columns of the observation that make up legs, legs the other way round, scalars, and each vector."""
         ends = dict(zip(given, itertools.accumulate(given.values()), strict=True))
         start = {name: ends[name] - width for name, width in given.items()}
-        feet = [
+        left, right = (
             [start[name] + side * given[name] // 2 + part for name, parts in LEG_ROWS for part in parts]
             for side in (0, 1)
-        ]
+        )
         vectors = [list(range(start[name], ends[name])) for name in self._vectors]
-        return [feet[0] + feet[1] + feet[0], [start[name] for name in self._scalars], *vectors]
+        return [left + right, right + left, [start[name] for name in self._scalars], *vectors]
 
     def parse(self, obs: Tensor) -> TeacherState:
         """Turns `obs` (N, num_obs) into named tensors, components first: one copy makes every component contiguous."""
@@ -143,6 +145,6 @@ class TeacherLayout:
             with torch.inference_mode(False):
                 self._order = self._order.to(obs.device)
         rows = obs.t().contiguous().index_select(0, self._order)
-        legs, scalars, *vectors = torch.split_with_sizes(rows, self._widths)
+        legs, legs_right_left, scalars, *vectors = torch.split_with_sizes(rows, self._widths)
         named = dict(zip(self._scalars, scalars.unbind(), strict=True)) | dict(zip(self._vectors, vectors, strict=True))
-        return TeacherState(legs=legs, **named)
+        return TeacherState(legs=legs, legs_right_left=legs_right_left, **named)
