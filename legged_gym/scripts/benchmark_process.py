@@ -1,7 +1,8 @@
 """Measures what a process of its own costs: `python legged_gym/scripts/benchmark_process.py --sim mujoco`.
 
 Two environments with the same simulator, one in this process and one in a worker, take turns in short blocks under the
-task's own randomisation, so that both see the same other load on the machine. Medians over the blocks.
+task's own randomisation, so that both see the same other load on the machine. Medians over the blocks. On a CPU the
+processor time that all processes spend on a step is compared, too: others' work hardly changes it.
 
 The floor is what remains when the worker has next to nothing to do: the conversation, and on a GPU its two changes of
 context, from one process to the other and back.
@@ -9,6 +10,7 @@ context, from one process to the other and back.
 
 import argparse
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +102,14 @@ def measure_floor(device: torch.device, repeats: int) -> float:
     return statistics.median(there - here for here, there in times)
 
 
+def processor_time(pid: int) -> float:
+    """Return the processor time that this process and another one have spent so far [s]."""
+    spent = [int(file.read_text().split()[0]) for file in Path("/proc", str(pid), "task").glob("*/schedstat")]
+    return time.process_time() + 1e-9 * sum(spent)
+
+
 @torch.inference_mode()
-def measure(near: Any, far: Any, repeats: int) -> list[tuple[float, float]]:
+def measure(near: Any, far: Any, repeats: int) -> torch.Tensor:
     """Time policy steps of both environments in turn.
 
     Args:
@@ -110,21 +118,23 @@ def measure(near: Any, far: Any, repeats: int) -> list[tuple[float, float]]:
         repeats: Blocks of each; two more at the start are not counted.
 
     Returns:
-        Time of a policy step [s] of each, block by block.
+        Time and processor time of a policy step [s], of each environment, block by block. Shape (repeats, 2, 2).
     """
     generator = torch.Generator().manual_seed(0)
     shape = (near.num_envs, near.num_actions)
     actions = [(ACTION_NOISE * torch.randn(shape, generator=generator)).to(near.device) for _ in range(BLOCK)]
 
-    def block(env: Any) -> float:
+    def block(env: Any) -> tuple[float, float]:
         def steps() -> None:
             for action in actions:
                 env.step(action)
 
-        return timed(steps, env.device) / BLOCK
+        before = processor_time(far.sim.worker_pid)
+        took = timed(steps, env.device)
+        return took / BLOCK, (processor_time(far.sim.worker_pid) - before) / BLOCK
 
     with machine.one_torch_thread():  # as in training's rollouts
-        return [(block(near), block(far)) for _ in range(repeats + 2)][2:]
+        return torch.tensor([(block(near), block(far)) for _ in range(repeats + 2)][2:], dtype=torch.float64)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,15 +156,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for env in (near, far):
         env.sim.close()
     floor = measure_floor(near.device, args.repeats)
-    here, there = (statistics.median(column) for column in zip(*times, strict=True))
-    overhead = statistics.median(b / a - 1.0 for a, b in times)
+    (here, processor_here), (there, processor_there) = times.quantile(0.5, 0).tolist()
+    overhead, processor_overhead = (times[:, 1] / times[:, 0] - 1.0).quantile(0.5, 0).tolist()
     print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
     print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
     verdict = "within" if overhead <= MAX_OVERHEAD else "above"
     print(f"overhead {100 * overhead:+.1f} % (median of the blocks' ratios), {verdict} {100 * MAX_OVERHEAD:.0f} %")
+    if near.device.type == "cpu":
+        change = f"{1e3 * processor_here:.3f} ms, with a worker {1e3 * processor_there:.3f} ms"
+        print(f"processor time in this process {change}: {100 * processor_overhead:+.1f} %")
     print(f"with a worker that does next to nothing: +{1e3 * floor:.3f} ms, {100 * floor / here:.1f} % of the former")
     row = {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead, "floor": floor}
-    return row
+    return row | {"processor_overhead": processor_overhead}
 
 
 def main() -> None:

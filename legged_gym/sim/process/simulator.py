@@ -105,6 +105,11 @@ class ProcessSimulator(Simulator):
         self._warm = False
         return worker
 
+    @property
+    def worker_pid(self) -> int:
+        """Number of the worker's process."""
+        return int(self._worker.versions["pid"])
+
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
         pos = torch.tensor([0.0, 0.0, self.robot.zero_pose_height], device=device).expand(n, 3)

@@ -67,7 +67,7 @@ def test_a_lost_worker_is_noticed_while_nobody_asks(pf_tron1a: RobotModel, monke
     sim.close()
     assert not gone.wait(0.2)
     sim = host(pf_tron1a)
-    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    os.kill(sim.worker_pid, signal.SIGKILL)
     assert gone.wait(3.0)
     gone.clear()
     with pytest.raises(WorkerDied):
@@ -82,7 +82,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     env.sim.set_parameter("strength", torch.zeros(4, 6))
     memory = env.state.root_pos_w.data_ptr()
     env.step(torch.zeros(4, 6))
-    first = env.sim._worker.versions["pid"]  # type: ignore[attr-defined]
+    first = env.sim.worker_pid  # type: ignore[attr-defined]
     os.kill(first, signal.SIGKILL)
     obs, reward, done, extras = env.step(torch.zeros(4, 6))
     assert done.all() and not extras["time_outs"].any() and env.broke.all()
@@ -98,10 +98,10 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     assert torch.equal(env.sim.parameters["friction"], friction)
     assert not env.state.joint_torque.any(), "the new worker was not told the strength"
     assert env.episode_log()["broken_robots"] == 4.0
-    os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
+    os.kill(env.sim.worker_pid, signal.SIGKILL)  # type: ignore[attr-defined]
     assert env.sim.overflow_counts() == {}  # between two steps it is no different
     assert env.step(torch.zeros(4, 6))[2].all() and not env.step(torch.zeros(4, 6))[2].any()
-    os.kill(env.sim._worker.versions["pid"], signal.SIGKILL)  # type: ignore[attr-defined]
+    os.kill(env.sim.worker_pid, signal.SIGKILL)  # type: ignore[attr-defined]
     with pytest.raises(WorkerDied):
         env.step(torch.zeros(4, 6))
 
@@ -111,7 +111,7 @@ def test_a_new_worker_has_the_parameters_in_force(pf_tron1a: RobotModel, capfd: 
     sim = host(pf_tron1a, 3, restarts=1)
     sim.set_parameter("strength", torch.zeros(3, 6))
     sim.step(torch.zeros(3, 6))
-    os.kill(sim._worker.versions["pid"], signal.SIGKILL)
+    os.kill(sim.worker_pid, signal.SIGKILL)
     sim.step(torch.zeros(3, 6))
     assert "starting a new worker" in capfd.readouterr().err and sim.state.root_pos_w.isnan().all()
     sim._place_nominally()
@@ -180,7 +180,7 @@ def test_ctrl_c_leaves_the_conversation_in_order(pf_tron1a: RobotModel) -> None:
     """An answer that nobody waited for is not taken for the next one."""
     with pooled_workers():
         sim = host(pf_tron1a)
-    pid = sim._worker.versions["pid"]
+    pid = sim.worker_pid
     os.kill(pid, signal.SIGSTOP)
     handler = signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
