@@ -68,8 +68,3 @@ def rotate_yaw(yaw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
     c, s = torch.cos(yaw), torch.sin(yaw)
     x, y, *rest = vector.unbind(-1)
     return torch.stack((c * x - s * y, s * x + c * y, *rest), dim=-1)
-
-
-def uniform(shape: tuple[int, ...], low: float, high: float, device: torch.device | str) -> torch.Tensor:
-    """Draw from the uniform distribution over [low, high)."""
-    return torch.rand(shape, device=device) * (high - low) + low

@@ -27,6 +27,13 @@ def test_commands_are_drawn_in_their_ranges() -> None:
             assert low <= moving[:, i].min() < low + 0.02 and high - 0.02 < moving[:, i].max() <= high
 
 
+def test_only_a_command_of_all_zeros_is_to_stand() -> None:
+    commands = Commands(CommandsCfg(), 4, torch.tensor(1.0))
+    one_each = torch.cat((torch.zeros(1, 3), 0.1 * torch.eye(3)))  # nothing; v_x; v_y; w_z
+    commands.set(one_each, torch.ones(4, dtype=torch.bool))
+    assert commands.standing.tolist() == [True, False, False, False]
+
+
 def test_commands_and_gait_change_together_at_their_time(make_env: MakeEnv) -> None:
     """Every `resampling_time` of a robot's own episode, and at no other step."""
     env = make_env(2, CLEAN, IN_THE_AIR, {"commands.resampling_time": 0.1, "commands.standing_share": 0.0})

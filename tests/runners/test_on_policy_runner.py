@@ -176,6 +176,32 @@ def test_past_rollouts_are_imitated_as_well() -> None:
     assert abs(learned(replay_mini_batches=0)) < 0.25
 
 
+def test_what_is_replayed_shrinks_with_the_imitation_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    r = with_reference(0.8, 1.0, 0.0, 0, initial=2.0, replay_mini_batches=10, replay_batch_size=8)
+    r.alg.imitation |= {"schedule": "linear", "final": 0.0, "decay_steps": 4}
+    counts = []
+    for _ in range(5):
+        steps: list[torch.Tensor] = []
+        monkeypatch.setattr(r.alg, "_imitating", steps.append)
+        collect_and_update(r, 0.8, 1.0, 0.0, 1)
+        counts.append(len(steps))
+    assert counts == [10, 7, 5, 2, 0]
+
+
+def test_while_imitation_is_strong_nothing_is_explored_and_the_learning_rate_stays() -> None:
+    """At λ's initial value entropy earns nothing and the rate does not fall; without imitation they do."""
+    for initial in (1.0, 0.0):
+        torch.manual_seed(0)
+        r = with_reference(0.0, 0.0, 1.0, 0, initial=initial)  # all is driven, no reference weighs: entropy is left
+        r.alg.estimator_epochs, before = 0, parameters(r.alg)
+        collect_and_update(r, 0.0, 0.0, 1.0, 1)
+        assert torch.equal(parameters(r.alg), before) == (initial > 0.0)
+        r = with_reference(0.0, 0.0, 0.0, 0, initial=initial)
+        r.alg.schedule, r.alg.desired_kl = "adaptive", 1e-9  # any change of the policy is too much
+        collect_and_update(r, 0.0, 0.0, 0.0, 1)
+        assert (r.alg.learning_rate == pytest.approx(3e-3)) == (initial > 0.0)
+
+
 def test_driven_transitions_stay_out_of_surrogate_and_value() -> None:
     torch.manual_seed(0)
     r = with_reference(0.0, 0.0, 1.0, 1, initial=0.0)
