@@ -7,6 +7,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+WIDTHS = {"command": 3, "liftoff": 6, "heading": 2, "drift": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3}
+"""Rows of what is more than one number per robot."""
+
+
+def _rows(name: str) -> int:
+    return WIDTHS.get(name, 1)
+
 
 @dataclass
 class TeacherMemory:
@@ -40,29 +47,29 @@ class TeacherMemory:
 
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
-        """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        widths = {
-            "command": 3,
-            "liftoff": 6,
-            "heading": 2,
-            "predicted_vel": 2,
-            "offset_b": 2,
-            "foothold_w": 3,
-            "drift": 2,
-        }
+        """Zeroed memory with the device and dtype of `like`: views of one buffer, which is updated in one copy."""
+        return cls.of(like.new_zeros(sum(_rows(f.name) for f in fields(cls)), num_envs))
+
+    @classmethod
+    def of(cls, buffer: Tensor) -> TeacherMemory:
+        """Memory made of views of its `packed` values (rows, N)."""
         names = [f.name for f in fields(cls)]
-        buffer = like.new_zeros(sum(widths.get(name, 1) for name in names), num_envs)
-        rows = buffer.split([widths.get(name, 1) for name in names])
-        memory = cls(**{n: row if n in widths else row.squeeze(0) for n, row in zip(names, rows, strict=True)})
+        rows = buffer.split([_rows(name) for name in names])
+        memory = cls(**{n: row if n in WIDTHS else row.squeeze(0) for n, row in zip(names, rows, strict=True)})
         memory._buffer = buffer
         return memory
 
-    def store(self, new: TeacherMemory) -> None:
-        """Copies new values in place, into a memory that was allocated."""
+    @property
+    def buffer(self) -> Tensor:
+        """All values (rows, N), in place."""
         if self._buffer is None:
             raise RuntimeError("this memory was not made by TeacherMemory.allocate")
-        values = (getattr(new, f.name) for f in fields(self))
-        torch.cat([value if value.dim() == 2 else value.unsqueeze(0) for value in values], out=self._buffer)
+        return self._buffer
+
+    def packed(self) -> Tensor:
+        """All values, one below the other (rows, N)."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return torch.cat([value if value.dim() == 2 else value.unsqueeze(0) for value in values])
 
     def clone(self) -> TeacherMemory:
         """An independent copy."""

@@ -137,14 +137,18 @@ class TeacherLayout:
         vectors = [list(range(start[name], ends[name])) for name in self._vectors]
         return [left + right, right + left, [start[name] for name in self._scalars], *vectors]
 
-    def parse(self, obs: Tensor) -> TeacherState:
-        """Turns `obs` (N, num_obs) into named tensors, components first: one copy makes every component contiguous."""
+    def check(self, obs: Tensor) -> None:
+        """Raises ValueError if `obs` (N, num_obs) has another number of columns."""
         if obs.shape[-1] != self.num_obs:
             raise ValueError(f"teacher observation has {obs.shape[-1]} columns, its layout {self.num_obs}")
+
+    def parse(self, obs: Tensor) -> TeacherState:
+        """Turns `obs` (N, num_obs) into named tensors, components first: one copy makes every component contiguous."""
+        self.check(obs)
         if self._order.device != obs.device:
             with torch.inference_mode(False):
                 self._order = self._order.to(obs.device)
-        rows = obs.t().contiguous().index_select(0, self._order)
+        rows = obs.t().index_select(0, self._order)
         legs, legs_right_left, scalars, *vectors = torch.split_with_sizes(rows, self._widths)
         named = dict(zip(self._scalars, scalars.unbind(), strict=True)) | dict(zip(self._vectors, vectors, strict=True))
         return TeacherState(legs=legs, legs_right_left=legs_right_left, **named)
