@@ -32,6 +32,10 @@ class LibPythonMissing(WorkerError):
     """The worker's Python or its engine does not find libpython."""
 
 
+class MemoryNotShared(WorkerError):
+    """The device's memory cannot be shared with another process."""
+
+
 class EngineMissing(WorkerError):
     """The engine is not installed in the worker's Python."""
 

@@ -16,7 +16,7 @@ import torch
 
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.config import ProcessCfg
-from legged_gym.sim.process.errors import WorkerError, WorkerLost
+from legged_gym.sim.process.errors import MemoryNotShared, WorkerError, WorkerLost
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
@@ -64,6 +64,14 @@ class ProcessSimulator(Simulator):
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
         layout = memory.lay_out([*wire_fields(self), *more])
         self._memory = memory.create(layout, self.device)
+        try:
+            self._description = self._memory.describe()
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            raise MemoryNotShared(
+                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
+                " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
+            ) from None
         self._shared = self._memory.tensors
         for name, array in arrays.items():
             self._shared[name].copy_(torch.from_numpy(array))
@@ -92,7 +100,7 @@ class ProcessSimulator(Simulator):
             self._memory.hand_over()
             worker.ask(
                 Request.BUILD,
-                {"spec": self._spec, "memory": self._memory.describe()},
+                {"spec": self._spec, "memory": self._description},
                 timeout=self.cfg.start_timeout,
                 descriptor=self._memory.descriptor(),
             )

@@ -4,13 +4,14 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from legged_gym.sim.process import hosting
+from legged_gym.sim.process import hosting, memory
 from legged_gym.sim.process.config import ProcessCfg
-from legged_gym.sim.process.errors import ProtocolMismatch, RequestRefused, WorkerBroken, WorkerHung
+from legged_gym.sim.process.errors import MemoryNotShared, ProtocolMismatch, RequestRefused, WorkerBroken, WorkerHung
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import Request
 from legged_gym.sim.registry import make_simulator
@@ -23,6 +24,19 @@ def test_the_engines_objections_reach_the_user(pf_tron1a: RobotModel, tmp_path: 
     gone = dataclasses.replace(pf_tron1a, urdf=tmp_path / "gone.urdf")
     with pooled_workers(), pytest.raises((RequestRefused, WorkerBroken), match=r"gone\.urdf"):
         make_simulator("mujoco", gone, 1, OPTIONS, "cpu", ProcessCfg(enabled=True))
+
+
+def test_a_device_whose_memory_cannot_be_shared_is_named(
+    pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(memory: Any) -> None:
+        raise RuntimeError("CUDA: cuIpcGetMemHandle failed: CUDA_ERROR_NOT_SUPPORTED")
+
+    monkeypatch.setattr(memory.FileMemory, "describe", refuse)
+    with pytest.raises(
+        MemoryNotShared, match=r"share memory of cpu \(CUDA: cuIpc.*\); .*without --sim_process"
+    ):
+        host(pf_tron1a)
 
 
 def test_a_fault_of_the_worker_is_no_objection_of_the_engine(pf_tron1a: RobotModel) -> None:
