@@ -33,9 +33,7 @@ def test_a_device_whose_memory_cannot_be_shared_is_named(
         raise RuntimeError("CUDA: cuIpcGetMemHandle failed: CUDA_ERROR_NOT_SUPPORTED")
 
     monkeypatch.setattr(memory.FileMemory, "describe", refuse)
-    with pytest.raises(
-        MemoryNotShared, match=r"share memory of cpu \(CUDA: cuIpc.*\); .*without --sim_process"
-    ):
+    with pytest.raises(MemoryNotShared, match=r"share memory of cpu \(CUDA: cuIpc.*\); .*without --sim_process"):
         host(pf_tron1a)
 
 
