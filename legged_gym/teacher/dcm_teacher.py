@@ -136,14 +136,14 @@ class DcmTeacher:
         """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory."""
         self.layout.check(obs)
         step = self._step if obs.is_cuda else self._traced
-        *output, memory = step(obs, self.memory.buffer)
-        self.memory.buffer.copy_(memory)
-        return TeacherOutput(*output)
+        return TeacherOutput(*step(obs, self.memory.buffer))
 
-    def _step(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
-        """The outputs, and the new memory (rows, N)."""
-        output, new = self.evaluate(obs, TeacherMemory.of(memory))
-        return *(getattr(output, field.name) for field in fields(output)), new.packed()
+    def _step(self, obs: Tensor, buffer: Tensor) -> tuple[Tensor, ...]:
+        """The outputs; updates the memory in the buffer (rows, N)."""
+        memory = TeacherMemory.of(buffer)
+        output, new = self.evaluate(obs, memory)
+        memory.store(new)
+        return tuple(getattr(output, field.name) for field in fields(output))
 
     def evaluate(self, obs: Tensor, memory: TeacherMemory) -> tuple[TeacherOutput, TeacherMemory]:
         """One evaluation without side effects.
@@ -272,7 +272,7 @@ class DcmTeacher:
                 return self._constant.expand_as(parts["xi"])
             return self.network(inputs).t() + self._constant
 
-        wanted = torch.sub(command[:2], drift * frame.mirror, alpha=self.cfg.stepping.drift_gain)
+        wanted = torch.addcmul(command[:2], drift, frame.mirror, value=-self.cfg.stepping.drift_gain)
         return self.predictor.plan(frame, wanted, turn_rate, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:

@@ -47,12 +47,12 @@ class TeacherMemory:
 
     @classmethod
     def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
-        """Zeroed memory with the device and dtype of `like`: views of one buffer, which is updated in one copy."""
+        """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
         return cls.of(like.new_zeros(sum(_rows(f.name) for f in fields(cls)), num_envs))
 
     @classmethod
     def of(cls, buffer: Tensor) -> TeacherMemory:
-        """Memory made of views of its `packed` values (rows, N)."""
+        """Memory made of views of a buffer (rows, N)."""
         names = [f.name for f in fields(cls)]
         rows = buffer.split([_rows(name) for name in names])
         memory = cls(**{n: row if n in WIDTHS else row.squeeze(0) for n, row in zip(names, rows, strict=True)})
@@ -66,10 +66,10 @@ class TeacherMemory:
             raise RuntimeError("this memory was not made by TeacherMemory.allocate")
         return self._buffer
 
-    def packed(self) -> Tensor:
-        """All values, one below the other (rows, N)."""
-        values = (getattr(self, f.name) for f in fields(self))
-        return torch.cat([value if value.dim() == 2 else value.unsqueeze(0) for value in values])
+    def store(self, new: TeacherMemory) -> None:
+        """Copies new values in place, into a memory that was allocated."""
+        values = (getattr(new, f.name) for f in fields(self))
+        torch.cat([value if value.dim() == 2 else value.unsqueeze(0) for value in values], out=self.buffer)
 
     def clone(self) -> TeacherMemory:
         """An independent copy."""

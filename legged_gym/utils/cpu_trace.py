@@ -21,9 +21,8 @@ class Traced:
     recording takes a tenth of a second. (`torch.jit.trace` is deprecated in favour of `torch.compile`, which takes a
     minute for the same.)
 
-    What Python does in the function happens at the recording only. The function must write to no tensor that outlives
-    it, and what it reads besides its arguments and the parameters of one module is taken for constant. There are no
-    gradients.
+    What Python does in the function happens at the recording only. The function may write to its arguments; other
+    tensors that it reads, but for the parameters of one module, are taken for constant. It is not differentiable.
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], module: nn.Module) -> None:
@@ -37,9 +36,8 @@ class Traced:
         self._plain_calls = 0
         self._recorded: Callable[..., tuple[Tensor, ...]] | None = None
 
-    @torch.no_grad()
     def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """Call the function."""
+        """Call the function, under `no_grad` or `inference_mode`."""
         if self._recorded is not None:
             return self._recorded(*arguments)
         if self._plain_calls < PLAIN_CALLS or not SUPPORTED:
