@@ -282,6 +282,22 @@ def test_tensorboard_has_losses_speed_and_episodes(tmp_path: Path) -> None:
     assert length.step == 2
 
 
+def test_episodes_are_summed_up_from_end_to_end() -> None:
+    """Robot 0 ends after 2 and after 3 more steps of 2.0 each, robot 1 after 5 steps; nobody else ends."""
+    logger = runner().logger
+    for step in range(1, 7):
+        done = torch.zeros(8)
+        done[0], done[1] = step in (2, 5), step == 5
+        logger.process_env_step(torch.full((8,), 2.0), done, {})
+    scalars: dict[str, float] = {}
+    logger.log_iteration(0, 0, 2, 1.0, 1.0, scalars, 0.02)
+    assert scalars["Train/mean_episode_length"] == pytest.approx((2 + 3 + 5) / 3)
+    assert scalars["Train/mean_reward"] == pytest.approx(2.0 * (2 + 3 + 5) / 3)
+    scalars = {}
+    logger.log_iteration(1, 0, 2, 1.0, 1.0, scalars, 0.02)
+    assert "Train/mean_reward" not in scalars, "of the episodes since then"
+
+
 def test_progress_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runner(tmp_path).learn(2)
     line = capsys.readouterr().out.splitlines()[-1]
