@@ -113,7 +113,8 @@ class InverseKinematics:
         d1, d2 = torch.atan2(thigh[0], -thigh[2]), torch.atan2(shank[0], -shank[2])
         hip = geometry.hip_pos.t().unsqueeze(-1)
         shift = torch.stack((hip[0], torch.zeros_like(hip[0]), torch.zeros_like(hip[0])))
-        self._origin = geometry.abad_pos.t().unsqueeze(-1) + shift  # (3, 2, 1)
+        self._downwards = hip.new_tensor([1.0, 1.0, -1.0]).view(3, 1, 1)  # z counts downwards here
+        self._minus_origin = -(geometry.abad_pos.t().unsqueeze(-1) + shift) * self._downwards  # (3, 2, 1)
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
         self._minus_y0_square = -(self._y0**2)
@@ -138,8 +139,8 @@ class InverseKinematics:
         Returns:
             Joint angles (6, N) [rad]; out of reach, those of the nearest reachable point on the same ray.
         """
-        x, y, z = (feet - self._origin).unbind()  # (2, N) each
-        abad, depth = self._lateral(y, z)
+        x, y, down = torch.addcmul(self._minus_origin, feet, self._downwards).unbind()  # (2, N) each
+        abad, depth = self._lateral(y, down)
         reach = torch.addcmul(depth * depth, x, x).sqrt()
         core = reach.clamp(self._inner, self._outer)
         reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
@@ -149,11 +150,11 @@ class InverseKinematics:
         angles = torch.stack((abad, turn + torch.atan2(x, depth), bend), dim=1)  # (2, 3, N)
         return torch.addcmul(self._zero, angles, self._signs).flatten(0, 1)
 
-    def _lateral(self, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _lateral(self, y: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the hip in the turned leg plane [m], (2, N) each."""
-        square = torch.addcmul(torch.addcmul(self._minus_y0_square, y, y), z, z)
+        square = torch.addcmul(torch.addcmul(self._minus_y0_square, y, y), down, down)
         depth = square.clamp(min=1e-6).sqrt()
-        abad = torch.atan2(y, -z)
+        abad = torch.atan2(y, down)
         if self._centred:
             return abad, depth
         return abad - torch.atan2(self._y0.expand_as(depth), depth), depth + self._hip_z
