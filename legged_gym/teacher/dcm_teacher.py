@@ -133,7 +133,10 @@ class DcmTeacher:
 
     @torch.no_grad()
     def step(self, obs: Tensor) -> TeacherOutput:
-        """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory."""
+        """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory.
+
+        On a CPU the operations are recorded (`Traced`): network and ground are not to be replaced after the first call.
+        """
         self.layout.check(obs)
         step = self._step if obs.is_cuda else self._traced
         return TeacherOutput(*step(obs, self.memory.buffer))
