@@ -25,7 +25,7 @@ def test_power_peaks_per_robot_and_feet_slip_while_they_touch() -> None:
     metrics, everyone = RowMetrics(1, 2, "cpu"), torch.ones(2, dtype=torch.bool)
     steps = (
         sample([10.0, 40.0], [[True, True], [False, True]], [[0.1, 0.3], [9.0, 0.5]]),
-        sample([30.0, 99.0], [[True, False], [True, True]], [[0.2, 9.0], [9.0, 9.0]]),
+        sample([30.0, 99.0], [[True, True], [True, True]], [[0.2, 0.4], [9.0, 9.0]]),
         sample([20.0, 99.0], [[False, False], [True, True]], [[9.0, 9.0], [9.0, 9.0]]),
     )
     for k, each in enumerate(steps):
@@ -34,5 +34,5 @@ def test_power_peaks_per_robot_and_feet_slip_while_they_touch() -> None:
     (row,) = metrics.results(0.02)
     assert row["survival"] == 0.5
     assert row["peak_power"] == pytest.approx((30.0 + 40.0) / 2)
-    assert row["foot_slip"] == pytest.approx((0.1 + 0.3 + 0.2 + 0.5) / 4)
+    assert row["foot_slip"] == pytest.approx((0.1 + 0.3 + 0.2 + 0.4 + 0.5) / 5)
     assert row["torque_rms"] == pytest.approx(((5.0**2 + 15.0**2 + 10.0**2 + 20.0**2) / 4) ** 0.5)
