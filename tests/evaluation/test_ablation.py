@@ -60,6 +60,12 @@ def test_a_seed_that_never_walks_is_infinitely_late() -> None:
     assert dcm["steps_over_ppo"] == pytest.approx(0.14) and not dcm["steps_over_ppo_is_bound"]
 
 
+def test_seeds_that_all_fall_have_a_mean_of_zero() -> None:
+    arms = summary([run("ppo", seed, None, survival=0.0) for seed in range(3)], budget=1e6)
+    assert arms["ppo"]["rows"]["push_1.0"]["survival"] == [0.0, 0.0, 0.0]
+    assert "push_1.0 0.00" in table(arms)
+
+
 def test_runs_are_saved_whole_and_drawn(tmp_path: Path) -> None:
     runs = [run(arm, seed, 1e5) for arm in ("ppo", "dcm") for seed in (0, 1)]
     runs[0].curve[5]["tracking"] = None

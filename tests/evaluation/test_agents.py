@@ -9,7 +9,11 @@ from onnx import TensorProto, helper
 from tensordict import TensorDict
 from torch import nn
 
-from legged_gym.evaluation.agents import OnnxAgent, OnnxNetwork, PolicyAgent, RandomAgent, ZeroAgent
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.evaluation.agents import OnnxAgent, OnnxNetwork, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
+from legged_gym.teacher.config import OffsetCfg, TeacherCfg
+from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.export import export_policy
 
@@ -80,3 +84,25 @@ def test_unfit_onnx_files_are_refused(tmp_path: Path) -> None:
 def test_policy_agent_returns_the_actors_action() -> None:
     obs = observation(2)
     assert torch.equal(PolicyAgent(lambda o: o["command"] * 2.0).act(obs), obs["command"] * 2.0)
+
+
+def test_a_learned_offset_moves_the_teachers_foothold(tmp_path: Path) -> None:
+    """Whether the config asks for one or not; a file of something else is refused."""
+    cfg = PointFootFlatCfg()
+    cfg.env.num_envs, cfg.asset.robot_type, cfg.sim.backend, cfg.sim.num_threads = 4, "PF_TRON1A", "mujoco", 1
+    env = PointFootFlat(cfg)
+    closed_form = TeacherAgent(env, TeacherCfg(offset=OffsetCfg(enabled=False)))
+    parameters = closed_form.teacher.network.state_dict()
+    learned = {name: torch.full_like(value, 0.05) for name, value in parameters.items()}
+    save_atomically({"offset_network": learned}, tmp_path / "offset.pt")
+    with_offset = TeacherAgent(env, TeacherCfg(offset=OffsetCfg(enabled=False)), tmp_path / "offset.pt")
+    obs = env.get_observations()
+    with torch.inference_mode():
+        moved = with_offset.act(obs) - closed_form.act(obs)
+    assert closed_form.output is not None and not closed_form.output.offset.any()
+    assert with_offset.output is not None and (with_offset.output.offset.norm(dim=-1) > 1e-3).all()
+    assert moved.abs().max() > 1e-3
+    save_atomically({"actor_state_dict": {}}, tmp_path / "model_1.pt")
+    with pytest.raises(UserError, match=r"model_1.pt: holds no offset for this teacher"):
+        TeacherAgent(env, TeacherCfg(), tmp_path / "model_1.pt")
+    env.sim.close()

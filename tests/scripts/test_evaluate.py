@@ -35,6 +35,7 @@ def result(monkeypatch: pytest.MonkeyPatch, file: Path, *argv: str) -> dict[str,
 @pytest.mark.parametrize("agent", ["zero", "random", "teacher"])
 def test_every_row_is_in_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agent: str) -> None:
     data = result(monkeypatch, tmp_path / "out.json", f"--agent={agent}", *SHORT)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"], "nothing else is left behind"
     assert (data["agent"], data["robot"], data["sim"]) == (agent, "PF_TRON1A", "mujoco")
     assert list(data["rows"]) == [row.name for row in select_rows(STANDARD_SUITES)]
     for row in data["rows"].values():
