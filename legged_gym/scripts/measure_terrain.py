@@ -5,11 +5,13 @@ or swung into the riser as a leg's servos do it, on height fields of several cel
 itself. On a field a riser leans over one cell: what matters is whether that makes it a ramp to a foot. It is stamped
 onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
 field, which the engine takes for separate bodies, a foot is held from all sides. Last comes what `env.step` costs on
-the terrain `mixed`, in processor time, which other processes hardly disturb; robots twitch around their stand and fall.
+the terrain `mixed`, in processor time, which other processes disturb less; robots twitch around their stand and fall.
+There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco_treads.py`.
 """
 
 import argparse
 import time
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -39,7 +41,8 @@ STAMP_SPEED, LOAD = 4.0, 400.0
 TIME_CONSTANTS = (0.02, 2.0 * TIMESTEP)
 """Of contacts: MuJoCo's default, and the shortest that the step allows, which terrain is stepped with [s]."""
 
-COSTED_ROBOTS, COSTED_STEPS = 128, 100
+COSTED_ROBOTS, COSTED_BLOCKS, COSTED_STEPS = 512, 20, 6
+"""In each block so many steps are taken on one ground after the other: other processes disturb all of them alike."""
 
 
 def step_terrain(cell: float) -> Terrain:
@@ -130,22 +133,35 @@ def stamp(model: mujoco.MjModel, robot: RobotModel) -> tuple[float, bool]:
     return -deepest, lowest > 0.0
 
 
-@torch.inference_mode()
-def step_cost(cell: float | None, robot: str) -> float:
-    """Return what a policy step of one robot costs on a terrain with these cells, or on a plane [s]."""
+def make_env(cell: float | None, robot: str) -> Any:
+    """Make robots on a terrain with these cells, or on a plane."""
     cfg, _ = task_registry.get_cfgs("pointfoot_flat")
     cfg.asset.robot_type, cfg.env.num_envs = robot, COSTED_ROBOTS
     cfg.sim.backend, cfg.sim.num_threads = "mujoco", 1
     if cell is not None:
         cfg.terrain.mesh_type, cfg.terrain.horizontal_scale = "trimesh", cell
     env, _ = task_registry.make_env("pointfoot_flat", env_cfg=cfg)
-    start = 0.0
-    for k in range(COSTED_STEPS + 10):
-        start = time.process_time() if k == 10 else start
-        env.step(0.3 * torch.randn(COSTED_ROBOTS, 6))
-    cost = (time.process_time() - start) / (COSTED_STEPS * COSTED_ROBOTS)
-    env.sim.close()
-    return cost
+    return env
+
+
+@torch.inference_mode()
+def step_costs(robot: str) -> np.ndarray:
+    """Return what a policy step of one robot costs, in turns on the plane and on each of the fields.
+
+    Returns:
+        [s]. Shape (blocks, 1 + fields).
+    """
+    envs = [make_env(cell, robot) for cell in (None, *CELLS)]
+    costs = np.zeros((1 + COSTED_BLOCKS, len(envs)))
+    for costs_now in costs:
+        for k, env in enumerate(envs):
+            start = time.process_time()
+            for _ in range(COSTED_STEPS):
+                env.step(0.3 * torch.randn(COSTED_ROBOTS, 6))
+            costs_now[k] = (time.process_time() - start) / (COSTED_STEPS * COSTED_ROBOTS)
+    for env in envs:
+        env.sim.close()
+    return costs[1:]
 
 
 def print_edges(robot: RobotModel) -> None:
@@ -188,10 +204,12 @@ def main() -> None:
     robot = RobotModel.from_urdf(robot_urdf(args.robot))
     print_edges(robot)
     print_stamps(robot)
-    print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], and steps/s per core")
-    for cell in (None, *CELLS):
-        cost = step_cost(cell, args.robot)
-        print_line(ground_name(cell, "plane"), [f"{1e6 * cost:.0f}", f"{1.0 / cost:,.0f}"])
+    print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], steps/s per core, times the plane's")
+    costs = step_costs(args.robot)
+    for k, cell in enumerate((None, *CELLS)):
+        cost, ratios = float(np.median(costs[:, k])), costs[:, k] / costs[:, 0]
+        spread = f"{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
+        print_line(ground_name(cell, "plane"), [f"{1e6 * cost:.0f}", f"{1.0 / cost:,.0f}", f"   {spread}"])
 
 
 if __name__ == "__main__":

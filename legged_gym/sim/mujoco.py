@@ -13,6 +13,7 @@ from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
 from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.mujoco_treads import Treads
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
@@ -53,7 +54,9 @@ class MujocoSimulator(Simulator):
         if torch.device(device).type != "cpu":
             raise ValueError(f"the mujoco simulator runs on the CPU: use --sim_device cpu (got '{device}')")
         super().__init__(robot, num_envs, options, device, shared)
-        self._field = None if options.terrain is None else HeightField(options.terrain, GROUND_NAME, _WINDOW)
+        terrain = options.terrain
+        self._field = None if terrain is None else HeightField(terrain, GROUND_NAME, _WINDOW)
+        self._treads = None if terrain is None else Treads(terrain, robot, self.policy_dt)
         self.spec = build_spec(
             robot,
             timestep=options.timestep,
@@ -64,11 +67,15 @@ class MujocoSimulator(Simulator):
             visuals=False,  # drawn by a model of their own, see `render`
             field=self._field,
         )
+        if self._treads is not None:
+            self._treads.add_to(self.spec)
         self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
         mujoco.set_mju_user_warning(_warn)
         self.model = self.spec.compile()
         self._check_layout()
         self.models = [self.model.__copy__() for _ in range(num_envs)]
+        if self._treads is not None:
+            self._treads.attach(self.models)
         self.num_threads = options.num_threads or len(os.sched_getaffinity(0))
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
@@ -92,6 +99,8 @@ class MujocoSimulator(Simulator):
         if self.options.terrain is not None:
             self._state_now[:, 3] += self.options.terrain.height(0.0, 0.0)
         self._window_middle = torch.full((n, 2), torch.inf, dtype=torch.float64)
+        self._feet = torch.zeros(n, 2, len(self.robot.foot_names), 3)
+        """Position and velocity of the feet [m, m/s, world]. Shape (N, 2, F, 3)."""
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
         self._sensor_out = np.zeros((n, steps, model.nsensordata))
         self._control = np.zeros((n, steps, joints))
@@ -132,7 +141,7 @@ class MujocoSimulator(Simulator):
         arrived = self._substep >= self.parameters["action_delay"].view(-1, 1, 1)
         self._controls.copy_(torch.where(arrived, joint_targets.unsqueeze(1), self._previous_target.unsqueeze(1)))
         self._previous_target.copy_(joint_targets)
-        self._move_windows()
+        self._show_ground()
         self._pool.rollout(
             self.models,
             self._data,
@@ -157,7 +166,7 @@ class MujocoSimulator(Simulator):
 
         On a terrain each robot needs the model that holds the ground under it.
         """
-        self._move_windows()
+        self._show_ground()
         self._pool.rollout(
             self.models if self._field is not None else [self.model] * self.num_envs,
             self._data,
@@ -169,25 +178,31 @@ class MujocoSimulator(Simulator):
             state=self._state_out,
         )
         self._state_now[:] = self._state_out[:, -1]
+        if self._treads is not None:
+            self._refresh(slice(None), show=False)
 
-    def _move_windows(self) -> None:
-        """Move the ground of the robots that have come near the end of what their model holds of it."""
-        if self._field is None:
+    def _show_ground(self) -> None:
+        """Move the ground under feet, and that of robots which have come near the end of what their model holds."""
+        if self._field is None or self._treads is None:
             return
+        self._treads.follow(*self._feet.unbind(1))
         here = self._full[:, 1:3]
         far = (here - self._window_middle).abs().amax(-1) > 0.5 * _WINDOW - _REACH
         for robot in far.nonzero().squeeze(-1).tolist():
             middle = self._field.place(self.models[robot], *here[robot].tolist())
             self._window_middle[robot] = torch.tensor(middle)
 
-    def _refresh(self, rows: slice | torch.Tensor) -> None:
-        """Mirror MuJoCo's state into tensors and derive the feet and the centre of mass, for some rows."""
+    def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
+        """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
         quat = quat_wxyz.roll(-1, -1)
         motion = self._kinematics.forward(
             pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass_share[rows], self._base_com[rows]
         )
+        self._feet[rows] = torch.stack((motion.feet_pos_w, motion.feet_lin_vel_w), dim=1)
+        if not show:
+            return
         s.root_pos_w[rows] = pos
         s.root_quat_xyzw[rows] = quat
         s.root_lin_vel_w[rows] = vel
@@ -220,12 +235,13 @@ class MujocoSimulator(Simulator):
         if self.shows_interventions:
             self.state.contact_force_w[rows] = 0.0
             self.state.joint_torque[rows] = 0.0
-            self._refresh(rows)
+        self._refresh(rows, self.shows_interventions)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`. All of the robot gets faster alike."""
         delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
         self._qvel[:, :3] += delta
+        self._feet[:, 1] += delta.unsqueeze(1)
         if self.shows_interventions:
             s.root_lin_vel_w += delta
             s.com_lin_vel_w += delta

@@ -70,7 +70,9 @@ class HeightField:
         heights = self._heights[row : row + self._rows, col : col + self._cols]
         low, span = _range(heights)  # of this part, so that what is over it needs no closer look
         field, geom = model.hfield(self.name), model.geom(self.name)
-        np.divide(heights - low, span, out=field.data.reshape(self._rows, self._cols))
+        shares = field.data.reshape(self._rows, self._cols)
+        np.subtract(heights, low, out=shares)
+        np.multiply(shares, 1.0 / span, out=shares)
         field.size[2] = span
         middle = self._middle(col, 1, self._cols), self._middle(row, 0, self._rows)
         geom.pos[:] = *middle, low
@@ -82,7 +84,7 @@ class HeightField:
         step = max(1, round(stride / self._scale))
         centred = 0.5 * (self._heights.shape[axis] - width)
         moved = step * round(position / (self._scale * step))
-        return int(np.clip(round(centred + moved), 0, self._heights.shape[axis] - width))
+        return min(max(round(centred + moved), 0), self._heights.shape[axis] - width)
 
     def _middle(self, corner: int, axis: int, width: int) -> float:
         return (corner - 0.5 * (self._heights.shape[axis] - width)) * self._scale

@@ -49,9 +49,11 @@ def test_the_table_has_a_line_for_each_ground(
     monkeypatch.setattr(measure_terrain, "CELLS", (0.1,))
     monkeypatch.setattr(measure_terrain, "COSTED_ROBOTS", 2)
     monkeypatch.setattr(measure_terrain, "COSTED_STEPS", 2)
+    monkeypatch.setattr(measure_terrain, "COSTED_BLOCKS", 2)
     monkeypatch.setattr(sys, "argv", ["measure_terrain.py"])
     measure_terrain.main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines].count("box") == 2
     assert sum(line.startswith("10 cm cells") for line in lines) == 3
-    assert float(lines[-1].split()[-2]) > 0.0 and lines[-2].startswith("plane")
+    assert lines[-2].split()[0] == "plane" and lines[-2].split()[3:] == ["1.00", "(1.00-1.00)"]
+    assert all(float(number.replace(",", "")) > 0.0 for number in lines[-1].split()[3:6])
