@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -160,13 +161,28 @@ class Worker:
         under = f" under {self._program}" if self._number == 1 else ""  # it may be the wrong one
         return kind(f"the worker of {self.name}{under}: {text}{'; ' + remedy if remedy else ''}")
 
-    def when_gone(self, callback: Callable[[], None] | None) -> None:
-        """Call a function, from another thread, as soon as the process has ended without being asked to."""
-        self._output.at_end = callback
+    def wait_until(self, is_done: Callable[[], bool], timeout: float) -> None:
+        """Wait for work that the worker has queued on a device, where it dies with the process.
+
+        Args:
+            is_done: Tells whether it is; asked again and again.
+            timeout: Longest wait [s].
+
+        Raises:
+            WorkerLost: The process has ended, or been killed at the end of the time.
+        """
+        due = time.monotonic() + timeout
+        while not is_done():
+            if self._process.poll() is not None:
+                raise self._obituary()
+            if time.monotonic() > due:
+                self.close(patience=0.0)
+                what = f"has not finished its work on the device within {timeout:g} s and was killed"
+                raise self._error(WorkerHung, what)
+            time.sleep(0)  # others may run
 
     def close(self, patience: float = PATIENCE) -> None:
         """End the process, gently for `patience` [s]."""
-        self.when_gone(None)
         self._channel.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
@@ -191,8 +207,6 @@ class _Output:
         self._stream = stream
         self._lines: deque[str] = deque(maxlen=LAST_WORDS)
         self._shown = False
-        self.at_end: Callable[[], None] | None = None
-        """Called when there is no more to come."""
         self._thread = threading.Thread(target=self._read, daemon=True, name="worker's output")
         self._thread.start()
 
@@ -202,8 +216,6 @@ class _Output:
             self._lines.append(line)
             if self._shown:
                 print(line, file=sys.stderr, flush=True)
-        if self.at_end is not None:
-            self.at_end()
 
     def show(self) -> None:
         """Pass on what comes from now on; before, engines greet."""

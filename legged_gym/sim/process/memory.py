@@ -22,7 +22,6 @@ _ALIGNMENT = 64
 _HANDLE_BYTES = 64
 _BLOCK_BYTES = 2 * 2**20
 _LAZY_PEER_ACCESS = 1
-_NON_BLOCKING = 1
 
 
 class Field(NamedTuple):
@@ -73,10 +72,11 @@ class SharedMemory:
         """Mark that all that was queued so far on the device must be done before the other end reads."""
 
     def take_over(self) -> None:
-        """Make what is queued from now on wait for what the other end has handed over."""
+        """Make what is queued from now on wait for what the other end has handed over: for ever, if it dies first."""
 
-    def abandon(self) -> None:
-        """Let nothing wait any longer for the other end, which is gone."""
+    def is_handed_over(self) -> bool:
+        """Tell whether what the other end has handed over is done."""
+        return True
 
 
 class FileMemory(SharedMemory):
@@ -120,8 +120,9 @@ def _anonymous_file() -> int:
 class CudaMemory(SharedMemory):
     """On a GPU: one allocation and two events, opened by both through CUDA IPC.
 
-    Each end records its event behind its own work, and its next work waits for the other's event: the device does, the
-    host runs on.
+    Each end records its event behind its own work. The worker's next work waits for the trainer's event: the device
+    does, the host runs on. In the trainer it is the host that asks for the worker's event: a device that waited for one
+    whose recorder has died would wait for ever.
     """
 
     def __init__(
@@ -140,7 +141,6 @@ class CudaMemory(SharedMemory):
                 blocks = total_size(fields) // _BLOCK_BYTES + 1  # whole ones: only they are shared by themselves
                 self._pointer = _Driver.allocate(blocks * _BLOCK_BYTES)
                 self._mine, self._theirs = self._new_event(), self._new_event()
-                self._aside = torch.cuda.ExternalStream(_Driver.new_stream(), self._device)
             else:
                 self._pointer = self._opened = _Driver.open(bytes.fromhex(description["handle"]))
                 self._theirs, self._mine = (
@@ -179,9 +179,9 @@ class CudaMemory(SharedMemory):
         """See `SharedMemory.take_over`."""
         torch.cuda.current_stream(self._device).wait_event(self._theirs)
 
-    def abandon(self) -> None:
-        """See `SharedMemory.abandon`. An event whose recorder has died never comes; recorded anew, it does."""
-        self._theirs.record(self._aside)
+    def is_handed_over(self) -> bool:
+        """See `SharedMemory.is_handed_over`."""
+        return self._theirs.query()
 
     def __del__(self) -> None:
         # The owner's memory stays until its process ends: CUDA graphs of the trainer's may still point to it.
@@ -225,13 +225,6 @@ class _Driver:
         pointer = ctypes.c_uint64()
         cls._call("cuIpcOpenMemHandle_v2", ctypes.byref(pointer), Handle.from_buffer_copy(handle), _LAZY_PEER_ACCESS)
         return int(pointer.value)
-
-    @classmethod
-    def new_stream(cls) -> int:
-        """Make a stream that waits for no other; those of torch come from a pool, where others may have the same."""
-        stream = ctypes.c_void_p()
-        cls._call("cuStreamCreate", ctypes.byref(stream), _NON_BLOCKING)
-        return int(stream.value or 0)
 
     @classmethod
     def close(cls, pointer: int) -> None:

@@ -2,7 +2,8 @@
 
 What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
 noted there, and their effect on the state is computed here; the worker takes them over at the next `step`, the one
-request of a policy step. On a GPU all of that is queued without waiting, and may be captured into a CUDA graph.
+request of a policy step. On a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the
+worker's step the host waits.
 """
 
 import importlib.util
@@ -95,7 +96,6 @@ class ProcessSimulator(Simulator):
     def _start(self) -> Worker:
         """Start a worker and build the engine in it, with the parameters in force."""
         worker = self._launch()
-        worker.when_gone(self._memory.abandon)
         try:
             self._memory.hand_over()
             worker.ask(
@@ -104,7 +104,7 @@ class ProcessSimulator(Simulator):
                 timeout=self.cfg.start_timeout,
                 descriptor=self._memory.descriptor(),
             )
-            self._memory.take_over()
+            worker.wait_until(self._memory.is_handed_over, self.cfg.start_timeout)
         except BaseException:
             worker.close(patience=0.0)
             raise
@@ -166,10 +166,9 @@ class ProcessSimulator(Simulator):
         try:
             self._memory.hand_over()
             reply = self._worker.ask(request, payload, timeout=timeout)
-            self._memory.take_over()
+            self._worker.wait_until(self._memory.is_handed_over, timeout)
             self._warm = True
         except WorkerError as error:
-            self._memory.abandon()
             if not isinstance(error, WorkerLost) or self._restarts_left == 0:
                 raise
             self._replace_worker(error)

@@ -35,14 +35,13 @@ class Borrowed:
     def ask(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         return self._worker.ask(*arguments, **named)
 
-    def when_gone(self, callback: Callable[[], None] | None) -> None:
-        self._worker.when_gone(callback)
+    def wait_until(self, is_done: Callable[[], bool], timeout: float) -> None:
+        self._worker.wait_until(is_done, timeout)
 
     def close(self, patience: float = 0.0) -> None:
         if self._closed:
             return
         self._closed = True
-        self._worker.when_gone(None)
         try:
             self._worker.ask(Request.RELEASE, timeout=30.0)
         except WorkerError:

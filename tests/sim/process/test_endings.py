@@ -59,20 +59,26 @@ def test_a_closed_worker_ends_by_itself() -> None:
     assert worker._process.returncode == 0
 
 
-def test_a_lost_worker_is_noticed_while_nobody_asks(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU the trainer may be waiting for work that died with the worker; one that is closed has done its work."""
-    gone = threading.Event()
-    monkeypatch.setattr(memory.FileMemory, "abandon", lambda memory: gone.set())
-    sim = host(pf_tron1a)
-    sim.close()
-    assert not gone.wait(0.2)
-    sim = host(pf_tron1a)
-    os.kill(sim.worker_pid, signal.SIGKILL)
-    assert gone.wait(3.0)
-    gone.clear()
-    with pytest.raises(WorkerDied):
+def test_nobody_waits_for_work_that_died_with_its_worker() -> None:
+    worker = light_worker()
+    asked = iter([False, False, True])
+    worker.wait_until(lambda: next(asked), timeout=20.0)
+    assert next(asked, None) is None
+    threading.Timer(0.2, os.kill, (worker.versions["pid"], signal.SIGKILL)).start()
+    start = time.monotonic()
+    with pytest.raises(WorkerDied, match=r"was ended by SIGKILL; .*sim\.process\.restarts"):
+        worker.wait_until(lambda: False, timeout=20.0)
+    assert time.monotonic() - start < 3.0
+
+
+def test_work_that_does_not_end_is_named(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU a worker answers before its work is done."""
+    sim = host(pf_tron1a, timeout=0.3)
+    sim.step(torch.zeros(2, 6))
+    monkeypatch.setattr(memory.FileMemory, "is_handed_over", lambda memory: False)
+    with pytest.raises(WorkerHung, match=r"has not finished its work on the device within 0\.3 s and was killed; "):
         sim.step(torch.zeros(2, 6))
-    assert gone.is_set()
+    assert ends_within(2.0, sim.worker_pid)
 
 
 def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -> None:

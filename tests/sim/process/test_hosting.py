@@ -105,7 +105,7 @@ class Recorder:
         self.payloads.append(payload)
         return {}
 
-    def when_gone(self, callback: Any) -> None:
+    def wait_until(self, is_done: Any, timeout: float) -> None:
         pass
 
     def close(self, patience: float = 0.0) -> None:
