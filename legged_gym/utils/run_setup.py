@@ -74,8 +74,10 @@ def apply_scale(env_cfg: Any, train_cfg: Any, scale: machine.Scale) -> None:
     """Puts what suits the machine into the configs."""
     env_cfg.env.num_envs = scale.num_envs
     imitation = getattr(getattr(train_cfg, "algorithm", None), "imitation", None)
-    for name, value in scale.imitation.items() if imitation is not None else ():
-        setattr(imitation, name, value)
+    estimator = getattr(train_cfg, "estimator", None)
+    for part, values in ((imitation, scale.imitation), (estimator, scale.estimator)):
+        for name, value in values.items() if part is not None else ():
+            setattr(part, name, value)
     for name in ("actor_hidden_dims", "critic_hidden_dims"):
         if hasattr(train_cfg.policy, name):
             setattr(train_cfg.policy, name, scale.hidden_dims)

@@ -33,6 +33,10 @@ def test_sizes_grow_with_the_machine() -> None:
     assert machine.suggest(SMALL, "cpu").num_envs == 256
     assert machine.suggest(SMALL, "cpu").hidden_dims < machine.suggest(BIG, "cpu").hidden_dims
     assert machine.suggest(BIG, "cuda:0").num_envs == 8192
+    assert (
+        machine.suggest(BIG, "cuda:0").estimator["num_learning_epochs"] == 1
+        and not machine.suggest(BIG, "cpu").estimator
+    )
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_unknown_simulators_list_the_known_ones() -> None:
         sim_device("bullet", None, CPU)
 
 
-def test_the_machine_sets_robots_network_and_imitation() -> None:
+def test_the_machine_sets_robots_network_imitation_and_estimator() -> None:
     """What suits it replaces the task's; what a scale does not name stays the task's."""
     env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
     of_the_task = (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final)
@@ -84,3 +84,7 @@ def test_the_machine_sets_robots_network_and_imitation() -> None:
     assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == of_the_task
     apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4), imitation={"initial": 3.0}))
     assert (train_cfg.algorithm.imitation.initial, train_cfg.algorithm.imitation.final) == (3.0, of_the_task[1])
+    epochs, mini_batches = train_cfg.estimator.num_learning_epochs, train_cfg.estimator.num_mini_batches
+    estimator = {"num_mini_batches": mini_batches + 1}
+    apply_scale(env_cfg, train_cfg, Scale(num_envs=7, hidden_dims=(5, 4), estimator=estimator))
+    assert (train_cfg.estimator.num_learning_epochs, train_cfg.estimator.num_mini_batches) == (epochs, mini_batches + 1)
