@@ -80,7 +80,7 @@ def measure_floor(device: torch.device, repeats: int) -> float:
         timeout=TIMEOUT,
         descriptor=shared.descriptor(),
     )
-    shared.take_over()
+    worker.wait_until(shared.is_handed_over, TIMEOUT)
 
     def near() -> None:
         for _ in range(BLOCK):
@@ -91,7 +91,7 @@ def measure_floor(device: torch.device, repeats: int) -> float:
         for _ in range(BLOCK):
             shared.hand_over()
             worker.ask(Request.STEP, {"parameters": [], "reset": False, "push": False}, timeout=TIMEOUT)
-            shared.take_over()
+            worker.wait_until(shared.is_handed_over, TIMEOUT)
             other.add_(1.0)
 
     times = [(timed(near, device) / BLOCK, timed(far, device) / BLOCK) for _ in range(repeats + 2)][2:]
