@@ -96,14 +96,18 @@ def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
     }
 
 
-def check_target(folder: Path) -> None:
-    """Raise if a folder holds something else than a shipped policy, which would be replaced.
+def check_target(folder: Path, replace: bool) -> None:
+    """Raise if a folder holds anything, unless that is a shipped policy and may be replaced.
 
     Raises:
         UserError: It does.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / TRAINING_FILE).is_file() or not any(folder.iterdir()))):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / TRAINING_FILE).is_file():
         raise UserError(f"{folder}: is there already and is no shipped policy; give another --out=DIR")
+    if not replace:
+        raise UserError(f"{folder}: a shipped policy is there already; add --replace, or give another --out=DIR")
 
 
 def write_run(folder: Path, checkpoint: Path, env_cfg: Any, train_cfg: Any, record: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 Writes `resources/policies/<ROBOT_TYPE>/<task>/`, which `--agent pretrained` of play.py and evaluate.py reads, or
 `--out=resources/policies/<ROBOT_TYPE>/<name>`, which `--agent pretrained:<name>` reads: the checkpoint
 without optimisers, what it needs of the configs, `policy.onnx` and `encoder.onnx`, the results of all suites as
-`evaluate.json`, and the command that trained it in `training.json`. What was there is replaced once all is there.
+`evaluate.json`, and the command that trained it in `training.json`. With `--replace` a policy that was there is
+replaced once all is there.
 """
 
 import argparse
@@ -27,6 +28,7 @@ def make_export_parser() -> Parser:
     parser = make_parser("Ship a run's policy with the package, evaluated.")
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", help="folder (default: resources/policies/<ROBOT_TYPE>/<task>)")
+    add("--replace", action="store_true", help="replace the shipped policy that is there")
     add("--command", metavar="TEXT", help="what trained the policy (default: what the run noted)")
     add("--suite", default="all", metavar="LIST", help="suites of evaluate.json (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> Path:
     evaluate.check_args(args)
     session = open_session(args)
     folder = args.out or shipping.policies_dir() / robot_name(session.env_cfg) / args.task
-    shipping.check_target(folder)
+    shipping.check_target(folder, args.replace)
     made = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)

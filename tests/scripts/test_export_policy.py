@@ -38,8 +38,8 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: Path, trained_run: Path
 ) -> None:
     argv = (f"--load_run={trained_run}", "--command=python train.py --x", *SHORT)
-    for _ in range(2):  # the second time it replaces what is there
-        assert run(monkeypatch, export_policy, *argv) == 0
+    for more in ((), ("--replace",)):  # the second time it replaces what is there
+        assert run(monkeypatch, export_policy, *argv, *more) == 0
     folder = policies / PLACE
     assert {path.name for path in folder.iterdir()} == {
         *("model_1.pt", "env_cfg.json", "train_cfg.json", "encoder.onnx", "policy.onnx"),
@@ -87,6 +87,20 @@ def test_training_does_not_go_on_from_a_shipped_policy(
     assert "holds a policy only, without optimisers: training cannot go on from it" in line
 
 
+def test_a_shipped_policy_is_replaced_only_if_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    argv = f"--load_run={trained_run}", f"--out={tmp_path / 'shipped'}", *SHORT
+
+    def commands() -> list[str]:
+        return json.loads((tmp_path / "shipped" / "training.json").read_text())["commands"]
+
+    assert run(monkeypatch, export_policy, "--command=first", *argv) == 0
+    assert run(monkeypatch, export_policy, "--command=second", *argv) == 2
+    assert "a shipped policy is there already; add --replace" in capsys.readouterr().err
+    assert commands() == ["first"]
+
+
 def test_the_command_is_what_the_run_noted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: Path, trained_run: Path
 ) -> None:
@@ -106,6 +120,7 @@ def test_the_command_is_what_the_run_noted(
     [
         ([], "say what trained the policy with --command="),
         (["--command=x", "--out=FOREIGN"], "is there already and is no shipped policy"),
+        (["--command=x", "--out=FOREIGN", "--replace"], "is there already and is no shipped policy"),
         (["--command=x", "--suite=trak"], "unknown suite 'trak'"),
     ],
 )
