@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
-from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
@@ -87,11 +87,9 @@ class TeacherAgent:
             cfg: The teacher's parameters.
             offset: File of a learned DCM offset.
         """
-        geometry = LegGeometry.from_model(env.sim.robot, env.device)
         if offset is not None:
             cfg.offset.enabled = True
-        terms, ground = env.observation_terms["teacher"], env.ground.lookup(env.device)
-        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, terms, ground)
+        self.teacher = make_teacher(cfg, env, env.device)
         if offset is not None:
             _load_offset(self.teacher, Path(offset))
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None

@@ -8,8 +8,8 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.losses import scheduled_weight
 from legged_gym.runners.config import TeacherInLoopCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
-from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.runners.teachers import make_teacher
+from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
@@ -32,9 +32,7 @@ class TeacherInLoop:
         """
         self.cfg = cfg
         self.env = env
-        geometry = LegGeometry.from_model(env.sim.robot, device)
-        terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
-        self.teacher = DcmTeacher(cfg.dcm, geometry, env.num_envs, terms, ground)
+        self.teacher = make_teacher(cfg.dcm, env, device)
         self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval)

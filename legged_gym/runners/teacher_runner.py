@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import TeacherCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher
-from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 
@@ -28,9 +27,7 @@ class TeacherRunner:
     def __init__(self, env: Any, cfg: TeacherCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
         cfg.offset.enabled = True
         self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
-        geometry = LegGeometry.from_model(env.sim.robot, device)
-        terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
-        self.teacher = DcmTeacher(cfg, geometry, env.num_envs, terms, ground)
+        self.teacher = make_teacher(cfg, env, device)
         self.trainer = OffsetTrainer(self.teacher, num_steps)
         self.iteration = 0
         self.interrupted = False
