@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.sim.mujoco_spec import CONTACT_TIME_CONSTANT
 from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.terrain.terrain import Terrain
@@ -38,8 +39,8 @@ STIFFNESS, DAMPING, LEG_MASS = 470.0, 28.0, 1.5
 
 STAMP_SPEED, LOAD = 4.0, 400.0
 """Of a foot that is stamped onto level ground [m/s], and the force that then presses it down [N]."""
-TIME_CONSTANTS = (0.02, 2.0 * TIMESTEP)
-"""Of contacts: MuJoCo's default, and the shortest that the step allows, which terrain is stepped with [s]."""
+TIME_CONSTANTS = (0.02, CONTACT_TIME_CONSTANT)
+"""Of contacts: MuJoCo's default, and ours [s]."""
 
 COSTED_ROBOTS, COSTED_BLOCKS, COSTED_STEPS = 512, 20, 6
 """In each block so many steps are taken on one ground after the other: other processes disturb all of them alike."""

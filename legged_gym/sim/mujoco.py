@@ -178,8 +178,7 @@ class MujocoSimulator(Simulator):
             state=self._state_out,
         )
         self._state_now[:] = self._state_out[:, -1]
-        if self._treads is not None:
-            self._refresh(slice(None), show=False)
+        self._refresh(slice(None), show=False)
 
     def _show_ground(self) -> None:
         """Move the ground under feet, and that of robots which have come near the end of what their model holds."""
@@ -194,13 +193,16 @@ class MujocoSimulator(Simulator):
 
     def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
         """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
+        if not show and self._treads is None:  # nobody would see it
+            return
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
         quat = quat_wxyz.roll(-1, -1)
         motion = self._kinematics.forward(
             pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass_share[rows], self._base_com[rows]
         )
-        self._feet[rows] = torch.stack((motion.feet_pos_w, motion.feet_lin_vel_w), dim=1)
+        if self._treads is not None:
+            self._feet[rows] = torch.stack((motion.feet_pos_w, motion.feet_lin_vel_w), dim=1)
         if not show:
             return
         s.root_pos_w[rows] = pos
@@ -241,7 +243,8 @@ class MujocoSimulator(Simulator):
         """See `Simulator.push`. All of the robot gets faster alike."""
         delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
         self._qvel[:, :3] += delta
-        self._feet[:, 1] += delta.unsqueeze(1)
+        if self._treads is not None:
+            self._feet[:, 1] += delta.unsqueeze(1)
         if self.shows_interventions:
             s.root_lin_vel_w += delta
             s.com_lin_vel_w += delta

@@ -16,6 +16,12 @@ COLLISION_GROUP = 3
 """Geom group of collision shapes, hidden by MuJoCo's renderers unless asked for."""
 VISUAL_GROUP = 1
 """Geom group of visuals."""
+CONTACT_TIME_CONSTANT = 0.01
+"""Of the robot's contacts, whatever the ground [s]: as stiff as physics steps of 5 ms allow.
+
+The cells of a height field are separate bodies to MuJoCo. Once a foot is deep between them, as it can be with MuJoCo's
+default of 20 ms, they hold it from all sides and nothing lifts it. `measure_terrain.py` shows it.
+"""
 MESH_SUFFIXES = (".stl", ".obj", ".msh")
 """Mesh files that MuJoCo reads."""
 
@@ -69,7 +75,6 @@ def build_spec(
     _add_scenery(spec, robot)
     if field is not None:
         field.add_to(spec)
-        stiffen_contacts(spec)
     elif ground:
         _add_ground(spec)
     return spec
@@ -143,16 +148,7 @@ def _set_collisions(spec: mujoco.MjSpec) -> None:
             geom.name = geom.parent.name.replace("_Link", "_collision")
             geom.condim = 3
             geom.priority = 1
-
-
-def stiffen_contacts(spec: mujoco.MjSpec) -> None:
-    """Makes contacts as stiff as the physics step allows, as a height field needs.
-
-    The cells of a field are separate bodies to MuJoCo. Once a foot is deep between them, they hold it from all
-    sides and nothing lifts it: feet that stamp must not get there. docs/benchmarks.md has the measurement.
-    """
-    for geom in spec.geoms:
-        geom.solref[0] = 2.0 * spec.option.timestep
+            geom.solref[0] = CONTACT_TIME_CONSTANT
 
 
 def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float, limit: float) -> None:

@@ -12,7 +12,7 @@ import warp as wp
 
 from legged_gym.sim import mujoco_warp_kernels as kernels
 from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec, stiffen_contacts
+from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
 from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
 from legged_gym.sim.robot_model import RobotModel
@@ -103,7 +103,6 @@ class MujocoWarpSimulator(Simulator):
         )
         if o.terrain is not None:  # contacts with it are not the engine's: the plane is just the other side's name
             spec.geom(GROUND_NAME).contype = 2
-            stiffen_contacts(spec)
         for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
             spec.delete(watcher)
         return spec.compile()

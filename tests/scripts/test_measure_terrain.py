@@ -34,7 +34,7 @@ def test_an_edge_carries_a_foot_as_a_boxs_does(x: float) -> None:
 
 
 def test_stiff_contacts_keep_feet_out_of_the_field() -> None:
-    """With MuJoCo's default contacts a foot that is stamped onto it is held, with the shortest time constant not."""
+    """With MuJoCo's default contacts a foot that is stamped onto it is held, with ours not."""
     default, stiff = (
         measure_terrain.stamp(measure_terrain.build(ROBOT, CELL, measure_terrain.LEG_MASS, constant), ROBOT)
         for constant in measure_terrain.TIME_CONSTANTS

@@ -51,7 +51,7 @@ def test_sliding_friction(bench: Bench) -> None:
     sim = bench.make(3, EVERY_PHYSICS_STEP)
     mu = torch.tensor([0.15, 0.3, 0.6], device=sim.device)
     sim.set_parameter("friction", mu)
-    bench.place(sim, pos=(0.0, 0.0, bench.robot.zero_pose_height), lin_vel=(3.0, 0.0, -0.3))
+    bench.place(sim, pos=(0.0, 0.0, bench.robot.zero_pose_height), lin_vel=(5.0, 0.0, -0.5))
     samples: list[list[torch.Tensor]] = [[], [], []]
     for _ in range(10):
         state = bench.step(sim)
