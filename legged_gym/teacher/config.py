@@ -49,7 +49,7 @@ class SteppingCfg(Config):
     """Farthest foothold to the swing side of the stance foot [m]."""
     keep_out: float = bounded(0.027, ge=0.0)
     """Closest lateral foothold to the stance foot: the legs never cross [m]."""
-    pivot_shift: float = 0.011
+    pivot_shift: float = 0.005
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
     landing_kick: float = 0.0103
