@@ -100,7 +100,7 @@ class MujocoSimulator(Simulator):
             self._state_now[:, 3] += self.options.terrain.height(0.0, 0.0)
         self._window_middle = torch.full((n, 2), torch.inf, dtype=torch.float64)
         self._feet = torch.zeros(n, 2, len(self.robot.foot_names), 3)
-        """Position and velocity of the feet [m, m/s, world]. Shape (N, 2, F, 3)."""
+        """Position and velocity of the feet [m, m/s, world]; kept for the treads only. Shape (N, 2, F, 3)."""
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
         self._sensor_out = np.zeros((n, steps, model.nsensordata))
         self._control = np.zeros((n, steps, joints))
@@ -193,7 +193,7 @@ class MujocoSimulator(Simulator):
 
     def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
         """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
-        if not show and self._treads is None:  # nobody would see it
+        if not show and self._treads is None:  # the plane has no treads, who else would want the feet
             return
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)

@@ -20,7 +20,8 @@ CONTACT_TIME_CONSTANT = 0.01
 """Of the robot's contacts, whatever the ground [s]: as stiff as physics steps of 5 ms allow.
 
 The cells of a height field are separate bodies to MuJoCo. Once a foot is deep between them, as it can be with MuJoCo's
-default of 20 ms, they hold it from all sides and nothing lifts it. `measure_terrain.py` shows it.
+default of 20 ms, they hold it from all sides and nothing lifts it. `measure_terrain.py` shows it. With longer steps
+MuJoCo takes twice the step.
 """
 MESH_SUFFIXES = (".stl", ".obj", ".msh")
 """Mesh files that MuJoCo reads."""
@@ -41,7 +42,7 @@ def build_spec(
     """Builds the simulated world: one free-floating robot and, if wanted, a flat ground.
 
     Contacts are between robot and ground only. The robot's geoms have the higher contact priority, so the friction
-    coefficient of a contact is exactly the `geom_friction` of the robot's geom, whatever the ground's is.
+    coefficient and the time constant of a contact are exactly those of the robot's geom, whatever the ground's are.
 
     Args:
         robot: The robot; its URDF is loaded.
@@ -138,7 +139,7 @@ def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
 
 
 def _set_collisions(spec: mujoco.MjSpec) -> None:
-    """Lets the robot touch the ground only, with its own friction, and sorts geoms into groups."""
+    """Lets the robot touch the ground only, with its own friction and stiffness, and sorts geoms into groups."""
     for geom in spec.geoms:
         is_collision = bool(geom.contype or geom.conaffinity)
         geom.contype = 0

@@ -103,7 +103,7 @@ def test_slopes_are_as_steep_as_they_say(bench: Bench) -> None:
 
 
 def test_level_ground_is_a_plane(bench: Bench) -> None:
-    """Where all is level, a landing robot moves as on the plane z = 0, but for its feet, which sink in less deeply."""
+    """Where all is level, a landing robot moves as on the plane z = 0."""
     terrain = terrain_of(profile="flat")
     xy = torch.tensor([[0.3, -0.2], [-3.1, 5.03]])
     states = []
@@ -111,8 +111,8 @@ def test_level_ground_is_a_plane(bench: Bench) -> None:
         sim = make(bench, ground, 2)
         stand(bench, sim, terrain, xy, gap=0.02)
         states.append(bench.step(sim, times=10))
-    torch.testing.assert_close(states[0].root_pos_w, states[1].root_pos_w, rtol=0.0, atol=6e-3)
-    torch.testing.assert_close(states[0].feet_pos_w, states[1].feet_pos_w, rtol=0.0, atol=6e-3)
+    torch.testing.assert_close(states[0].root_pos_w, states[1].root_pos_w, rtol=0.0, atol=2e-3)
+    torch.testing.assert_close(states[0].feet_pos_w, states[1].feet_pos_w, rtol=0.0, atol=2e-3)
     assert states[1].contact_force_w[..., 2].sum() > 100.0
 
 
@@ -124,7 +124,7 @@ def test_feet_that_stamp_are_not_swallowed(bench: Bench) -> None:
     pos = stand(bench, sim, terrain, shift, gap=0.03)
     bench.place(sim, pos=pos, lin_vel=(0.3, 0.0, -3.0))
     deepest = min(float(feet_gap(bench, terrain, bench.step(sim).feet_pos_w).min()) for _ in range(6))
-    assert -0.5 * bench.robot.foot_radius < deepest < -0.0005
+    assert -0.6 * bench.robot.foot_radius < deepest < -0.0005
     sim.push(bench.everyone(sim), torch.tensor([0.0, 0.0, 6.0], device=sim.device).expand(6, 3))
     assert feet_gap(bench, terrain, bench.step(sim, times=4).feet_pos_w).min() > 0.05
 

@@ -188,7 +188,6 @@ class World:
         model = mujoco.MjModel.from_xml_string(Xml.tostring(root, encoding="unicode"))
         model.geom_solref[:, 0] = 0.01  # as in the MuJoCo backend
         if ground is not None and "heights" in ground:
-            model.geom_solref[:, 0] = 3.0 * model.opt.timestep  # stiff: a height field swallows what sinks in too far
             model.hfield_data[:] = ((ground["heights"] - ground["heights"].min()) / rise).ravel()
         return model
 
