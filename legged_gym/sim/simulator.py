@@ -197,6 +197,10 @@ class Simulator(ABC):
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         """Hand the `parameters` of these names to the engine, for the robots in `mask`."""
 
+    def prepare(self) -> None:
+        """Hear that no more resets, pushes or parameters are likely before the next step: nothing has to be done."""
+        return
+
     @abstractmethod
     def step(self, joint_targets: torch.Tensor) -> None:
         """Advance one policy step and refresh `state`.

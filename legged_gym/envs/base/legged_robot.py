@@ -218,6 +218,7 @@ class LeggedRobot(VecEnv):
         self._reset(done)
         self._resample(done | self._commands_due())
         self._push()
+        self.sim.prepare()
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         return self._assemble(done), reward, done, self.timed_out

@@ -116,7 +116,8 @@ class Worker:
             if descriptor is not None:
                 self._channel.send_descriptor(descriptor)
             reply = self._channel.receive(timeout)
-            while reply.number < self._number:  # the answer to a request that Ctrl-C cut short
+            while reply.number < self._number and reply.kind != Reply.FAILED:
+                # the answer to what was only told, or to a request that Ctrl-C cut short
                 reply = self._channel.receive(timeout)
         except Closed:
             raise self._obituary() from None
@@ -128,13 +129,19 @@ class Worker:
         except ProtocolError as error:
             self.close(patience=0.0)
             raise self._error(ProtocolMismatch, str(error)) from None
-        if reply.number != self._number:
+        if reply.number > self._number:
             self.close(patience=0.0)
             raise self._error(ProtocolMismatch, f"answered request {reply.number} instead of {self._number}")
         self._output.forget()  # it did not die of that
         if reply.kind == Reply.FAILED:
             raise self._error(FAILURES[Failure(reply.payload["failure"])], reply.payload["text"])
         return reply.payload
+
+    def tell(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
+        """Send a request and do not wait; if it fails, or cannot be sent any more, the next `ask` says so."""
+        self._number += 1
+        with contextlib.suppress(Closed, TimeoutError):
+            self._channel.send(request, self._number, payload, timeout)
 
     def _obituary(self) -> WorkerError:
         """Say how the process ended."""

@@ -13,7 +13,7 @@ import struct
 import time
 from typing import Any, NamedTuple
 
-VERSION = 1
+VERSION = 2
 """Of this conversation; both ends must have the same."""
 
 _MAGIC = b"LGYM"
@@ -44,6 +44,8 @@ class Request(enum.IntEnum):
     """Count what the engine ran out of."""
     RELEASE = 6
     """Free the simulator; another may be built. The worker ends when the trainer closes the connection."""
+    TAKE = 7
+    """Take over parameters, resets and pushes only: the trainer goes on meanwhile, and asks for the step later."""
 
 
 class Reply(enum.IntEnum):

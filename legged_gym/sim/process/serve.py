@@ -132,12 +132,12 @@ class Server:
             return {}
         if self._backend is None:
             raise RuntimeError(f"asked for {kind} before a simulator was built")
-        if kind in (Request.STEP, Request.STEP_ENGINE):
+        if kind in (Request.TAKE, Request.STEP, Request.STEP_ENGINE):
             self._memory.take_over()
             self._backend.take(payload["parameters"], payload["reset"], payload["push"])
             if kind == Request.STEP:
                 self._backend.step()
-            else:
+            elif kind == Request.STEP_ENGINE:
                 self._backend.step_engine()
             self._memory.hand_over()
             return {}

@@ -2,7 +2,8 @@
 
 What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
 noted there, and their effect on the state is computed here; the worker takes them over at the next `step`, the one
-request of a policy step. On a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the
+request of a policy step that is waited for, or on a CPU already while the trainer computes observations (`prepare`). On
+a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the
 worker's step the host waits.
 """
 
@@ -88,6 +89,8 @@ class ProcessSimulator(Simulator):
         """The same, of what has been captured into a CUDA graph and may happen at any time."""
         self._restarts_left = cfg.restarts
         self._lost_between_steps = False
+        self._taking = False
+        """The worker may be taking over what was noted: the masks are its own until it has answered something."""
         self._warm = False
         """The worker has answered since it built the engine; the first time may take longer."""
         self._worker = self._start()
@@ -128,6 +131,7 @@ class ProcessSimulator(Simulator):
     def start_anew(self) -> None:
         """Replace the worker, and let the new one put the robots where they are."""
         self._worker.close()
+        self._taking = False
         for name in PLACEMENT:  # the state has all resets and pushes already
             self._shared[f"reset.{name}"].copy_(getattr(self.state, name))
         self._shared["reset_mask"].fill_(True)
@@ -144,6 +148,17 @@ class ProcessSimulator(Simulator):
             return
         self._shared["targets"].copy_(joint_targets)
         self._ask(Request.STEP, self._take_pending())
+
+    def prepare(self) -> None:
+        """See `Simulator.prepare`. On a CPU the worker takes over what was noted while the trainer goes on."""
+        if self.device.type == "cpu" and self._pending:
+            self._worker.tell(Request.TAKE, self._take_pending(), self.cfg.timeout)
+            self._taking = True
+
+    def _wait_until_taken(self) -> None:
+        """Let the worker finish what `prepare` has told it, before more is noted."""
+        if self._taking:
+            self._ask(Request.TAKE, self._take_pending())
 
     def step_engine(self) -> None:
         """See `Simulator.step_engine`."""
@@ -163,6 +178,7 @@ class ProcessSimulator(Simulator):
     def _ask(self, request: Request, payload: dict[str, Any] | None = None) -> dict[str, Any]:
         """Make a round trip; where the worker is lost and may be replaced, replace it and answer nothing."""
         timeout = self.cfg.timeout if self._warm else self.cfg.start_timeout
+        self._taking = False
         try:
             self._memory.hand_over()
             reply = self._worker.ask(request, payload, timeout=timeout)
@@ -210,6 +226,7 @@ class ProcessSimulator(Simulator):
         """See `Simulator.reset`."""
         if nobody(mask):
             return
+        self._wait_until_taken()
         given = (root_pos_w, root_quat_xyzw, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
         self._interventions.reset(mask, given)
         self._note("reset")
@@ -218,8 +235,14 @@ class ProcessSimulator(Simulator):
         """See `Simulator.push`."""
         if nobody(mask):
             return
+        self._wait_until_taken()
         self._interventions.push(mask, delta_vel_w)
         self._note("push")
+
+    def set_parameters(self, values: Mapping[str, torch.Tensor], mask: torch.Tensor | None = None) -> None:
+        """See `Simulator.set_parameters`."""
+        self._wait_until_taken()
+        super().set_parameters(values, mask)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         if not set(BODY_PARAMETERS).isdisjoint(names):

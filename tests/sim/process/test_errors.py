@@ -13,10 +13,10 @@ from legged_gym.sim.process import hosting, memory
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.errors import MemoryNotShared, ProtocolMismatch, RequestRefused, WorkerBroken, WorkerHung
 from legged_gym.sim.process.launch import Worker
-from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.process.protocol import VERSION, Request
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
-from tests.sim.process.making import OPTIONS, host
+from tests.sim.process.making import OPTIONS, host, light_worker
 from tests.sim.process.pool import pooled_workers
 
 
@@ -75,16 +75,26 @@ time.sleep(60)
     [
         (
             "struct.pack('<4sHHQI', b'LGYM', 99, 100, 1, 0)",
-            "speaks version 99, this one 1; both ends must",
+            f"speaks version 99, this one {VERSION}; both ends must",
         ),
         ("b'Welcome to bash, your friendly shell'", "got b'Welc', which is no message"),
-        ("struct.pack('<4sHHQI', b'LGYM', 1, 100, 5, 0)", "answered request 5 instead of 1"),
-        ("struct.pack('<4sHHQI', b'LGYM', 1, 100, 1, 2) + b'[]'", "payload of type list, expected an object"),
+        (f"struct.pack('<4sHHQI', b'LGYM', {VERSION}, 100, 5, 0)", "answered request 5 instead of 1"),
+        (f"struct.pack('<4sHHQI', b'LGYM', {VERSION}, 100, 1, 2) + b'[]'", "payload of type list, expected an object"),
     ],
 )
 def test_another_conversation_is_named(answer: str, text: str) -> None:
     with pytest.raises(ProtocolMismatch, match=text):
         Worker("fake", [sys.executable, "-c", FAKE.format(answer=answer)], os.environ)
+
+
+def test_what_fails_when_it_was_only_told_is_said_at_the_next_request() -> None:
+    """And the answer to that one does not come as the answer to the one after."""
+    worker = light_worker()
+    worker.tell(Request.TAKE, {"parameters": [], "reset": False, "push": False}, timeout=5.0)
+    with pytest.raises(WorkerBroken, match="before a simulator was built"):
+        worker.ask(Request.HELLO, timeout=5.0)
+    assert worker.ask(Request.HELLO, timeout=5.0)["pid"] == worker.versions["pid"]
+    worker.close()
 
 
 def test_silence_at_the_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from tests.sim.process.pool import pooled_workers
 
 
 def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
-    """Bit for bit what it is in this process: steps, resets, pushes and parameters in any order."""
+    """Bit for bit what it is in this process: steps, resets, pushes and parameters in any order, told ahead or not."""
     with pooled_workers():
         far = host(pf_tron1a, 3)
     near = make_simulator("mujoco", pf_tron1a, 3, OPTIONS, "cpu")
@@ -44,6 +44,8 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
         for sim in (far, near):
             sim.push(mask, delta)
             sim.set_parameters({"friction": friction, "kp": 42.0 + targets}, other)
+            if k % 3 == 1:
+                sim.prepare()  # too early: more comes
             sim.reset(
                 mask & other,
                 *(pos, torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1), 0.1 * delta, -0.1 * delta),
@@ -52,6 +54,8 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
             sim.push(other, 0.1 * delta)
             if k == 5:
                 sim.set_parameter("base_mass_added", torch.tensor([1.0, 2.0, 3.0]), mask)
+            if k % 2:
+                sim.prepare()
             sim.step(targets)
         for field in dataclasses.fields(SimState):
             assert torch.equal(getattr(far.state, field.name), getattr(near.state, field.name)), (k, field.name)
@@ -64,11 +68,13 @@ def test_a_policy_step_is_one_round_trip(pf_tron1a: RobotModel, monkeypatch: pyt
         env = build(2, {"sim.process.enabled": True, "env.episode_length_s": 0.06})
     asked: list[Request] = []
     worker: Any = env.sim._worker  # type: ignore[attr-defined]
-    ask = worker.ask
+    ask, tell, told = worker.ask, worker.tell, []
     monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
+    monkeypatch.setattr(worker, "tell", lambda request, *a: told.append(request) or tell(request, *a))
     for _ in range(8):  # with time-outs, and so resets, and pushes
         env.step(torch.zeros(2, 6))
     assert asked == [Request.STEP] * 8
+    assert 2 <= len(told) <= 8 and set(told) == {Request.TAKE}, "resets were not told ahead"
     env.sim.close()
 
 
