@@ -3,8 +3,7 @@
 What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
 noted there, and their effect on the state is computed here; the worker takes them over at the next `step`, the one
 request of a policy step that is waited for, or on a CPU already while the trainer computes observations (`prepare`). On
-a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the
-worker's step the host waits.
+a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the worker's step the host waits.
 """
 
 import importlib.util

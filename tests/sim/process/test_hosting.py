@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,6 +62,35 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
             assert torch.equal(getattr(far.state, field.name), getattr(near.state, field.name)), (k, field.name)
     assert near.state.contact_force_w.abs().sum() > 10.0
     far.close()
+
+
+@pytest.mark.parametrize("intervention", ["reset", "push", "set_parameters"])
+def test_nothing_is_noted_while_the_worker_takes_over(
+    intervention: str, pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pooled_workers():
+        sim = host(pf_tron1a, 2)
+    asked: list[Request] = []
+    worker: Any = sim._worker  # type: ignore[attr-defined]
+    ask = worker.ask
+    monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
+    everyone, pose = torch.ones(2, dtype=torch.bool), torch.tensor([[0.0, 0.0, 0.75]]).repeat(2, 1)
+    upright = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(2, 1)
+    interventions: dict[str, Callable[[], None]] = {
+        "reset": lambda: sim.reset(
+            everyone, pose, upright, torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 6), torch.zeros(2, 6)
+        ),
+        "push": lambda: sim.push(everyone, torch.ones(2, 3)),
+        "set_parameters": lambda: sim.set_parameters({"friction": torch.full((2,), 0.5)}),
+    }
+    interventions[intervention]()
+    sim.prepare()
+    assert asked == []
+    interventions[intervention]()
+    assert asked == [Request.TAKE]
+    interventions[intervention]()
+    assert asked == [Request.TAKE], "nothing was told since"
+    sim.close()
 
 
 def test_a_policy_step_is_one_round_trip(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
