@@ -1,9 +1,10 @@
 """A simulator whose engine runs in another process, seen from the trainer.
 
 What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
-noted there, and their effect on the state is computed here; the worker takes them over at the next `step`, the one
+noted there, and their effect on the state is computed here. The worker takes them over at the next `step`, the one
 request of a policy step that is waited for, or on a CPU already while the trainer computes observations (`prepare`). On
-a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the worker's step the host waits.
+a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the worker's step the host
+waits.
 """
 
 import importlib.util
