@@ -193,7 +193,7 @@ class MujocoSimulator(Simulator):
 
     def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
         """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
-        if not show and self._treads is None:  # the plane has no treads, who else would want the feet
+        if not show and self._treads is None:  # nobody looks: only treads need to know where feet are
             return
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
