@@ -138,7 +138,13 @@ class Worker:
         return reply.payload
 
     def tell(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
-        """Send a request and do not wait; if it fails, or cannot be sent any more, the next `ask` says so."""
+        """Send a request and do not wait for its end; if it fails, or cannot be sent any more, the next `ask` says so.
+
+        Args:
+            request: What is wanted.
+            payload: Its arguments.
+            timeout: Longest wait for the worker to read it [s].
+        """
         self._number += 1
         with contextlib.suppress(Closed, TimeoutError):
             self._channel.send(request, self._number, payload, timeout)

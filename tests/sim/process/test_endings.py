@@ -126,6 +126,25 @@ def test_a_new_worker_has_the_parameters_in_force(pf_tron1a: RobotModel, capfd: 
     sim.close()
 
 
+@pytest.mark.parametrize("more", [False, True])
+def test_a_worker_may_die_while_it_takes_over(more: bool, pf_tron1a: RobotModel) -> None:
+    """Seen at the step, or before, where more is noted: after the step all robots are broken, until they are reset."""
+    sim = host(pf_tron1a, 3, restarts=1)
+    everyone = torch.ones(3, dtype=torch.bool)
+    sim.push(everyone, torch.ones(3, 3))
+    os.kill(sim.worker_pid, signal.SIGSTOP)  # so that it is at it
+    sim.prepare()
+    os.kill(sim.worker_pid, signal.SIGKILL)
+    if more:
+        sim.push(everyone, torch.ones(3, 3))
+    sim.step(torch.zeros(3, 6))
+    assert sim.state.root_pos_w.isnan().all()
+    sim._place_nominally()
+    sim.step(torch.zeros(3, 6))
+    assert sim.state.root_pos_w.isfinite().all() and (sim.state.root_lin_vel_w[:, :2].abs() < 0.5).all()
+    sim.close()
+
+
 TRAINER = f"""
 import os, sys, time
 from legged_gym.sim.process.launch import Worker
