@@ -17,7 +17,7 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 	'from urllib.request import urlopen; urlopen("$(CPU_INDEX)/", timeout=5)' 2>/dev/null && echo $(CPU_INDEX); })
 
 # What Isaac Gym's own Python runs; `ruff` knows them too, see pyproject.toml.
-PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) \
+PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) legged_gym/sim/servo.py \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
 .PHONY: setup train play evaluate doctor test lint clean

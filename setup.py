@@ -32,6 +32,7 @@ setup(
         "rsl-rl-lib>=5.5,<6",
         "mujoco>=4.0,<5",
         "numpy",
+        "pyyaml",  # robot.yaml
         "psutil",  # when this process began, for the time to a walking robot
         "matplotlib",
         "tensorboard",
@@ -44,6 +45,6 @@ setup(
     ],
     extras_require={
         "gpu": ["mujoco-warp>=4.0", "warp-lang"],
-        "dev": ["pytest", "ruff", "mypy", "import-linter", "pyyaml", "vermin"],
+        "dev": ["pytest", "ruff", "mypy", "import-linter", "vermin"],
     },
 )

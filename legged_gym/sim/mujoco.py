@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -11,16 +11,18 @@ from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco_spec import GROUND_NAME, LEG_SENSOR, build_spec
 from legged_gym.sim.mujoco_terrain import HeightField
 from legged_gym.sim.mujoco_treads import Treads
-from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.robot_model import SIDES, RobotModel
+from legged_gym.sim.servo import Servo, clamp_target, limit_torque
+from legged_gym.sim.simulator import SimOptions, Simulator, forget_forces
 from legged_gym.sim.viewer import Viewer
 from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
-_CONTROL = int(mujoco.mjtState.mjSTATE_CTRL)
+_CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_XFRC_APPLIED)
+"""What a rollout is given: joint targets, then force and torque on each body."""
 _DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 _WINDOW = 3.2
@@ -64,6 +66,7 @@ class MujocoSimulator(Simulator):
             kd=options.kd,
             armature=options.armature,
             damping=options.joint_damping,
+            self_collisions=options.self_collisions,
             visuals=False,  # drawn by a model of their own, see `render`
             field=self._field,
         )
@@ -103,27 +106,40 @@ class MujocoSimulator(Simulator):
         """Position and velocity of the feet [m, m/s, world]; kept for the treads only. Shape (N, 2, F, 3)."""
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
         self._sensor_out = np.zeros((n, steps, model.nsensordata))
-        self._control = np.zeros((n, steps, joints))
+        self._control = np.zeros((n, steps, joints + 6 * model.nbody))
         # Tensor views of the arrays above. FULLPHYSICS is time, qpos (position, quaternion w x y z, joints), qvel (the
         # base's angular part in its own frame), then activations, of which there are none.
         self._full = torch.from_numpy(self._state_now)
         self._widths = (3, 4, joints, 3, 3, joints)
         self._qvel = self._full[:, 8 + joints : 14 + 2 * joints]
-        self._last_sensors = torch.from_numpy(self._sensor_out)[:, -1]
-        self._controls = torch.from_numpy(self._control)
+        self._states, self._sensors = torch.from_numpy(self._state_out), torch.from_numpy(self._sensor_out)
+        controls = torch.from_numpy(self._control)
+        self._targets = controls[..., :joints]  # (N, steps, J)
+        pushed = [model.body(name).id for name in (self.robot.body_names[0], *self.robot.foot_names)]
+        self._wrenches = [controls[..., joints + 6 * body : joints + 6 * (body + 1)] for body in pushed]
+        self._start = torch.zeros(n, 2 * joints, dtype=torch.float64)
         self._previous_target = torch.zeros(n, joints)
-        self._substep = torch.arange(steps).view(1, -1, 1)
+        self._substep_time = self.options.timestep * torch.arange(steps).view(1, -1, 1)
+        """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
+        self._servo = self._make_servo()
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
+        self._leg_columns = self._sensor_columns([LEG_SENSOR])
         self._torque_columns = self._sensor_columns([f"torque_{j}" for j in self.robot.joint_names])
         self._body_ids = [model.body(b).id for b in self.robot.body_names]
+        self._feet_rows = [self.robot.body_names.index(foot) for foot in self.robot.foot_names]
         mass = torch.as_tensor(model.body_mass[self._body_ids])
+        self._robot_geoms = np.flatnonzero(model.geom_conaffinity)
+        self._friction_shares = self._shares_of_legs()
         self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
         self._nominal_base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float()
         self._base_com = self._nominal_base_com.repeat(n, 1)  # (N, 3)
         self._writers: dict[Callable[..., None], tuple[str, ...]] = {
-            self._write_friction: ("friction",),
+            self._write_contact: ("friction", "contact_time_constant"),
             self._write_gains: ("kp", "kd", "strength"),
-            self._write_inertia: ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
+            self._write_inertia: (
+                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
+                "armature",
+            ),
         }
         """What writes parameters into a model, and the parameters that each takes."""
         self._refresh(slice(None))
@@ -136,30 +152,120 @@ class MujocoSimulator(Simulator):
             raise ValueError(f"sensors {names} are not contiguous in the model")
         return slice(start, stop)
 
-    def step(self, joint_targets: torch.Tensor) -> None:
-        """See `Simulator.step`."""
-        arrived = self._substep >= self.parameters["action_delay"].view(-1, 1, 1)
-        self._controls.copy_(torch.where(arrived, joint_targets.unsqueeze(1), self._previous_target.unsqueeze(1)))
-        self._previous_target.copy_(joint_targets)
-        self._show_ground()
-        self._pool.rollout(
-            self.models,
-            self._data,
-            self._state_now,
-            self._control,
-            control_spec=_CONTROL,
-            skip_checks=True,
-            nstep=self.options.decimation,
-            state=self._state_out,
-            sensordata=self._sensor_out,
+    def _make_servo(self) -> Servo:
+        robot, o = self.robot, self.options
+        limit, corner, no_load = (
+            torch.as_tensor(values) for values in (robot.torque_limits, robot.corner_speeds, robot.no_load_speeds)
         )
+        if not o.motor_curve:
+            corner, no_load = torch.full_like(corner, 1e6), torch.full_like(no_load, 2e6)
+        return Servo(o.kp, o.kd, limit, corner, no_load, o.clamp_targets)
+
+    def _shares_of_legs(self) -> np.ndarray:
+        """How much of each leg's friction each of the robot's geoms has. Shape (geoms, F)."""
+        shares = []
+        for geom in self._robot_geoms:
+            body = self.model.body(self.model.geom_bodyid[geom]).name
+            own = np.array([f"_{side}_" in body for side in SIDES], dtype=float)
+            shares.append(own if own.any() else np.full(len(SIDES), 1.0 / len(SIDES)))
+        return np.array(shares)
+
+    def step(self, joint_targets: torch.Tensor) -> None:
+        """See `Simulator.step`.
+
+        MuJoCo's rollouts take all controls beforehand. So the step is done as if no target had to be clamped and no
+        motor were at its limit, and done again, physics step by physics step, for the few robots of which that is not
+        true. All robots one physics step at a time would take 1.6 times as long.
+        """
+        joints = joint_targets.shape[-1]
+        self._start[:, :joints], self._start[:, joints:] = self._full[:, 8 : 8 + joints], self._qvel[:, 6:]
+        arrived = self._arrived(slice(None))
+        self._targets.copy_(torch.where(arrived, joint_targets.unsqueeze(1), self._previous_target.unsqueeze(1)))
+        for body, columns in enumerate(self._wrenches):
+            columns.copy_(self.wrench_w[:, body].unsqueeze(1))
+        self._show_ground()
+        self._rollout(self.models, self._state_now, self._control, self._state_out, self._sensor_out)
+        at_limit = self._reached_limit(joint_targets, arrived).nonzero().squeeze(-1)
+        clamped = self._step_at_limit(at_limit, joint_targets) if len(at_limit) else joint_targets[:0]
+        self._previous_target.copy_(joint_targets)
+        self._previous_target[at_limit] = clamped
         self._state_now[:] = self._state_out[:, -1]
         broken = ~(self._full[:, 1:].abs().amax(-1, keepdim=True) < _DIVERGED)
         self._full[:, 1:].masked_fill_(broken, torch.nan)
         self._refresh(slice(None))
-        s, sensors = self.state, self._last_sensors
-        s.contact_force_w.copy_(sensors[:, self._contact_columns].view_as(s.contact_force_w))
-        s.joint_torque.copy_(sensors[:, self._torque_columns])
+        self._show_forces()
+
+    def _arrived(self, rows: slice | torch.Tensor) -> torch.Tensor:
+        """Whether a new target is in force in each physics step. Shape (N, steps, 1)."""
+        delay = self.parameters["action_delay"][rows].view(-1, 1, 1)
+        return self._substep_time > delay - 0.5 * self.options.timestep
+
+    def _rollout(
+        self,
+        models: Sequence[mujoco.MjModel],
+        start: np.ndarray,
+        control: np.ndarray,
+        states: np.ndarray,
+        sensors: np.ndarray | None,
+    ) -> None:
+        """Let MuJoCo run, for as many physics steps as there are controls."""
+        self._pool.rollout(
+            models,
+            self._data,
+            start,
+            control,
+            control_spec=_CONTROL,
+            skip_checks=True,
+            nstep=control.shape[1],
+            state=states,
+            sensordata=sensors,
+        )
+
+    def _reached_limit(self, joint_targets: torch.Tensor, arrived: torch.Tensor) -> torch.Tensor:
+        """Find the robots whose targets the controller would have clamped, or whose motors reached a limit. (N,)."""
+        joints, p = joint_targets.shape[-1], self.parameters
+        pos = torch.cat((self._start[:, None, :joints], self._states[:, :-1, 8 : 8 + joints]), 1)  # (N, steps, J)
+        vel = torch.cat((self._start[:, None, joints:], self._states[:, :-1, -joints:]), 1)
+        target = joint_targets.unsqueeze(1)
+        clamped = clamp_target(self._servo, target, pos, vel) != target
+        asked = _pd_torque(p["kp"], p["kd"], p["strength"], self._targets, pos, vel)
+        return (clamped | (limit_torque(self._servo, asked, vel) != asked)).flatten(1).any(-1)
+
+    def _step_at_limit(self, rows: torch.Tensor, joint_targets: torch.Tensor) -> torch.Tensor:
+        """Do the policy step again for some robots (K,), with clamp and motors looked at in each physics step.
+
+        Returns:
+            Their targets, as clamped in the end [rad]. Shape (K, J).
+        """
+        index, joints, servo = rows.numpy(), joint_targets.shape[-1], self._servo
+        kp, kd, strength = (self.parameters[name][rows].double() for name in ("kp", "kd", "strength"))
+        target, previous = joint_targets[rows].double(), self._previous_target[rows].double()
+        arrived = self._arrived(rows)
+        models = [self.models[i] for i in index]
+        now, control = self._state_now[index], self._control[index]
+        states, sensors = np.empty_like(now[:, None]), np.empty_like(self._sensor_out[index, :1])
+        pos, vel = (torch.from_numpy(now[:, columns]) for columns in (slice(8, 8 + joints), slice(-joints, None)))
+        for k in range(self.options.decimation):
+            target = clamp_target(servo, target, pos, vel)
+            held = torch.where(arrived[:, k], target, previous)
+            torque = limit_torque(servo, strength * (kp * (held - pos) - kd * vel), vel)
+            control[:, k, :joints] = pos + (torque / strength + kd * vel) / kp
+            self._rollout(models, now, np.ascontiguousarray(control[:, k : k + 1]), states, sensors)
+            now[:] = states[:, 0]
+            self._state_out[index, k], self._sensor_out[index, k] = now, sensors[:, 0]
+        return target.float()
+
+    def _show_forces(self) -> None:
+        """Show torques and contact forces of the last physics step, and the peaks of all."""
+        s, joints = self.state, self._previous_target.shape[-1]
+        contact = self._sensors[..., self._contact_columns].unflatten(-1, (-1, 3))  # (N, steps, B, 3)
+        torque = self._sensors[..., self._torque_columns]
+        s.contact_force_w.copy_(contact[:, -1])
+        s.joint_torque.copy_(torque[:, -1])
+        s.joint_target.copy_(self._previous_target)
+        s.peak_power.copy_((torque * self._states[..., -joints:]).abs().sum(-1).amax(1))
+        s.peak_foot_force.copy_(contact[:, :, self._feet_rows].norm(dim=-1).amax(1))
+        s.peak_leg_force.copy_(self._sensors[..., self._leg_columns].norm(dim=-1).amax(1))
 
     def step_engine(self) -> None:
         """See `Simulator.step_engine`. The nominal model for all robots, no sensor output: what bare MuJoCo can do.
@@ -167,16 +273,8 @@ class MujocoSimulator(Simulator):
         On a terrain each robot needs the model that holds the ground under it.
         """
         self._show_ground()
-        self._pool.rollout(
-            self.models if self._field is not None else [self.model] * self.num_envs,
-            self._data,
-            self._state_now,
-            self._control,
-            control_spec=_CONTROL,
-            skip_checks=True,
-            nstep=self.options.decimation,
-            state=self._state_out,
-        )
+        models = self.models if self._field is not None else [self.model] * self.num_envs
+        self._rollout(models, self._state_now, self._control, self._state_out, None)
         self._state_now[:] = self._state_out[:, -1]
         self._refresh(slice(None), show=False)
 
@@ -235,8 +333,7 @@ class MujocoSimulator(Simulator):
         self._full[rows] = torch.cat((time, pos, quat.roll(1, -1), angles, vel, omega_b, rates), dim=-1).double()
         self._previous_target[rows] = angles
         if self.shows_interventions:
-            self.state.contact_force_w[rows] = 0.0
-            self.state.joint_torque[rows] = 0.0
+            forget_forces(self.state, mask, joint_pos)
         self._refresh(rows, self.shows_interventions)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
@@ -266,8 +363,9 @@ class MujocoSimulator(Simulator):
                 self._mass_share[rows] = (mass / mass.sum(-1, keepdim=True)).float()
                 self._base_com[rows] = self._nominal_base_com + self.parameters["base_com_offset"][rows]
 
-    def _write_friction(self, model: mujoco.MjModel, friction: np.ndarray) -> None:
-        model.geom_friction[:, 0] = friction
+    def _write_contact(self, model: mujoco.MjModel, friction: np.ndarray, time_constant: float) -> None:
+        model.geom_friction[self._robot_geoms, 0] = self._friction_shares @ friction
+        model.geom_solref[self._robot_geoms, 0] = time_constant
 
     def _write_gains(self, model: mujoco.MjModel, kp: np.ndarray, kd: np.ndarray, strength: np.ndarray) -> None:
         model.actuator_gainprm[:, 0] = strength * kp
@@ -275,13 +373,20 @@ class MujocoSimulator(Simulator):
         model.actuator_biasprm[:, 2] = -strength * kd
 
     def _write_inertia(
-        self, model: mujoco.MjModel, added: np.ndarray, com_offset: np.ndarray, mass: np.ndarray, inertia: np.ndarray
+        self,
+        model: mujoco.MjModel,
+        added: float,
+        com_offset: np.ndarray,
+        mass: np.ndarray,
+        inertia: np.ndarray,
+        armature: np.ndarray,
     ) -> None:
         ids, base, nominal = self._body_ids, self._body_ids[0], self.model
         model.body_mass[ids] = nominal.body_mass[ids] * mass
         model.body_mass[base] += added
         model.body_inertia[ids] = nominal.body_inertia[ids] * inertia[:, None]
         model.body_ipos[base] = nominal.body_ipos[base] + com_offset
+        model.dof_armature[6:] = armature
         mujoco.mj_setConst(model, self._data[0])
 
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
@@ -301,3 +406,16 @@ class MujocoSimulator(Simulator):
         self._pool.close()
         if self._scene is not None:
             self._scene.close()
+
+
+def _pd_torque(
+    kp: torch.Tensor,
+    kd: torch.Tensor,
+    strength: torch.Tensor,
+    target: torch.Tensor,
+    pos: torch.Tensor,
+    vel: torch.Tensor,
+) -> torch.Tensor:
+    """Torque that servos ask for, per physics step [N m]. Gains (N, J), the others and the result (N, steps, J)."""
+    kp, kd, strength = (gain.unsqueeze(1) for gain in (kp, kd, strength))
+    return strength * (kp * (target - pos) - kd * vel)

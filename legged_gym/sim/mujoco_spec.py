@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import mujoco
 
 from legged_gym.sim.mujoco_terrain import HeightField
-from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, RobotModel
+from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, SIDES, RobotModel
+from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
 
 GROUND_NAME = "ground"
 CAMERA_NAME = "track"
@@ -16,13 +17,20 @@ COLLISION_GROUP = 3
 """Geom group of collision shapes, hidden by MuJoCo's renderers unless asked for."""
 VISUAL_GROUP = 1
 """Geom group of visuals."""
-CONTACT_TIME_CONSTANT = 0.01
-"""Of the robot's contacts, whatever the ground [s]: as stiff as physics steps of 5 ms allow.
+SELF_TIME_CONSTANT = 2.0
+"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts bear."""
+SELF_MARGIN = 0.03
+"""Gap at which the robot's own bodies touch each other [m].
 
-The cells of a height field are separate bodies to MuJoCo. Once a foot is deep between them, as it can be with MuJoCo's
-default of 20 ms, they hold it from all sides and nothing lifts it. `measure_terrain.py` shows it. With longer steps
-MuJoCo takes twice the step.
+A contact is noticed a physics step late: at 10 m/s, which a leg reaches, that is 50 mm, and without a margin feet went
+through each other. With this one a leg that hits the other at full torque stops 4 mm before it. Two that are driven into
+each other, at 17 m/s, overlap by 45 mm for a step but do not pass. Legs that walk keep 50 mm apart.
 """
+LEG_SENSOR = "contact_legs"
+LEG_SHAPES = ("hip", "knee", "foot")
+"""Parts of a leg that touch the other leg: thigh, shin and foot."""
+BASE_SHAPES = ("knee", "foot")
+"""Parts of a leg that touch the base; the thigh hangs too near to it."""
 MESH_SUFFIXES = (".stl", ".obj", ".msh")
 """Mesh files that MuJoCo reads."""
 
@@ -32,17 +40,18 @@ def build_spec(
     *,
     timestep: float = 0.005,
     kp: float = 42.0,
-    kd: float = 2.5,
-    armature: float = 0.0,
+    kd: float = 3.5,
+    armature: float = 0.01,
     damping: float = 0.0,
+    self_collisions: bool = True,
     ground: bool = True,
     visuals: bool = True,
     field: HeightField | None = None,
 ) -> mujoco.MjSpec:
     """Builds the simulated world: one free-floating robot and, if wanted, a flat ground.
 
-    Contacts are between robot and ground only. The robot's geoms have the higher contact priority, so the friction
-    coefficient and the time constant of a contact are exactly those of the robot's geom, whatever the ground's are.
+    The robot's geoms have the higher contact priority, so the friction coefficient and the time constant of a contact
+    with the ground are exactly those of the robot's geom, whatever the ground's are.
 
     Args:
         robot: The robot; its URDF is loaded.
@@ -51,6 +60,7 @@ def build_spec(
         kd: Damping of the position servos [N m s/rad].
         armature: Rotor inertia added to every joint [kg m^2].
         damping: Passive joint damping [N m s/rad].
+        self_collisions: Whether the legs touch each other and the base, see `_add_self_collisions`.
         ground: Whether to add the plane z = 0; without it the caller adds geoms with `contype` 1, `conaffinity` 0.
         visuals: Whether to keep the shapes that are only drawn. The engine places every geom in every step, so a model
             without them steps a third faster; state, control and sensors are the same.
@@ -58,20 +68,23 @@ def build_spec(
 
     Returns:
         The spec, to be extended or compiled. `ctrl` holds joint targets [rad] in `JOINT_ORDER`; `sensordata` starts
-        with the net contact force [N, world frame] on each of `BODY_NAMES`, then the 6 actuator torques [N m].
+        with the net contact force [N, world frame] on each of `BODY_NAMES`, then that between the legs, then the 6
+        actuator torques [N m].
     """
     spec = _load_urdf(robot, visuals)
     _set_options(spec, timestep)
     spec.body(BASE_NAME).pos[2] = robot.zero_pose_height
     spec.body(BASE_NAME).add_freejoint()
     _set_collisions(spec)
+    if self_collisions:
+        _add_self_collisions(spec, timestep)
     for name in robot.joint_names:
         joint = spec.joint(name)
         joint.armature = armature
         joint.damping[:] = damping, 0.0, 0.0
         joint.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE
-    for name, limit in zip(robot.joint_names, robot.torque_limits, strict=True):
-        _add_servo(spec, name, kp, kd, limit)
+    for name in robot.joint_names:
+        _add_servo(spec, name, kp, kd)
     _add_sensors(spec, robot)
     _add_scenery(spec, robot)
     if field is not None:
@@ -149,19 +162,42 @@ def _set_collisions(spec: mujoco.MjSpec) -> None:
             geom.name = geom.parent.name.replace("_Link", "_collision")
             geom.condim = 3
             geom.priority = 1
+            # The cells of a height field are separate bodies to MuJoCo. Once a foot is deep between them, as it can be
+            # with MuJoCo's default of 20 ms, they hold it from all sides and nothing lifts it.
             geom.solref[0] = CONTACT_TIME_CONSTANT
+            if geom.type == mujoco.mjtGeom.mjGEOM_CYLINDER:  # as in Isaac Gym, and several times cheaper to each other
+                geom.type = mujoco.mjtGeom.mjGEOM_CAPSULE
 
 
-def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float, limit: float) -> None:
-    """Adds a position servo: torque = kp (target - q) - kd dq, clipped to the joint's limit [N m]."""
+def _add_self_collisions(spec: mujoco.MjSpec, timestep: float) -> None:
+    """Makes the legs solid to each other, and to the base what of them can get there.
+
+    Explicit pairs, so that they have a stiffness of their own and leave the contacts with the ground as they are. They
+    are frictionless: one row of constraints each.
+    """
+    left, right = ([f"{part}_{side}_collision" for part in LEG_SHAPES] for side in SIDES)
+    base = BASE_NAME.replace("_Link", "_collision")
+    pairs = [(one, other) for one in left for other in right]
+    pairs += [(base, f"{part}_{side}_collision") for side in SIDES for part in BASE_SHAPES]
+    for one, other in pairs:
+        pair = spec.add_pair(geomname1=one, geomname2=other, condim=1)
+        pair.solref[0] = SELF_TIME_CONSTANT * timestep
+        pair.margin = SELF_MARGIN
+
+
+def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float) -> None:
+    """Adds a position servo: torque = kp (target - q) - kd dq.
+
+    Whoever steps the model keeps the torque within its limits by the target that it gives: a servo that MuJoCo clips
+    would lose the implicit integration of its damping, and a target at the very limit would flip between the two.
+    """
     servo = spec.add_actuator(
         name=joint,
         target=joint,
         trntype=mujoco.mjtTrn.mjTRN_JOINT,
         gaintype=mujoco.mjtGain.mjGAIN_FIXED,
         biastype=mujoco.mjtBias.mjBIAS_AFFINE,
-        forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
-        forcerange=[-limit, limit],
+        forcelimited=mujoco.mjtLimited.mjLIMITED_FALSE,
         ctrllimited=mujoco.mjtLimited.mjLIMITED_FALSE,
     )
     servo.gainprm[0] = kp
@@ -169,14 +205,22 @@ def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float, limit: flo
 
 
 def _add_sensors(spec: mujoco.MjSpec, robot: RobotModel) -> None:
-    """Adds the net contact force per body and the torque per joint."""
-    for body in BODY_NAMES:
-        sensor = spec.add_sensor(
+    """Adds the net contact force per body, the force between the legs and the torque per joint."""
+    sensors = [
+        spec.add_sensor(
             name=f"contact_{body}",
             type=mujoco.mjtSensor.mjSENS_CONTACT,
             reftype=mujoco.mjtObj.mjOBJ_BODY,  # as the second side of the contact: the force ON the body
             refname=body,
         )
+        for body in BODY_NAMES
+    ]
+    left, right = (f"abad_{side}_Link" for side in SIDES)
+    legs = {"objtype": mujoco.mjtObj.mjOBJ_XBODY, "reftype": mujoco.mjtObj.mjOBJ_XBODY}  # with all that hangs on them
+    sensors.append(
+        spec.add_sensor(name=LEG_SENSOR, type=mujoco.mjtSensor.mjSENS_CONTACT, objname=left, refname=right, **legs)
+    )
+    for sensor in sensors:
         data = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
         sensor.intprm[0], sensor.intprm[1], sensor.intprm[2] = data, 3, 1  # force; reduced to one net force; one slot
     for joint in robot.joint_names:

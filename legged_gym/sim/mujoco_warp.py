@@ -1,6 +1,6 @@
 """MuJoCo Warp: all robots in one batch on the GPU, a policy step as one CUDA graph. On a CPU it runs too, slowly."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Timer
 from typing import Any
 
@@ -15,7 +15,7 @@ from legged_gym.sim.mujoco_scene import Scene
 from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
 from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
-from legged_gym.sim.robot_model import RobotModel
+from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
 
@@ -29,8 +29,8 @@ robots that fall and thrash ends as near to float64's joint velocities as with t
 NOTICE_AFTER = 15.0
 """Silence at the start after which the user is told what takes so long [s]."""
 BATCHED_FIELDS = (
-    *("geom_friction", "actuator_gainprm", "actuator_biasprm"),
-    *("body_mass", "body_inertia", "body_ipos"),
+    *("geom_friction", "geom_solref", "actuator_gainprm", "actuator_biasprm"),
+    *("body_mass", "body_inertia", "body_ipos", "dof_armature"),
     *("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0"),
 )
 """Fields of the engine's model of which every robot has its own: the randomised ones and what is derived of them."""
@@ -99,6 +99,7 @@ class MujocoWarpSimulator(Simulator):
             kd=o.kd,
             armature=o.armature,
             damping=o.joint_damping,
+            self_collisions=o.self_collisions,
             visuals=False,  # drawn by a model of their own, see `render`
         )
         if o.terrain is not None:  # contacts with it are not the engine's: the plane is just the other side's name
@@ -110,7 +111,7 @@ class MujocoWarpSimulator(Simulator):
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
         self._elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
-        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
+        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)  # those of legs have one
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
         self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
         if self.options.terrain is not None:
@@ -135,18 +136,19 @@ class MujocoWarpSimulator(Simulator):
         links = ("abad", "hip", "knee", "foot")
         legs = [[self._model.body(f"{link}_{side}_Link").id for link in links] for side in "LR"]
         self._base, self._body_ids = ids[0], torch.tensor(ids, device=device)
-        self._target = torch.zeros(n, joints, device=device)
         self._everyone = torch.ones(n, dtype=torch.bool, device=device)
         self._overflow_counts = torch.zeros(int(mjw.OverflowType.ALL).bit_length(), dtype=torch.int32, device=device)
         self._wp_previous = wp.zeros((n, joints), dtype=float)
         self._wp_slots: Any = wp.array(slots, dtype=int)
         self._wp_legs: Any = wp.array(legs, dtype=int)
-        self._wp_everyone, self._wp_target = wp.from_torch(self._everyone), wp.from_torch(self._target)
+        self._wp_everyone = wp.from_torch(self._everyone)
         self._wp_overflow_counts = wp.from_torch(self._overflow_counts)
         self._wp_parameters = {name: wp.from_torch(value) for name, value in self.parameters.items()}
         m, s = self._engine, self.state
         self._gain, self._bias = (wp.from_torch(wp.to_torch(x)) for x in (m.actuator_gainprm, m.actuator_biasprm))
-        self._friction = wp.to_torch(m.geom_friction)[:, :, 0]  # (N, geoms)
+        self._armature = wp.to_torch(m.dof_armature)  # (N, 6 + J)
+        self._geom_contact = [wp.from_torch(wp.to_torch(m.geom_friction), dtype=wp.vec3)]
+        self._geom_contact.append(wp.from_torch(wp.to_torch(m.geom_solref), dtype=wp.vec2))
         self._mass, self._inertia = wp.to_torch(m.body_mass), wp.to_torch(m.body_inertia)  # (N, bodies), (N, bodies, 3)
         self._com = wp.to_torch(m.body_ipos)  # (N, bodies, 3)
         self._nominal_mass, self._nominal_inertia = self._mass[0].clone(), self._inertia[0].clone()
@@ -158,8 +160,25 @@ class MujocoWarpSimulator(Simulator):
             *(wp.from_torch(s.feet_pos_w, dtype=wp.vec3), wp.from_torch(s.feet_lin_vel_w, dtype=wp.vec3)),
             *(wp.from_torch(s.com_pos_w, dtype=wp.vec3), wp.from_torch(s.com_lin_vel_w, dtype=wp.vec3)),
         ]
-        self._forces = [wp.from_torch(s.joint_torque), wp.from_torch(s.contact_force_w, dtype=wp.vec3)]
+        self._wp_joint_target = wp.from_torch(s.joint_target)
+        peaks = [wp.from_torch(peak) for peak in (s.peak_power, s.peak_foot_force, s.peak_leg_force)]
+        self._forces = [wp.from_torch(s.joint_torque), wp.from_torch(s.contact_force_w, dtype=wp.vec3), *peaks]
+        self._wrap_servos()
         self._wp_contact_friction = wp.from_torch(wp.to_torch(self._data.contact.friction))
+
+    def _wrap_servos(self) -> None:
+        """Put what the servos, the contacts and the external forces need on the device."""
+        robot, o, names = self.robot, self.options, self.robot.body_names
+        corner, no_load = (robot.corner_speeds, robot.no_load_speeds) if o.motor_curve else (1e6, 2e6)
+        ones = np.ones(len(robot.joint_names))
+        self._motor: list[Any] = [wp.array(x * ones, dtype=float) for x in (robot.torque_limits, corner, no_load)]
+        bodies = [self._model.geom_bodyid[geom] for geom in range(self._model.ngeom)]
+        geoms = [self._model.body(body).name for body in bodies]
+        self._wp_leg: Any = wp.array([_leg_of(name, names) for name in geoms], dtype=int)
+        pushed = [self._model.body(name).id for name in (names[0], *robot.foot_names)]
+        self._wp_pushed: Any = wp.array(pushed, dtype=int)
+        self._wp_wrench = wp.from_torch(self.wrench_w)
+        self._foot_slots = wp.vec2i(*(names.index(foot) for foot in robot.foot_names))
 
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
@@ -167,7 +186,7 @@ class MujocoWarpSimulator(Simulator):
         if self.options.terrain is not None:
             pos[:, 2] += float(self.options.terrain.height(0.0, 0.0))
         quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).repeat(n, 1)
-        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self._target)
+        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
         self.reset(self._everyone, pos, quat, still, still, joints, joints)
         self._overflow_counts.zero_()
 
@@ -179,7 +198,7 @@ class MujocoWarpSimulator(Simulator):
 
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`. One graph launch on a GPU; not to be called while another graph is being captured."""
-        self._target.copy_(joint_targets)
+        self.state.joint_target.copy_(joint_targets)
         self._refresh_constants()
         self._run(self._graph, self._policy_step)
 
@@ -213,21 +232,30 @@ class MujocoWarpSimulator(Simulator):
         launch(collide, (len(self._probes.geom), self.num_envs), arguments)
 
     def _policy_step(self) -> None:
-        n, d, last = self.num_envs, self._data, self.options.decimation - 1
-        delay = self._wp_parameters["action_delay"]
-        for substep in range(self.options.decimation):
-            arguments = [substep, last, self._wp_target, delay, self._wp_previous, d.ctrl]
-            launch(kernels.hold_targets, d.ctrl.shape, arguments)
+        o, d, last = self.options, self._data, self.options.decimation - 1
+        p = self._wp_parameters
+        launch(kernels.apply_wrenches, self.wrench_w.shape[:2], [self._wp_pushed, self._wp_wrench, d.xfrc_applied])
+        for substep in range(o.decimation):
+            arguments = [
+                *(substep * o.timestep, o.timestep, substep == last, wp.vec2(o.kp, o.kd), o.clamp_targets),
+                *(*self._motor, p["kp"], p["kd"], p["strength"], p["action_delay"], d.qpos, d.qvel),
+                *(self._wp_joint_target, self._wp_previous, d.ctrl),
+            ]
+            launch(kernels.drive_servos, d.ctrl.shape, arguments)
             mjw.step(self._engine, d)
+            self._read_forces(first=substep == 0, last=substep == last)
         self._read_motion(self._wp_everyone)
-        efc, contact = d.efc, d.contact
+
+    def _read_forces(self, first: bool, last: bool) -> None:
+        d, efc, contact = self._data, self._data.efc, self._data.contact
         arguments = [
             *(self._elliptic, self._engine.geom_bodyid, self._wp_slots),
             *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
             *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
-            *(d.actuator_force, d.overflow, *self._forces, self._wp_overflow_counts),
+            *(d.actuator_force, d.qvel, first, last, self._wp_leg, self._foot_slots),
+            *(d.overflow, *self._forces, self._wp_overflow_counts),
         ]
-        launch(kernels.read_forces, n, arguments)
+        launch(kernels.read_forces, self.num_envs, arguments)
 
     def _read_motion(self, mask: Any) -> None:
         m, d = self._engine, self._data
@@ -271,7 +299,7 @@ class MujocoWarpSimulator(Simulator):
             pose = [_vectors(root_pos_w), wp.from_torch(root_quat_xyzw.contiguous(), dtype=wp.quat)]
             twist = [_vectors(root_lin_vel_w), _vectors(root_ang_vel_w)]
             joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
-            engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous]
+            engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous, self._wp_joint_target]
             arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
             launch(kernels.place_robots, self.num_envs, arguments)
             launch(kernels.clear_constraint_rows, d.efc.D.shape, [wp_mask, d.efc.J, d.efc.D])
@@ -294,18 +322,21 @@ class MujocoWarpSimulator(Simulator):
             with self._on_torch_stream():
                 arguments = [p["kp"], p["kd"], p["strength"], self._gain, self._bias]
                 launch(kernels.write_gains, p["kp"].shape, arguments)
-        if "friction" in names:
-            self._friction.copy_(self.parameters["friction"].unsqueeze(-1))
-        if any(name.startswith(("base", "link")) for name in names):
+        if not {"friction", "contact_time_constant"}.isdisjoint(names):
+            with self._on_torch_stream():
+                arguments = [self._wp_leg, p["friction"], p["contact_time_constant"], *self._geom_contact]
+                launch(kernels.write_contact, (self.num_envs, self._model.ngeom), arguments)
+        if any(name.startswith(("base", "link", "armature")) for name in names):
             self._write_inertia()
 
     def _write_inertia(self) -> None:
-        """Set masses, inertias and the base's CoM; the next step derives the engine's constants from them."""
+        """Set masses, inertias, rotors and the base's CoM; the next step derives the engine's constants from them."""
         p, ids, base = self.parameters, self._body_ids, self._base
         self._mass[:, ids] = self._nominal_mass[ids] * p["link_mass_scale"]
         self._mass[:, base] += p["base_mass_added"]
         self._inertia[:, ids] = self._nominal_inertia[ids] * p["link_inertia_scale"].unsqueeze(-1)
         self._com[:, base] = self._nominal_base_com + p["base_com_offset"]
+        self._armature[:, 6:] = p["armature"]
         self._constants_stale = True
 
     def _refresh_constants(self) -> None:
@@ -337,6 +368,12 @@ class MujocoWarpSimulator(Simulator):
         self._graph = self._engine_graph = self._constants_graph = None
         if self._scene is not None:
             self._scene.close()
+
+
+def _leg_of(body: str, robot_bodies: Sequence[str]) -> int:
+    """0 for a body of the left leg, 1 for one of the right leg, -1 for the base, -2 for what is not the robot's."""
+    sides = [k for k, side in enumerate(SIDES) if f"_{side}_" in body]
+    return sides[0] if sides else -1 if body in robot_bodies else -2
 
 
 def _vectors(tensor: torch.Tensor) -> Any:

@@ -16,23 +16,60 @@ MAX_VALUE = wp.constant(1.0e4)
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 
 
+@wp.func
+def limit_torque(torque: float, speed: float, limit: float, corner: float, no_load: float) -> float:
+    """Limit a torque [N m] to what a motor gives at its speed [rad/s], see `servo.limit_torque`."""
+    highest = limit * wp.clamp((no_load - speed) / (no_load - corner), 0.0, 1.0)
+    lowest = -limit * wp.clamp((no_load + speed) / (no_load - corner), 0.0, 1.0)
+    return wp.clamp(torque, lowest, highest)
+
+
 @wp.kernel
-def hold_targets(
-    substep: int,
-    last_substep: int,
-    target: wp.array2d[float],
+def drive_servos(
+    time: float,
+    timestep: float,
+    last: bool,
+    controller: wp.vec2,
+    clamps: bool,
+    limit: wp.array[float],
+    corner_speed: wp.array[float],
+    no_load_speed: wp.array[float],
+    kp: wp.array2d[float],
+    kd: wp.array2d[float],
+    strength: wp.array2d[float],
     delay: wp.array[float],
+    qpos: wp.array2d[float],
+    qvel: wp.array2d[float],
+    target: wp.array2d[float],
     previous: wp.array2d[float],
     ctrl: wp.array2d[float],
 ) -> None:
-    """Give the servos the new target once its delay [physics steps] has passed, the old one until then. Over (N, J)."""
+    """Clamp, delay and limit as `Simulator` says: give a servo the target that makes its torque. Over (N, J).
+
+    `time` is that of the physics step within the policy step [s]; the controller has stiffness and damping. `target`
+    is clamped in place and becomes `previous` in the last physics step.
+    """
     robot, joint = wp.tid()
-    if float(substep) >= delay[robot]:
-        ctrl[robot, joint] = target[robot, joint]
-    else:
-        ctrl[robot, joint] = previous[robot, joint]
-    if substep == last_substep:
-        previous[robot, joint] = target[robot, joint]
+    pos = qpos[robot, 7 + joint]
+    vel = qvel[robot, 6 + joint]
+    asked = target[robot, joint]
+    if clamps:
+        middle = pos + controller[1] / controller[0] * vel
+        half = limit[joint] / controller[0]
+        asked = wp.clamp(asked, middle - half, middle + half)
+        target[robot, joint] = asked
+    held = previous[robot, joint]
+    if time > delay[robot] - 0.5 * timestep:
+        held = asked
+    factor = strength[robot, joint]
+    stiffness = kp[robot, joint]
+    torque = factor * (stiffness * (held - pos) - kd[robot, joint] * vel)
+    given = limit_torque(torque, vel, limit[joint], corner_speed[joint], no_load_speed[joint])
+    if given != torque:
+        held = pos + (given / factor + kd[robot, joint] * vel) / stiffness
+    ctrl[robot, joint] = held
+    if last:
+        previous[robot, joint] = asked
 
 
 @wp.kernel
@@ -50,8 +87,12 @@ def place_robots(
     qacc: wp.array2d[float],
     warmstart: wp.array2d[float],
     previous_target: wp.array2d[float],
+    joint_target: wp.array2d[float],
     torque: wp.array2d[float],
     force: wp.array2d[wp.vec3],
+    peak_power: wp.array[float],
+    peak_foot_force: wp.array2d[float],
+    peak_leg_force: wp.array[float],
 ) -> None:
     """Write a new state into the engine and forget all that came before. Over (N,)."""
     robot = wp.tid()
@@ -70,12 +111,17 @@ def place_robots(
         qpos[robot, 7 + joint] = joint_pos[robot, joint]
         qvel[robot, 6 + joint] = joint_vel[robot, joint]
         previous_target[robot, joint] = joint_pos[robot, joint]
+        joint_target[robot, joint] = joint_pos[robot, joint]
         torque[robot, joint] = 0.0
     for dof in range(qacc.shape[1]):
         qacc[robot, dof] = 0.0
         warmstart[robot, dof] = 0.0
     for body in range(force.shape[1]):
         force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
+    peak_power[robot] = 0.0
+    peak_leg_force[robot] = 0.0
+    for foot in range(peak_foot_force.shape[1]):
+        peak_foot_force[robot, foot] = 0.0
 
 
 @wp.kernel
@@ -100,6 +146,40 @@ def push_bases(mask: wp.array[bool], delta_vel: wp.array[wp.vec3], qvel: wp.arra
     if mask[robot]:
         for i in range(3):
             qvel[robot, i] = qvel[robot, i] + delta_vel[robot][i]
+
+
+@wp.kernel
+def write_contact(
+    leg: wp.array[int],
+    friction: wp.array2d[float],
+    time_constant: wp.array[float],
+    geom_friction: wp.array2d[wp.vec3],
+    geom_solref: wp.array2d[wp.vec2],
+) -> None:
+    """Give the robot's geoms the friction of their leg, the base's the mean, and a stiffness. Over (N, geoms).
+
+    `leg` is 0 for the left one, 1 for the right one, -1 for the base and -2 for what is not the robot's.
+    """
+    robot, geom = wp.tid()
+    if leg[geom] == -2:
+        return
+    slide = 0.5 * (friction[robot, 0] + friction[robot, 1])
+    if leg[geom] >= 0:
+        slide = friction[robot, leg[geom]]
+    old = geom_friction[robot, geom]
+    geom_friction[robot, geom] = wp.vec3(slide, old[1], old[2])
+    geom_solref[robot, geom] = wp.vec2(time_constant[robot], geom_solref[robot, geom][1])
+
+
+@wp.kernel
+def apply_wrenches(
+    bodies: wp.array[int], wrench: wp.array3d[float], applied: wp.array2d[wp.spatial_vector]
+) -> None:
+    """Hand the external forces and torques to the engine. Over (N, 1 + F)."""
+    robot, k = wp.tid()
+    force = wp.vec3(wrench[robot, k, 0], wrench[robot, k, 1], wrench[robot, k, 2])
+    torque = wp.vec3(wrench[robot, k, 3], wrench[robot, k, 4], wrench[robot, k, 5])
+    applied[robot, bodies[k]] = wp.spatial_vector(force, torque)
 
 
 @wp.kernel
@@ -215,21 +295,34 @@ def read_forces(
     contact_frame: wp.array[wp.mat33],
     contact_friction: wp.array2d[float],
     actuator_force: wp.array2d[float],
+    qvel: wp.array2d[float],
+    first: bool,
+    last: bool,
+    leg: wp.array[int],
+    foot_slot: wp.vec2i,
     overflow: wp.array[int],
     torque: wp.array2d[float],
     force: wp.array2d[wp.vec3],
+    peak_power: wp.array[float],
+    peak_foot_force: wp.array2d[float],
+    peak_leg_force: wp.array[float],
     overflow_counts: wp.array[int],
 ) -> None:
-    """Show the last physics step's torques and the net contact force on each body, and count full buffers. Over (N,).
+    """Show a physics step's torques and the net contact force on each body, keep the peaks since the first physics step
+    of the policy step, and count full buffers in its last one. Over (N,).
 
-    A robot's constraint rows are those of its joint limits, then a run of rows per contact: in the elliptic cone normal
-    and two tangents, in the pyramidal one the four edges n + mu t1, n - mu t1, n + mu t2, n - mu t2. The first row of a
+    A robot's constraint rows are those of its joint limits, then a run of rows per contact: one without friction, as
+    between the legs; else in the elliptic cone normal and two tangents, in the pyramidal one the four edges n + mu t1,
+    n - mu t1, n + mu t2, n - mu t2. The first row of a
     contact's frame is the normal, from the first geom to the second, on whose body the force acts; the other body feels
     its opposite.
     """
     robot = wp.tid()
+    power = float(0.0)  # noqa: UP018
     for joint in range(torque.shape[1]):
         torque[robot, joint] = actuator_force[robot, joint]
+        power = power + wp.abs(actuator_force[robot, joint] * qvel[robot, 6 + joint])
+    between_legs = wp.vec3(0.0, 0.0, 0.0)
     for body in range(force.shape[1]):
         force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
     row = equality_rows[robot] + friction_rows[robot] + limit_rows[robot]
@@ -238,7 +331,9 @@ def read_forces(
         contact = row_contact[robot, row]
         local = wp.vec3(row_force[robot, row], 0.0, 0.0)
         width = contact_dim[contact]
-        if elliptic:
+        if width == 1:
+            width = 1
+        elif elliptic:
             if row + 2 < end:
                 local = wp.vec3(row_force[robot, row], row_force[robot, row + 1], row_force[robot, row + 2])
         else:
@@ -254,15 +349,29 @@ def read_forces(
                     contact_friction[contact, 1] * (c - d),
                 )
         world = wp.transpose(contact_frame[contact]) * local
-        first = body_slot[geom_body[contact_geom[contact][0]]]
-        second = body_slot[geom_body[contact_geom[contact][1]]]
-        if first >= 0:
-            force[robot, first] = force[robot, first] - world
-        if second >= 0:
-            force[robot, second] = force[robot, second] + world
+        one = contact_geom[contact][0]
+        other = contact_geom[contact][1]
+        from_slot = body_slot[geom_body[one]]
+        on_slot = body_slot[geom_body[other]]
+        if from_slot >= 0:
+            force[robot, from_slot] = force[robot, from_slot] - world
+        if on_slot >= 0:
+            force[robot, on_slot] = force[robot, on_slot] + world
+        if leg[one] >= 0 and leg[other] >= 0:
+            between_legs = between_legs + world
         row += wp.max(1, width)
+    if first:
+        peak_power[robot] = 0.0
+        peak_leg_force[robot] = 0.0
+        for foot in range(peak_foot_force.shape[1]):
+            peak_foot_force[robot, foot] = 0.0
+    peak_power[robot] = wp.max(peak_power[robot], power)
+    peak_leg_force[robot] = wp.max(peak_leg_force[robot], wp.length(between_legs))
+    for foot in range(peak_foot_force.shape[1]):
+        size = wp.length(force[robot, foot_slot[foot]])
+        peak_foot_force[robot, foot] = wp.max(peak_foot_force[robot, foot], size)
     bits = overflow[robot]
-    if bits != 0:
+    if last and bits != 0:
         for bit in range(overflow_counts.shape[0]):
             if (bits & (1 << bit)) != 0:
                 wp.atomic_add(overflow_counts, bit, 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from legged_gym import resources_dir
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 DEFAULT_ROBOT_TYPE = "PF_TRON1A"
 SIDES = ("L", "R")
 BASE_NAME = "base_Link"
+CORNER_SHARE = 0.6
+"""Corner speed of a motor as a share of its no-load speed, where robot.yaml says nothing."""
 LEG_JOINTS = ("abad", "hip", "knee")
 LEG_LINKS = ("abad", "hip", "knee", "foot")
 JOINT_ORDER = tuple(f"{part}_{side}_Joint" for side in SIDES for part in LEG_JOINTS)
@@ -91,6 +94,10 @@ class RobotModel:
     """Largest joint torque [N m], shape (6,)."""
     velocity_limits: Array
     """Largest joint velocity [rad/s], shape (6,)."""
+    corner_speeds: Array
+    """Speed up to which a motor gives its full torque [rad/s], shape (6,)."""
+    no_load_speeds: Array
+    """Speed at which its torque has fallen to zero, linearly from the corner speed on [rad/s], shape (6,)."""
     joint_axes: Array
     """Unit joint axis in the frame of the joint's link, shape (6, 3)."""
     body_names: tuple[str, ...]
@@ -146,13 +153,17 @@ class RobotModel:
         moving = [joint for joint in joints if joint.get("type") == "revolute"]
         tree.check_all_known(moving)
         limits = [tree.child(joint, "limit") for joint in moving]
+        velocity_limits = np.array([tree.number(limit, "velocity") for limit in limits])
+        corner, no_load = _motor_speeds(urdf, velocity_limits)
         return cls(
             name=urdf.parents[1].name if urdf.is_relative_to(robots_dir()) else urdf.stem,
             urdf=urdf,
             joint_names=JOINT_ORDER,
             joint_limits=np.array([[tree.number(limit, key) for key in ("lower", "upper")] for limit in limits]),
             torque_limits=np.array([tree.number(limit, "effort") for limit in limits]),
-            velocity_limits=np.array([tree.number(limit, "velocity") for limit in limits]),
+            velocity_limits=velocity_limits,
+            corner_speeds=corner * np.ones(len(moving)),
+            no_load_speeds=no_load * np.ones(len(moving)),
             joint_axes=np.array([_vector(joint.find("axis"), "xyz", "1 0 0") for joint in moving]),
             body_names=BODY_NAMES,
             foot_names=FOOT_NAMES,
@@ -167,6 +178,27 @@ class RobotModel:
             base_mass=merged[BASE_NAME][0],
             base_com=merged[BASE_NAME][1],
         )
+
+
+def _motor_speeds(urdf: Path, velocity_limits: Array) -> tuple[Array, Array]:
+    """Corner speed and no-load speed of the motors [rad/s], from the `motor` entry of the robot.yaml above a URDF.
+
+    Without one, a motor is taken to have no torque left at the URDF's velocity limit: an assumption on the safe side.
+
+    Raises:
+        UserError: The entry is not usable.
+    """
+    file = urdf.parents[1] / "robot.yaml" if len(urdf.parents) > 1 else None
+    motor = (yaml.safe_load(file.read_text()) or {}).get("motor") if file is not None and file.is_file() else None
+    if motor is None:
+        return CORNER_SHARE * velocity_limits, velocity_limits
+    try:
+        corner, no_load = float(motor["corner_speed"]), float(motor["no_load_speed"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{file}: motor needs corner_speed and no_load_speed [rad/s], has {motor}") from None
+    if not 0.0 <= corner < no_load:
+        raise UserError(f"{file}: motor.corner_speed must lie between 0 and no_load_speed, got {corner} and {no_load}")
+    return np.array(corner), np.array(no_load)
 
 
 def _leg_ends(side: str) -> list[tuple[str, tuple[str, str, str]]]:

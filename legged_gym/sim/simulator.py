@@ -18,6 +18,10 @@ from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.math import overwrite
 
 
+CONTACT_TIME_CONSTANT = 0.01
+"""Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
+
+
 @dataclass
 class SimState:
     """State of N robots after a policy step or a reset. Tensors keep their memory for the simulator's lifetime."""
@@ -46,12 +50,20 @@ class SimState:
     """Centre of mass of the whole robot, with its randomised masses [m]. Shape (N, 3)."""
     com_lin_vel_w: torch.Tensor
     """[m/s]. Shape (N, 3)."""
+    joint_target: torch.Tensor
+    """Target in force at the end of the step, after the controller's clamp [rad]. Shape (N, J)."""
+    peak_power: torch.Tensor
+    """Largest sum over the joints of |torque x velocity| of the step's physics steps [W]. Shape (N,)."""
+    peak_foot_force: torch.Tensor
+    """Largest contact force on each foot of the step's physics steps [N]. Shape (N, F)."""
+    peak_leg_force: torch.Tensor
+    """Largest force between the two legs of the step's physics steps [N]. Shape (N,)."""
 
     @classmethod
     def zeros(cls, num_envs: int, robot: RobotModel, device: str | torch.device) -> "SimState":
         """Allocate a state of zeros with identity orientations."""
         joints, feet, bodies = len(robot.joint_names), len(robot.foot_names), len(robot.body_names)
-        shapes = {
+        shapes: dict[str, tuple[int, ...]] = {
             "root_quat_xyzw": (4,),
             "joint_pos": (joints,),
             "joint_vel": (joints,),
@@ -59,10 +71,22 @@ class SimState:
             "feet_pos_w": (feet, 3),
             "feet_lin_vel_w": (feet, 3),
             "contact_force_w": (bodies, 3),
+            "joint_target": (joints,),
+            "peak_power": (),
+            "peak_foot_force": (feet,),
+            "peak_leg_force": (),
         }
         state = cls(**{f.name: torch.zeros(num_envs, *shapes.get(f.name, (3,)), device=device) for f in fields(cls)})
         state.root_quat_xyzw[:, 3] = 1.0
         return state
+
+
+def forget_forces(state: SimState, mask: torch.Tensor, joint_pos: torch.Tensor) -> None:
+    """Show no torque, contact or peak for the robots in `mask` (N,), which were placed at `joint_pos` (N, J) [rad]."""
+    for name in ("contact_force_w", "joint_torque", "peak_power", "peak_foot_force", "peak_leg_force"):
+        tensor = getattr(state, name)
+        tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
+    overwrite(state.joint_target, mask, joint_pos)
 
 
 @dataclass(frozen=True)
@@ -75,12 +99,18 @@ class SimOptions:
     """Physics steps per policy step."""
     kp: float = 42.0
     """Nominal joint stiffness [N m/rad]."""
-    kd: float = 2.5
+    kd: float = 3.5
     """Nominal joint damping [N m s/rad]."""
-    armature: float = 0.0
-    """Rotor inertia seen by each joint [kg m^2]."""
+    armature: float = 0.01
+    """Nominal rotor inertia seen by each joint [kg m^2]."""
     joint_damping: float = 0.0
     """Passive damping of each joint [N m s/rad]."""
+    self_collisions: bool = True
+    """The legs touch each other, and shins and feet touch the base."""
+    clamp_targets: bool = True
+    """The controller clamps targets so that the PD torque of its nominal gains stays within the limit."""
+    motor_curve: bool = True
+    """Motors lose torque with speed, see `RobotModel.corner_speeds`."""
     num_threads: int = 0
     """Physics threads of a CPU backend; 0 takes the cores this process may use."""
     terrain: Terrain | None = None
@@ -90,23 +120,33 @@ class SimOptions:
 class Simulator(ABC):
     """N robots, one engine.
 
-    The PD law and the action delay run inside the engine's loop of physics steps:
-    ``torque = clip(strength * (kp * (target - joint_pos) - kd * joint_vel), +-torque_limit)``,
-    where ``target`` is the previous policy step's until `action_delay` physics steps have passed.
+    The controller, the motors and the delay run inside the engine's loop of physics steps. With the limit L of a
+    joint's torque [N m] and the nominal gains of `SimOptions`, which the controller goes by, each physics step does:
+
+    1. Controller: ``target = clip(target, q + (kd_nominal dq -+ L) / kp_nominal)``. What was clamped stays so until the
+       next policy step gives a new target.
+    2. Delay: the motor follows this target once `action_delay` has passed since the policy step began, and until then
+       the last one of the policy step before.
+    3. Motor: ``torque = strength (kp (target - q) - kd dq)``, limited to L up to the corner speed and falling linearly
+       to zero at the no-load speed in the direction of motion; against it the motor brakes with L.
     """
 
     PARAMETERS: dict[str, str] = {
-        "friction": "sliding friction coefficient between robot and ground, (N,)",
+        "friction": "sliding friction between each leg and the ground; the base takes their mean, (N, F)",
+        "contact_time_constant": "of contacts with the ground, no less than two physics steps count [s], (N,)",
         "base_mass_added": "mass added to the base at its centre of mass [kg], (N,)",
         "base_com_offset": "shift of the base's centre of mass [m, base frame], (N, 3)",
         "link_mass_scale": "factor on every body's mass, (N, B)",
         "link_inertia_scale": "factor on every body's rotational inertia, (N, B)",
+        "armature": "rotor inertia seen by each joint [kg m^2], (N, J)",
         "kp": "joint stiffness [N m/rad], (N, J)",
         "kd": "joint damping [N m s/rad], (N, J)",
         "strength": "factor on the PD torque, (N, J)",
-        "action_delay": "delay of a new joint target [physics steps], 0..decimation, (N,)",
+        "action_delay": "delay of a new joint target, rounded to physics steps [s], 0..policy_dt, (N,)",
     }
     """Randomisable parameters, their meaning and shape."""
+    UNSUPPORTED: frozenset[str] = frozenset()
+    """Parameters that this engine does not have: setting them changes nothing in the motion."""
 
     def __init__(
         self,
@@ -138,11 +178,17 @@ class Simulator(ABC):
             self.state = SimState(**{f.name: shared[f.name] for f in fields(SimState)})
         self.parameters = self._nominal_parameters() if shared is None else {p: shared[p] for p in self.PARAMETERS}
         """Values in force, by name; read them freely, change them through `set_parameter`."""
+        shape = (num_envs, 1 + len(robot.foot_names), 6)
+        self.wrench_w = torch.zeros(shape, device=self.device) if shared is None else shared["wrench_w"]
+        """External force [N] and torque [N m] on the centre of mass of the base and of each foot link, acting in every
+        step until it is changed: write it freely, keep its memory. Shape (N, 1 + F, 6)."""
 
     def _nominal_parameters(self) -> dict[str, torch.Tensor]:
         joints, bodies = len(self.robot.joint_names), len(self.robot.body_names)
         nominal = {
-            "friction": torch.full((self.num_envs,), 1.0),
+            "friction": torch.full((self.num_envs, len(self.robot.foot_names)), 1.0),
+            "contact_time_constant": torch.full((self.num_envs,), CONTACT_TIME_CONSTANT),
+            "armature": torch.full((self.num_envs, joints), self.options.armature),
             "base_mass_added": torch.zeros(self.num_envs),
             "base_com_offset": torch.zeros(self.num_envs, 3),
             "link_mass_scale": torch.ones(self.num_envs, bodies),
@@ -188,10 +234,10 @@ class Simulator(ABC):
         expected = self.parameters[name].shape
         if value.shape != expected:
             raise ValueError(f"{name}: got shape {tuple(value.shape)}, expected {tuple(expected)}")
-        longest = self.options.decimation
+        longest = self.policy_dt
         seen = value.device.type == "cpu"  # where it costs no wait for the device
-        if name == "action_delay" and seen and (mask & ~((value >= 0) & (value <= longest))).any():
-            raise ValueError(f"action_delay must lie in 0..{longest} physics steps")
+        if name == "action_delay" and seen and (mask & ~((value >= 0) & (value <= longest + 1e-6))).any():
+            raise ValueError(f"action_delay must lie in 0..{longest:g} s, a policy step")
 
     @abstractmethod
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
@@ -224,7 +270,8 @@ class Simulator(ABC):
     ) -> None:
         """Place the robots in `mask`; the others' state stays as it is, bit for bit.
 
-        The reset robots' torques and contact forces read zero until the next step; their delayed target is `joint_pos`.
+        The reset robots' torques, contact forces and peaks read zero until the next step; their delayed target is
+        `joint_pos`.
 
         Args:
             mask: Robots to place, bool. Shape (N,).

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from isaacgym import gymtorch  # isort: skip - before torch
+from isaacgym import gymapi, gymtorch  # isort: skip - before torch
 import numpy as np
 import torch
 
 from legged_gym.sim.isaacgym.scene import Scene
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT
 from legged_gym.sim.process.serve import Backend
+from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 
+PEAKS = ("peak_power", "peak_foot_force", "peak_leg_force")
+"""What the state shows of all physics steps of a policy step."""
+MOTOR = ("torque_limits", "corner_speeds", "no_load_speeds")
+"""What the trainer says of the motors, see `Servo`."""
 DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 PROBE_HEIGHT, PROBE_SPIN = 20.0, 3.0
@@ -48,10 +53,12 @@ class IsaacGymBackend(Backend):
         self._decimation, self._damping = int(spec["decimation"]), float(spec["joint_damping"])
         self._timestep = float(spec["timestep"])
         n, device = scene.num_envs, self._device
-        self._limits = torch.tensor(spec["torque_limits"], device=device)
+        limits, corner, no_load = (torch.tensor(spec[key], device=device) for key in MOTOR)
+        self._servo = Servo(float(spec["kp"]), float(spec["kd"]), limits, corner, no_load, bool(spec["clamp_targets"]))
         self._dofs = torch.tensor(scene.dofs, device=device)
         self._bodies = torch.tensor(scene.bodies, device=device)
         self._feet = torch.tensor([spec["body_names"].index(name) for name in spec["foot_names"]], device=device)
+        self._pushed = torch.cat((self._bodies[:1], self._bodies[self._feet]))
         self._origins = torch.tensor(scene.origins, device=device)
         self._actors = torch.arange(n, dtype=torch.int32, device=device)
         self._masses = torch.tensor(scene.masses, dtype=torch.float32, device=device).repeat(n, 1)  # (N, B)
@@ -75,6 +82,8 @@ class IsaacGymBackend(Backend):
         if self._scene.has_foot_sensors:
             self._foot_force = gymtorch.wrap_tensor(gym.acquire_force_sensor_tensor(sim))  # (N * F, 6)
         self._torques = torch.zeros(n * len(self._dofs), device=self._device)
+        self._forces = torch.zeros(n, self._body_state.shape[0] // n, 3, device=self._device)
+        self._moments = torch.zeros_like(self._forces)
         self._refresh()
         self._velocity_at_com = self._probe_velocities()
         self._prepared = True
@@ -137,8 +146,8 @@ class IsaacGymBackend(Backend):
         """Set what PhysX has of them, where it has changed; gains, strength and delay are read in `_advance`."""
         if "friction" in names:
             rows = self._changed("friction")
-            for i, friction in zip(rows, self._applied["friction"][rows].tolist()):
-                self._scene.set_friction(i, friction)
+            for i, (left, right) in zip(rows, self._applied["friction"][rows].tolist()):
+                self._scene.set_friction(i, left, right)
         if any(name in names for name in BODY_PARAMETERS):
             rows = sorted({i for name in BODY_PARAMETERS for i in self._changed(name)})
             self._set_bodies(rows)
@@ -166,8 +175,10 @@ class IsaacGymBackend(Backend):
         masses, coms, scales = (
             tensor[rows].cpu().numpy() for tensor in (self._masses, self._coms, applied["link_inertia_scale"])
         )
+        armatures = applied["armature"][rows].cpu().numpy()
         for k, i in enumerate(rows):
             scene.set_bodies(i, masses[k], coms[k], scales[k])
+            scene.set_armature(i, armatures[k])
 
     def _place_and_push(self, reset: bool, push: bool) -> None:
         """Write the reset robots' states and the pushed ones' velocities, and hand both to PhysX in one call."""
@@ -212,24 +223,54 @@ class IsaacGymBackend(Backend):
         self._write_state()
 
     def _advance(self) -> None:
-        """Run the physics steps of a policy step under the PD law."""
-        shared = self._shared
+        """Run the physics steps of a policy step, each with the controller, the delay and the motors of `Simulator`."""
+        shared, servo = self._shared, self._servo
         kp, kd, strength = (shared["parameter." + name] for name in ("kp", "kd", "strength"))
-        delay, targets = shared["parameter.action_delay"].unsqueeze(-1), shared["targets"]
+        delay, target = shared["parameter.action_delay"].unsqueeze(-1), shared["targets"]
         state = self._dof_state.view(-1, len(self._dofs), 2)
         torques = self._torques.view(-1, len(self._dofs))
+        for name in PEAKS:
+            shared["state." + name].zero_()
         for k in range(self._decimation):
             q, qd = state[:, self._dofs].unbind(-1)
-            target = torch.where(delay <= k, targets, self._previous_target)
-            torque = strength * (kp * (target - q) - kd * qd)
-            torque = torch.max(torch.min(torque, self._limits), -self._limits)
+            target = clamp_target(servo, target, q, qd)
+            arrived = k * self._timestep > delay - 0.5 * self._timestep
+            held = torch.where(arrived, target, self._previous_target)
+            torque = limit_torque(servo, strength * (kp * (held - q) - kd * qd), qd)
             # PhysX must not see a broken robot's.
             torques[:, self._dofs] = torch.nan_to_num(torque - self._damping * qd)
             self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
+            self._apply_wrenches()
             self._simulate()
             self._gym.refresh_dof_state_tensor(self._sim)
-        self._previous_target.copy_(targets)
+            self._note_peaks(torque, state[:, self._dofs, 1])
+        self._previous_target.copy_(target)
+        shared["state.joint_target"].copy_(target)
         shared["state.joint_torque"].copy_(torque)
+
+    def _apply_wrenches(self) -> None:
+        """Hand external forces to PhysX, which takes them for one physics step."""
+        wrench = torch.nan_to_num(self._shared["wrench_w"])  # (N, 1 + F, 6)
+        self._forces[:, self._pushed], self._moments[:, self._pushed] = wrench[..., :3], wrench[..., 3:]
+        force, moment = (gymtorch.unwrap_tensor(x.view(-1, 3)) for x in (self._forces, self._moments))
+        self._gym.apply_rigid_body_force_tensors(self._sim, force, moment, gymapi.ENV_SPACE)
+
+    def _note_peaks(self, torque: torch.Tensor, speed: torch.Tensor) -> None:
+        """Keep the largest power and foot forces; who pushes a leg, ground or other leg, PhysX does not tell."""
+        power, forces = (self._shared["state." + name] for name in PEAKS[:2])
+        torch.max(power, (torque * speed).abs().sum(-1), out=power)
+        self._gym.refresh_net_contact_force_tensor(self._sim)
+        if self._scene.has_foot_sensors:
+            self._gym.refresh_force_sensor_tensor(self._sim)
+        torch.max(forces, self._contact_forces()[:, self._feet].norm(dim=-1), out=forces)
+
+    def _contact_forces(self) -> torch.Tensor:
+        """Net contact force on each body [N]. Shape (N, B, 3)."""
+        n = self._scene.num_envs
+        forces = self._contact_force.view(n, -1, 3)[:, self._bodies]
+        if self._scene.has_foot_sensors:
+            forces[:, self._feet] = self._foot_force.view(n, -1, 6)[..., :3]
+        return forces
 
     def step_engine(self) -> None:
         """See `Backend.step_engine`."""
@@ -258,9 +299,7 @@ class IsaacGymBackend(Backend):
         q, qd = self._dof_state.view(n, -1, 2)[:, self._dofs].unbind(-1)
         s["joint_pos"].copy_(q)
         s["joint_vel"].copy_(qd)
-        s["contact_force_w"].copy_(self._contact_force.view(n, -1, 3)[:, self._bodies])
-        if self._scene.has_foot_sensors:
-            s["contact_force_w"][:, self._feet] = self._foot_force.view(n, -1, 6)[..., :3]
+        s["contact_force_w"].copy_(self._contact_forces())
         motion = torch.cat((s["root_pos_w"], s["root_lin_vel_w"], s["root_ang_vel_w"], q, qd), -1)
         self._broken |= ~motion.abs().lt(DIVERGED).all(-1)
         for tensor in s.values():

@@ -16,6 +16,12 @@ FRICTION_STEP = 1.0 / 1024.0
 COMBINATIONS = {"average": (0.0, 2.0), "multiply": (1.0, 1.0)}
 """How PhysX combines two coefficients: the ground's, and the factor on the robot's, so that the asked one comes out."""
 INERTIA = ("x", "y", "z")
+FILTERS = {
+    **{"base": 0b1100, "abad_L": 0b1111, "hip_L": 0b0101, "knee_L": 0b0001, "foot_L": 0b0001},
+    **{"abad_R": 0b1111, "hip_R": 0b1010, "knee_R": 0b0010, "foot_R": 0b0010},
+}
+"""Collision filter of each link's shapes. Two shapes with a common bit do not touch: bits 0 and 1 keep a leg from itself,
+2 and 3 the thighs, which hang too near to it, from the base. Abads touch the ground only."""
 
 
 class Scene:
@@ -44,6 +50,7 @@ class Scene:
         """Isaac Gym's index of each joint."""
         self.bodies = self._order("body", self.gym.get_asset_rigid_body_names(self.asset), spec["body_names"])
         """Isaac Gym's index of each body."""
+        self._shape_links = self._links_of_shapes()
         self.has_foot_sensors = bool(self.cfg["foot_force_sensors"]) or (self.on_gpu and mesh is not None)
         """Net contact forces are unreliable on the GPU's triangle meshes, so feet measure them themselves there."""
         if self.has_foot_sensors:
@@ -146,6 +153,7 @@ class Scene:
             dofs[name][:] = 0.0
         dofs["armature"][:] = self.spec["armature"]
         dofs["effort"][self.dofs] = [10.0 * limit for limit in self.spec["torque_limits"]]  # ours to limit
+        self._dof_properties, touches_itself = dofs, bool(self.spec["self_collisions"])
         lower = gymapi.Vec3(-0.5 * spacing, -0.5 * spacing, 0.0)
         upper = gymapi.Vec3(0.5 * spacing, 0.5 * spacing, spacing)
         per_row = max(1, int(math.sqrt(self.num_envs)))
@@ -154,19 +162,46 @@ class Scene:
         for i in range(self.num_envs):
             env = self.gym.create_env(self.sim, lower, upper, per_row)
             # Groups of their own: robots do not touch each other. A common bit: nor does a robot touch itself.
-            actor = self.gym.create_actor(env, self.asset, pose, "robot", i, 1, 0)
+            # Without one it is the shapes' filters that tell.
+            actor = self.gym.create_actor(env, self.asset, pose, "robot", i, 0 if touches_itself else 1, 0)
             self.gym.set_actor_dof_properties(env, actor, dofs)
+            if touches_itself:
+                self._set_filters(env, actor)
             self.envs.append(env)
             self.actors.append(actor)
 
-    def set_friction(self, robot: int, friction: float) -> None:
-        """Give a robot the friction coefficient that it has with the ground."""
+    def set_friction(self, robot: int, left: float, right: float) -> None:
+        """Give a robot's legs the friction coefficients that they have with the ground, and the base their mean."""
         env, actor = self.envs[robot], self.actors[robot]
         shapes = self.gym.get_actor_rigid_shape_properties(env, actor)
-        for shape in shapes:
+        for shape, link in zip(shapes, self._shape_links):
+            friction = left if "_L_" in link else right if "_R_" in link else 0.5 * (left + right)
             shape.friction = round(self._friction_factor * friction / FRICTION_STEP) * FRICTION_STEP
             shape.restitution = self.cfg["restitution"]
         self.gym.set_actor_rigid_shape_properties(env, actor, shapes)
+
+    def _set_filters(self, env: Any, actor: int) -> None:
+        """Say which of a robot's bodies touch each other."""
+        shapes = self.gym.get_actor_rigid_shape_properties(env, actor)
+        for shape, link in zip(shapes, self._shape_links):
+            shape.filter = FILTERS[link.replace("_Link", "")]
+        self.gym.set_actor_rigid_shape_properties(env, actor, shapes)
+
+    def _links_of_shapes(self) -> list[str]:
+        """Name of the link that each collision shape belongs to."""
+        names = self.gym.get_asset_rigid_body_names(self.asset)
+        ranges = self.gym.get_asset_rigid_body_shape_indices(self.asset)
+        links = [""] * sum(r.count for r in ranges)
+        for name, r in zip(names, ranges):
+            links[r.start : r.start + r.count] = [name] * r.count
+        return links
+
+    def set_armature(self, robot: int, armature: np.ndarray) -> None:
+        """Give a robot's joints rotor inertias (J,) [kg m^2]; with the GPU pipeline only before `gym.prepare_sim`."""
+        env, actor = self.envs[robot], self.actors[robot]
+        dofs = self._dof_properties.copy()
+        dofs["armature"][self.dofs] = armature
+        self.gym.set_actor_dof_properties(env, actor, dofs)
 
     def set_bodies(self, robot: int, masses: np.ndarray, coms: np.ndarray, inertia_scale: np.ndarray) -> None:
         """Give a robot masses (B,) [kg], centres of mass (B, 3) [m] and factors on its nominal inertias (B,).

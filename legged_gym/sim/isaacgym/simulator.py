@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from legged_gym.sim.isaacgym.asset import ASSET_FILE, write_asset
@@ -67,7 +68,11 @@ class IsaacGymSimulator(ProcessSimulator):
     On the GPU pipeline PhysX takes masses, inertias and centres of mass only before its first step. To set them later
     for all robots, without a mask, starts PhysX anew at the next step, with the robots where they are. To set them for
     some has no effect, and `parameters` go on to say what is in force.
+
+    PhysX tells the net force on a body but not who pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
     """
+
+    UNSUPPORTED = frozenset({"contact_time_constant"})
 
     def __init__(
         self,
@@ -100,6 +105,7 @@ class IsaacGymSimulator(ProcessSimulator):
         folder = Path(tempfile.mkdtemp(prefix="legged_gym_"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         write_asset(robot, folder)
+        ones = np.ones(len(robot.joint_names))
         spec = {
             "asset_root": str(folder),
             "asset_file": ASSET_FILE,
@@ -107,6 +113,12 @@ class IsaacGymSimulator(ProcessSimulator):
             "body_names": robot.body_names,
             "foot_names": robot.foot_names,
             "torque_limits": robot.torque_limits.tolist(),
+            "corner_speeds": (robot.corner_speeds if options.motor_curve else 1e6 * ones).tolist(),
+            "no_load_speeds": (robot.no_load_speeds if options.motor_curve else 2e6 * ones).tolist(),
+            "clamp_targets": options.clamp_targets,
+            "self_collisions": options.self_collisions,
+            "kp": options.kp,
+            "kd": options.kd,
             "start_height": robot.zero_pose_height,
             "num_envs": num_envs,
             "timestep": options.timestep,

@@ -7,7 +7,7 @@ import torch
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import SimState, forget_forces
 from legged_gym.utils.math import overwrite, quat_rotate_inverse
 
 
@@ -62,8 +62,7 @@ class Interventions:
             overwrite(getattr(s, name), mask, value)
         shared["reset_mask"].masked_fill_(mask, True)
         shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
-        for tensor in (s.contact_force_w, s.joint_torque):
-            tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
+        forget_forces(s, mask, given[PLACEMENT.index("joint_pos")])
         self._derive(mask)
 
     def _derive(self, mask: torch.Tensor) -> None:

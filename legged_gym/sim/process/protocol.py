@@ -13,7 +13,7 @@ import struct
 import time
 from typing import Any, NamedTuple
 
-VERSION = 2
+VERSION = 3
 """Of this conversation; both ends must have the same."""
 
 _MAGIC = b"LGYM"
@@ -25,8 +25,8 @@ MAX_PAYLOAD = 64 * 2**20
 
 PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
 """What a reset is given, in the order of `Simulator.reset`."""
-BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale")
-"""The parameters that change masses, inertias or centres of mass."""
+BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale", "armature")
+"""The parameters that change masses, inertias, rotors or centres of mass."""
 
 
 class Request(enum.IntEnum):

@@ -81,6 +81,7 @@ class ProcessSimulator(Simulator):
             self._shared[f"parameter.{name}"].copy_(value)
         self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
         self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
+        self.wrench_w = self._shared["wrench_w"]
         self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
         self._scene: Any = None
         self._pending: set[str] = set()
@@ -292,12 +293,13 @@ def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
 
     `state.*` is written by the worker, all else by the trainer: `targets`; `reset_mask` and `reset.*`, robots to be
     placed and how; `push_delta_w`, zero for who is not pushed; `parameter.*`, and `changed`, robots of which one was
-    set. The worker clears the masks and the pushes when it has taken them over.
+    set; `wrench_w`, see `Simulator`. The worker clears the masks and the pushes when it has taken them over.
     """
     n, width = sim.num_envs, {f.name: getattr(sim.state, f.name).shape for f in fields(SimState)}
     tensors = [(f"state.{name}", "float32", tuple(shape)) for name, shape in width.items()]
     tensors += [(f"reset.{name}", "float32", tuple(width[name])) for name in PLACEMENT]
     tensors += [(f"parameter.{name}", "float32", tuple(value.shape)) for name, value in sim.parameters.items()]
     tensors += [("targets", "float32", tuple(width["joint_pos"])), ("push_delta_w", "float32", (n, 3))]
+    tensors += [("wrench_w", "float32", tuple(sim.wrench_w.shape))]
     tensors += [(name, "bool", (n,)) for name in ("reset_mask", "changed")]
     return tensors

@@ -37,6 +37,7 @@ class HostedSimulator(Backend):
         robot = RobotModel.from_urdf(spec["urdf"])
         ours = {f.name: shared[f"state.{f.name}"] for f in fields(SimState)}
         ours |= {name: shared[f"parameter.{name}"] for name in Simulator.PARAMETERS}
+        ours["wrench_w"] = shared["wrench_w"]
         self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"], shared=ours)
         self._shared = shared
         self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}

@@ -39,6 +39,8 @@ class Backend:
     """Runs in a process of its own."""
     stand_in: bool = True
     """Isaac Gym is the stand-in, and workers are used again; else it is the real one, with a process per simulator."""
+    tells_leg_force: bool = True
+    """The state shows the force between the legs; PhysX only tells net forces."""
     explicit_torque: bool = False
     """The torque of a physics step is that of its start; MuJoCo's servos take the change of velocity into account."""
 
@@ -49,7 +51,7 @@ BACKENDS = {
     # The same physics in float32, whose rounding adds up over the steps of a test.
     "mujoco_warp": Backend(device="cpu", atol=1e-4),
     # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
-    "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True),
+    "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True, tells_leg_force=False),
     # For those who have it, see docs/isaacgym.md; another engine in float32, with contacts of its own.
     "isaacgym_binary": Backend(
         device=os.environ.get("ISAACGYM_TEST_DEVICE", ""),
@@ -57,6 +59,7 @@ BACKENDS = {
         sim="isaacgym",
         process=True,
         stand_in=False,
+        tells_leg_force=False,
         explicit_torque=True,
     ),
     # The same numbers as in this process.
@@ -191,6 +194,11 @@ class Reference:
         return torch.from_numpy(twist[3:])
 
 
+def names(bench: Bench, *parts: str) -> list[int]:
+    """Indices of the bodies whose name contains one of the parts."""
+    return [i for i, name in enumerate(bench.robot.body_names) if any(part in name for part in parts)]
+
+
 def make_bench(name: str) -> Bench:
     """Build a backend's bench; skip where the backend's engine is not installed."""
     sim = BACKENDS[name].sim or name
@@ -251,12 +259,14 @@ def randomised(sim: Simulator) -> dict[str, torch.Tensor]:
 
     return {
         "friction": factor("friction") - 0.4,
+        "contact_time_constant": 0.015 * factor("contact_time_constant"),
+        "armature": 0.02 * factor("armature"),
         "base_mass_added": 3.0 * factor("base_mass_added"),
         "base_com_offset": 0.3 * (factor("base_com_offset") - 1.0),
         "link_mass_scale": factor("link_mass_scale"),
         "link_inertia_scale": factor("link_inertia_scale"),
         "kp": 42.0 * factor("kp"),
-        "kd": 2.5 * factor("kd"),
+        "kd": 3.5 * factor("kd"),
         "strength": factor("strength"),
-        "action_delay": torch.arange(sim.num_envs, device=sim.device) % 3 + 1.0,
+        "action_delay": 0.005 * (torch.arange(sim.num_envs, device=sim.device) % 3 + 1.0),
     }

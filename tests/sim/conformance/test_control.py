@@ -5,44 +5,81 @@ from dataclasses import fields
 
 import torch
 
-from legged_gym.sim.simulator import SimOptions
-from tests.sim.conformance.bench import EVERY_PHYSICS_STEP, GRAVITY, Bench, assert_same_bits, randomised
+from legged_gym.sim.simulator import SimOptions, Simulator
+from tests.sim.conformance.bench import EVERY_PHYSICS_STEP, GRAVITY, Bench, assert_same_bits, names, randomised
+
+
+def limits(bench: Bench, sim: Simulator, vel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lowest and highest torque of motors that lose torque from 9 rad/s on and have none at 15 rad/s."""
+    limit = torch.tensor(bench.robot.torque_limits, dtype=torch.float32, device=sim.device)
+    left = ((15.0 - vel.abs()) / 6.0).clamp(0.0, 1.0)
+    return -limit * torch.where(vel < 0.0, left, 1.0), limit * torch.where(vel > 0.0, left, 1.0)
 
 
 def test_torque_follows_the_law(bench: Bench) -> None:
-    """torque = clip(strength (kp (target - q) - kd dq), +-limit), of the state before the physics step."""
+    """torque = strength (kp (target - q) - kd dq) within what the motor gives, of the state before the physics step."""
     sim = bench.make(8, EVERY_PHYSICS_STEP)
     values = randomised(sim)
     kp, kd, strength = values["kp"], values["kd"], values["strength"]
     for name, value in (("kp", kp), ("kd", kd), ("strength", strength)):
         sim.set_parameter(name, value)
     bench.place_tumbling(sim)
-    limit = torch.tensor(bench.robot.torque_limits, dtype=torch.float32, device=sim.device)
-    clipped = []
-    for k in range(6):
+    limited, slowed = [], []
+    for k in range(8):
         before = bench.snapshot(sim)
         target = torch.sin(torch.arange(48.0, device=sim.device) + k).view(8, 6) * (4.0 if k > 2 else 0.3)
         state = bench.step(sim, target)
-        asked = strength * (kp * (target - before.joint_pos) - kd * before.joint_vel)
-        bench.close(state.joint_torque, asked.clamp(-limit, limit), factor=100)  # of torques up to 80 N m
-        clipped.append((asked.abs() > limit).float().mean())
-    assert min(clipped) < 0.1 and max(clipped) > 0.5
+        asked = strength * (kp * (state.joint_target - before.joint_pos) - kd * before.joint_vel)
+        lowest, highest = limits(bench, sim, before.joint_vel)
+        bench.close(state.joint_torque, asked.clamp(lowest, highest), factor=100)  # of torques up to 80 N m
+        limited.append(((asked > highest) | (asked < lowest)).float().mean())
+        slowed.append(((highest < 79.0) | (lowest > -79.0)).any())
+    assert min(limited) < 0.1 and max(limited) > 0.1 and any(slowed)
+
+
+def test_the_controller_clamps_targets_and_they_stay_clamped(bench: Bench) -> None:
+    """Each physics step, by the nominal gains, at the state before it; what was clamped is the target from then on."""
+    sim = bench.make(4)
+    twin = bench.make(4, EVERY_PHYSICS_STEP)
+    targets = 3.0 * torch.sin(torch.arange(24.0, device=sim.device)).view(4, 6)
+    for each in (sim, twin):
+        bench.place(each, qd=(2.0, -4.0, 6.0, -2.0, 4.0, -6.0))
+    half = torch.tensor(bench.robot.torque_limits, dtype=torch.float32, device=sim.device) / 42.0
+    target = targets
+    for _ in range(4):
+        before = bench.snapshot(twin)
+        middle = before.joint_pos + 3.5 / 42.0 * before.joint_vel
+        target = target.clamp(middle - half, middle + half)
+        bench.close(bench.step(twin, target).joint_target, target)
+    bench.close(bench.step(sim, targets).joint_target, target, factor=10)
+    bench.close(sim.state.joint_pos, twin.state.joint_pos, factor=10)
+    assert ((target - targets).abs() > 0.1).any() and (target == targets).any(), "some are clamped, and some are not"
+
+
+def test_without_clamp_and_curve_the_law_is_ideal(bench: Bench) -> None:
+    """Targets stay as they are, and a fast joint has its full torque."""
+    sim = bench.make(2, dataclasses.replace(EVERY_PHYSICS_STEP, clamp_targets=False, motor_curve=False))
+    bench.place(sim, qd=(14.0,) * 6)
+    targets = torch.tensor([[9.0], [-9.0]], device=sim.device).expand(2, 6)
+    state = bench.step(sim, targets)
+    assert torch.equal(state.joint_target, targets)
+    bench.close(state.joint_torque, 80.0 * targets.sign(), factor=100)
 
 
 def test_huge_target_reaches_the_limit_and_no_more(bench: Bench) -> None:
-    """+-80 N m, whatever is asked."""
-    sim = bench.make(2)
+    """+-80 N m, whatever is asked, while the joints are slow."""
+    sim = bench.make(2, EVERY_PHYSICS_STEP)
     targets = torch.tensor([[1e4], [-1e4]], device=sim.device).expand(2, 6)
     torque = bench.step(sim, targets).joint_torque.cpu()
     limits = torch.tensor(bench.robot.torque_limits, dtype=torch.float32)
-    torch.testing.assert_close(torque, torch.stack((limits, -limits)), rtol=1e-5, atol=0.0)
+    torch.testing.assert_close(torque, torch.stack((limits, -limits)), rtol=1e-4, atol=0.0)
 
 
-def test_action_delay_counts_physics_steps(bench: Bench) -> None:
-    """Delay k over 4 physics steps equals no delay with each physics step's target chosen by hand, in flight."""
+def test_action_delay_is_rounded_to_physics_steps(bench: Bench) -> None:
+    """A delay of k physics steps of 4 equals no delay with each one's target chosen by hand, in flight."""
     delays = torch.arange(5.0)
     sim = bench.make(5)
-    sim.set_parameter("action_delay", delays.to(sim.device))
+    sim.set_parameter("action_delay", (0.005 * delays + torch.tensor([0.0, 1e-3, -1e-3, 2e-3, 0.0])).to(sim.device))
     twin = bench.make(5, EVERY_PHYSICS_STEP)
     start = (0.1, -0.1, 0.2, 0.0, 0.1, -0.2)
     for each in (sim, twin):
@@ -59,10 +96,28 @@ def test_action_delay_counts_physics_steps(bench: Bench) -> None:
     assert (spread > 0.1).all(), "the delay changes nothing"
 
 
+def test_peaks_are_those_of_all_physics_steps(bench: Bench) -> None:
+    """Power and foot forces of a policy step are the largest of its physics steps; a twin shows these one by one."""
+    sim, twin = bench.make(2), bench.make(2, EVERY_PHYSICS_STEP)
+    for each in (sim, twin):
+        bench.place(each, pos=(0.0, 0.0, bench.robot.zero_pose_height + 0.02), lin_vel=(0.0, 0.0, -1.0))
+    for _ in range(4):
+        targets = torch.tensor([0.3, -0.3, 0.3, -0.3, 0.3, -0.3], device=sim.device).expand(2, 6)
+        single = [bench.step(twin, targets) for _ in range(4)]
+        state = bench.step(sim, targets)
+        power = torch.stack([(s.joint_torque * s.joint_vel).abs().sum(-1) for s in single]).amax(0)
+        force = torch.stack([s.contact_force_w[:, names(bench, "foot")].norm(dim=-1) for s in single]).amax(0)
+        torch.testing.assert_close(state.peak_power, power, rtol=0.02, atol=0.5)
+        torch.testing.assert_close(state.peak_foot_force, force, rtol=0.02, atol=0.5)
+        assert (state.peak_leg_force == 0.0).all()
+    assert (force > 10.0).any() and (power > 1.0).all()
+
+
 def test_options_reach_the_engine(bench: Bench) -> None:
     """Every field of SimOptions but the number of threads changes the motion; for the terrain see test_terrain.py."""
-    changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.02, "joint_damping": 0.5}
-    assert set(changed) | {"num_threads", "terrain"} == {f.name for f in fields(SimOptions)}
+    changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.1, "joint_damping": 0.5}
+    elsewhere = {"num_threads", "terrain", "self_collisions", "clamp_targets", "motor_curve"}  # have tests of their own
+    assert set(changed) | elsewhere == {f.name for f in fields(SimOptions)}
     nominal = SimOptions(num_threads=1)
 
     def moved(options: SimOptions) -> torch.Tensor:

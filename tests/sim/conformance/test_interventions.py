@@ -31,7 +31,7 @@ def test_reset_forgets_the_past(bench: Bench) -> None:
     """A reset robot moves as a new one does, delayed action included."""
     sim, fresh = bench.make(1), bench.make(1)
     for each in (sim, fresh):
-        each.set_parameter("action_delay", torch.full((1,), 3.0, device=each.device))
+        each.set_parameter("action_delay", torch.full((1,), 0.015, device=each.device))
     bench.place_tumbling(sim, height=0.7)
     bench.step(sim, (0.5,) * 6, times=10)
     for each in (sim, fresh):
@@ -73,6 +73,8 @@ def test_push_adds_a_velocity_to_the_base(bench: Bench) -> None:
 def test_every_parameter_changes_the_motion(bench: Bench, name: str) -> None:
     """A robot with another value moves otherwise; its neighbours, outside the mask, do not change by a bit."""
     sim, twin = bench.make(3), bench.make(3)
+    if name in sim.UNSUPPORTED:
+        pytest.skip("the engine does not have it, and says so")
     other = randomised(sim)[name]
     sim.set_parameter(name, other, torch.tensor([False, True, False], device=sim.device))
     nominal = twin.parameters[name]
@@ -107,7 +109,7 @@ def test_unknown_parameters_and_wrong_shapes_are_refused(bench: Bench) -> None:
         sim.set_parameter("mass", torch.ones(2))
     with pytest.raises(ValueError, match=r"kp: got shape \(2,\), expected \(2, 6\)"):
         sim.set_parameter("kp", torch.ones(2))
-    for delay in (-1.0, 5.0, torch.nan) if sim.device.type == "cpu" else ():
-        with pytest.raises(ValueError, match=r"action_delay must lie in 0\.\.4 physics steps"):
+    for delay in (-1.0, 0.03, torch.nan) if sim.device.type == "cpu" else ():
+        with pytest.raises(ValueError, match=r"action_delay must lie in 0\.\.0.02 s, a policy step"):
             sim.set_parameter("action_delay", torch.full((2,), delay, device=sim.device))
     assert (sim.parameters["action_delay"] == 0).all()

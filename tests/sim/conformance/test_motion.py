@@ -4,6 +4,7 @@ import mujoco
 import numpy as np
 import torch
 
+from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
 from tests.sim.conformance.bench import GRAVITY, Bench, Reference, randomised
 
 
@@ -28,9 +29,12 @@ def test_trajectory_matches_mujoco(bench: Bench) -> None:
     bench.place_tumbling(sim)
     bench.place(sim, pos=(0.0, 0.0, 0.85), lin_vel=(0.3, 0.0, -0.5), q=(0.1, 0.2, -0.1, -0.1, 0.2, 0.1))
     reference = Reference(bench.robot)
-    configure(reference, {name: value[row].cpu().double().numpy() for name, value in values.items()})
+    in_force = {name: value[row] for name, value in values.items()}
+    if "contact_time_constant" in sim.UNSUPPORTED:
+        in_force["contact_time_constant"] = torch.tensor(CONTACT_TIME_CONSTANT)
+    configure(reference, {name: value.cpu().double().numpy() for name, value in in_force.items()})
     reference.load(sim.state, row)
-    delay, previous = int(values["action_delay"][row]), sim.state.joint_pos[row].cpu().double().numpy()
+    delay, previous = round(float(values["action_delay"][row]) / 0.005), sim.state.joint_pos[row].cpu().double().numpy()
     for k in range(15):
         target = 0.3 * torch.sin(torch.arange(6, device=sim.device) + 0.5 * k)
         for substep in range(4):
@@ -55,5 +59,10 @@ def configure(reference: Reference, values: dict[str, np.ndarray]) -> None:
     m.actuator_gainprm[:, 0] = values["kp"] * values["strength"]
     m.actuator_biasprm[:, 1] = -values["kp"] * values["strength"]
     m.actuator_biasprm[:, 2] = -values["kd"] * values["strength"]
-    m.geom_friction[:, 0] = values["friction"]
+    m.dof_armature[6:] = values["armature"]
+    for side, friction in zip("LR", values["friction"], strict=True):
+        for part in ("abad", "hip", "knee", "foot"):
+            m.geom(f"{part}_{side}_collision").friction[0] = friction
+            m.geom(f"{part}_{side}_collision").solref[0] = values["contact_time_constant"]
+    m.geom("base_collision").friction[0] = values["friction"].mean()
     mujoco.mj_setConst(m, reference.data)

@@ -11,6 +11,8 @@ from xml.etree import ElementTree as Xml
 import mujoco
 import numpy as np
 
+SELF_MARGIN = 0.03
+"""As in the MuJoCo backend [m]; PhysX looks ahead by its own means."""
 DOF_DTYPE = np.dtype(
     [("hasLimits", "?"), ("lower", "<f4"), ("upper", "<f4"), ("driveMode", "<i4"), ("velocity", "<f4")]
     + [(name, "<f4") for name in ("effort", "stiffness", "damping", "friction", "armature")]
@@ -43,6 +45,7 @@ class Asset:
         children = {joint.find("child").get("link") for joint in self.joints}
         (base,) = set(self.links) - children
         self.bodies: list[str] = []
+        self.shape_counts: list[int] = []
         self.dofs: list[str] = []
         self.sensors: list[int] = []
         self.model: Any = None
@@ -56,6 +59,8 @@ class Asset:
     def _body(self, name: str, joint: Any) -> Xml.Element:
         """MuJoCo's element of a link and all that hangs on it, in Isaac Gym's order: depth first, by name."""
         self.bodies.append(name)
+        self.shape_counts.append(0)
+        number = len(self.bodies) - 1
         origin = None if joint is None else joint.find("origin")
         body = Xml.Element("body", name=name, pos=text(numbers(origin, "xyz")))
         if numbers(origin, "rpy").any():
@@ -68,6 +73,7 @@ class Asset:
             Xml.SubElement(body, "joint", name=joint.get("name"), type="hinge", axis=axis, limited="true", range=span)
         parts: list[tuple[float, np.ndarray, np.ndarray]] = []
         kept = self._merge(name, np.eye(3), np.zeros(3), body, parts)
+        self.shape_counts[number] = len(body.findall("geom"))
         mass = sum(m for m, _, _ in parts)
         com = sum(m * c for m, c, _ in parts) / mass
         inertia = sum(i + m * ((c - com) @ (c - com) * np.eye(3) - np.outer(c - com, c - com)) for m, c, i in parts)
@@ -120,6 +126,8 @@ class Asset:
         Xml.SubElement(
             *(body, "geom", place), type=kind, size=text(size), contype="0", conaffinity="1", condim="3", priority="1"
         )
+        geoms = body.findall("geom")
+        geoms[-1].set("name", f"{body.get('name')}/{len(geoms)}")
 
 
 def rasterise(vertices: np.ndarray) -> dict[str, Any]:
@@ -154,6 +162,7 @@ class World:
         first = self.model.body_geomadr[self._bodies[0]]
         self._geoms = slice(int(first), self.model.ngeom)
         self.set_friction([1.0] * (self.model.ngeom - int(first)))
+        self.filters: list[int] = []
         self._contact = np.zeros((self.model.nbody, 3))
         self._show()
 
@@ -185,6 +194,13 @@ class World:
         body = Xml.fromstring(Xml.tostring(asset.tree))
         body.insert(0, Xml.Element("freejoint"))
         world.append(body)
+        geoms = [(parent, geom.get("name")) for parent in body.iter("body") for geom in parent.findall("geom")]
+        children = {(parent, child) for parent in body.iter("body") for child in parent.findall("body")}
+        pairs = Xml.SubElement(root, "contact")
+        for k, (body_a, a) in enumerate(geoms):
+            for body_b, b in geoms[k + 1 :]:
+                if body_a is not body_b and (body_a, body_b) not in children:
+                    Xml.SubElement(pairs, "pair", geom1=a, geom2=b, condim="1", solref="0.01 1", margin="-10")
         model = mujoco.MjModel.from_xml_string(Xml.tostring(root, encoding="unicode"))
         model.geom_solref[:, 0] = 0.01  # as in the MuJoCo backend
         if ground is not None and "heights" in ground:
@@ -200,6 +216,17 @@ class World:
         """PhysX takes the mean of the two coefficients."""
         self.friction = np.array(friction)
         self.model.geom_friction[self._geoms, 0] = 0.5 * (self.friction + self._ground_friction)
+
+    def set_filters(self, filters: Sequence[int]) -> None:
+        """Shapes touch each other unless their filters have a common bit."""
+        self.filters, m, first = list(filters), self.model, self._geoms.start
+        for k in range(m.npair):
+            one, other = (filters[geom - first] for geom in (m.pair_geom1[k], m.pair_geom2[k]))
+            m.pair_margin[k] = SELF_MARGIN if (one & other) == 0 else -10.0
+
+    def apply_wrenches(self, wrenches: np.ndarray) -> None:
+        """Forces and torques on the bodies' centres of mass, for the next step only."""
+        self.data.xfrc_applied[self._bodies] = wrenches
 
     def body_properties(self) -> list[tuple[float, np.ndarray, np.ndarray]]:
         result, m = [], self.model
@@ -240,6 +267,7 @@ class World:
         self.data.qfrc_applied[6:] = torques
         for _ in range(self._substeps):
             mujoco.mj_step(self.model, self.data)
+        self.data.xfrc_applied[:] = 0.0
         self._contact[:] = 0.0
         force, frame = np.zeros(6), np.zeros(3)
         for k, contact in enumerate(self.data.contact):

@@ -16,6 +16,7 @@ SIM_PHYSX = 1
 UP_AXIS_Z = 1
 DOF_MODE_NONE, DOF_MODE_POS, DOF_MODE_VEL, DOF_MODE_EFFORT = range(4)
 DOMAIN_ENV, DOMAIN_SIM = 0, 2
+ENV_SPACE, LOCAL_SPACE, GLOBAL_SPACE = range(3)
 
 
 class ContactCollection(enum.IntEnum):
@@ -136,6 +137,11 @@ class RigidShapeProperties(Struct):
     }
 
 
+class IndexRange:
+    def __init__(self, start: int, count: int) -> None:
+        self.start, self.count = start, count
+
+
 class Tensor:
     """Describes an array: device, dtype, shape, address."""
 
@@ -227,6 +233,10 @@ class Gym:
     def get_asset_rigid_body_names(self, asset: _world.Asset) -> list[str]:
         return list(asset.bodies)
 
+    def get_asset_rigid_body_shape_indices(self, asset: _world.Asset) -> list[IndexRange]:
+        starts = np.cumsum([0, *asset.shape_counts])
+        return [IndexRange(int(start), count) for start, count in zip(starts, asset.shape_counts)]
+
     def find_asset_rigid_body_index(self, asset: _world.Asset, name: str) -> int:
         return asset.bodies.index(name) if name in asset.bodies else -1
 
@@ -261,9 +271,10 @@ class Gym:
     ) -> int:
         if not isinstance(pose, Transform) or not isinstance(name, str):
             raise TypeError("create_actor(): incompatible arguments")
-        if filter == 0 or group != len(env.sim.actors):
-            raise ValueError("the stand-in's robots touch neither themselves nor each other")
+        if group != len(env.sim.actors):
+            raise ValueError("the stand-in's robots do not touch each other")
         world = _world.World(env.sim, asset, env.origin + np.array((pose.p.x, pose.p.y, pose.p.z)))
+        world.set_filters([filter] * len(world.friction))
         env.sim.actors.append(world)
         env.actors.append(len(env.sim.actors) - 1)
         return len(env.actors) - 1
@@ -282,10 +293,15 @@ class Gym:
         return True
 
     def get_actor_rigid_shape_properties(self, env: Env, handle: int) -> list[RigidShapeProperties]:
-        return [RigidShapeProperties(float(friction)) for friction in self._world(env, handle).friction]
+        world = self._world(env, handle)
+        shapes = [RigidShapeProperties(float(friction)) for friction in world.friction]
+        for shape, filter in zip(shapes, world.filters):
+            shape.filter = filter
+        return shapes
 
     def set_actor_rigid_shape_properties(self, env: Env, handle: int, props: list[RigidShapeProperties]) -> bool:
         self._world(env, handle).set_friction([p.friction for p in props])
+        self._world(env, handle).set_filters([p.filter for p in props])
         return True
 
     def get_actor_rigid_body_properties(self, env: Env, handle: int) -> list[RigidBodyProperties]:
@@ -397,6 +413,16 @@ class Gym:
 
     def set_dof_actuation_force_tensor(self, sim: Sim, forces: Tensor) -> bool:
         sim.torques[:] = forces.checked("forces", np.float32, sim.torques.shape)
+        return True
+
+    def apply_rigid_body_force_tensors(self, sim: Sim, forces: Tensor, torques: Tensor, space: int) -> bool:
+        if space != ENV_SPACE:
+            raise ValueError("apply_rigid_body_force_tensors(): the stand-in knows ENV_SPACE only")
+        shape = sim.tensors["contact"].shape
+        values = [tensor.checked("forces", np.float32, shape) for tensor in (forces, torques)]
+        wrenches = np.concatenate(values, -1).reshape(len(sim.actors), -1, 6)
+        for world, wrench in zip(sim.actors, wrenches):
+            world.apply_wrenches(wrench.astype(float))
         return True
 
     # -- running -------------------------------------------------------------------------------------------------------
