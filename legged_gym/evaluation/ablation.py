@@ -11,7 +11,7 @@ import numpy as np
 
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.report import write_json
-from legged_gym.evaluation.suites import GATE, GATE_SURVIVAL, passes_walking_gate
+from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, passes_walking_gate
 
 ARMS: dict[str, dict[str, str]] = {
     "ppo": {

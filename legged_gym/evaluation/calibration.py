@@ -12,7 +12,7 @@ import torch
 
 from legged_gym.evaluation.agents import Agent
 from legged_gym.evaluation.metrics import Sample
-from legged_gym.evaluation.suites import FULL_BOX
+from legged_gym.evaluation.rows import FULL_BOX
 from legged_gym.utils.errors import UserError
 
 SETTLING_TIME, AVERAGING_TIME = 1.5, 2.5

@@ -8,17 +8,6 @@ import torch
 from legged_gym.evaluation.metrics import Result
 from legged_gym.terrain.lanes import LANES
 
-LANE_CFG = (
-    ("terrain.mesh_type", "trimesh"),
-    ("terrain.profile", "lanes"),
-    ("terrain.tile_size", "8"),
-    ("terrain.platform_size", "2"),
-    ("terrain.border_size", "4"),
-    ("terrain.spawn_spread", "0.3"),
-    ("terrain.curriculum", "false"),
-    ("init_state.yaw", "0,0"),
-)
-"""What a row on terrain wants of the environment's config; the cells of the map are as wide as the user has them."""
 STEERING_GAIN, STEERING_LIMIT = 1.0, 0.5
 """Commanded yaw rate per error of the heading [1/s], and its bound [rad/s]: what is measured is the ground, not the
 drift of a robot that has no compass."""

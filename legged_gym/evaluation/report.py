@@ -2,10 +2,20 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from legged_gym.evaluation.suites import GATE, GATE_SURVIVAL, Result, passes_walking_gate
+from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.rows import (
+    DEPLOYED_ERRORS,
+    DEPLOYED_SURVIVAL,
+    GATE,
+    GATE_SURVIVAL,
+    STAND,
+    Row,
+    passes_walking_gate,
+)
 from legged_gym.utils.errors import UserError
 
 COLUMNS = (
@@ -22,7 +32,13 @@ COLUMNS = (
     ("foot_slip", "slip", "5.3f"),
     ("base_height", "height", "5.3f"),
     ("step_rate", "steps/s", "5.2f"),
+    ("touchdown_speed", "landing", "5.2f"),
+    ("foot_force", "force", "5.0f"),
+    ("other_contacts", "others", "6.3f"),
+    ("legs_touch", "legs", "6.3f"),
     ("distance", "distance", "5.2f"),
+    ("drift", "drift", "6.3f"),
+    ("turned", "turned", "6.3f"),
 )
 """Field, heading and format of the table's columns."""
 TEACHER_COLUMNS = (
@@ -32,8 +48,10 @@ TEACHER_COLUMNS = (
 )
 """Further columns of the teacher."""
 UNITS = (
-    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: peak, mean over robots [W]; slip [m/s]; "
-    "height, distance made good [m]"
+    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: largest in a physics step, mean over robots [W]; slip [m/s]; "
+    "height [m]; landing: median speed of a foot that lands, downwards [m/s]; force: median over stances of the largest "
+    "on a foot [N]; others: share of steps in which something else than a foot touches; legs: share in which the legs "
+    "touch each other; distance made good [m]; drift [m] and turned [rad]: away from the start, at zero command"
 )
 TEACHER_UNITS = (
     "DCM err: rms DCM offset error at touchdown; steady: of steps without a new command; no offset: of all steps, had "
@@ -42,9 +60,19 @@ TEACHER_UNITS = (
 _WIDTH = 16
 
 
-def header(agent: str) -> str:
-    """Return the table's first line, for an agent of this name."""
-    columns = (*COLUMNS, *TEACHER_COLUMNS) if agent == "teacher" else COLUMNS
+Column = tuple[str, str, str]
+
+
+def columns(agent: str, rows: Sequence[Row]) -> list[Column]:
+    """Choose the columns that some of the rows fill in, for an agent of this name."""
+    empty = set() if any(row.lane for row in rows) else {"distance"}
+    empty |= set() if any(row.box == STAND for row in rows) else {"drift", "turned"}
+    chosen = (*COLUMNS, *TEACHER_COLUMNS) if agent == "teacher" else COLUMNS
+    return [column for column in chosen if column[0] not in empty]
+
+
+def header(columns: Sequence[Column]) -> str:
+    """Return the table's first line."""
     return f"{'row':<{_WIDTH}}" + "".join(f"{heading:>10}" for _, heading, _ in columns)
 
 
@@ -53,11 +81,15 @@ def units(agent: str) -> str:
     return f"{UNITS}\n{TEACHER_UNITS}" if agent == "teacher" else UNITS
 
 
-def line(name: str, row: Result) -> str:
+def line(columns: Sequence[Column], name: str, row: Result) -> str:
     """Return a row of the table; a dash where nothing could be measured."""
-    columns = (*COLUMNS, *TEACHER_COLUMNS) if "dcm_error" in row else COLUMNS
     cells = ("-" if row.get(field) is None else format(row[field], form) for field, _, form in columns)
     return f"{name:<{_WIDTH}}" + "".join(f"{cell:>10}" for cell in cells)
+
+
+def explanations(rows: Sequence[Row]) -> list[str]:
+    """Say what each row is, a line each."""
+    return [f"{row.name:<{_WIDTH}}{row.duration:5.0f} s  {row.meaning}" for row in rows]
 
 
 def gate_line(track: Result) -> str:
@@ -65,6 +97,35 @@ def gate_line(track: Result) -> str:
     limits = ", ".join(f"{name} <= {limit:.2f}" for name, limit in GATE.items())
     verdict = "passed" if passes_walking_gate(track) else "not passed"
     return f"walking gate (track: survival >= {GATE_SURVIVAL}, {limits}): {verdict}"
+
+
+def verdict(results: dict[str, Result]) -> list[str]:
+    """Say what a table comes to: the walking gate if `track` was walked, and the rows of the deployed list that failed.
+
+    Args:
+        results: By row name, as deployed.
+    """
+    lines = [gate_line(results["track"])] if "track" in results else []
+    failed = [text for name in DEPLOYED_SURVIVAL if name in results for text in _shortfalls(name, results[name])]
+    walked = [name for name in DEPLOYED_SURVIVAL if name in results]
+    missing = len(DEPLOYED_SURVIVAL) - len(walked)
+    of = f"{len(walked)} of {len(DEPLOYED_SURVIVAL)} rows of the deployed suite walked"
+    if failed:
+        return [*lines, f"not fit to be deployed ({of}): {'; '.join(failed)}"]
+    if missing:
+        return [*lines, f"nothing failed, but only {of}"] if walked else lines
+    return [*lines, f"fit to be deployed: all {len(walked)} rows of the deployed suite passed"]
+
+
+def _shortfalls(name: str, row: Result) -> list[str]:
+    """Say what a row of the deployed list lacks."""
+    survival, wanted = row["survival"] or 0.0, DEPLOYED_SURVIVAL[name]
+    texts = [f"{name} {survival:.2f} < {wanted:.2f}"] if survival < wanted else []
+    for field, limit in DEPLOYED_ERRORS.items() if name == "track" else ():
+        error = row[field]
+        if error is None or error > limit:
+            texts.append(f"{name} {field} {'-' if error is None else format(error, '.3f')} > {limit:.2f}")
+    return texts
 
 
 def check_writable(path: Path) -> None:

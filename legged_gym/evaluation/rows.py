@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from legged_gym.evaluation.metrics import Result
 from legged_gym.terrain.lanes import LANES
 from legged_gym.utils.errors import UserError, unknown_name
 
@@ -170,6 +171,9 @@ passive damping of the joints; all of them get the same shoves.
 ALL_ROWS: dict[str, Row] = {row.name: row for rows in SUITES.values() for row in rows}
 STANDARD_SUITES = ("track", "push", "shove", "payload", "friction")
 """What is walked where nothing else is asked for."""
+GATE = {"rmse_vx": 0.20, "rmse_vy": 0.20, "rmse_wz": 0.30}
+"""Largest errors of the walking gate [m/s, m/s, rad/s]."""
+GATE_SURVIVAL = 0.95
 DEPLOYED = "deployed"
 """Name of the short list that a policy must pass before it is put on a robot."""
 DEPLOYED_SURVIVAL: dict[str, float] = {
@@ -181,6 +185,13 @@ DEPLOYED_SURVIVAL: dict[str, float] = {
 """Rows of that list, and the survival that each asks for."""
 DEPLOYED_ERRORS = {"rmse_vx": 0.10, "rmse_vy": 0.08, "rmse_wz": 0.13}
 """Largest errors of its `track` row [m/s, m/s, rad/s]."""
+
+
+def passes_walking_gate(row: Result) -> bool:
+    """Tell whether a `track` row is walking: survival >= 0.95 and errors within `GATE`."""
+    errors = {name: row[name] for name in GATE}
+    within = all(error is not None and error <= GATE[name] for name, error in errors.items())
+    return within and (row["survival"] or 0.0) >= GATE_SURVIVAL
 
 
 def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:

@@ -12,7 +12,8 @@ from tensordict import TensorDict
 from torch import nn
 
 from legged_gym.evaluation.metrics import Result
-from legged_gym.evaluation.suites import evaluation_cfg, run_rows, select_rows
+from legged_gym.evaluation.rows import select_rows
+from legged_gym.evaluation.suites import evaluation_cfg, run_rows
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.export import JitPolicy
 

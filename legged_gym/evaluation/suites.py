@@ -1,171 +1,95 @@
-"""Robustness suites: rows of the evaluation, each on nominal physics but for the one thing it varies.
+"""Walks the rows of the evaluation in an environment.
 
-Every row starts at rest, on the nominal gait (the middle of the configured gait ranges), without noise, randomisation
-or time-outs. Errors count from 2 s on, in the heading frame, against the command of the instant; a robot that fell
-counts no more from there on. A row's commands and kicks depend on the seed and its name, not on the other rows; where
-rows are walked side by side, the headings and clocks that its robots start with depend on these, too.
+Every row starts at rest, without randomisation, pushes of its own or time-outs. As deployed, it is walked under what
+the maker's controller does (gait, gains, clamp) and what a robot adds to that (delay, noise, motors that lose torque,
+friction 0.6); ideal physics has none of it but solid legs. Errors count from 2 s on, in the heading frame, against the
+command of the instant; a robot that fell counts no more from there on, and who does not end upright has fallen. A row's
+commands and disturbances depend on the seed and its name, not on the other rows; where rows are walked side by side,
+the headings and clocks that its robots start with depend on these, too.
 """
 
 import copy
 import functools
-import math
 import operator
-import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from typing import Any
 
 import torch
 
+from legged_gym.envs.base.legged_robot_config import GaitNominalCfg, NoiseCfg
 from legged_gym.evaluation.agents import Agent, TeacherAgent
-from legged_gym.evaluation.lanes import LANE_CFG, LaneRows
+from legged_gym.evaluation.lanes import LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
+from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, STAND, Row, Script, row_seed
 from legged_gym.evaluation.touchdowns import TouchdownErrors
 from legged_gym.terrain.config import LANES_PROFILE
-from legged_gym.terrain.lanes import LANES
 from legged_gym.utils.config import check, set_by_path
-from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.math import quat_rotate, yaw_from_quat
 
 _CHECK_INTERVAL = 50
 """Policy steps between two looks whether to give up."""
 GiveUp = Callable[[Result], bool]
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-FULL_BOX: Box = ((-0.5, 1.0), (-0.3, 0.3), (-0.5, 0.5))
-"""v_x, v_y [m/s], w_z [rad/s] of `track`."""
-SLOW_BOX: Box = ((-0.5, 0.5), (-0.2, 0.2), (-0.5, 0.5))
-"""The same of `track_slow`, payload and friction."""
-FORWARD: Box = ((0.4, 0.4), (0.0, 0.0), (0.0, 0.0))
-"""The same of the pushes."""
-UP_THE_LANE: Box = ((0.5, 0.5), (0.0, 0.0), (0.0, 0.0))
-"""The same on terrain, but for the yaw rate, which keeps the robots on their lanes."""
+PHYSICS = ("deployed", "ideal")
+"""Under what a policy is judged, see `evaluation_cfg`."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the evaluation."""
-
-    name: str
-    duration: float
-    """How long the robots must last [s]; with a push, counted from the push on."""
-    box: Box
-    """Ranges of the commands."""
-    resampling_time: float = math.inf
-    """Time between two commands [s]."""
-    push: float = 0.0
-    """Velocity kick in a random horizontal direction [m/s]."""
-    push_time: float = 3.0
-    """Earliest time of the kick [s]; it comes at a random point of the gait cycle that follows."""
-    warm_up: float = 2.0
-    """Time at the start during which no error counts [s]."""
-    parameter: str = ""
-    """Physical parameter of the simulator that the row changes, if any."""
-    value: float = 0.0
-    """Its value."""
-    cfg: tuple[tuple[str, str], ...] = ()
-    """Fields of the environment's config that the row changes, as (path, text): it needs an environment of its own."""
-    lane: str = ""
-    """Lane of the terrain that the row walks on, steered straight along it; on a plane if empty."""
-    draws: str = ""
-    """Rows of one word here draw the same commands and kicks; by default each row draws its own."""
-
-
-def _physics(name: str, path: str = "", text: str = "", **more: Any) -> Row:
-    return Row(name, 10.0, FULL_BOX, 5.0, cfg=((path, text),) if path else (), draws="physics", **more)
-
-
-SUITES: dict[str, tuple[Row, ...]] = {
-    "track": (
-        Row("track", 20.0, FULL_BOX, resampling_time=5.0),
-        Row("track_slow", 10.0, SLOW_BOX, resampling_time=5.0),
-    ),
-    "push": tuple(Row(f"push_{speed}", 4.0, FORWARD, push=speed) for speed in (0.5, 1.0, 1.5, 2.0, 2.5)),
-    "payload": tuple(
-        Row(f"payload_{mass}", 10.0, SLOW_BOX, 5.0, parameter="base_mass_added", value=mass) for mass in (2, 5, 10)
-    ),
-    "friction": tuple(
-        Row(f"friction_{mu}", 10.0, SLOW_BOX, 5.0, parameter="friction", value=mu) for mu in (0.15, 0.25, 0.4, 1.0)
-    ),
-    "physics": (
-        *(_physics(f"step_{ms}ms", "sim.dt", f"{ms / 1000}") for ms in (1, 2)),
-        *(_physics(f"kd_{kd}", parameter="kd", value=kd) for kd in (2.5, 3.5)),
-        *(_physics(f"armature_{value}", "sim.armature", f"{value}") for value in (0, 0.01)),
-        *(_physics(f"damping_{value}", "sim.joint_damping", f"{value}") for value in (0, 0.01)),
-    ),
-    "terrain": tuple(Row(lane, 10.0, UP_THE_LANE, cfg=LANE_CFG, lane=lane) for lane in LANES),
-}
-"""Suite -> its rows. Payload and friction rows are walked like `track_slow`, physics rows with the commands of `track`.
-
-Terrain rows are named after their lanes, see `legged_gym.terrain.lanes`, and also say how far robots got in 10 s at
-0.5 m/s. A sturdy policy does not care for the physics rows: step of the engine [ms], K_d of the servos [N m s/rad],
-rotor inertia [kg m^2] and passive damping [N m s/rad] of the joints. They are given the same commands.
-"""
-STANDARD_SUITES = ("track", "push", "payload", "friction")
-"""What is walked where nothing else is asked for."""
-
-GATE = {"rmse_vx": 0.20, "rmse_vy": 0.20, "rmse_wz": 0.30}
-"""Largest errors of the walking gate [m/s, m/s, rad/s]."""
-GATE_SURVIVAL = 0.95
 HOPELESS = 1.25
 """Multiple of the gate's errors from which on an unfinished row is given up; most come down by less in what is left."""
-FIXED_SECTIONS = (
-    *("commands", "domain_rand", "noise", "init_state", "env.episode_length_s"),
-    *("terrain.mesh_type", "terrain.profile"),
+FIXED_SECTIONS: dict[str, tuple[str, ...]] = {
+    "ideal": (
+        *("commands", "domain_rand", "noise", "init_state", "env.episode_length_s", "control.action_delay"),
+        *("terrain.mesh_type", "terrain.profile", "gait.nominal"),
+    ),
+}
+FIXED_SECTIONS["deployed"] = (
+    *FIXED_SECTIONS["ideal"],
+    *("control.stiffness", "control.damping", "control.clamp_targets", "control.motor_curve", "gait"),
+    *("asset.self_collisions", "terrain.static_friction", "sim.armature", "sim.joint_damping"),
 )
-"""Parts of the environment's config that the suites decide, not the user."""
+"""Parts of the environment's config that the suites decide, not the user; under which physics."""
 
 
-def passes_walking_gate(row: Result) -> bool:
-    """Tell whether a `track` row is walking: survival >= 0.95 and errors within `GATE`."""
-    errors = {name: row[name] for name in GATE}
-    within = all(error is not None and error <= GATE[name] for name, error in errors.items())
-    return within and (row["survival"] or 0.0) >= GATE_SURVIVAL
-
-
-def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:
-    """Collect the rows of some suites.
+def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
+    """Copy an environment config with all randomisation and pushes off and a start at rest.
 
     Args:
-        suites: Names of `SUITES`, or "all".
-        time_scale: Factor on all times of the rows, for tests; below 1 the numbers mean little.
-
-    Raises:
-        UserError: A suite is unknown, or the factor is no number > 0.
+        cfg: The config.
+        physics: "ideal": motors without limits of speed, no delay, no noise, friction 1 and the middle of the
+            configured gaits. "deployed": what the maker's controller and the robot do.
     """
-    if not (math.isfinite(time_scale) and time_scale > 0.0):
-        raise UserError(f"--time_scale: got {time_scale}, expected a number > 0")
-    rows: list[Row] = []
-    for suite in map(str.strip, suites):
-        if suite != "all" and suite not in SUITES:
-            raise UserError(unknown_name("suite", suite, ["all", *SUITES]))
-        wanted = [row for name in SUITES for row in SUITES[name] if suite in ("all", name)]
-        rows += [row for row in wanted if row not in rows]
-    times = ("duration", "resampling_time", "push_time", "warm_up")
-    return [replace(row, **{name: getattr(row, name) * time_scale for name in times}) for row in rows]
-
-
-def nominal_cfg(cfg: Any) -> Any:
-    """Copy an environment config with all randomisation, noise and pushes off, a nominal gait and a start at rest."""
     cfg = copy.deepcopy(cfg)
     for name in vars(cfg.domain_rand):
         if name.startswith("randomize_"):
             setattr(cfg.domain_rand, name, False)
-    cfg.domain_rand.push_robots = False
-    cfg.noise.add_noise = False
+    rand = cfg.domain_rand
+    rand.push_robots = rand.shove_robots = rand.trip_robots = False
     cfg.curriculum.enabled = False
-    for name in ("frequency", "offset", "duration", "swing_height"):
-        middle = sum(getattr(cfg.gait.ranges, name)) / 2.0
-        setattr(cfg.gait.ranges, name, (middle, middle))
+    cfg.noise = NoiseCfg()
     for name in ("lin_vel", "ang_vel", "joint_pos"):
         setattr(cfg.init_state, name, (0.0, 0.0))
+    if physics == "ideal":
+        cfg.noise.add_noise = cfg.control.clamp_targets = cfg.control.motor_curve = False
+        cfg.control.action_delay = cfg.sim.armature = 0.0
+        cfg.terrain.static_friction = 1.0
+        middle = {f.name: sum(getattr(cfg.gait.ranges, f.name)) / 2.0 for f in fields(cfg.gait.ranges)}
+        cfg.gait.nominal = GaitNominalCfg(**middle)
+    else:
+        cfg.asset.self_collisions = cfg.control.clamp_targets = cfg.control.motor_curve = True
+        cfg.control.stiffness, cfg.control.damping, cfg.control.action_delay = 42.0, 3.5, 0.01
+        cfg.terrain.static_friction, cfg.sim.armature, cfg.sim.joint_damping = 0.6, 0.01, 0.0
+        cfg.gait.nominal = GaitNominalCfg()
+    for name, value in vars(cfg.gait.nominal).items():
+        setattr(cfg.gait.ranges, name, (value, value))
     return cfg
 
 
-def evaluation_cfg(cfg: Any, num_envs: int, seed: int) -> Any:
+def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed") -> Any:
     """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, commands left to the rows.
 
     The ground is the lanes of the terrain suite, or else a plane, wherever the policy has learned to walk.
     """
-    cfg = nominal_cfg(cfg)
+    cfg = nominal_cfg(cfg, physics)
     cfg.seed = seed
     cfg.env.num_envs = num_envs
     cfg.env.episode_length_s = 1e6
@@ -193,6 +117,7 @@ def evaluate(
     seed: int,
     at_once: bool,
     report: Callable[[str, Result], None] | None = None,
+    physics: str = "deployed",
 ) -> dict[str, Result]:
     """Walk rows; those that share an environment's config share one environment.
 
@@ -204,18 +129,21 @@ def evaluate(
         seed: The same seed gives the same result.
         at_once: Walk the rows of an environment side by side, as suits a GPU, and not one after the other.
         report: Called with each row's name and result as it is there.
+        physics: One of `PHYSICS`.
 
     Returns:
         Results by row name.
     """
     groups: dict[str, tuple[Any, list[Row]]] = {}
+    judged = evaluation_cfg(cfg, num_envs, seed, physics)
     for row in rows:
-        varied = varied_cfg(cfg, row.cfg)
+        varied = varied_cfg(judged, row.cfg)
         groups.setdefault(repr(varied), (varied, []))[1].append(row)
     results = {}
     for varied, group in groups.values():
         batches = [group] if at_once else [[row] for row in group]
-        env, agent = build(evaluation_cfg(varied, num_envs * len(batches[0]), seed))
+        varied.env.num_envs = num_envs * len(batches[0])
+        env, agent = build(varied)
         for batch in batches:
             for row, result in zip(batch, run_rows(env, agent, batch, seed), strict=True):
                 results[row.name] = result
@@ -257,13 +185,15 @@ def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: Gi
         seed: The same seed gives the same result.
         give_up: Looks at what an unfinished row has given so far; the rows end early once it is true of all of them.
     """
-    nominal = {row.parameter: env.sim.parameters[row.parameter].clone() for row in rows if row.parameter}
+    changed = {name for row in rows for name, _ in row.parameters}
+    nominal = {name: env.sim.parameters[name].clone() for name in changed}
     for name, values in nominal.items():
-        changed = values.clone()
-        for row, share in zip(rows, changed.chunk(len(rows)), strict=True):
-            if row.parameter == name:
-                share.fill_(row.value)
-        env.sim.set_parameter(name, changed)
+        varied = values.clone()
+        for row, share in zip(rows, varied.chunk(len(rows)), strict=True):
+            for changes, columns in row.parameters:
+                if changes == name:
+                    share.copy_(share.new_tensor(columns).expand_as(share))
+        env.sim.set_parameter(name, varied)
     try:
         return _walk(env, agent, rows, seed, give_up)
     finally:
@@ -272,19 +202,21 @@ def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: Gi
 
 
 def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp) -> list[Result]:
-    start = _row_seed(seed, *rows)
+    start = row_seed(seed, *rows)
     torch.manual_seed(start)
     agent.reset(start)
     scripts = _Scripts(env, rows, seed)
     shape = len(rows), env.num_envs // len(rows)
     metrics, touchdowns = RowMetrics(*shape, env.device), TouchdownErrors(*shape, env.device)
     lanes = LaneRows(env, [row.lane for row in rows]) if any(row.lane for row in rows) else None
-    obs = env.reset()
+    obs = scripts.begin(env.reset())
+    broken = torch.zeros((), dtype=torch.bool, device=env.device)
     for step in range(scripts.num_steps):
         scripts.before(step)
         if lanes is not None:
             lanes.steer()
         actions, counting = agent.act(obs), scripts.counting(step)
+        broken |= ~actions.isfinite().all()
         if isinstance(agent, TeacherAgent) and agent.output is not None:
             standing = metrics.alive & counting.view_as(metrics.alive) & scripts.tracking(step)
             touchdowns.add(agent.output, standing)
@@ -292,73 +224,94 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
         metrics.add(Sample.of(env), env.fell, scripts.tracking(step), counting)
         if lanes is not None:
             lanes.add(metrics.alive.flatten() & counting)
-        if (step + 1) % _CHECK_INTERVAL == 0 and all(map(give_up, metrics.results(env.dt))):
-            break
+        if (step + 1) % _CHECK_INTERVAL == 0:
+            _refuse_broken(broken)
+            if all(map(give_up, metrics.results(env.dt, finished=False))):
+                break
+    _refuse_broken(broken)
+    scripts.finish()
     parts = [metrics.results(env.dt)]
+    parts += [[drift if row.box == STAND else {} for row, drift in zip(rows, metrics.drifts(), strict=True)]]
     parts += [lanes.results()] if lanes is not None else []
     parts += [touchdowns.results()] if isinstance(agent, TeacherAgent) else []
     return [functools.reduce(operator.or_, results) for results in zip(*parts, strict=True)]
 
 
-def _row_seed(seed: int, *rows: Row) -> int:
-    return zlib.crc32(f"{seed}/{'+'.join(row.draws or row.name for row in rows)}".encode())
+def _refuse_broken(broken: torch.Tensor) -> None:
+    """Raise if an agent gave an action that is no number: MuJoCo would take it for zero.
 
-
-class _Script:
-    """What happens to the robots of one row, drawn beforehand, on the CPU: the same draws on every device."""
-
-    def __init__(self, row: Row, robots: int, dt: float, cycle: float, seed: int) -> None:
-        """Draw.
-
-        Args:
-            row: The row.
-            robots: Number of its robots n.
-            dt: Policy step [s].
-            cycle: Gait cycle [s].
-            seed: Of the evaluation.
-        """
-        generator = torch.Generator().manual_seed(_row_seed(seed, row))
-        window = round(cycle / dt) if row.push else 0  # [policy steps]
-        self.kicks_from = round(row.push_time / dt) if row.push else 0
-        self.kicks_to = self.kicks_from + window
-        lasts = round(row.duration / dt)
-        self.num_steps = self.kicks_to + lasts
-        self.interval = round(min(row.resampling_time, row.duration + row.push_time + 1e3) / dt)
-        low, high = torch.tensor(row.box).unbind(-1)
-        draws = torch.rand(self.num_steps // self.interval + 1, robots, 3, generator=generator)
-        self.commands = low + (high - low) * draws  # (K, n, 3)
-        self.kick_step = self.kicks_from + torch.randint(0, max(window, 1), (robots,), generator=generator)
-        angle = 2.0 * math.pi * torch.rand(robots, generator=generator)
-        kick = torch.stack((torch.cos(angle), torch.sin(angle), torch.zeros(robots)), dim=-1)
-        self.kick = row.push * kick
-        self.end = self.kick_step + lasts if row.push else torch.full_like(self.kick_step, lasts)
-
-    def command(self, step: int) -> torch.Tensor:
-        """Command from policy step `step` on; the last one stays once the row is over. Shape (n, 3)."""
-        return self.commands[min(step // self.interval, len(self.commands) - 1)]
+    Raises:
+        UserError: It did.
+    """
+    if bool(broken):
+        raise UserError("the policy gives actions that are not finite: it is broken, and no figure of it counts")
 
 
 class _Scripts:
     """The scripts of rows side by side, done to an environment's robots."""
 
     def __init__(self, env: Any, rows: Sequence[Row], seed: int) -> None:
-        robots, cycle = env.num_envs // len(rows), 1.0 / float(env.gait.params[:, 0].min())
-        self.env, self._scripts = env, [_Script(row, robots, env.dt, cycle, seed) for row in rows]
+        robots, device = env.num_envs // len(rows), env.device
+        nominal = float(env.gait.params[:, 0].min())
+        self.env = env
+        self._scripts = [Script(row, robots, env.dt, row.frequency or nominal, seed) for row in rows]
         self.num_steps = max(script.num_steps for script in self._scripts)
-        self._kick_step, self._kick, self._end = (
-            torch.cat([getattr(script, name) for script in self._scripts]).to(env.device)
-            for name in ("kick_step", "kick", "end")
-        )
-        self._warm_up = torch.tensor([[row.warm_up] for row in rows], dtype=torch.float64).to(env.device)
-        self._everyone = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
+
+        def column(name: str) -> torch.Tensor:
+            return torch.cat([getattr(script, name) for script in self._scripts]).to(device)
+
+        self._start, self._stop, self._end = column("start"), column("stop"), column("end")
+        self._kick, self._force = column("kick"), column("force")
+
+        def each(values: Sequence[float]) -> torch.Tensor:
+            return torch.tensor(values, device=device).repeat_interleave(robots).unsqueeze(-1)
+
+        self._at_lid = each([float(row.at_lid) for row in rows])
+        self._trip = each([row.trip for row in rows])
+        self._frequency = each([row.frequency or nominal for row in rows]).squeeze(-1)
+        self._foot = torch.zeros(env.num_envs, 2, device=device)
+        """1 for the foot that is tripped. Shape (N, F)."""
+        self._warm_up = torch.tensor([[row.warm_up] for row in rows], dtype=torch.float64).to(device)
+        self._everyone = torch.ones(env.num_envs, dtype=torch.bool, device=device)
+        self._lid_b = torch.tensor([0.0, 0.0, env.sim.robot.lid_height], device=device)
+
+    def begin(self, obs: Any) -> Any:
+        """Set the gaits of the rows after a reset; returns the observations that show them."""
+        if bool((self._frequency == self.env.gait.params[:, 0]).all()):
+            return obs
+        self.env.gait.params[:, 0] = self._frequency
+        return self.env.observe_anew()
 
     def before(self, step: int) -> None:
         """Do what is due before policy step `step`."""
         if any(step % script.interval == 0 for script in self._scripts):
             commands = torch.cat([script.command(step) for script in self._scripts])
             self.env.commands.set(commands.to(self.env.device), self._everyone)
-        if any(script.kicks_from <= step < script.kicks_to for script in self._scripts):
-            self.env.sim.push(self._kick_step == step, self._kick)
+        due = [script.row for script in self._scripts if script.begins <= step <= script.ends]
+        if any(row.push for row in due):
+            self.env.sim.push(self._start == step, self._kick)
+        if any(row.shove or row.trip for row in due):
+            self._push_and_hold(step)
+
+    def _push_and_hold(self, step: int) -> None:
+        """Set the external forces of shoves and trips."""
+        state, gait, wrench = self.env.state, self.env.gait, self.env.sim.wrench_w
+        lasting = ((self._start <= step) & (step < self._stop)).unsqueeze(-1)
+        force = torch.where(lasting, self._force, 0.0)
+        wrench[:, 0, :3] = force
+        lever = quat_rotate(state.root_quat_xyzw, self._at_lid * self._lid_b)
+        wrench[:, 0, 3:] = torch.linalg.cross(lever, force)
+        left_swings = (gait.clock >= 0.5).float()
+        swing = torch.stack((left_swings, 1.0 - left_swings), dim=-1)
+        self._foot = torch.where((self._start == step).unsqueeze(-1), swing, self._foot)
+        yaw = yaw_from_quat(state.root_quat_xyzw)
+        back = torch.stack((-torch.cos(yaw), -torch.sin(yaw), torch.zeros_like(yaw)), dim=-1)
+        hold = torch.where(lasting, self._trip * back, 0.0)
+        wrench[:, 1:, :3] = self._foot.unsqueeze(-1) * hold.unsqueeze(1)
+
+    def finish(self) -> None:
+        """Leave no force behind."""
+        self.env.sim.wrench_w.zero_()
 
     def tracking(self, step: int) -> torch.Tensor:
         """Rows past their warm-up at policy step `step`. Shape (R, 1)."""

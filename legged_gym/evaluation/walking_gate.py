@@ -8,16 +8,9 @@ from typing import Any
 import torch
 
 from legged_gym.evaluation.agents import PolicyAgent
-from legged_gym.evaluation.suites import (
-    GATE,
-    Result,
-    cannot_walk,
-    evaluation_cfg,
-    nobody_stands,
-    passes_walking_gate,
-    run_row,
-    select_rows,
-)
+from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
+from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg, nobody_stands, run_row
 
 
 @dataclass(frozen=True)

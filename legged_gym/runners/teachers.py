@@ -1,8 +1,9 @@
 """The teacher of an environment's robots."""
 
+from dataclasses import replace
 from typing import Any
 
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import ControlCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
 
@@ -10,11 +11,25 @@ from legged_gym.teacher.kinematics import LegGeometry
 def make_teacher(cfg: TeacherCfg, env: Any, device: str) -> DcmTeacher:
     """Build the teacher for the robots of an environment, which observes them and looks up the ground under them.
 
+    Servo gains, action scale, default angles and time step are the environment's, whatever `cfg.control` says.
+
     Args:
         cfg: Parameters.
         env: The environments.
         device: Where the teacher lives.
     """
+    control, robot = env.cfg.control, env.sim.robot
+    cfg = replace(
+        cfg,
+        control=ControlCfg(
+            kp=control.stiffness,
+            kd=control.damping,
+            torque_limit=float(robot.torque_limits.min()),
+            action_scale=control.action_scale,
+            default_angles=tuple(env.cfg.init_state.default_joint_angles),
+            dt=env.dt,
+        ),
+    )
     geometry = LegGeometry.from_model(env.sim.robot, device)
     terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
     return DcmTeacher(cfg, geometry, env.num_envs, terms, ground)

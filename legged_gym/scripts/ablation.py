@@ -28,8 +28,9 @@ import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.report import write_json
+from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.snapshots import Snapshots, evaluate_snapshots, load_snapshots, snapshot_iterations
-from legged_gym.evaluation.suites import evaluate, select_rows
+from legged_gym.evaluation.suites import evaluate
 from legged_gym.utils import runs
 from legged_gym.utils.cli import Override, Parser, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError, unknown_name

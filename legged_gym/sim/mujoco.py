@@ -123,6 +123,7 @@ class MujocoSimulator(Simulator):
         """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
+        self._velocity_columns = self._sensor_columns([f"velocity_{foot}" for foot in self.robot.foot_names])
         self._leg_columns = self._sensor_columns([LEG_SENSOR])
         self._torque_columns = self._sensor_columns([f"torque_{j}" for j in self.robot.joint_names])
         self._body_ids = [model.body(b).id for b in self.robot.body_names]
@@ -260,11 +261,15 @@ class MujocoSimulator(Simulator):
         s, joints = self.state, self._previous_target.shape[-1]
         contact = self._sensors[..., self._contact_columns].unflatten(-1, (-1, 3))  # (N, steps, B, 3)
         torque = self._sensors[..., self._torque_columns]
+        on_feet = contact[:, :, self._feet_rows].norm(dim=-1)  # (N, steps, F)
+        before = torch.cat((s.contact_force_w[:, None, self._feet_rows].norm(dim=-1), on_feet[:, :-1]), dim=1)
+        sinking = -self._sensors[..., self._velocity_columns].unflatten(-1, (-1, 3))[..., 2]
+        s.landing_speed.copy_(torch.where((before == 0.0) & (on_feet > 0.0), sinking, 0.0).clamp(min=0.0).amax(1))
         s.contact_force_w.copy_(contact[:, -1])
         s.joint_torque.copy_(torque[:, -1])
         s.joint_target.copy_(self._previous_target)
         s.peak_power.copy_((torque * self._states[..., -joints:]).abs().sum(-1).amax(1))
-        s.peak_foot_force.copy_(contact[:, :, self._feet_rows].norm(dim=-1).amax(1))
+        s.peak_foot_force.copy_(on_feet.amax(1))
         s.peak_leg_force.copy_(self._sensors[..., self._leg_columns].norm(dim=-1).amax(1))
 
     def step_engine(self) -> None:

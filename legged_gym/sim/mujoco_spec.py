@@ -68,8 +68,8 @@ def build_spec(
 
     Returns:
         The spec, to be extended or compiled. `ctrl` holds joint targets [rad] in `JOINT_ORDER`; `sensordata` starts
-        with the net contact force [N, world frame] on each of `BODY_NAMES`, then that between the legs, then the 6
-        actuator torques [N m].
+        with the net contact force [N, world frame] on each of `BODY_NAMES`, then that between the legs, then the
+        velocity [m/s, world frame] of each foot, then the 6 actuator torques [N m], all at the start of a step.
     """
     spec = _load_urdf(robot, visuals)
     _set_options(spec, timestep)
@@ -205,7 +205,7 @@ def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float) -> None:
 
 
 def _add_sensors(spec: mujoco.MjSpec, robot: RobotModel) -> None:
-    """Adds the net contact force per body, the force between the legs and the torque per joint."""
+    """Adds the net contact force per body, the force between the legs, the feet's velocity and the torque per joint."""
     sensors = [
         spec.add_sensor(
             name=f"contact_{body}",
@@ -223,6 +223,13 @@ def _add_sensors(spec: mujoco.MjSpec, robot: RobotModel) -> None:
     for sensor in sensors:
         data = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE)
         sensor.intprm[0], sensor.intprm[1], sensor.intprm[2] = data, 3, 1  # force; reduced to one net force; one slot
+    for foot in robot.foot_names:
+        spec.add_sensor(
+            name=f"velocity_{foot}",
+            type=mujoco.mjtSensor.mjSENS_FRAMELINVEL,
+            objtype=mujoco.mjtObj.mjOBJ_XBODY,  # of the link's origin
+            objname=foot,
+        )
     for joint in robot.joint_names:
         spec.add_sensor(
             name=f"torque_{joint}",

@@ -16,7 +16,7 @@ from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
 from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
 from legged_gym.sim.robot_model import SIDES, RobotModel
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.simulator import PEAKS, SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
 
 MAX_CONTACTS = 14
@@ -161,7 +161,7 @@ class MujocoWarpSimulator(Simulator):
             *(wp.from_torch(s.com_pos_w, dtype=wp.vec3), wp.from_torch(s.com_lin_vel_w, dtype=wp.vec3)),
         ]
         self._wp_joint_target = wp.from_torch(s.joint_target)
-        peaks = [wp.from_torch(peak) for peak in (s.peak_power, s.peak_foot_force, s.peak_leg_force)]
+        peaks = [wp.from_torch(getattr(s, name)) for name in PEAKS]
         self._forces = [wp.from_torch(s.joint_torque), wp.from_torch(s.contact_force_w, dtype=wp.vec3), *peaks]
         self._wrap_servos()
         self._wp_contact_friction = wp.from_torch(wp.to_torch(self._data.contact.friction))
@@ -179,6 +179,7 @@ class MujocoWarpSimulator(Simulator):
         self._wp_pushed: Any = wp.array(pushed, dtype=int)
         self._wp_wrench = wp.from_torch(self.wrench_w)
         self._foot_slots = wp.vec2i(*(names.index(foot) for foot in robot.foot_names))
+        self._foot_bodies = wp.vec2i(*pushed[1:])
 
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
@@ -252,7 +253,8 @@ class MujocoWarpSimulator(Simulator):
             *(self._elliptic, self._engine.geom_bodyid, self._wp_slots),
             *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
             *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
-            *(d.actuator_force, d.qvel, first, last, self._wp_leg, self._foot_slots),
+            *(d.actuator_force, d.qvel, first, last, self._wp_leg, self._foot_slots, self._foot_bodies),
+            *(self._base, d.cvel, d.xpos, d.subtree_com),
             *(d.overflow, *self._forces, self._wp_overflow_counts),
         ]
         launch(kernels.read_forces, self.num_envs, arguments)

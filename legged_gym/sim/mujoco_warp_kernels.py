@@ -92,6 +92,7 @@ def place_robots(
     force: wp.array2d[wp.vec3],
     peak_power: wp.array[float],
     peak_foot_force: wp.array2d[float],
+    landing_speed: wp.array2d[float],
     peak_leg_force: wp.array[float],
 ) -> None:
     """Write a new state into the engine and forget all that came before. Over (N,)."""
@@ -122,6 +123,7 @@ def place_robots(
     peak_leg_force[robot] = 0.0
     for foot in range(peak_foot_force.shape[1]):
         peak_foot_force[robot, foot] = 0.0
+        landing_speed[robot, foot] = 0.0
 
 
 @wp.kernel
@@ -172,9 +174,7 @@ def write_contact(
 
 
 @wp.kernel
-def apply_wrenches(
-    bodies: wp.array[int], wrench: wp.array3d[float], applied: wp.array2d[wp.spatial_vector]
-) -> None:
+def apply_wrenches(bodies: wp.array[int], wrench: wp.array3d[float], applied: wp.array2d[wp.spatial_vector]) -> None:
     """Hand the external forces and torques to the engine. Over (N, 1 + F)."""
     robot, k = wp.tid()
     force = wp.vec3(wrench[robot, k, 0], wrench[robot, k, 1], wrench[robot, k, 2])
@@ -300,16 +300,25 @@ def read_forces(
     last: bool,
     leg: wp.array[int],
     foot_slot: wp.vec2i,
+    foot_body: wp.vec2i,
+    base: int,
+    spin_and_velocity: wp.array2d[wp.spatial_vector],
+    body_pos: wp.array2d[wp.vec3],
+    reference: wp.array2d[wp.vec3],
     overflow: wp.array[int],
     torque: wp.array2d[float],
     force: wp.array2d[wp.vec3],
     peak_power: wp.array[float],
     peak_foot_force: wp.array2d[float],
+    landing_speed: wp.array2d[float],
     peak_leg_force: wp.array[float],
     overflow_counts: wp.array[int],
 ) -> None:
     """Show a physics step's torques and the net contact force on each body, keep the peaks since the first physics step
     of the policy step, and count full buffers in its last one. Over (N,).
+
+    Velocities of bodies are the engine's, at the start of the physics step: angular and linear, the latter at the point
+    of the body that is at `reference`, the robot's centre of mass.
 
     A robot's constraint rows are those of its joint limits, then a run of rows per contact: one without friction, as
     between the legs; else in the elliptic cone normal and two tangents, in the pyramidal one the four edges n + mu t1,
@@ -323,6 +332,7 @@ def read_forces(
         torque[robot, joint] = actuator_force[robot, joint]
         power = power + wp.abs(actuator_force[robot, joint] * qvel[robot, 6 + joint])
     between_legs = wp.vec3(0.0, 0.0, 0.0)
+    touched = wp.vec2(wp.length(force[robot, foot_slot[0]]), wp.length(force[robot, foot_slot[1]]))
     for body in range(force.shape[1]):
         force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
     row = equality_rows[robot] + friction_rows[robot] + limit_rows[robot]
@@ -365,11 +375,18 @@ def read_forces(
         peak_leg_force[robot] = 0.0
         for foot in range(peak_foot_force.shape[1]):
             peak_foot_force[robot, foot] = 0.0
+            landing_speed[robot, foot] = 0.0
     peak_power[robot] = wp.max(peak_power[robot], power)
     peak_leg_force[robot] = wp.max(peak_leg_force[robot], wp.length(between_legs))
     for foot in range(peak_foot_force.shape[1]):
         size = wp.length(force[robot, foot_slot[foot]])
         peak_foot_force[robot, foot] = wp.max(peak_foot_force[robot, foot], size)
+        if touched[foot] == 0.0 and size > 0.0:
+            body = foot_body[foot]
+            twist = spin_and_velocity[robot, body]
+            arm = body_pos[robot, body] - reference[robot, base]
+            velocity = wp.spatial_bottom(twist) + wp.cross(wp.spatial_top(twist), arm)
+            landing_speed[robot, foot] = wp.max(landing_speed[robot, foot], -velocity[2])
     bits = overflow[robot]
     if last and bits != 0:
         for bit in range(overflow_counts.shape[0]):

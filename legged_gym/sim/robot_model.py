@@ -124,6 +124,8 @@ class RobotModel:
     """Mass of the base with all that is fixed to it [kg]."""
     base_com: Array
     """Centre of mass of the same in the base frame [m], shape (3,)."""
+    lid_height: float
+    """From there up to the highest point of the base's collision shapes; 0 if these are meshes [m]."""
 
     @property
     def zero_pose_height(self) -> float:
@@ -177,6 +179,7 @@ class RobotModel:
             link_coms=np.array([[com for _, com in leg] for leg in legs]),
             base_mass=merged[BASE_NAME][0],
             base_com=merged[BASE_NAME][1],
+            lid_height=max(tree.top(BASE_NAME) - float(merged[BASE_NAME][1][2]), 0.0),
         )
 
 
@@ -300,6 +303,21 @@ class _UrdfTree:
         if len(radii) > 1:
             raise self.fault(f"the feet must have one radius, have {sorted(radii)}")
         return radii.pop()
+
+    def top(self, link: str) -> float:
+        """Returns how high a link's boxes, spheres and upright cylinders reach [m], -infinity without any."""
+        tops = [-np.inf]
+        for collision in self.links[link].iterfind("collision"):
+            centre = _vector(collision.find("origin"), "xyz")[2]
+            for shape in collision.iterfind("geometry/*"):
+                if shape.tag == "box":
+                    tops.append(centre + 0.5 * _vector(shape, "size")[2])
+                elif shape.tag in ("sphere", "cylinder"):
+                    half = (
+                        0.5 * self.number(shape, "length") if shape.tag == "cylinder" else self.number(shape, "radius")
+                    )
+                    tops.append(centre + half)
+        return float(max(tops))
 
     def _ends(self, joint: ElementTree.Element) -> tuple[str | None, str | None]:
         """Returns the parent and child link of a joint."""

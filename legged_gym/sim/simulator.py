@@ -17,9 +17,12 @@ from legged_gym.sim.viewer import Viewer
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.math import overwrite
 
-
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
+
+
+PEAKS = ("peak_power", "peak_foot_force", "landing_speed", "peak_leg_force")
+"""What the state shows of all physics steps of a policy step."""
 
 
 @dataclass
@@ -56,6 +59,9 @@ class SimState:
     """Largest sum over the joints of |torque x velocity| of the step's physics steps [W]. Shape (N,)."""
     peak_foot_force: torch.Tensor
     """Largest contact force on each foot of the step's physics steps [N]. Shape (N, F)."""
+    landing_speed: torch.Tensor
+    """Downward speed with which each foot began to touch something in one of the step's physics steps, the largest if
+    it did so repeatedly; 0 if it did not [m/s]. Shape (N, F)."""
     peak_leg_force: torch.Tensor
     """Largest force between the two legs of the step's physics steps [N]. Shape (N,)."""
 
@@ -74,6 +80,7 @@ class SimState:
             "joint_target": (joints,),
             "peak_power": (),
             "peak_foot_force": (feet,),
+            "landing_speed": (feet,),
             "peak_leg_force": (),
         }
         state = cls(**{f.name: torch.zeros(num_envs, *shapes.get(f.name, (3,)), device=device) for f in fields(cls)})
@@ -83,7 +90,7 @@ class SimState:
 
 def forget_forces(state: SimState, mask: torch.Tensor, joint_pos: torch.Tensor) -> None:
     """Show no torque, contact or peak for the robots in `mask` (N,), which were placed at `joint_pos` (N, J) [rad]."""
-    for name in ("contact_force_w", "joint_torque", "peak_power", "peak_foot_force", "peak_leg_force"):
+    for name in ("contact_force_w", "joint_torque", *PEAKS):
         tensor = getattr(state, name)
         tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
     overwrite(state.joint_target, mask, joint_pos)

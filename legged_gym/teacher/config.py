@@ -10,11 +10,11 @@ from legged_gym.utils.config import Config, bounded
 
 @dataclass
 class ControlCfg(Config):
-    """The joint servo that the teacher's action is meant for; must equal the environment's."""
+    """The joint servo that the teacher's action is meant for; an environment puts its own here."""
 
     kp: float = bounded(42.0, gt=0.0)
     """Proportional gain K_p [N m/rad]."""
-    kd: float = bounded(2.5, ge=0.0)
+    kd: float = bounded(3.5, ge=0.0)
     """Derivative gain K_d [N m s/rad]."""
     torque_limit: float = bounded(80.0, gt=0.0)
     """Largest joint torque [N m]."""

@@ -63,7 +63,7 @@ class TerrainCfg(Config):
     mesh_type: str = bounded("plane", choices=("plane", "heightfield", "trimesh"))
     """Kind of ground. A trimesh has vertical faces where the engine collides with meshes, the MuJoCo engines take its
     height field, in which a riser is one cell wide."""
-    static_friction: float = bounded(1.0, ge=0)
+    static_friction: float = bounded(0.6, ge=0)
     """Friction coefficient between robot and ground where it is not randomised."""
     profile: str = bounded(MIXED_PROFILE, choices=(*PROFILES, MIXED_PROFILE, LANES_PROFILE))
     """Shape of the tiles: one for all, `mixed`, or the `lanes` of the evaluation, which are walked along +x."""

@@ -14,6 +14,9 @@ CLEAN: dict[str, Any] = {
     "curriculum.enabled": False,
     "noise.add_noise": False,
     "domain_rand.push_robots": False,
+    "domain_rand.shove_robots": False,
+    "domain_rand.trip_robots": False,
+    "control.action_delay": 0.0,
     "init_state.yaw": (0.0, 0.0),
     "init_state.lin_vel": (0.0, 0.0),
     "init_state.ang_vel": (0.0, 0.0),
@@ -22,7 +25,8 @@ CLEAN: dict[str, Any] = {
         f"domain_rand.randomize_{what}": False
         for what in ("friction", "base_mass", "base_com", "link_mass", "link_inertia", "gains")
     },
-    **{f"domain_rand.randomize_{what}": False for what in ("default_pose", "action_delay", "imu")},
+    **{f"domain_rand.randomize_{what}": False for what in ("default_pose", "action_delay", "observation_delay", "imu")},
+    **{f"domain_rand.randomize_{what}": False for what in ("foot_friction", "contact_stiffness", "armature")},
 }
 """Nothing is randomised, nothing is noisy, nobody pushes."""
 

@@ -51,14 +51,15 @@ class GaitClock:
         """Allocate; `resample` and `reset` fill in.
 
         Args:
-            cfg: Ranges of the gait parameters.
+            cfg: The nominal gait and the ranges of its parameters.
             num_envs: Number of robots N.
-            difficulty: How much of each range, around its middle, is drawn from, 0 to 1. Scalar tensor.
+            difficulty: How far from the nominal gait parameters are drawn, 0 to 1. Scalar tensor.
         """
-        ranges, device = cfg.ranges, difficulty.device
-        bounds = (ranges.frequency, ranges.offset, ranges.duration, ranges.swing_height)
-        low, high = torch.tensor(bounds, device=device).unbind(-1)
-        self._middle, self._half_width, self._difficulty = 0.5 * (low + high), 0.5 * (high - low), difficulty
+        device, names = difficulty.device, ("frequency", "offset", "duration", "swing_height")
+        bounds = torch.tensor([getattr(cfg.ranges, name) for name in names], device=device)
+        self._low, self._high = bounds.unbind(-1)
+        self._nominal = torch.tensor([getattr(cfg.nominal, name) for name in names], device=device)
+        self._difficulty = difficulty
         self.clock = torch.zeros(num_envs, device=device)
         """g [cycles]. Shape (N,)."""
         self.params = torch.zeros(num_envs, 4, device=device)
@@ -66,8 +67,8 @@ class GaitClock:
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new gait parameters for the robots in `mask` (N,)."""
-        u = self._difficulty * (2.0 * torch.rand(len(mask), 4, device=mask.device) - 1.0)  # -1..1 at difficulty 1
-        overwrite(self.params, mask, self._middle + self._half_width * u)
+        drawn = torch.lerp(self._low, self._high, torch.rand(len(mask), 4, device=mask.device))
+        overwrite(self.params, mask, torch.lerp(self._nominal.expand_as(drawn), drawn, self._difficulty))
 
     def reset(self, mask: torch.Tensor, clock: torch.Tensor) -> None:
         """Start the robots in `mask` (N,) at a point of the cycle (N,)."""

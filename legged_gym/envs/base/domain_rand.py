@@ -3,7 +3,7 @@
 import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
-from legged_gym.sim.simulator import Simulator
+from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT, Simulator
 from legged_gym.utils.math import overwrite, quat_from_tilt
 
 Columns = dict[str, list[tuple[float, float, float]]]
@@ -48,10 +48,20 @@ class DomainRandomizer:
         self.imu_quat = torch.zeros(n, 4, device=sim.device)
         """Rotation from the base to the IMU's frame, x y z w. Shape (N, 4)."""
         self.imu_quat[:, 3] = 1.0
+        self.gyro_bias = torch.zeros(n, 3, device=sim.device)
+        """[rad/s]. Shape (N, 3)."""
+        self.action_delay = torch.full((n,), cfg.control.action_delay, device=sim.device)
+        """Mean delay of the action [s]. Shape (N,)."""
+        self.observation_delay = torch.zeros(n, device=sim.device)
+        """Mean age of what is measured [s]. Shape (N,)."""
+        self.observation_age = torch.zeros(n, device=sim.device)
+        """Age of what is measured at this instant [s]. Shape (N,)."""
         self._stale = torch.zeros(n, dtype=torch.bool, device=sim.device)
         self._per_episode = Draws(self._episode_columns(cfg), difficulty)
         self._per_body = Draws(self._body_columns(), difficulty)
-        sim.set_parameter("friction", torch.full((n,), cfg.terrain.static_friction, device=sim.device))
+        self._friction = cfg.terrain.static_friction
+        sim.set_parameter("friction", torch.full_like(sim.parameters["friction"], self._friction))
+        sim.set_parameter("action_delay", self.action_delay)
 
     def _episode_columns(self, cfg: LeggedRobotCfg) -> Columns:
         """What is drawn at every reset."""
@@ -68,19 +78,27 @@ class DomainRandomizer:
             columns["kp"] = [(kp, kp * rand.stiffness_range[0], kp * rand.stiffness_range[1])] * joints
             columns["kd"] = [(kd, kd * rand.damping_range[0], kd * rand.damping_range[1])] * joints
             columns["strength"] = [(1.0, *rand.strength_range)] * joints
+        if rand.randomize_foot_friction:
+            columns["foot_friction"] = [(1.0, *rand.foot_friction_range)] * len(self.sim.robot.foot_names)
+        if rand.randomize_contact_stiffness:
+            columns["contact_time_constant"] = [(CONTACT_TIME_CONSTANT, *rand.contact_time_constant_range)]
         if rand.randomize_action_delay:
-            shortest, longest = (delay / self.sim.options.timestep for delay in rand.action_delay_range)
-            columns["action_delay"] = [(0.0, shortest, longest)]
+            columns["action_delay"] = [(cfg.control.action_delay, *rand.action_delay_range)]
+        if rand.randomize_observation_delay:
+            columns["observation_delay"] = [(0.0, *rand.observation_delay_range)]
         if rand.randomize_default_pose:
             columns["joint_zero_error"] = [(0.0, *rand.default_pose_range)] * joints
         if rand.randomize_imu:
             columns["imu_tilt"] = [(0.0, *rand.imu_tilt_range)] * 2
+            columns["gyro_bias"] = [(0.0, *rand.gyro_bias_range)] * 3
         return columns
 
     def _body_columns(self) -> Columns:
         """What is drawn once per training iteration."""
         cfg, bodies = self.cfg, len(self.sim.robot.body_names)
         columns: Columns = {}
+        if cfg.randomize_armature:
+            columns["armature"] = [(self.sim.options.armature, *cfg.armature_range)] * self.joint_zero_error.shape[-1]
         if cfg.randomize_base_mass:
             columns["base_mass_added"] = [(0.0, *cfg.added_mass_range)]
         if cfg.randomize_base_com:
@@ -98,13 +116,28 @@ class DomainRandomizer:
     def reset(self, mask: torch.Tensor, drawn: dict[str, torch.Tensor]) -> None:
         """Give what was drawn to the robots in `mask` (N,); new bodies wait for `refresh_bodies`."""
         self._stale |= mask
-        if "joint_zero_error" in drawn:
-            overwrite(self.joint_zero_error, mask, drawn.pop("joint_zero_error"))
+        for name in ("joint_zero_error", "gyro_bias", "action_delay", "observation_delay"):
+            if name in drawn:
+                kept = getattr(self, name)
+                overwrite(kept, mask, drawn.pop(name).view_as(kept))
         if "imu_tilt" in drawn:
             overwrite(self.imu_quat, mask, quat_from_tilt(drawn.pop("imu_tilt")))
-        if "action_delay" in drawn:
-            drawn["action_delay"] = drawn["action_delay"].round()
+        feet = drawn.pop("foot_friction", None)
+        if feet is not None:
+            drawn["friction"] = drawn.get("friction", self._friction) * feet
+        elif "friction" in drawn:
+            drawn["friction"] = drawn["friction"].expand_as(self.sim.parameters["friction"])
         self._set(drawn, mask)
+
+    def vary_delays(self) -> None:
+        """Draw the delays of the next policy step around those of the episode."""
+        dt = self.sim.policy_dt
+        jitter = self.cfg.delay_jitter * (2.0 * torch.rand(2, self.sim.num_envs, device=self.sim.device) - 1.0)
+        jitter = jitter * self._difficulty
+        if self.cfg.randomize_action_delay:
+            self.sim.set_parameter("action_delay", (self.action_delay + jitter[0]).clamp(0.0, dt))
+        if self.cfg.randomize_observation_delay:
+            self.observation_age.copy_((self.observation_delay + jitter[1]).clamp(0.0, dt))
 
     def refresh_bodies(self) -> None:
         """Draw masses and inertias for the robots that were reset since the last call.

@@ -8,6 +8,7 @@ from tensordict import TensorDict
 
 from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
+from legged_gym.envs.base.disturbances import Disturbances
 from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
@@ -46,6 +47,9 @@ class LeggedRobot(VecEnv):
             kd=cfg.control.damping,
             armature=cfg.sim.armature,
             joint_damping=cfg.sim.joint_damping,
+            self_collisions=cfg.asset.self_collisions,
+            clamp_targets=cfg.control.clamp_targets,
+            motor_curve=cfg.control.motor_curve,
             num_threads=cfg.sim.num_threads,
             terrain=make_terrain(cfg.terrain),
         )
@@ -60,7 +64,7 @@ class LeggedRobot(VecEnv):
         self.max_episode_length = round(cfg.env.episode_length_s / self.dt)
         self._allocate()
         self._derive()
-        self._measure()
+        self._measure(torch.ones_like(self.fell))
         self._build_observations()
         self._before_physics = Graphed(self._take_actions, self.device, copies=False)
         self._after_physics = Graphed(self._finish_step, self.device, owners=(self,))
@@ -77,8 +81,14 @@ class LeggedRobot(VecEnv):
         self.commands = Commands(cfg.commands, n, self.difficulty)
         self.gait = GaitClock(cfg.gait, n, self.difficulty)
         self.randomizer = DomainRandomizer(cfg, self.sim, self.difficulty)
+        self.disturbances = Disturbances(cfg.domain_rand, self.sim, self.difficulty)
         self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
         self.actions = torch.zeros(n, self.num_actions, device=device)
+        """What the policy asked for. Shape (N, J)."""
+        self.applied_actions = torch.zeros(n, self.num_actions, device=device)
+        """What the controller made of it: clamped, see `Simulator`; the robot's own last action. Shape (N, J)."""
+        self._measured_before = torch.zeros(n, 6 + 2 * self.num_actions, device=device)
+        """What the robot measured a policy step ago, see `_measure`."""
         self.last_actions = torch.zeros(n, 2, self.num_actions, device=device)
         """The actions one and two steps before `actions`."""
         self.last_joint_vel = torch.zeros(n, self.num_actions, device=device)
@@ -210,6 +220,7 @@ class LeggedRobot(VecEnv):
         """Do all that follows physics; returns observation groups, rewards, dones and time-outs."""
         self._episode_length += 1
         self.gait.advance(self.dt)
+        self.applied_actions.copy_((self.state.joint_target - self.joint_zero) / self.cfg.control.action_scale)
         self._derive()
         self.ground.add_progress(self.state, self.commands.command)
         self._check_termination()
@@ -218,6 +229,8 @@ class LeggedRobot(VecEnv):
         self._reset(done)
         self._resample(done | self._commands_due())
         self._push()
+        self.disturbances.advance(self._episode_length, self.gait.desired_contact(1e-6) < 0.5, done)
+        self.randomizer.vary_delays()
         self.sim.prepare()
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
@@ -269,11 +282,25 @@ class LeggedRobot(VecEnv):
         """The foot touches the ground. Shape (N, F)."""
         return self.feet_force_w[..., 2] > 1.0
 
-    def _measure(self) -> None:
-        """Compute what the IMU, mounted with an error, sees."""
+    def _measure(self, fresh: torch.Tensor) -> None:
+        """Compute what the robot measures: an IMU with mounting error and bias, joints with an error of their zero.
+
+        What is measured is some milliseconds old: between this policy step's and the last one's, which the robots in
+        `fresh` (N,) do not have.
+        """
         vectors_b = torch.stack((self.base_ang_vel_b, self.projected_gravity_b))  # (2, N, 3)
-        vectors = quat_rotate(self.randomizer.imu_quat.unsqueeze(0), vectors_b)
-        self.measured_ang_vel, self.measured_gravity = vectors.unbind()
+        ang_vel, gravity = quat_rotate(self.randomizer.imu_quat.unsqueeze(0), vectors_b).unbind()
+        joint_pos = self.state.joint_pos - self.joint_zero
+        now = torch.cat((ang_vel + self.randomizer.gyro_bias, gravity, joint_pos, self.state.joint_vel), dim=-1)
+        shown = now
+        if self.cfg.domain_rand.randomize_observation_delay:
+            age = (self.randomizer.observation_age / self.dt).masked_fill(fresh, 0.0)
+            shown = torch.lerp(now, self._measured_before, age.unsqueeze(-1))
+            self._measured_before.copy_(now)
+        widths = (3, 3, self.num_actions, self.num_actions)
+        self.measured_ang_vel, self.measured_gravity, self.measured_joint_pos, self.measured_joint_vel = (
+            part.contiguous() for part in shown.split(widths, dim=-1)
+        )
 
     def _check_termination(self) -> None:
         cfg, s = self.cfg.termination, self.state
@@ -352,6 +379,7 @@ class LeggedRobot(VecEnv):
         self.gait.reset(mask, start["clock"].squeeze(-1))
         self._place(mask, start)
         self.actions.masked_fill_(mask.view(-1, 1), 0.0)
+        self.applied_actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
         for buffer in (self._episode_sums, self._episode_length, self._tilt_steps):
             buffer.masked_fill_(mask, 0)
@@ -390,9 +418,14 @@ class LeggedRobot(VecEnv):
         """Take the observations of this instant; see `_assemble`."""
         self._observations = TensorDict(self._assemble(fresh), batch_size=[self.num_envs], device=self.device)
 
+    def observe_anew(self) -> TensorDict:
+        """Take all observations of this instant again, without a past: for who has changed what they show."""
+        self._observe(torch.ones_like(self.fell))
+        return self._observations
+
     def _assemble(self, fresh: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
-        self._measure()
+        self._measure(fresh)
         self.ground.look_around(self.state)
         groups = {name: group.compute(self) for name, group in self.groups.items()}
         clip = self.cfg.normalization.clip_observations

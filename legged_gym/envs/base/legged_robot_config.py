@@ -56,8 +56,22 @@ class CommandsCfg(Config):
 
 
 @dataclass
+class GaitNominalCfg(Config):
+    """The gait of the maker's controller, which shows a policy these constants."""
+
+    frequency: float = bounded(2.0, gt=0)
+    """[Hz]"""
+    offset: float = bounded(0.5, ge=0, le=1)
+    """[cycles]"""
+    duration: float = bounded(0.5, gt=0, lt=1)
+    """Share of the cycle."""
+    swing_height: float = bounded(0.1, ge=0)
+    """[m]"""
+
+
+@dataclass
 class GaitRangesCfg(Config):
-    """Gait parameters, drawn with each command and shown to the policy: the middle at difficulty 0, all at 1."""
+    """Gait parameters, drawn with each command and shown to the policy: the nominal ones at difficulty 0, all at 1."""
 
     frequency: Range = bounded((1.5, 2.5), gt=0)
     """Gait cycles per second, two steps each [Hz]."""
@@ -77,6 +91,7 @@ class GaitRangesCfg(Config):
 class GaitCfg(Config):
     """The gait clock."""
 
+    nominal: GaitNominalCfg = field(default_factory=GaitNominalCfg)
     ranges: GaitRangesCfg = field(default_factory=GaitRangesCfg)
 
 
@@ -108,12 +123,18 @@ class ControlCfg(Config):
 
     stiffness: float = bounded(42.0, gt=0)
     """K_p [N m/rad]."""
-    damping: float = bounded(2.5, ge=0)
+    damping: float = bounded(3.5, ge=0)
     """K_d [N m s/rad]."""
     action_scale: float = bounded(0.25, gt=0)
     """[rad] per unit of action."""
     decimation: int = bounded(4, ge=1)
     """Physics steps per policy step."""
+    action_delay: float = bounded(0.01, ge=0)
+    """Nominal time from an observation to its action taking effect [s], rounded to physics steps."""
+    clamp_targets: bool = True
+    """The controller clamps each target so that the PD torque stays within the limit, as the maker's does."""
+    motor_curve: bool = True
+    """Motors lose torque with speed (`motor` in robot.yaml); otherwise they give all of it at any speed."""
 
 
 @dataclass
@@ -124,6 +145,8 @@ class AssetCfg(Config):
     """Name of a robot in resources/robots; None takes the environment variable ROBOT_TYPE."""
     file: str | None = None
     """Path of a user's own URDF, instead of `robot_type`."""
+    self_collisions: bool = True
+    """The legs touch each other, and shins and feet touch the base."""
     penalize_contacts_on: tuple[str, ...] = ("abad", "hip", "knee", "base")
     """Bodies whose contacts are penalised, by part of their name."""
     terminate_after_contacts_on: tuple[str, ...] = ("abad", "base")
@@ -180,6 +203,15 @@ class DomainRandCfg(Config):
     randomize_friction: bool = True
     friction_range: Range = bounded((0.1, 1.6), ge=0)
     """Friction coefficient between robot and ground."""
+    randomize_foot_friction: bool = True
+    foot_friction_range: Range = bounded((0.6, 1.0), ge=0)
+    """Factor on it for each foot."""
+    randomize_contact_stiffness: bool = True
+    contact_time_constant_range: Range = bounded((0.0, 0.03), ge=0)
+    """Time constant of contacts with the ground [s]; none is shorter than two physics steps."""
+    randomize_armature: bool = True
+    armature_range: Range = bounded((0.0, 0.03), ge=0)
+    """Rotor inertia seen by each joint [kg m^2]."""
     randomize_base_mass: bool = True
     added_mass_range: Range = (-0.5, 5.0)
     """Mass added to the base [kg]."""
@@ -195,8 +227,8 @@ class DomainRandCfg(Config):
     randomize_gains: bool = True
     stiffness_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on K_p."""
-    damping_range: Range = bounded((0.8, 1.5), gt=0)
-    """Factor on K_d; 1.4 is what the maker's controller runs with."""
+    damping_range: Range = bounded((0.6, 1.2), gt=0)
+    """Factor on K_d."""
     strength_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on the PD torque."""
     randomize_default_pose: bool = True
@@ -205,14 +237,35 @@ class DomainRandCfg(Config):
     randomize_action_delay: bool = True
     action_delay_range: Range = bounded((0.0, 0.02), ge=0)
     """Delay of the action [s], rounded to physics steps."""
+    randomize_observation_delay: bool = True
+    observation_delay_range: Range = bounded((0.0, 0.01), ge=0)
+    """Age of what is measured when it is shown [s], up to a policy step; interpolated between policy steps."""
+    delay_jitter: float = bounded(0.003, ge=0)
+    """Largest change of both delays from one policy step to another [s]."""
     randomize_imu: bool = True
     imu_tilt_range: Range = (-0.021, 0.021)
     """Mounting error of the IMU in roll and in pitch [rad]."""
+    gyro_bias_range: Range = (-0.04, 0.04)
+    """Bias of each component of the gyroscope [rad/s]."""
     push_robots: bool = True
     push_interval_s: float = bounded(7.0, gt=0)
     """Time between two pushes of a robot [s]."""
     max_push_vel_xy: float = bounded(1.5, ge=0)
     """Largest change of the base velocity by a push, in a random horizontal direction [m/s]."""
+    shove_robots: bool = True
+    shove_interval_s: float = bounded(5.0, gt=0)
+    """Time between two shoves of a robot [s]: forces on its base, in a random horizontal direction."""
+    max_shove_impulse: float = bounded(40.0, ge=0)
+    """Largest impulse of a shove [N s]."""
+    shove_duration_range: Range = bounded((0.02, 0.3), gt=0)
+    """How long a shove lasts [s], rounded to policy steps. It acts at a point between centre of mass and lid."""
+    trip_robots: bool = True
+    trip_interval_s: float = bounded(7.0, gt=0)
+    """Time between two trips of a robot [s]: forces on the swing foot, against its motion."""
+    max_trip_force: float = bounded(150.0, ge=0)
+    """Largest force of a trip [N]."""
+    trip_duration_range: Range = bounded((0.02, 0.15), gt=0)
+    """How long a trip lasts [s], rounded to policy steps."""
 
     def validate(self) -> None:
         """Check that ranges are ordered."""
@@ -222,6 +275,8 @@ class DomainRandCfg(Config):
         check_ranges(
             self, "damping_range", "strength_range", "default_pose_range", "action_delay_range", "imu_tilt_range"
         )
+        check_ranges(self, "foot_friction_range", "contact_time_constant_range", "armature_range", "gyro_bias_range")
+        check_ranges(self, "observation_delay_range", "shove_duration_range", "trip_duration_range")
 
 
 @dataclass
@@ -333,8 +388,8 @@ class SimCfg(Config):
     """Physics step [s]."""
     num_threads: int = bounded(0, ge=0)
     """Physics threads on the CPU; 0 takes the cores there are."""
-    armature: float = bounded(0.0, ge=0)
-    """Rotor inertia seen by each joint [kg m^2]."""
+    armature: float = bounded(0.01, ge=0)
+    """Nominal rotor inertia seen by each joint [kg m^2]."""
     joint_damping: float = bounded(0.0, ge=0)
     """Passive damping of each joint [N m s/rad]."""
     process: ProcessCfg = field(default_factory=ProcessCfg)
@@ -370,8 +425,12 @@ class LeggedRobotCfg(Config):
 
     def validate(self) -> None:
         """Check values that depend on each other."""
-        longest = self.domain_rand.action_delay_range[1]
-        if longest > self.policy_dt + 1e-9:
-            raise ConfigError(
-                f"domain_rand.action_delay_range: {longest} s is longer than a policy step, {self.policy_dt:g} s"
-            )
+        rand = self.domain_rand
+        delays = {
+            "control.action_delay": self.control.action_delay,
+            "domain_rand.action_delay_range": rand.action_delay_range[1],
+            "domain_rand.observation_delay_range": rand.observation_delay_range[1],
+        }
+        for name, longest in delays.items():
+            if longest > self.policy_dt + 1e-9:
+                raise ConfigError(f"{name}: {longest} s is longer than a policy step, {self.policy_dt:g} s")

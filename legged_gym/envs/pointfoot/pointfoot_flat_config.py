@@ -20,7 +20,7 @@ class PointFootFlatCfg(LeggedRobotCfg):
     """The point-foot biped, on flat ground unless `terrain.mesh_type` says otherwise."""
 
     gait: GaitCfg = field(
-        default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(frequency=(2.0, 2.8), swing_height=(0.06, 0.1)))
+        default_factory=lambda: GaitCfg(ranges=GaitRangesCfg(frequency=(1.6, 3.2), swing_height=(0.06, 0.12)))
     )
     domain_rand: DomainRandCfg = field(
         default_factory=lambda: DomainRandCfg(

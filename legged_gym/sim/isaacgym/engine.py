@@ -13,7 +13,7 @@ from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT
 from legged_gym.sim.process.serve import Backend
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 
-PEAKS = ("peak_power", "peak_foot_force", "peak_leg_force")
+PEAKS = ("peak_power", "peak_foot_force", "landing_speed", "peak_leg_force")
 """What the state shows of all physics steps of a policy step."""
 MOTOR = ("torque_limits", "corner_speeds", "no_load_speeds")
 """What the trainer says of the motors, see `Servo`."""
@@ -241,9 +241,12 @@ class IsaacGymBackend(Backend):
             torques[:, self._dofs] = torch.nan_to_num(torque - self._damping * qd)
             self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
             self._apply_wrenches()
+            self._gym.refresh_rigid_body_state_tensor(self._sim)
+            sinking = -self._feet_velocities()[..., 2]
+            touched = self._contact_forces()[:, self._feet].norm(dim=-1)
             self._simulate()
             self._gym.refresh_dof_state_tensor(self._sim)
-            self._note_peaks(torque, state[:, self._dofs, 1])
+            self._note_peaks(torque, state[:, self._dofs, 1], sinking, touched)
         self._previous_target.copy_(target)
         shared["state.joint_target"].copy_(target)
         shared["state.joint_torque"].copy_(torque)
@@ -255,14 +258,32 @@ class IsaacGymBackend(Backend):
         force, moment = (gymtorch.unwrap_tensor(x.view(-1, 3)) for x in (self._forces, self._moments))
         self._gym.apply_rigid_body_force_tensors(self._sim, force, moment, gymapi.ENV_SPACE)
 
-    def _note_peaks(self, torque: torch.Tensor, speed: torch.Tensor) -> None:
-        """Keep the largest power and foot forces; who pushes a leg, ground or other leg, PhysX does not tell."""
-        power, forces = (self._shared["state." + name] for name in PEAKS[:2])
+    def _feet_velocities(self) -> torch.Tensor:
+        """Velocities of the feet's origins [m/s]. Shape (N, F, 3)."""
+        feet = self._body_state.view(len(self._actors), -1, 13)[:, self._bodies[self._feet]]
+        velocity, omega = feet[..., 7:10], feet[..., 10:13]
+        if not self._velocity_at_com:
+            return velocity
+        arm = rotate(feet[..., 3:7], self._coms[:, self._feet])
+        return velocity - torch.cross(omega, arm, dim=-1)
+
+    def _note_peaks(
+        self, torque: torch.Tensor, speed: torch.Tensor, sinking: torch.Tensor, touched: torch.Tensor
+    ) -> None:
+        """Keep the largest power, foot forces and landing speeds.
+
+        Who pushes a leg, ground or other leg, PhysX does not tell. `sinking` (N, F) [m/s] and `touched` (N, F) [N] are
+        the feet's downward speeds and contact forces before the physics step.
+        """
+        power, forces, landings = (self._shared["state." + name] for name in PEAKS[:3])
         torch.max(power, (torque * speed).abs().sum(-1), out=power)
         self._gym.refresh_net_contact_force_tensor(self._sim)
         if self._scene.has_foot_sensors:
             self._gym.refresh_force_sensor_tensor(self._sim)
-        torch.max(forces, self._contact_forces()[:, self._feet].norm(dim=-1), out=forces)
+        force = self._contact_forces()[:, self._feet].norm(dim=-1)
+        torch.max(forces, force, out=forces)
+        landed = (touched == 0.0) & (force > 0.0)
+        torch.max(landings, torch.where(landed, sinking, torch.zeros_like(sinking)), out=landings)
 
     def _contact_forces(self) -> torch.Tensor:
         """Net contact force on each body [N]. Shape (N, B, 3)."""

@@ -12,7 +12,7 @@ from legged_gym.sim.process import kernels
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import PEAKS, SimState
 
 
 class WarpInterventions(Interventions):
@@ -53,8 +53,13 @@ class WarpInterventions(Interventions):
         ]
         self._placement = _wrap([shared[f"reset.{name}"] for name in PLACEMENT])
         self._mask, self._push = wp.from_torch(shared["reset_mask"]), _vectors(shared["push_delta_w"])
-        peaks = [wp.from_torch(peak) for peak in (s.peak_power, s.peak_foot_force, s.peak_leg_force)]
-        self._forces = [wp.from_torch(s.joint_target), wp.from_torch(s.joint_torque), _vectors(s.contact_force_w), *peaks]
+        peaks = [wp.from_torch(getattr(s, name)) for name in PEAKS]
+        self._forces = [
+            wp.from_torch(s.joint_target),
+            wp.from_torch(s.joint_torque),
+            _vectors(s.contact_force_w),
+            *peaks,
+        ]
         velocities = [_vectors(x) for x in (s.feet_pos_w, s.feet_lin_vel_w, s.com_pos_w, s.com_lin_vel_w)]
         self._motion = [*_wrap([getattr(s, name) for name in PLACEMENT]), *velocities]
         self._pushed = [_vectors(x) for x in (s.root_lin_vel_w, s.com_lin_vel_w, s.feet_lin_vel_w)]

@@ -113,6 +113,19 @@ def test_peaks_are_those_of_all_physics_steps(bench: Bench) -> None:
     assert (force > 10.0).any() and (power > 1.0).all()
 
 
+def test_feet_show_how_fast_they_land(bench: Bench) -> None:
+    """A robot that falls from 10 and from 30 cm lands with sqrt(2 g h); in flight and in stance there is no landing."""
+    sim = bench.make(2)
+    drop = torch.tensor([0.1, 0.3])
+    pos = torch.tensor([[0.0, 0.0, bench.robot.zero_pose_height]]).repeat(2, 1)
+    pos[:, 2] += drop
+    bench.place(sim, pos=pos)
+    seen = torch.stack([bench.step(sim).landing_speed.amax(-1).cpu() for _ in range(16)])  # (steps, N)
+    first = torch.stack([seen[:, i][seen[:, i] > 0.0][0] for i in range(2)])
+    torch.testing.assert_close(first, (2.0 * GRAVITY * drop).sqrt(), rtol=0.05, atol=0.0)
+    assert (seen[:6, 0] == 0.0).all() and (seen[:11, 1] == 0.0).all()
+
+
 def test_options_reach_the_engine(bench: Bench) -> None:
     """Every field of SimOptions but the number of threads changes the motion; for the terrain see test_terrain.py."""
     changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.1, "joint_damping": 0.5}

@@ -1,0 +1,122 @@
+"""What befalls robots while they walk: shoves on the base and trips of the swing foot, as forces that last."""
+
+import torch
+
+from legged_gym.envs.base.legged_robot_config import DomainRandCfg
+from legged_gym.sim.simulator import SimState, Simulator
+from legged_gym.utils.math import quat_rotate
+
+_LEAST_SPEED = 0.1
+"""A foot slower than this [m/s] is held back less than its force says, and one at rest not at all."""
+
+
+class Force:
+    """A force on each robot that begins at times of its own, is constant in the world, and ends."""
+
+    def __init__(self, interval: int, durations: tuple[float, float], num_envs: int, device: torch.device) -> None:
+        """Allocate.
+
+        Args:
+            interval: Between two beginnings [policy steps].
+            durations: Shortest and longest [policy steps].
+            num_envs: Number of robots N.
+            device: Where they are.
+        """
+        self._interval, self._durations = interval, durations
+        self._phase = torch.randint(0, interval, (num_envs,), device=device)
+        self._left = torch.zeros(num_envs, device=device)  # policy steps that the force still lasts
+        self.force_w = torch.zeros(num_envs, 3, device=device)
+        """The last one that began [N]. Shape (N, 3)."""
+
+    def draw_steps(self) -> torch.Tensor:
+        """Draw how long a force would last [policy steps]. Shape (N,)."""
+        shortest, longest = self._durations
+        return (shortest + (longest - shortest) * torch.rand_like(self._left)).round().clamp(min=1.0)
+
+    def begins(self, episode_length: torch.Tensor) -> torch.Tensor:
+        """Robots whose time has come, by policy steps since their reset (N,). Shape (N,)."""
+        return ((episode_length + self._phase) % self._interval == 0) & (episode_length > 0)
+
+    def begin(self, mask: torch.Tensor, force_w: torch.Tensor, steps: torch.Tensor) -> None:
+        """Let a force (N, 3) [N] of so many policy steps (N,) begin for the robots in `mask` (N,)."""
+        self.force_w.copy_(torch.where(mask.unsqueeze(-1), force_w, self.force_w))
+        self._left.copy_(torch.where(mask, steps, self._left))
+
+    def end(self, mask: torch.Tensor) -> None:
+        """Let it end for the robots in `mask` (N,)."""
+        self._left.masked_fill_(mask, 0.0)
+
+    def next(self) -> torch.Tensor:
+        """Force during the next policy step, which is one less to go [N]. Shape (N, 3)."""
+        force = torch.where((self._left > 0.0).unsqueeze(-1), self.force_w, 0.0)
+        self._left.sub_(1.0).clamp_(min=0.0)
+        return force
+
+
+class Disturbances:
+    """Writes the simulator's external forces."""
+
+    def __init__(self, cfg: DomainRandCfg, sim: Simulator, difficulty: torch.Tensor) -> None:
+        """Allocate.
+
+        Args:
+            cfg: How often, how long, how hard.
+            sim: Its `wrench_w` is written, if there are disturbances at all.
+            difficulty: Factor on impulses and forces, 0 to 1. Scalar tensor.
+        """
+        self._cfg, self._sim, self._difficulty = cfg, sim, difficulty
+        dt, n, device = sim.policy_dt, sim.num_envs, sim.device
+        self._lid_b = torch.tensor([0.0, 0.0, sim.robot.lid_height], device=device)
+        self.shove = Force(max(1, round(cfg.shove_interval_s / dt)), _steps(cfg.shove_duration_range, dt), n, device)
+        self.trip = Force(max(1, round(cfg.trip_interval_s / dt)), _steps(cfg.trip_duration_range, dt), n, device)
+        self._at = torch.zeros(n, 1, device=device)
+        """Where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
+        self._foot = torch.zeros(n, 2, device=device)
+        """1 for the foot that is tripped. Shape (N, F)."""
+
+    def advance(self, episode_length: torch.Tensor, swing: torch.Tensor, ended: torch.Tensor) -> None:
+        """Set the forces of the next policy step.
+
+        Args:
+            episode_length: Policy steps since each robot's reset. Shape (N,).
+            swing: Feet that the clock has in the air. Shape (N, F), bool.
+            ended: Robots that begin a new episode. Shape (N,), bool.
+        """
+        if not (self._cfg.shove_robots or self._cfg.trip_robots):
+            return  # others may use the external forces
+        for force in (self.shove, self.trip):
+            force.end(ended)
+        if self._cfg.shove_robots:
+            self._shove(self.shove.begins(episode_length), self._sim.state)
+        if self._cfg.trip_robots:
+            self._trip(self.trip.begins(episode_length), swing, self._sim.state)
+
+    def _shove(self, due: torch.Tensor, state: SimState) -> None:
+        """Shove the robots in `due` (N,) and go on with the shoves that last."""
+        u, v, w = torch.rand(3, len(due), device=due.device)
+        steps = self.shove.draw_steps()
+        size = self._difficulty * self._cfg.max_shove_impulse * v / (steps * self._sim.policy_dt)
+        angle = 2.0 * torch.pi * u
+        force = torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
+        self.shove.begin(due, force, steps)
+        self._at.copy_(torch.where(due.unsqueeze(-1), w.unsqueeze(-1), self._at))
+        force = self.shove.next()
+        lever = quat_rotate(state.root_quat_xyzw, self._at * self._lid_b)
+        self._sim.wrench_w[:, 0, :3] = force
+        self._sim.wrench_w[:, 0, 3:] = torch.linalg.cross(lever, force)
+
+    def _trip(self, due: torch.Tensor, swing: torch.Tensor, state: SimState) -> None:
+        """Hold back the swinging foot of the robots in `due` (N,), and go on holding feet back."""
+        foot = (swing & (swing.cumsum(-1) == 1)).float()  # one, if both swing
+        velocity = (foot.unsqueeze(-1) * state.feet_lin_vel_w).sum(1)[:, :2]  # (N, 2)
+        against = -velocity / velocity.norm(dim=-1, keepdim=True).clamp(min=_LEAST_SPEED)
+        size = self._difficulty * self._cfg.max_trip_force * torch.rand(len(due), 1, device=due.device)
+        force = torch.cat((size * against, torch.zeros_like(size)), dim=-1)
+        self.trip.begin(due, force, self.trip.draw_steps())
+        self._foot.copy_(torch.where(due.unsqueeze(-1), foot, self._foot))
+        self._sim.wrench_w[:, 1:, :3] = self._foot.unsqueeze(-1) * self.trip.next().unsqueeze(1)
+
+
+def _steps(durations: tuple[float, float], dt: float) -> tuple[float, float]:
+    """Durations [s] in policy steps of dt [s]."""
+    return durations[0] / dt, durations[1] / dt
