@@ -46,9 +46,14 @@ class Force:
         """Let it end for the robots in `mask` (N,)."""
         self._left.masked_fill_(mask, 0.0)
 
+    @property
+    def acting(self) -> torch.Tensor:
+        """Robots whose force still lasts. Shape (N,)."""
+        return self._left > 0.0
+
     def next(self) -> torch.Tensor:
         """Force during the next policy step, which is one less to go [N]. Shape (N, 3)."""
-        force = torch.where((self._left > 0.0).unsqueeze(-1), self.force_w, 0.0)
+        force = torch.where(self.acting.unsqueeze(-1), self.force_w, 0.0)
         self._left.sub_(1.0).clamp_(min=0.0)
         return force
 
@@ -74,25 +79,27 @@ class Disturbances:
         self._foot = torch.zeros(n, 2, device=device)
         """1 for the foot that is tripped. Shape (N, F)."""
 
-    def advance(self, episode_length: torch.Tensor, swing: torch.Tensor, ended: torch.Tensor) -> None:
-        """Set the forces of the next policy step.
+    def advance(self, episode_length: torch.Tensor, swing: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
+        """Set the forces of the next policy step; returns the robots (N,) on which one acts.
 
         Args:
             episode_length: Policy steps since each robot's reset. Shape (N,).
             swing: Feet that the clock has in the air. Shape (N, F), bool.
             ended: Robots that begin a new episode. Shape (N,), bool.
         """
+        acting = torch.zeros_like(ended)
         if not (self._cfg.shove_robots or self._cfg.trip_robots):
-            return  # others may use the external forces
+            return acting  # others may use the external forces
         for force in (self.shove, self.trip):
             force.end(ended)
         if self._cfg.shove_robots:
-            self._shove(self.shove.begins(episode_length), self._sim.state)
+            acting = acting | self._shove(self.shove.begins(episode_length), self._sim.state)
         if self._cfg.trip_robots:
-            self._trip(self.trip.begins(episode_length), swing, self._sim.state)
+            acting = acting | self._trip(self.trip.begins(episode_length), swing, self._sim.state)
+        return acting
 
-    def _shove(self, due: torch.Tensor, state: SimState) -> None:
-        """Shove the robots in `due` (N,) and go on with the shoves that last."""
+    def _shove(self, due: torch.Tensor, state: SimState) -> torch.Tensor:
+        """Shove the robots in `due` (N,) and go on with the shoves that last; returns who is shoved (N,)."""
         u, v, w = torch.rand(3, len(due), device=due.device)
         steps = self.shove.draw_steps()
         size = self._difficulty * self._cfg.max_shove_impulse * v / (steps * self._sim.policy_dt)
@@ -100,13 +107,14 @@ class Disturbances:
         force = torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
         self.shove.begin(due, force, steps)
         self._at.copy_(torch.where(due.unsqueeze(-1), w.unsqueeze(-1), self._at))
-        force = self.shove.next()
+        acting, force = self.shove.acting, self.shove.next()
         lever = quat_rotate(state.root_quat_xyzw, self._at * self._lid_b)
         self._sim.wrench_w[:, 0, :3] = force
         self._sim.wrench_w[:, 0, 3:] = torch.linalg.cross(lever, force)
+        return acting
 
-    def _trip(self, due: torch.Tensor, swing: torch.Tensor, state: SimState) -> None:
-        """Hold back the swinging foot of the robots in `due` (N,), and go on holding feet back."""
+    def _trip(self, due: torch.Tensor, swing: torch.Tensor, state: SimState) -> torch.Tensor:
+        """Hold back the swinging foot of the robots in `due` (N,), and go on with others; returns who is held (N,)."""
         foot = (swing & (swing.cumsum(-1) == 1)).float()  # one, if both swing
         velocity = (foot.unsqueeze(-1) * state.feet_lin_vel_w).sum(1)[:, :2]  # (N, 2)
         against = -velocity / velocity.norm(dim=-1, keepdim=True).clamp(min=_LEAST_SPEED)
@@ -114,7 +122,9 @@ class Disturbances:
         force = torch.cat((size * against, torch.zeros_like(size)), dim=-1)
         self.trip.begin(due, force, self.trip.draw_steps())
         self._foot.copy_(torch.where(due.unsqueeze(-1), foot, self._foot))
+        acting = self.trip.acting
         self._sim.wrench_w[:, 1:, :3] = self._foot.unsqueeze(-1) * self.trip.next().unsqueeze(1)
+        return acting
 
 
 def _steps(durations: tuple[float, float], dt: float) -> tuple[float, float]:

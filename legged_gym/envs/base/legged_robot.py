@@ -113,6 +113,9 @@ class LeggedRobot(VecEnv):
         """What is drawn at every reset, whatever the difficulty."""
         self.desired_contact = torch.zeros(n, len(robot.foot_names), device=device)
         """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
+        self._recovery_left = torch.zeros(n, device=device)
+        self.undisturbed = torch.ones(n, device=device)
+        """0 while a robot recovers from a push, shove or trip: it may yield and step as it must. Shape (N,)."""
         self.gait_active = torch.ones(n, device=device)
         """1 where the gait terms of the reward apply."""
         self._terminating = self._bodies(cfg.asset.terminate_after_contacts_on)
@@ -199,6 +202,7 @@ class LeggedRobot(VecEnv):
         everyone = torch.ones_like(self.fell)
         self._reset(everyone)
         self._resample(everyone)
+        self.randomizer.vary_delays()
         self.randomizer.refresh_bodies()
         # Again, for the centre of mass to follow from the new masses.
         self._place(everyone, self._starts.draw(self.num_envs))
@@ -228,8 +232,10 @@ class LeggedRobot(VecEnv):
         done = self.fell | self.timed_out
         self._reset(done)
         self._resample(done | self._commands_due())
-        self._push()
-        self.disturbances.advance(self._episode_length, self.gait.desired_contact(1e-6) < 0.5, done)
+        pushed = self._push()
+        swing = self.gait.desired_contact(1e-6) < 0.5
+        pushed = pushed | self.disturbances.advance(self._episode_length, swing, done)
+        self._recovery_left.copy_(torch.where(pushed, self.cfg.rewards.recovery_time, self._recovery_left))
         self.randomizer.vary_delays()
         self.sim.prepare()
         self.last_joint_vel.copy_(self.state.joint_vel)
@@ -317,8 +323,10 @@ class LeggedRobot(VecEnv):
     def _compute_reward(self) -> torch.Tensor:
         """Sum the weighted terms and keep each one's sum over the episode. Shape (N,)."""
         self.desired_contact = self.gait.desired_contact(self.cfg.rewards.gait_kappa)
-        if not self.cfg.rewards.gait_when_standing:
-            self.gait_active = (~self.commands.standing).float()
+        self.undisturbed = (self._recovery_left <= 0.0).float()
+        self._recovery_left.sub_(self.dt).clamp_(min=0.0)
+        stepping = ~self.commands.standing if not self.cfg.rewards.gait_when_standing else torch.ones_like(self.fell)
+        self.gait_active = stepping * self.undisturbed
         terms = torch.stack([term(self) for term, _ in self.reward_terms]) * self._reward_scales  # (R, N)
         terms.masked_fill_(self.broke, 0.0)
         self._episode_sums += terms
@@ -381,7 +389,7 @@ class LeggedRobot(VecEnv):
         self.actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.applied_actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
-        for buffer in (self._episode_sums, self._episode_length, self._tilt_steps):
+        for buffer in (self._episode_sums, self._episode_length, self._tilt_steps, self._recovery_left):
             buffer.masked_fill_(mask, 0)
 
     def _place(self, mask: torch.Tensor, start: dict[str, torch.Tensor]) -> None:
@@ -404,11 +412,13 @@ class LeggedRobot(VecEnv):
         self.commands.resample(mask)
         self.gait.resample(mask)
 
-    def _push(self) -> None:
+    def _push(self) -> torch.Tensor:
+        """Kick the robots whose time has come; returns them. Shape (N,)."""
         if not self.cfg.domain_rand.push_robots:
-            return
+            return torch.zeros_like(self.fell)
         due = ((self._episode_length + self._push_phase) % self._push_interval == 0) & (self._episode_length > 0)
         self.sim.push(due, self.randomizer.push_velocity())
+        return due
 
     def shift_gait_clock(self, delta: torch.Tensor) -> None:
         """Move each robot's gait clock, as a teacher that adapts step timing asks. Shape (N,) [cycles]."""

@@ -327,6 +327,9 @@ class RewardsCfg(Config):
     """Width of the foot-velocity kernel [m^2/s^2]."""
     gait_kappa: float = bounded(0.05, gt=0)
     """Width of the switch between swing and stance in the clock's desired contact [cycles]."""
+    recovery_time: float = bounded(1.0, ge=0)
+    """How long after a push, shove or trip the terms that ask for velocity and gait are off [s]: who yields to a push
+    and steps as it must survives it."""
     gait_when_standing: bool = True
     """Gait terms act for standing commands too: on point feet, to stand is to step in place."""
     soft_dof_pos_limit: float = bounded(0.95, gt=0, le=1)

@@ -119,7 +119,7 @@ def critic_terms(env: "LeggedRobot") -> list[Term]:
         Term("action_delay", lambda e: p["action_delay"], 50.0),
         Term("observation_age", lambda e: e.randomizer.observation_age, 50.0),
         Term("gyro_bias", lambda e: e.randomizer.gyro_bias, 10.0),
-        Term("wrench", lambda e: e.sim.wrench_w[:, :, :3], 1.0 / weight),
+        Term("wrench", lambda e: e.sim.wrench_w[:, :, :2], 1.0 / weight),
         Term("joint_zero", lambda e: e.joint_zero - e.default_joint_pos, 10.0),
         *([] if env.ground.around.shape[-1] == 0 else [Term("ground_around", lambda e: e.ground.around, 5.0)]),
     ]

@@ -18,13 +18,16 @@ def keep_balance(env: "LeggedRobot") -> torch.Tensor:
 
 
 def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """|v_xy - command|, heading frame [m/s]: pulls alike where the tracking kernel is flat, far away and at its top."""
-    return (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).norm(dim=-1)
+    """|v_xy - command|, heading frame [m/s]: pulls alike where the tracking kernel is flat, far away and at its top.
+
+    None while the robot recovers from a disturbance: what is not judged counts as right, in all terms of velocity.
+    """
+    return env.undisturbed * (env.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).norm(dim=-1)
 
 
 def ang_vel_error(env: "LeggedRobot") -> torch.Tensor:
     """|w_z - command|, world z axis [rad/s]."""
-    return (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).abs()
+    return env.undisturbed * (env.state.root_ang_vel_w[:, 2] - env.commands.command[:, 2]).abs()
 
 
 def tracking_lin_vel(env: "LeggedRobot") -> torch.Tensor:
@@ -124,7 +127,7 @@ def feet_regulation(env: "LeggedRobot") -> torch.Tensor:
 
 def feet_clearance(env: "LeggedRobot") -> torch.Tensor:
     """Squared height over the ground that feet lack of what the clock asks of them in swing [m^2]."""
-    return (env.gait.swing_heights() - env.feet_height).clamp(min=0.0).square().sum(-1)
+    return env.undisturbed * (env.gait.swing_heights() - env.feet_height).clamp(min=0.0).square().sum(-1)
 
 
 def termination(env: "LeggedRobot") -> torch.Tensor:
