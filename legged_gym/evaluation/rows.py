@@ -108,7 +108,7 @@ def _with(name: str, meaning: str, parameter: str, *values: float) -> Row:
 
 def _physics(name: str, meaning: str, parameter: str = "", value: float = 0.0, path: str = "", text: str = "") -> Row:
     changes = {"parameters": ((parameter, (value,)),)} if parameter else {"cfg": ((path, text),)}
-    return Row(name, 4.0, FORWARD, f"shove_18 with {meaning}", shove=18.0, draws="physics", **changes)  # type: ignore[arg-type]
+    return Row(name, 4.0, FORWARD, f"shove_18 with {meaning}", shove=18.0, draws="physics", **changes)
 
 
 SUITES: dict[str, tuple[Row, ...]] = {
@@ -226,7 +226,7 @@ def row_seed(seed: int, *rows: Row) -> int:
 class Script:
     """What is asked of the robots of one row and what befalls them, known beforehand and the same on every device.
 
-    Robot i is disturbed in direction i mod 8, and robots of one direction at times that are spread over a gait cycle.
+    Robot i is kicked or shoved in direction i mod 8, robots of one direction at times that are spread over a gait cycle.
     """
 
     def __init__(self, row: Row, robots: int, dt: float, frequency: float, seed: int) -> None:
@@ -253,8 +253,9 @@ class Script:
         """Policy steps between two commands."""
         self.commands = self._commands(generator, robots)  # (K, n, 3)
         robot = torch.arange(robots)
-        turns = -(-robots // DIRECTIONS)
-        phase = (robot // DIRECTIONS).double() / turns
+        # Trips have one direction, so every robot gets a point of the cycle of its own.
+        group = 1 if row.trip else DIRECTIONS
+        phase = (robot // group).double() / -(-robots // group)
         self.start = self.begins + (phase * window).long()
         """Policy step at which each robot's disturbance begins. Shape (n,)."""
         self.stop = self.start + length

@@ -77,7 +77,7 @@ def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
     else:
         cfg.asset.self_collisions = cfg.control.clamp_targets = cfg.control.motor_curve = True
         cfg.control.stiffness, cfg.control.damping, cfg.control.action_delay = 42.0, 3.5, 0.01
-        cfg.terrain.static_friction, cfg.sim.armature, cfg.sim.joint_damping = 0.6, 0.01, 0.0
+        cfg.terrain.static_friction, cfg.sim.armature, cfg.sim.joint_damping = 0.6, 0.01, 0.01
         cfg.gait.nominal = GaitNominalCfg()
     for name, value in vars(cfg.gait.nominal).items():
         setattr(cfg.gait.ranges, name, (value, value))

@@ -1,4 +1,4 @@
-"""Shoves on the base and trips of the swing foot: as often, as long and as hard as asked, on whom they are meant for."""
+"""Shoves on the base and trips of the swing foot: as often, as long and as hard as asked, on the right robots."""
 
 import pytest
 import torch

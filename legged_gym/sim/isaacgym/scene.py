@@ -20,8 +20,8 @@ FILTERS = {
     **{"base": 0b1100, "abad_L": 0b1111, "hip_L": 0b0101, "knee_L": 0b0001, "foot_L": 0b0001},
     **{"abad_R": 0b1111, "hip_R": 0b1010, "knee_R": 0b0010, "foot_R": 0b0010},
 }
-"""Collision filter of each link's shapes. Two shapes with a common bit do not touch: bits 0 and 1 keep a leg from itself,
-2 and 3 the thighs, which hang too near to it, from the base. Abads touch the ground only."""
+"""Collision filter of each link's shapes. Two shapes with a common bit do not touch: bits 0 and 1 keep a leg from
+itself, 2 and 3 the thighs, which hang too near to it, from the base. Abads touch the ground only."""
 
 
 class Scene:

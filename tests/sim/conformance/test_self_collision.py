@@ -101,7 +101,7 @@ def test_a_foot_does_not_enter_the_base(bench: Bench) -> None:
 
 
 def test_forces_between_legs_are_equal_and_opposite(bench: Bench) -> None:
-    """Legs that press against each other in the air: the net forces of all bodies sum to zero, and both legs feel it."""
+    """Legs that press against each other in the air: the net forces of all bodies sum to zero, both legs feel it."""
     sim = bench.make(1)
     pose = torch.tensor([0.1, 0.0, 0.0, -0.1, 0.0, 0.0])
     bench.place(sim, pos=(0.0, 0.0, 50.0), q=pose)

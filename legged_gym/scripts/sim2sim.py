@@ -1,0 +1,155 @@
+"""Judges an exported policy in a simulator of others, by the contract of the robot maker's controller.
+
+`python legged_gym/scripts/sim2sim.py --onnx DIR --engine mujoco|drake --suite track,push --json FILE`
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from legged_gym import resources_dir
+from legged_gym.deployment.contract import GAIT, JOINT_ORDERS
+from legged_gym.deployment.engine import Physics
+from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine, num_cores
+from legged_gym.deployment.mujoco_scene import write_scene
+from legged_gym.deployment.networks import OnnxNetworks
+from legged_gym.deployment.rollout import ACTION_DELAY, NOISE
+from legged_gym.evaluation import report
+from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, select_rows
+from legged_gym.utils.cli import Parser, run_main
+from legged_gym.utils.errors import UserError, unknown_name
+
+NUM_ENVS = {"mujoco": 64, "drake": 16}
+"""Robots of each row, by engine."""
+AGENT = "onnx"
+
+
+def make_sim2sim_parser() -> Parser:
+    """Build the parser of this script."""
+    parser = Parser(description="Judge an exported policy by the contract in another simulator.", allow_abbrev=False)
+    add = parser.add_argument
+    known = ", ".join(["all", DEPLOYED, *SUITES])
+    add("--onnx", type=Path, metavar="DIR", help="folder with encoder.onnx and policy.onnx")
+    add("--engine", choices=ENGINES, default="mujoco", help="simulator (default: %(default)s)")
+    add("--model", type=Path, metavar="FILE", help="URDF, or for mujoco an MJCF (default: the robot's URDF)")
+    add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
+    add(
+        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+    )
+    add("--num_envs", type=int, metavar="N", help="robots of each row (default: 64 in mujoco, 16 in drake)")
+    add("--seed", type=int, default=0, metavar="N", help="of all draws (default: %(default)s)")
+    add("--num_procs", type=int, metavar="N", help="processes (default: one for each core)")
+    add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
+    add("--exact", action="store_true", help="no sensor noise, no delay of actions")
+    add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
+    add("--json", type=Path, metavar="FILE", help="write the results here too")
+    add("--write_scene", type=Path, metavar="FILE", help="write MuJoCo's scene as an MJCF, and stop without --onnx")
+    return parser
+
+
+def model_file(args: argparse.Namespace) -> tuple[str, Path]:
+    """Return the robot's name and the file of its model.
+
+    Raises:
+        UserError: There is no such robot or file.
+    """
+    robot = args.robot or os.environ.get("ROBOT_TYPE", "PF_TRON1A")
+    folder = resources_dir() / "robots"
+    if args.model is None and not (folder / robot / "urdf" / "robot.urdf").is_file():
+        raise UserError(unknown_name("robot", robot, (path.parent.name for path in folder.glob("*/urdf"))))
+    model = args.model or folder / robot / "urdf" / "robot.urdf"
+    if not model.is_file():
+        raise UserError(f"--model {model}: no such file")
+    return robot, model
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse what cannot be done, before anything takes time.
+
+    Raises:
+        UserError: A value is not usable.
+    """
+    for name in ("num_envs", "num_procs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name}: got {value}, expected a number >= 1")
+    for file in filter(None, (args.json, args.write_scene)):
+        report.check_writable(file)
+    if args.onnx is None and args.write_scene is None:
+        raise UserError("--onnx: name the folder with encoder.onnx and policy.onnx")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Judge what the command line asks for, and print the table as it grows.
+
+    Returns:
+        The JSON's content.
+    """
+    rows = select_rows(args.suite.split(","), args.time_scale)
+    robot, model = model_file(args)
+    setup = Setup(args.onnx, args.engine, model, args.joint_order, noisy=not args.exact)
+    OnnxNetworks(args.onnx)  # a broken file is to be named before processes are started
+    engine = make_engine(setup, Physics())
+    robots = args.num_envs or NUM_ENVS[args.engine]
+    content: dict[str, Any] = {"agent": AGENT, "robot": robot, "engine": engine.title, "source": str(args.onnx)}
+    content |= {"model": _shown(model), "seed": args.seed, "joint_order": args.joint_order}
+    content |= {"figures": engine.figures | _controller_figures(setup)}
+    content |= {} if args.time_scale == 1.0 else {"time_scale": args.time_scale}
+    engine.close()
+    print(f"{args.onnx} by contract in {engine.title} on {_shown(model)}: {robots} robots a row, seed {args.seed}")
+    columns = report.columns(AGENT, rows)
+    print(report.header(columns))
+
+    def print_row(name: str, result: Result | str) -> None:
+        text = f"{name}: left out: {result}" if isinstance(result, str) else report.line(columns, name, result)
+        print(text, flush=True)
+
+    verdict = judge(rows, setup, robots, args.seed, args.num_procs or num_cores(), print_row)
+    print(report.units(AGENT))
+    _print_hint(verdict, args.joint_order)
+    return content | {"rows": verdict.rows, "left_out": verdict.left_out}
+
+
+def _shown(model: Path) -> str:
+    """Return the path of a model of ours from the repository's root: the same on every machine."""
+    root = resources_dir().parent
+    return str(model.relative_to(root) if model.is_relative_to(root) else model)
+
+
+def _controller_figures(setup: Setup) -> dict[str, Any]:
+    noise, delay = (NOISE, ACTION_DELAY) if setup.noisy else ({}, 0.0)
+    return {"gait": list(GAIT), "action_delay": delay, "noise": noise}
+
+
+def _print_hint(verdict: Verdict, joint_order: str) -> None:
+    """Say what a policy that never walks may be."""
+    if not verdict.fell_at_once:
+        return
+    other = next(name for name in JOINT_ORDERS if name != joint_order)
+    order = list(JOINT_ORDERS["isaaclab"])
+    print(
+        f"Every robot fell at once. The files do not say in which order the policy has its joints; Isaac Lab's order "
+        f"is {order}: try --joint_order {other}"
+    )
+
+
+def main() -> None:
+    """Judge from the command line."""
+    args = make_sim2sim_parser().parse_args()
+    check_args(args)
+    if args.write_scene is not None:
+        write_scene(model_file(args)[1], Physics(), args.write_scene)
+        print(f"scene: {args.write_scene}")
+    if args.onnx is None:
+        return
+    content = run(args)
+    if args.json is not None:
+        report.write_json(content, args.json)
+    if args.time_scale == 1.0 and not args.exact:
+        print("\n".join(report.verdict(content["rows"])))
+
+
+if __name__ == "__main__":
+    run_main(main)
