@@ -48,10 +48,10 @@ TEACHER_COLUMNS = (
 )
 """Further columns of the teacher."""
 UNITS = (
-    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: largest in a physics step, mean over robots [W]; slip [m/s]; "
+    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: largest in a physics step, mean of robots [W]; slip [m/s]; "
     "height [m]\n"
     "landing: median downward speed of feet that land [m/s]; force: median over stances of the largest on a foot [N]\n"
-    "others: share of steps in which something else than a foot touches; legs: share in which the legs touch each other\n"
+    "others: share of steps in which something but a foot touches; legs: share in which the legs touch each other\n"
     "distance made good [m]; drift [m] and turned [rad]: away from the start, at zero command"
 )
 TEACHER_UNITS = (

@@ -226,7 +226,7 @@ def row_seed(seed: int, *rows: Row) -> int:
 class Script:
     """What is asked of the robots of one row and what befalls them, known beforehand and the same on every device.
 
-    Robot i is kicked or shoved in direction i mod 8, robots of one direction at times that are spread over a gait cycle.
+    Robot i is kicked or shoved in direction i mod 8, at times that are spread over a gait cycle for each direction.
     """
 
     def __init__(self, row: Row, robots: int, dt: float, frequency: float, seed: int) -> None:
