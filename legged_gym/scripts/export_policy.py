@@ -33,6 +33,7 @@ def make_export_parser() -> Parser:
     add("--suite", default="all", metavar="LIST", help="suites of evaluate.json (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint", onnx=None, offset=None, json=None)
+    parser.set_defaults(physics="deployed")
     return parser
 
 

@@ -34,7 +34,7 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.108, gt=0.0)
+    stance_width: float = bounded(0.13, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
     dv: float = bounded(0.5, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
@@ -47,8 +47,8 @@ class SteppingCfg(Config):
     """Farthest foothold behind the stance foot [m]."""
     reach_lateral: float = bounded(0.45, gt=0.0)
     """Farthest foothold to the swing side of the stance foot [m]."""
-    keep_out: float = bounded(0.027, ge=0.0)
-    """Closest lateral foothold to the stance foot: the legs never cross [m]."""
+    keep_out: float = bounded(0.07, ge=0.0)
+    """Closest lateral foothold to the stance foot: feet are 64 mm wide, and legs are solid [m]."""
     pivot_shift: float = 0.005
     """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
     legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
@@ -75,7 +75,7 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.044, ge=0.0)
+    lead: float = bounded(0.066, ge=0.0)
     """How far ahead of the clock the swing foot's reference is sampled: makes up for the servo's lag [s]."""
     lead_height: float = bounded(0.0315, ge=0.0)
     """The same for its height, which also decides when it touches down [s]."""
@@ -103,19 +103,19 @@ class BodyCfg(Config):
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(10.5, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
-    yaw_gain: float = bounded(19.0, ge=0.0)
+    yaw_gain: float = bounded(11.0, ge=0.0)
     """Fore-aft foot force per yaw-rate error k_psi [N s/rad]."""
     heading_gain: float = bounded(5.7, ge=0.0)
     """The same per heading error, the integral of the yaw-rate error [N/rad]."""
     heading_limit: float = bounded(0.2, ge=0.0)
     """Largest heading error that is remembered [rad]."""
-    swing_reaction: float = 0.36
+    swing_reaction: float = 0.0
     """Share of the torques that swing the leg, taken up by the stance leg instead of the base [1]."""
     lead: float = bounded(0.0295, ge=0.0)
     """How far ahead of the clock the stance leg's reference is sampled [s]."""
     pitch_inertia: float = bounded(0.36, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.22, ge=0.0)
+    yaw_filter: float = bounded(0.4, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
     yaw_force_limit: float = bounded(24.5, ge=0.0)
     """Largest fore-aft yaw force [N]."""

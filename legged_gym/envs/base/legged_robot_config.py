@@ -169,7 +169,7 @@ class TerminationCfg(Config):
 
 @dataclass
 class CurriculumCfg(Config):
-    """Difficulty: one number, 0 to 1, that scales randomisation, noise, pushes, gait and command ranges, and the start.
+    """Difficulty: one number, 0 to 1, that scales randomisation, pushes, gait and command ranges, and the start.
 
     It rises while robots rarely fall and sinks while they fall often; the harder the task, the more falls are
     in order. Without the curriculum it is 1.
@@ -360,7 +360,7 @@ class NormalizationCfg(Config):
 
 @dataclass
 class NoiseScalesCfg(Config):
-    """Half-width of the uniform noise on what the robot measures, before scaling, at difficulty 1."""
+    """Half-width of the uniform noise on what the robot measures, before scaling."""
 
     ang_vel: float = bounded(0.2, ge=0)
     """[rad/s]"""

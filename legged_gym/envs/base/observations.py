@@ -19,7 +19,7 @@ class Term:
     """Gives the unscaled quantity. Shape (N, width) or (N,)."""
     scale: float = 1.0
     noise: float = 0.0
-    """Half-width of the uniform noise at difficulty 1 of the curriculum, before scaling."""
+    """Half-width of the uniform noise, before scaling."""
 
 
 class ObservationGroup:
@@ -54,8 +54,8 @@ class ObservationGroup:
         if self._scale is not None:
             observation *= self._scale
         if self._noise is not None:
-            half_width = self._noise * env.difficulty
-            observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), half_width)
+            # Not scaled by the curriculum: sensors are noisy from the first day on, and the gate is walked with them.
+            observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), self._noise)
         return observation
 
 
