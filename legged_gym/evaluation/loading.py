@@ -150,7 +150,7 @@ def load_actor(session: Session, args: argparse.Namespace, env: Any) -> Any:
     """Load the actor of the session's checkpoint, in evaluation mode.
 
     Raises:
-        UserError: The checkpoint does not fit the run's config.
+        UserError: The checkpoint does not fit the run's config, or its weights are not finite.
     """
     session.train_cfg.runner.resume = False
     session.train_cfg.teacher.enabled = False
@@ -159,4 +159,8 @@ def load_actor(session: Session, args: argparse.Namespace, env: Any) -> Any:
         runner.load(str(session.checkpoint), load_cfg={"actor": True})
     except (RuntimeError, KeyError) as error:
         raise UserError(f"{session.checkpoint}: does not fit the run's config ({str(error).splitlines()[0]})") from None
-    return runner.get_inference_policy(args.rl_device)
+    actor = runner.get_inference_policy(args.rl_device)
+    broken = [name for name, value in runner.alg.actor.named_parameters() if not bool(value.isfinite().all())]
+    if broken:
+        raise UserError(f"{session.checkpoint}: holds numbers that are not finite, in {', '.join(broken)}")
+    return actor

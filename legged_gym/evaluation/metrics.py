@@ -216,7 +216,7 @@ class RowMetrics:
         return results
 
     def drifts(self) -> list[Result]:
-        """Return for each row how far its survivors got from where they began: `drift` [m], `turned` [rad], means."""
+        """Return for each row how far who never fell got from where it began: `drift` [m], `turned` [rad], means."""
         rows: list[Result] = []
         for drift, alive in zip(self._drift, self.alive, strict=True):
             moved, turned = drift[alive].mean(0).tolist()

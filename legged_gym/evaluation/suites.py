@@ -197,6 +197,7 @@ def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: Gi
     try:
         return _walk(env, agent, rows, seed, give_up)
     finally:
+        env.sim.wrench_w.zero_()
         for name, values in nominal.items():
             env.sim.set_parameter(name, values)
 
@@ -230,7 +231,6 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
             if all(map(give_up, metrics.results(env.dt, finished=False))):
                 break
     _refuse_broken(broken)
-    scripts.finish()
     parts = [metrics.results(env.dt)]
     parts += [[drift if row.box == STAND else {} for row, drift in zip(rows, metrics.drifts(), strict=True)]]
     parts += [lanes.results()] if lanes is not None else []
@@ -309,10 +309,6 @@ class _Scripts:
         back = torch.stack((-torch.cos(yaw), -torch.sin(yaw), torch.zeros_like(yaw)), dim=-1)
         hold = torch.where(lasting, self._trip * back, 0.0)
         wrench[:, 1:, :3] = self._foot.unsqueeze(-1) * hold.unsqueeze(1)
-
-    def finish(self) -> None:
-        """Leave no force behind."""
-        self.env.sim.wrench_w.zero_()
 
     def tracking(self, step: int) -> torch.Tensor:
         """Rows past their warm-up at policy step `step`. Shape (R, 1)."""

@@ -24,7 +24,8 @@ SELF_MARGIN = 0.03
 
 A contact is noticed a physics step late: at 10 m/s, which a leg reaches, that is 50 mm, and without a margin feet went
 through each other. With this one, one leg driven into the other overlaps by a millimetre at most. Two driven into each
-other, at 17 m/s, overlap by 41 mm for a step but do not pass: benchmarks/solid_legs.py. Legs that walk keep 50 mm apart.
+other, at 17 m/s, overlap by 41 mm for a step but do not pass (benchmarks/solid_legs.py). Legs that walk keep 50 mm
+apart.
 """
 LEG_SENSOR = "contact_legs"
 LEG_SHAPES = ("hip", "knee", "foot")

@@ -20,9 +20,11 @@ from legged_gym.sim.simulator import PEAKS, SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
 
 MAX_CONTACTS = 14
-"""Contacts that one robot may have at once; 12 were the most seen in 90,000 steps of robots that fall and thrash."""
+"""Contacts that one robot may have at once; 11, with 28 rows of constraints, were the most seen in 2 million steps of
+robots with solid legs that fall and thrash."""
 MEAN_CONTACTS = 10
-"""Contacts per robot that the buffer shared by all robots holds; a robot that walks has one or two."""
+"""Contacts per robot that the buffer shared by all robots holds; thrashing robots have 0.65 on average, and robots that
+lie on rough ground several."""
 NEWTON_ITERATIONS, LINE_SEARCH_ITERATIONS = 6, 8
 """Limits of the solver, if the model has no lower ones: on a GPU all robots wait for the slowest. A policy step of
 robots that fall and thrash ends as near to float64's joint velocities as with ten and twenty: 1.3e-4 rad/s at worst."""

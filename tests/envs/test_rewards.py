@@ -30,6 +30,7 @@ def fake(**given: Any) -> Any:
         "desired_contact": torch.zeros(2, 2),
         "swing_heights": torch.zeros(2, 2),
         "gait_active": torch.ones(2),
+        "undisturbed": torch.ones(2),
         "actions": torch.zeros(2, 6),
         "last_actions": torch.zeros(2, 2, 6),
         "last_joint_vel": torch.zeros(2, 6),

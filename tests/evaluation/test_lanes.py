@@ -11,8 +11,9 @@ from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.agents import ZeroAgent
 from legged_gym.evaluation.lanes import LaneRows
-from legged_gym.evaluation.report import line
-from legged_gym.evaluation.suites import SUITES, evaluate, evaluation_cfg, run_rows, varied_cfg
+from legged_gym.evaluation.report import columns, line
+from legged_gym.evaluation.rows import SUITES
+from legged_gym.evaluation.suites import evaluate, evaluation_cfg, run_rows, varied_cfg
 from legged_gym.terrain.lanes import LANES
 from legged_gym.utils.config import ConfigError, set_by_path
 
@@ -96,8 +97,9 @@ def test_terrain_and_plane_have_environments_of_their_own() -> None:
     results = evaluate(build, cfg, rows, 2, seed=0, at_once=False)
     assert [(terrain.mesh_type, terrain.profile) for terrain in built] == [("plane", "stairs_up"), ("trimesh", "lanes")]
     assert ["distance" in result for result in results.values()] == [False, True, True]
-    assert line("track", results["track"]).split()[-1] == "-"
-    assert float(line("rough_2", results["rough_2"]).split()[-1]) == pytest.approx(
+    table = columns("zero", rows)
+    assert line(table, "track", results["track"]).split()[-1] == "-"
+    assert float(line(table, "rough_2", results["rough_2"]).split()[-1]) == pytest.approx(
         results["rough_2"]["distance"], abs=0.01
     )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from legged_gym.evaluation import report
+from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.touchdowns import TouchdownErrors
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 
@@ -35,7 +36,9 @@ def test_errors_of_two_rows_by_hand() -> None:
 
 def test_only_the_teachers_table_shows_them() -> None:
     row = {"survival": 1.0, "dcm_error": 0.0123, "dcm_error_steady": None}
-    assert report.line("track", row).split()[-3:] == ["0.0123", "-", "-"]
-    assert "DCM err" in report.header("teacher") and "DCM err" not in report.header("zero")
+    rows = select_rows(["track"])
+    teachers, others = report.columns("teacher", rows), report.columns("zero", rows)
+    assert report.line(teachers, "track", row).split()[-3:] == ["0.0123", "-", "-"]
+    assert "DCM err" in report.header(teachers) and "DCM err" not in report.header(others)
     assert "DCM err" in report.units("teacher") and "DCM err" not in report.units("zero")
-    assert len(report.line("track", {"survival": 1.0})) == len(report.header("zero"))
+    assert len(report.line(others, "track", {"survival": 1.0})) == len(report.header(others))

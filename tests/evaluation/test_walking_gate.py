@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
-from legged_gym.evaluation.suites import cannot_walk
+from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 
 
@@ -27,7 +27,7 @@ class Training:
         self.gate = WalkingGate(self, lambda cfg: self.build(fake_env, cfg), cfg, time.time())
 
     def build(self, fake_env: type, cfg: Any) -> Any:
-        self.walker = fake_env(num_envs=cfg.env.num_envs)
+        self.cfg, self.walker = cfg, fake_env(num_envs=cfg.env.num_envs)
         return self.walker
 
     def get_inference_policy(self) -> Any:
@@ -68,6 +68,7 @@ def test_it_looks_every_so_many_steps_and_stops_at_the_first_policy_that_walks(f
     assert training.gate.passed is not None and training.gate.passed["steps"] == 600
     assert training.gate.passed["iteration"] == 6 and training.gate.passed["seconds"] >= 0.0
     assert training.walker.num_envs == 3, "not as many as are trained"
+    assert training.cfg == evaluation_cfg(training.env.cfg, 3, seed=0, physics="deployed")
     assert "walking gate passed after" in training.gate.verdict() and "600 robot-steps" in training.gate.verdict()
 
 

@@ -11,6 +11,8 @@ from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel
+from legged_gym.runners.teachers import make_teacher
+from legged_gym.teacher.config import ControlCfg, TeacherCfg
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,23 @@ def test_reference_arrives_as_data(env: PointFootFlat) -> None:
     assert obs["reference"].isfinite().all()
     assert ((obs["reference_weight"] >= 0) & (obs["reference_weight"] <= 1)).all()
     assert obs["reference"].std() > 0.01, "the reference depends on the robot's state"
+
+
+def test_the_teacher_goes_by_the_servos_of_its_environment() -> None:
+    """Whatever its own config says; another servo or time step makes other actions of the same plan."""
+    cfg, actions = PointFootFlatCfg(), []
+    cfg.env.num_envs, cfg.asset.robot_type = 2, "PF_TRON1A"
+    for kp, scale, decimation in ((42.0, 0.25, 4), (30.0, 0.5, 2)):
+        cfg.control.stiffness, cfg.control.damping = kp, 0.1 * kp
+        cfg.control.action_scale, cfg.control.decimation = scale, decimation
+        env = PointFootFlat(cfg)
+        teacher = make_teacher(TeacherCfg(control=ControlCfg(kp=99.0, kd=9.0, dt=0.5)), env, "cpu")
+        control = teacher.cfg.control
+        assert (control.kp, control.kd, control.action_scale) == (kp, pytest.approx(0.1 * kp), scale)
+        assert control.dt == pytest.approx(0.005 * decimation) and control.torque_limit == 80.0
+        actions.append(teacher.step(env.get_observations()["teacher"]).action)
+        env.sim.close()
+    assert (actions[0] - actions[1]).abs().max() > 0.01
 
 
 def test_driven_robots_execute_the_reference_and_their_share_shrinks(env: PointFootFlat) -> None:

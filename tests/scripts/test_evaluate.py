@@ -1,6 +1,7 @@
 """The evaluation script on the real task, with few robots and rows cut short."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 
 from legged_gym.evaluation import loading
-from legged_gym.evaluation.suites import STANDARD_SUITES, select_rows
+from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.scripts import evaluate
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.cli import run_main
 from legged_gym.utils.export import export_policy
 from legged_gym.utils.task_registry import task_registry
@@ -37,6 +39,7 @@ def test_every_row_is_in_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     data = result(monkeypatch, tmp_path / "out.json", f"--agent={agent}", *SHORT)
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"], "nothing else is left behind"
     assert (data["agent"], data["robot"], data["sim"]) == (agent, "PF_TRON1A", "mujoco")
+    assert (data["physics"], data["seed"], data["time_scale"]) == ("deployed", 0, 0.02)
     assert list(data["rows"]) == [row.name for row in select_rows(STANDARD_SUITES)]
     for row in data["rows"].values():
         assert row["n"] == 3 and 0.0 <= row["survival"] <= 1.0
@@ -74,10 +77,79 @@ def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pyte
     built: list[Any] = []
     make_env = task_registry.make_env
     monkeypatch.setattr(task_registry, "make_env", lambda *a: built.append(make_env(*a)) or built[-1])
-    argv = ("--agent=zero", "--suite=track", *SHORT, "--env.sim.dt=0.002", "--env.control.damping=3.5")
+    argv = ("--agent=zero", "--suite=track", *SHORT, "--env.sim.dt=0.002", "--physics=ideal")
+    argv += ("--env.control.damping=3.0",)
     assert run(monkeypatch, *argv) == 0
     env = built[0][0]
-    assert env.dt == pytest.approx(0.02) and env.sim.options.timestep == 0.002 and env.sim.options.kd == 3.5
+    assert env.dt == pytest.approx(0.02) and env.sim.options.timestep == 0.002 and env.sim.options.kd == 3.0
+
+
+def test_each_physics_is_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment that is built, and what the table and the JSON say of it."""
+    built: list[Any] = []
+    make_env = task_registry.make_env
+    monkeypatch.setattr(task_registry, "make_env", lambda *a: built.append(make_env(*a)) or built[-1])
+    for physics, delay, curve in (("deployed", 0.01, True), ("ideal", 0.0, False)):
+        data = result(monkeypatch, tmp_path / "x.json", "--agent=zero", "--suite=stand", *SHORT, f"--physics={physics}")
+        sim = built[-1][0].sim
+        assert data["physics"] == physics and list(data["rows"]) == ["stand"]
+        assert sim.parameters["action_delay"].tolist() == pytest.approx([delay] * 3)
+        assert sim.options.motor_curve == sim.options.clamp_targets == curve and sim.options.self_collisions
+
+
+def test_rows_go_by_name_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each kind of row, on the real environment; a row on its own shows what it shows in its suite."""
+    names = ["shove_lid_9", "trip_100", "feet_0.8_0.2", "stiff_2ms", "gait_2.8", "stick", "stand", "kd_2.5"]
+    argv = ("--agent=teacher", "--num_envs=2", "--time_scale=0.05", "--sim=mujoco", "--sim_device=cpu")
+    rows = result(monkeypatch, tmp_path / "rows.json", f"--suite={','.join(names)}", *argv)["rows"]
+    assert list(rows) == names
+    for row in rows.values():
+        assert isinstance(row["peak_power"], float) and isinstance(row["legs_touch"], float)
+    assert rows["stand"]["drift"] >= 0.0 and "drift" not in rows["stick"]
+    suite = result(monkeypatch, tmp_path / "suite.json", "--suite=gait", *argv)["rows"]
+    assert {name: suite[name] for name in ("gait_2.8", "stick")} == {n: rows[n] for n in ("gait_2.8", "stick")}
+
+
+def test_the_list_explains_the_rows_and_walks_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evaluate, "run", lambda args: 1 / 0)
+    assert run(monkeypatch, "--list", "--suite=deployed,gait_1.6") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*DEPLOYED_SURVIVAL, "gait_1.6"]
+    assert lines[0] == "track              20 s  a new velocity from the whole range every 5 s"
+    assert run(monkeypatch, "--list") == 0
+    assert len(capsys.readouterr().out.splitlines()) == sum(len(SUITES[name]) for name in STANDARD_SUITES)
+    assert run(monkeypatch, "--list", "--suite=jump") == 2
+    assert "unknown suite 'jump'" in capsys.readouterr().err
+
+
+def test_a_verdict_ends_the_table_of_whole_rows_as_deployed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track = {"survival": 0.97, "rmse_vx": 0.15, "rmse_vy": 0.05, "rmse_wz": 0.1}
+    monkeypatch.setattr(evaluate, "run", lambda args: {"rows": {"track": track}})
+    assert run(monkeypatch, "--agent=zero") == 0
+    gate, verdict = capsys.readouterr().out.splitlines()
+    assert gate.startswith("walking gate (track: ") and gate.endswith(": passed")
+    assert verdict.startswith("not fit to be deployed (1 of 19") and "track 0.97 < 1.00; track rmse_vx" in verdict
+    for argv in ("--physics=ideal", "--time_scale=0.5"):
+        assert run(monkeypatch, "--agent=zero", argv) == 0
+        assert capsys.readouterr().out == "", "no verdict on anything else"
+
+
+def test_a_policy_whose_weights_are_no_numbers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained_run, folder)
+    data = load_checked(folder / "model_1.pt")
+    data["actor_state_dict"]["mlp.0.weight"][3, 2] = float("nan")
+    save_atomically(data, folder / "model_1.pt")
+    assert run(monkeypatch, f"--load_run={folder}", "--suite=track", *SHORT, f"--json={tmp_path / 'x.json'}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {folder}/model_1.pt: holds numbers that are not finite, in mlp.0.weight"
+    assert not (tmp_path / "x.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -97,8 +169,21 @@ def test_the_policy_rate_is_kept_when_the_physics_step_changes(monkeypatch: pyte
         (["--agent=zero", "--time_scale=0"], "--time_scale: got 0.0"),
         (
             ["--agent=zero", "--env.domain_rand.push_robots=True"],
-            "--env.domain_rand.push_robots: is decided by the suites",
+            "--env.domain_rand.push_robots: is decided by the suites and cannot be changed here\n",
         ),
+        (
+            ["--agent=zero", "--env.control.damping=2.5"],
+            "--env.control.damping: is decided by the suites and cannot be changed here but with --physics=ideal\n",
+        ),
+        (
+            ["--agent=zero", "--env.gait.ranges.frequency=2,3"],
+            "--env.gait.ranges.frequency: is decided by the suites and cannot be changed here but with --physics=ideal",
+        ),
+        (
+            ["--agent=zero", "--physics=ideal", "--env.control.motor_curve=True"],
+            "--env.control.motor_curve: is decided by the suites and cannot be changed here\n",
+        ),
+        (["--agent=zero", "--physics=real"], "argument --physics: invalid choice: 'real'"),
         (["--agent=zero", "--env.sim.dt=0.003"], "does not divide the policy step"),
         (["--agent=zero", "--num_envs=0"], "--num_envs: got 0"),
         (["--agent=zero", "--task=walk"], "unknown task 'walk'"),
@@ -117,8 +202,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
 ) -> None:
     file = tmp_path / "out.json"
     assert run(monkeypatch, f"--json={file}", "--num_envs=2", "--time_scale=0.05", *argv) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1 and errors[0].startswith("error: ") and message in errors[0]
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and errors.startswith("error: ") and message in errors
     assert list(tmp_path.iterdir()) == []
 
 

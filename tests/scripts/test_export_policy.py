@@ -9,7 +9,7 @@ import pytest
 
 from legged_gym.evaluation import shipping
 from legged_gym.evaluation.loading import open_session
-from legged_gym.evaluation.suites import SUITES
+from legged_gym.evaluation.rows import SUITES
 from legged_gym.scripts import evaluate, export_policy, train
 from legged_gym.utils import runs
 from legged_gym.utils.checkpoint import load_checked
@@ -57,6 +57,7 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     assert not [name for name in lean if "optim" in name or "rng" in name]
     assert (folder / "model_1.pt").stat().st_size < 0.6 * (trained_run / "model_1.pt").stat().st_size
     shipped = json.loads((folder / "evaluate.json").read_text())
+    assert shipped["physics"] == "deployed"
     assert run(monkeypatch, evaluate, "--agent=pretrained", f"--json={tmp_path / 'again.json'}", *SHORT) == 0
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["agent"] == "pretrained" and again["source"] == "pointfoot_flat/model_1.pt"

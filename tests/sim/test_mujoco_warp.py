@@ -101,8 +101,9 @@ def test_contact_forces_match_the_sensors(pf_tron1a: RobotModel, monkeypatch: py
 
     monkeypatch.setattr(mujoco_spec, "_set_options", with_cone)
     options = SimOptions(decimation=1, num_threads=1)
-    # One who lies is compared at the first touch: stiff contacts throw it off the ground at once.
-    for quat, height, steps in ((0.0, 0.0, 0.0, 1.0), pf_tron1a.zero_pose_height - 0.003, 3), (LYING, 0.16, 1):
+    # One who lies is compared at the first touch: stiff contacts throw it off the ground at once. It lies so deep that
+    # its base alone bears it: the edges of a pyramid follow the capsules of the abads in MuJoCo, but not in Warp.
+    for quat, height, steps in ((0.0, 0.0, 0.0, 1.0), pf_tron1a.zero_pose_height - 0.003, 3), (LYING, 0.15, 1):
         sims = [backend.MujocoWarpSimulator(pf_tron1a, 1, options, "cpu"), MujocoSimulator(pf_tron1a, 1, options)]
         for sim in sims:
             place(sim, height, quat)

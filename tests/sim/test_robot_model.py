@@ -28,7 +28,7 @@ ROBOTS = ("PF_P441A", "PF_P441B", "PF_P441C", "PF_P441C2", "PF_TRON1A")
 GEOM_SHAPES = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
-    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CAPSULE,  # of the same length, as in Isaac Gym
 }
 
 
@@ -127,7 +127,7 @@ def test_compiled_joints_are_the_published_ones(robot_type: str) -> None:
         np.testing.assert_array_equal(model.body(expected["child"]).quat, [1, 0, 0, 0])
         assert model.body_parentid[model.body(expected["child"]).id] == model.body(expected["parent"]).id
         assert actuator.name == name and actuator.trnid[0] == joint.id
-        np.testing.assert_array_equal(actuator.forcerange, [-expected["limit"]["effort"], expected["limit"]["effort"]])
+        assert not model.actuator_forcelimited[i] and not model.jnt_actfrclimited[joint.id], "who steps it limits them"
     for side in "LR":
         np.testing.assert_array_equal(
             model.body(f"foot_{side}_Link").pos, numbers["joints"][f"foot_{side}_Joint"]["xyz"]
@@ -167,11 +167,15 @@ def test_robot_model_has_the_published_numbers(robot_type: str) -> None:
     np.testing.assert_array_equal(read.joint_limits, [[j["limit"]["lower"], j["limit"]["upper"]] for j in joints])
     np.testing.assert_array_equal(read.torque_limits, [j["limit"]["effort"] for j in joints])
     np.testing.assert_array_equal(read.velocity_limits, [j["limit"]["velocity"] for j in joints])
+    np.testing.assert_array_equal(read.corner_speeds, [numbers["motor"]["corner_speed"]] * 6)
+    np.testing.assert_array_equal(read.no_load_speeds, [numbers["motor"]["no_load_speed"]] * 6)
     np.testing.assert_array_equal(read.joint_axes, [j["axis"] for j in joints])
     assert read.total_mass == pytest.approx(numbers["total_mass"], abs=5e-4)
     base_mass, base_com, _ = merged(numbers, "base_Link")
     assert read.base_mass == pytest.approx(base_mass, rel=1e-12)
     np.testing.assert_allclose(read.base_com, base_com, atol=1e-12)
+    (box,) = numbers["links"]["base_Link"]["collision"]
+    assert read.lid_height == pytest.approx(box["xyz"][2] + box["size"][2] / 2 - base_com[2], abs=1e-12)
     for i, side in enumerate("LR"):
         offsets = [read.abad_pos_b[i], read.hip_pos[i], read.thigh[i], read.shank[i]]
         for j, part in enumerate(("abad", "hip", "knee", "foot")):
@@ -205,6 +209,38 @@ def test_fixed_links_are_merged_with_their_turn(tmp_path: Path) -> None:
     body = build_spec(read).compile().body("base_Link")
     assert read.base_mass == pytest.approx(body.mass[0], rel=1e-12)
     np.testing.assert_allclose(read.base_com, body.ipos, atol=1e-9)
+
+
+def own_robot(folder: Path, motor: str | None) -> RobotModel:
+    """A robot of the user's in a folder laid out like ours, perhaps with a robot.yaml."""
+    (folder / "urdf").mkdir(parents=True)
+    (folder / "urdf" / "robot.urdf").write_text(robot_urdf(DEFAULT_ROBOT_TYPE).read_text())
+    if motor is not None:
+        (folder / "robot.yaml").write_text(motor)
+    return RobotModel.from_urdf(folder / "urdf" / "robot.urdf")
+
+
+def test_motors_without_figures_have_no_torque_left_at_the_urdfs_velocity_limit(tmp_path: Path) -> None:
+    for motor in (None, "robot: MINE"):
+        read = own_robot(tmp_path / str(motor is None), motor)
+        np.testing.assert_array_equal(read.no_load_speeds, read.velocity_limits)
+        np.testing.assert_allclose(read.corner_speeds, 0.6 * read.velocity_limits)
+    read = own_robot(tmp_path / "fast", "motor: {corner_speed: 12.5, no_load_speed: 20}")
+    assert (read.corner_speeds == 12.5).all() and (read.no_load_speeds == 20.0).all() and read.corner_speeds.size == 6
+
+
+@pytest.mark.parametrize(
+    ("motor", "message"),
+    [
+        ("motor: {corner_speed: 12}", "motor needs corner_speed and no_load_speed"),
+        ("motor: 15", "motor needs corner_speed and no_load_speed"),
+        ("motor: {corner_speed: fast, no_load_speed: 15}", "motor needs corner_speed and no_load_speed"),
+        ("motor: {corner_speed: 16, no_load_speed: 15}", "must lie between 0 and no_load_speed, got 16.0 and 15.0"),
+    ],
+)
+def test_unusable_motors_are_refused(tmp_path: Path, motor: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"robot.yaml: .*{message}"):
+        own_robot(tmp_path / "mine", motor)
 
 
 # Which robot

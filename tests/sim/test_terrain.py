@@ -186,8 +186,12 @@ def test_shins_touch_the_stairs_when_geometry_says_so(bench: Bench) -> None:
     """
     if bench.name.startswith("isaacgym"):
         pytest.skip("its triangle mesh has vertical faces, a height field does not")
-    terrain = terrain_of(profile="stairs_down", difficulty_range=(0.5, 0.5), num_rows=1, num_cols=1, horizontal_scale=0.025)
-    n, draw = 120, torch.Generator().manual_seed(0)
+    if bench.backend.process:
+        pytest.skip("slow, and bit for bit what it is in this process")
+    terrain = terrain_of(
+        profile="stairs_down", difficulty_range=(0.5, 0.5), num_rows=1, num_cols=1, horizontal_scale=0.025
+    )
+    n, draw = 60, torch.Generator().manual_seed(0)
     xy = torch.tensor([1.3, 0.0]) + (2.0 * torch.rand(n, 2, generator=draw) - 1.0) * torch.tensor([1.0, 0.6])
     bent = torch.rand(n, 6, generator=draw) * torch.tensor([0.2, 0.8, 0.5, -0.2, -0.8, -0.5])
     bent += torch.tensor([0.0, -0.4, 0.0, 0.0, 0.4, 0.0])

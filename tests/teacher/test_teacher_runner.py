@@ -9,10 +9,9 @@ import torch
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.runners.teacher_runner import TeacherRunner
+from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import TeacherCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.frame import observe
-from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.task_registry import task_registry
 
@@ -39,9 +38,9 @@ def test_trains_saves_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_closed_form_walks_by_itself() -> None:
-    """Six seconds from a standstill: nobody falls, and the commanded speed is held."""
+    """Six seconds from a standstill, as deployed: nobody falls, and the commanded speed is held."""
     env = make_env(8)
-    teacher = DcmTeacher(TeacherCfg(), LegGeometry.from_model(env.sim.robot), 8, env.observation_terms["teacher"])
+    teacher = make_teacher(TeacherCfg(), env, "cpu")
     torch.manual_seed(0)
     obs = env.reset()
     env.commands.set(torch.tensor([[0.4, 0.0, 0.0]]).repeat(8, 1), torch.ones(8, dtype=torch.bool))

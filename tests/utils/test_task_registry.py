@@ -177,4 +177,4 @@ def test_terrain_brings_its_gait_and_the_user_goes_before_it() -> None:
         args = parse_args(make_parser("test"), ["--headless", "--sim=mujoco", *argv])
         env_cfg, _ = task_registry.cfgs_from_args(args)
         heights[len(argv)] = env_cfg.gait.ranges.swing_height, env_cfg.rewards.scales.feet_clearance
-    assert heights == {0: ((0.06, 0.1), 0.0), 1: ((0.1, 0.18), -100.0), 2: ((0.07, 0.09), -100.0)}
+    assert heights == {0: ((0.06, 0.12), 0.0), 1: ((0.1, 0.18), -100.0), 2: ((0.07, 0.09), -100.0)}

@@ -30,6 +30,7 @@ class Ends:
 class _Sizes:
     def __init__(self, robot: RobotModel) -> None:
         self.num_envs, self.state = N, SimState.zeros(N, robot, "cpu")
+        self.wrench_w = torch.zeros(N, 3, 6)
         self.parameters = {
             "base_mass_added": torch.zeros(N),
             "base_com_offset": torch.zeros(N, 3),
