@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     check_args(args)
     session = open_session(args)
     choose_window(args)
-    cfg = nominal_cfg(session.env_cfg)
+    cfg = nominal_cfg(session.env_cfg, "deployed")
     env, _ = task_registry.make_env(args.task, args, cfg if args.gif is None else tour_cfg(cfg))
     agent = make_agent(session, args, env)
     folder = runs.make_folder(output_dir(args, session))  # once nothing can be missing any more

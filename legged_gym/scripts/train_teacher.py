@@ -50,7 +50,7 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
     env_cfg, train_cfg = task_registry.cfgs_from_args(args)
     if not args.randomize:
         gait = env_cfg.gait
-        env_cfg = nominal_cfg(env_cfg)
+        env_cfg = nominal_cfg(env_cfg, "deployed")
         env_cfg.gait = gait
         env_cfg.commands.ranges = env_cfg.commands.initial_ranges  # the box that the teacher walks in
         env_cfg.domain_rand.push_robots, env_cfg.domain_rand.max_push_vel_xy = True, NOMINAL_PUSH
