@@ -121,6 +121,7 @@ def test_feet_show_how_fast_they_land(bench: Bench) -> None:
     pos[:, 2] += drop
     bench.place(sim, pos=pos)
     seen = torch.stack([bench.step(sim).landing_speed.amax(-1).cpu() for _ in range(16)])  # (steps, N)
+    assert (seen > 0.0).any(0).all(), "no landing is seen"
     first = torch.stack([seen[:, i][seen[:, i] > 0.0][0] for i in range(2)])
     torch.testing.assert_close(first, (2.0 * GRAVITY * drop).sqrt(), rtol=0.05, atol=0.0)
     assert (seen[:6, 0] == 0.0).all() and (seen[:11, 1] == 0.0).all()

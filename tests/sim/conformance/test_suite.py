@@ -30,7 +30,7 @@ CHECKS = [
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_an_idle_backend_fails(check: Callable[..., None]) -> None:
     """Every test of this folder is red for a backend that does nothing."""
-    arguments = {"name": "kp", "speed": torch.nan}
+    arguments = {"name": "kp", "speed": torch.nan, "body": 0, "reach": 1.39}
     wanted = {key: value for key, value in arguments.items() if key in inspect.signature(check).parameters}
     idle = Bench("idle", Backend(device="cpu", atol=2e-5), Idle)
     with pytest.raises((AssertionError, NotImplementedError, pytest.fail.Exception)):
