@@ -116,6 +116,8 @@ def write_run(folder: Path, checkpoint: Path, env_cfg: Any, train_cfg: Any, reco
     lean = {name: data[name] for name in KEPT} | {"teacher_state": None}
     save_atomically(lean, folder / checkpoint.name)
     full = {"env_cfg": to_dict(env_cfg), "train_cfg": to_dict(train_cfg)}
+    runner = full["train_cfg"]["runner"]
+    runner["load_run"] = Path(runner["load_run"]).name  # its path on this machine says nothing to others
     files = {TRAINING_FILE: record | full}
     files["env_cfg.json"] = _part(full["env_cfg"], ENV_PARTS)
     files["train_cfg.json"] = _part(full["train_cfg"], TRAIN_PARTS)
