@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,8 +115,9 @@ def physics_of(row: Row) -> tuple[Physics, float]:
     for name in changes:
         if name not in known:
             raise UserError(f"{name} has no counterpart here")
-    single = {name: values if name == "friction" else values[0] for name, values in changes.items()}
-    return Physics(lane=row.lane, changed=tuple(changes), **single), delay  # type: ignore[arg-type]
+    single: dict[str, Any] = {name: values if name == "friction" else values[0] for name, values in changes.items()}
+    scene = Physics(lane=row.lane, changed=tuple(changes))
+    return dataclasses.replace(scene, **single), delay
 
 
 def make_jobs(row: Row, robots: int, seed: int, delay: float, noisy: bool = True) -> tuple[list[Job], Script]:

@@ -206,7 +206,7 @@ def select_rows(suites: Iterable[str], time_scale: float = 1.0) -> list[Row]:
     """
     if not (math.isfinite(time_scale) and time_scale > 0.0):
         raise UserError(f"--time_scale: got {time_scale}, expected a number > 0")
-    lists = {name: rows for name, rows in SUITES.items()}
+    lists = dict(SUITES)
     lists[DEPLOYED] = tuple(ALL_ROWS[name] for name in DEPLOYED_SURVIVAL)
     lists["all"] = tuple(ALL_ROWS.values())
     rows: dict[str, Row] = {}
