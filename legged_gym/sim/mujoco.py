@@ -119,6 +119,7 @@ class MujocoSimulator(Simulator):
         self._wrenches = [controls[..., joints + 6 * body : joints + 6 * (body + 1)] for body in pushed]
         self._start = torch.zeros(n, 2 * joints, dtype=torch.float64)
         self._previous_target = torch.zeros(n, joints)
+        self._feet_touched = torch.zeros(n, len(self.robot.foot_names), dtype=torch.bool)
         self._substep_time = self.options.timestep * torch.arange(steps).view(1, -1, 1)
         """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
@@ -262,9 +263,11 @@ class MujocoSimulator(Simulator):
         contact = self._sensors[..., self._contact_columns].unflatten(-1, (-1, 3))  # (N, steps, B, 3)
         torque = self._sensors[..., self._torque_columns]
         on_feet = contact[:, :, self._feet_rows].norm(dim=-1)  # (N, steps, F)
-        before = torch.cat((s.contact_force_w[:, None, self._feet_rows].norm(dim=-1), on_feet[:, :-1]), dim=1)
+        touched = on_feet > 0.0
+        lands = touched & ~torch.cat((self._feet_touched.unsqueeze(1), touched[:, :-1]), dim=1)
+        self._feet_touched.copy_(touched[:, -1])
         sinking = -self._sensors[..., self._velocity_columns].unflatten(-1, (-1, 3))[..., 2]
-        s.landing_speed.copy_(torch.where((before == 0.0) & (on_feet > 0.0), sinking, 0.0).clamp(min=0.0).amax(1))
+        s.landing_speed.copy_(torch.where(lands, sinking, 0.0).clamp(min=0.0).amax(1))
         s.contact_force_w.copy_(contact[:, -1])
         s.joint_torque.copy_(torque[:, -1])
         s.joint_target.copy_(self._previous_target)
@@ -337,6 +340,7 @@ class MujocoSimulator(Simulator):
         time = torch.zeros_like(pos[:, :1])
         self._full[rows] = torch.cat((time, pos, quat.roll(1, -1), angles, vel, omega_b, rates), dim=-1).double()
         self._previous_target[rows] = angles
+        self._feet_touched[rows] = False
         if self.shows_interventions:
             forget_forces(self.state, mask, joint_pos)
         self._refresh(rows, self.shows_interventions)

@@ -182,6 +182,8 @@ class MujocoWarpSimulator(Simulator):
         self._wp_wrench = wp.from_torch(self.wrench_w)
         self._foot_slots = wp.vec2i(*(names.index(foot) for foot in robot.foot_names))
         self._foot_bodies = wp.vec2i(*pushed[1:])
+        self._feet_touched = torch.zeros(self.num_envs, len(robot.foot_names), dtype=torch.bool, device=self.device)
+        self._wp_feet_touched = wp.from_torch(self._feet_touched)
 
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
@@ -256,7 +258,7 @@ class MujocoWarpSimulator(Simulator):
             *(d.ne, d.nf, d.nl, d.nefc, efc.force, efc.id),
             *(contact.dim, contact.geom, contact.frame, self._wp_contact_friction),
             *(d.actuator_force, d.qvel, first, last, self._wp_leg, self._foot_slots, self._foot_bodies),
-            *(self._base, d.cvel, d.xpos, d.subtree_com),
+            *(self._base, d.cvel, d.xpos, d.subtree_com, self._wp_feet_touched),
             *(d.overflow, *self._forces, self._wp_overflow_counts),
         ]
         launch(kernels.read_forces, self.num_envs, arguments)
@@ -298,6 +300,7 @@ class MujocoWarpSimulator(Simulator):
     ) -> None:
         """See `Simulator.reset`."""
         d = self._data
+        self._feet_touched.masked_fill_(mask.unsqueeze(-1), False)
         with self._on_torch_stream():
             wp_mask = wp.from_torch(mask)
             pose = [_vectors(root_pos_w), wp.from_torch(root_quat_xyzw.contiguous(), dtype=wp.quat)]

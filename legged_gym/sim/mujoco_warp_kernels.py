@@ -305,6 +305,7 @@ def read_forces(
     spin_and_velocity: wp.array2d[wp.spatial_vector],
     body_pos: wp.array2d[wp.vec3],
     reference: wp.array2d[wp.vec3],
+    foot_touched: wp.array2d[bool],
     overflow: wp.array[int],
     torque: wp.array2d[float],
     force: wp.array2d[wp.vec3],
@@ -332,7 +333,6 @@ def read_forces(
         torque[robot, joint] = actuator_force[robot, joint]
         power = power + wp.abs(actuator_force[robot, joint] * qvel[robot, 6 + joint])
     between_legs = wp.vec3(0.0, 0.0, 0.0)
-    touched = wp.vec2(wp.length(force[robot, foot_slot[0]]), wp.length(force[robot, foot_slot[1]]))
     for body in range(force.shape[1]):
         force[robot, body] = wp.vec3(0.0, 0.0, 0.0)
     row = equality_rows[robot] + friction_rows[robot] + limit_rows[robot]
@@ -381,7 +381,9 @@ def read_forces(
     for foot in range(peak_foot_force.shape[1]):
         size = wp.length(force[robot, foot_slot[foot]])
         peak_foot_force[robot, foot] = wp.max(peak_foot_force[robot, foot], size)
-        if touched[foot] == 0.0 and size > 0.0:
+        lands = size > 0.0 and not foot_touched[robot, foot]
+        foot_touched[robot, foot] = size > 0.0
+        if lands:
             body = foot_body[foot]
             twist = spin_and_velocity[robot, body]
             arm = body_pos[robot, body] - reference[robot, base]

@@ -127,6 +127,24 @@ def test_feet_show_how_fast_they_land(bench: Bench) -> None:
     assert (seen[:6, 0] == 0.0).all() and (seen[:11, 1] == 0.0).all()
 
 
+def test_a_landing_is_where_contact_begins(bench: Bench) -> None:
+    """In the physics step in which a foot begins to touch, with its speed before; one that stays down lands no more."""
+    sim = bench.make(2, EVERY_PHYSICS_STEP)
+    bench.place(sim, pos=(0.0, 0.0, bench.robot.zero_pose_height + 0.03), lin_vel=(0.0, 0.0, -1.0))
+    feet, landings, stays = names(bench, "foot"), 0, 0
+    for _ in range(40):
+        before = bench.snapshot(sim)
+        state = bench.step(sim)
+        touched = before.contact_force_w[:, feet].norm(dim=-1) > 0.0
+        touches = state.contact_force_w[:, feet].norm(dim=-1) > 0.0
+        speed = -before.feet_lin_vel_w[..., 2]
+        lands = touches & ~touched
+        bench.close(state.landing_speed, torch.where(lands, speed.clamp(min=0.0), 0.0), factor=100)
+        landings += int(lands.sum())
+        stays += int((touches & touched).sum())
+    assert landings >= 4 and stays >= 20, "no foot lands, or none stays down: nothing is tested"
+
+
 def test_options_reach_the_engine(bench: Bench) -> None:
     """Every field of SimOptions but the number of threads changes the motion; for the terrain see test_terrain.py."""
     changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.1, "joint_damping": 0.5}
