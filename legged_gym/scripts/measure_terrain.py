@@ -140,7 +140,7 @@ def make_env(cell: float | None, robot: str) -> Any:
     cfg.asset.robot_type, cfg.env.num_envs = robot, COSTED_ROBOTS
     cfg.sim.backend, cfg.sim.num_threads = "mujoco", 1
     if cell is not None:
-        cfg.terrain.mesh_type, cfg.terrain.horizontal_scale = "trimesh", cell
+        cfg.terrain.profile, cfg.terrain.horizontal_scale = "mixed", cell
     env, _ = task_registry.make_env("pointfoot_flat", env_cfg=cfg)
     return env
 

@@ -43,7 +43,7 @@ def make_show_parser() -> Parser:
         "--out", type=Path, default=Path("terrain"), metavar="DIR", help="folder (default: %(default)s)"
     )
     parser.add_argument("--at", default="0.75,0.6", metavar="X,Y", help="middle of robots.png, as shares of the map")
-    parser.set_defaults(headless=True)
+    parser.set_defaults(headless=True, task="pointfoot_rough")
     return parser
 
 
@@ -130,8 +130,10 @@ def make_env(args: argparse.Namespace) -> tuple[Any, Any]:
     choose_devices(args, machine.detect())
     env_cfg, train_cfg = task_registry.get_cfgs(args.task)
     apply_args(args, env_cfg, train_cfg)
-    if env_cfg.terrain.mesh_type == "plane":
-        env_cfg.terrain.mesh_type = "trimesh"
+    if env_cfg.terrain.is_plane:
+        raise UserError(
+            f"--task={args.task}: its ground is a plane; name another one, as in --env.terrain.profile=mixed"
+        )
     env_cfg.terrain.curriculum = False
     rows, cols = env_cfg.terrain.grid
     env_cfg.env.num_envs = args.num_envs or ROBOTS_PER_TILE * rows * cols

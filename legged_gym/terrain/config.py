@@ -61,8 +61,8 @@ class TerrainCfg(Config):
     """The ground: a plane, or square tiles in rows (levels of difficulty) and columns (types)."""
 
     mesh_type: str = bounded("plane", choices=("plane", "heightfield", "trimesh"))
-    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes, the MuJoCo engines take its
-    height field, in which a riser is one cell wide."""
+    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes; the MuJoCo engines take its
+    height field, in which a riser is one cell wide. A trimesh of the profile `flat` is a plane: see `is_plane`."""
     static_friction: float = bounded(0.6, ge=0)
     """Friction coefficient between robot and ground where it is not randomised."""
     profile: str = bounded(MIXED_PROFILE, choices=(*PROFILES, MIXED_PROFILE, LANES_PROFILE))
@@ -102,6 +102,11 @@ class TerrainCfg(Config):
     """Where, ahead of the base [m]."""
     measured_points_y: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-4, 5))
     """Where, to the left of the base [m]."""
+
+    @property
+    def is_plane(self) -> bool:
+        """Engines are given the plane z = 0 and no map: all triangles of a flat mesh lie in it, and it costs less."""
+        return self.mesh_type == "plane" or (self.mesh_type == "trimesh" and self.profile == "flat")
 
     @property
     def tile_cells(self) -> int:

@@ -105,11 +105,6 @@ class Config:
             raise ConfigError(unknown_name(f"field of {type(self).__name__}", name, specs))
         object.__setattr__(self, name, _checked(specs[name], value, f"{type(self).__name__}.{name}"))
 
-    def settle(self) -> None:
-        """Hook for defaults that follow from others, such as the kind of ground: called before training, between two
-        rounds of the user's options, which go before them.
-        """
-
     def validate(self) -> None:
         """Hook for checks across fields: raise `ConfigError` with one line. Called on construction and by `check`."""
 

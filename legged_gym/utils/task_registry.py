@@ -120,7 +120,6 @@ class TaskRegistry:
         apply_args(args, env_cfg, train_cfg)
         settle_sim(args, env_cfg, here)
         apply_scale(env_cfg, train_cfg, machine.suggest(here, args.sim_device))
-        env_cfg.settle()
         apply_args(args, env_cfg, train_cfg)  # again: what the user says goes before all that
         if train_cfg.runner.resume:
             checkpoint = find_checkpoint(env_cfg, train_cfg)

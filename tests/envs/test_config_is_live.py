@@ -35,6 +35,7 @@ STEPS = 12
 PLAIN = CLEAN | {"env.episode_length_s": 0.5}
 TERRAIN: Settings = {
     "terrain.mesh_type": "trimesh",
+    "terrain.profile": "mixed",
     "terrain.num_rows": 3,
     "terrain.num_cols": 16,
     "terrain.tile_size": 6.0,

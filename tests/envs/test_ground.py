@@ -16,6 +16,7 @@ from tests.envs.making import CLEAN, MakeEnv
 
 SMALL: dict[str, Any] = {
     "terrain.mesh_type": "trimesh",
+    "terrain.profile": "mixed",
     "terrain.num_rows": 3,
     "terrain.num_cols": 8,
     "terrain.border_size": 2.0,
@@ -143,7 +144,7 @@ def ground_of(num_envs: int, **settings: Any) -> TiledGround:
     cfg = TerrainCfg(
         **(
             {
-                "mesh_type": "trimesh",
+                "mesh_type": "heightfield",
                 "profile": "flat",
                 "num_rows": 4,
                 "num_cols": 1,
@@ -228,7 +229,8 @@ def test_without_the_curriculum_levels_stay() -> None:
 
 def test_levels_change_where_robots_start(make_env: MakeEnv) -> None:
     """Robots that do nothing but should walk fall back to the first row, and start there."""
-    settings = {"env.episode_length_s": 4.0, "commands.standing_share": 0.0, "terrain.profile": "flat"}
+    settings = {"env.episode_length_s": 4.0, "commands.standing_share": 0.0}
+    settings |= {"terrain.mesh_type": "heightfield", "terrain.profile": "flat"}
     env = make_env(4, CLEAN, SMALL, settings, {"init_state.pos": (0.0, 0.0, 30.0)})
     assert isinstance(env.ground, TiledGround)
     env.ground.levels.fill_(2)

@@ -166,15 +166,23 @@ def test_a_runner_that_cannot_be_built_leaves_no_directory(registry: TaskRegistr
     assert not (logs / "dummy").exists()
 
 
-def test_terrain_brings_its_gait_and_the_user_goes_before_it() -> None:
-    """Other ranges of the swing height where the ground is no plane, unless they are given, too."""
-    heights = {}
-    for argv in (
-        (),
-        ("--env.terrain.mesh_type=trimesh",),
-        ("--env.terrain.mesh_type=trimesh", "--env.gait.ranges.swing_height=0.07,0.09"),
-    ):
-        args = parse_args(make_parser("test"), ["--headless", "--sim=mujoco", *argv])
-        env_cfg, _ = task_registry.cfgs_from_args(args)
-        heights[len(argv)] = env_cfg.gait.ranges.swing_height, env_cfg.rewards.scales.feet_clearance
-    assert heights == {0: ((0.06, 0.12), 0.0), 1: ((0.1, 0.18), -100.0), 2: ((0.07, 0.09), -100.0)}
+@pytest.mark.parametrize("profile", [None, "mixed"])
+def test_a_switch_of_the_ground_changes_the_ground_only(profile: str | None) -> None:
+    """Training, and whoever builds the task's environment without it, see the same config."""
+    argv = [] if profile is None else [f"--env.terrain.profile={profile}"]
+    for task in ("pointfoot_flat", "pointfoot_rough"):
+        args = parse_args(make_parser("test"), ["--headless", "--sim=mujoco", f"--task={task}", *argv])
+        env_cfg, train_cfg = task_registry.cfgs_from_args(args)
+        expected, _ = task_registry.get_cfgs(task)
+        expected.sim.backend, expected.asset.robot_type = "mujoco", env_cfg.asset.robot_type
+        expected.env.num_envs = env_cfg.env.num_envs
+        expected.terrain.profile = profile or expected.terrain.profile
+        assert env_cfg == expected and train_cfg.runner.experiment_name == task
+
+
+def test_the_tasks_differ_in_ground_gait_chance_and_rewards() -> None:
+    (flat, _), (rough, _) = task_registry.get_cfgs("pointfoot_flat"), task_registry.get_cfgs("pointfoot_rough")
+    assert flat.terrain.is_plane and not rough.terrain.is_plane
+    assert flat.gait.ranges.swing_height == (0.06, 0.12) and rough.gait.ranges.swing_height == (0.1, 0.18)
+    assert flat.rewards.scales.feet_clearance == 0.0 and rough.rewards.scales.feet_clearance == -100.0
+    assert rough.domain_rand.max_push_vel_xy < flat.domain_rand.max_push_vel_xy
