@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
-from legged_gym.teacher.config import OffsetCfg, TeacherCfg
+from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.utils.config import Config, bounded, to_dict
 
 
@@ -30,7 +30,7 @@ class TeacherInLoopCfg(Config):
     """Reward of a step that lands right on the teacher's foothold p*; 0 switches it off."""
     foothold_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|landed - p*|²/s²) [m]."""
-    dcm: TeacherCfg = field(default_factory=lambda: TeacherCfg(offset=OffsetCfg(enabled=True)))
+    dcm: DcmCfg = field(default_factory=lambda: DcmCfg(offset=OffsetCfg(enabled=True)))
     """The teacher itself."""
 
 

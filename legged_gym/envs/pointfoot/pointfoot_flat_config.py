@@ -1,8 +1,7 @@
-"""The tasks `pointfoot_flat` and `pointfoot_rough`: what they switch on and off, reward and train with, to read and to edit.
+"""The tasks `pointfoot_flat` and `pointfoot_rough`: switches, commands, rewards and training, to read and to edit.
 
-Values that are not here are those of `LeggedRobotCfg` and `LeggedRobotCfgPPO`; a robot's own (`resources/robots/<name>/
-teacher.yaml`) and the machine's (number of robots, size of the networks) go before all of them, and what is given on the
-command line goes before everything.
+Values that are not here are those of `LeggedRobotCfg` and `LeggedRobotCfgPPO`. A robot's own values (`teacher.yaml` in
+its folder) and the machine's (number of robots, size of the networks) go before these, the command line before all.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from legged_gym.envs.base.legged_robot_config import (
     SimCfg,
 )
 from legged_gym.runners.config import LeggedRobotCfgPPO, RunnerCfg, TeacherInLoopCfg
-from legged_gym.teacher.config import OffsetCfg, TeacherCfg
+from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.terrain.config import TerrainCfg
 
 
@@ -117,7 +116,7 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
     )
     teacher: TeacherInLoopCfg = field(
         default_factory=lambda: TeacherInLoopCfg(
-            dcm=TeacherCfg(
+            dcm=DcmCfg(
                 offset=OffsetCfg(
                     enabled=True,  # Δξ is learned; False leaves the teacher in closed form
                     w_vstab=0.0,  # V_stab in the loss of Δξ: previewed steps beyond what the next one can capture
@@ -130,7 +129,7 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
 
 
 def rough_cfg() -> PointFootFlatCfg:
-    """Make the environment's config of `pointfoot_rough`: rough ground, on which it is the ground that makes robots fall.
+    """Make the environment's config of `pointfoot_rough`, where it is the ground that makes robots fall.
 
     Randomisation is milder: with that of level ground robots fell every 8 s on flat tiles already, and none left the
     first row. Feet swing higher, also where no teacher shows them, and what an error of the velocity costs does not
