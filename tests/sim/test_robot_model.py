@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from legged_gym.sim import robot_model
+from legged_gym.sim import robot_files
 from legged_gym.sim.mujoco_spec import COLLISION_GROUP, build_spec
 from legged_gym.sim.robot_model import (
     BODY_NAMES,
@@ -250,7 +250,7 @@ def test_unset_robot_type_means_the_default_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ROBOT_TYPE", raising=False)
-    robot_model._say_default.cache_clear()
+    robot_files._say_default.cache_clear()
     assert robot_urdf() == robot_urdf() == robots_dir() / "PF_TRON1A" / "urdf" / "robot.urdf"
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 and lines[0].startswith("ROBOT_TYPE is not set: using PF_TRON1A")
@@ -273,7 +273,7 @@ def test_own_urdf_goes_before_robot_type(tmp_path: Path) -> None:
     path.write_text(robot_urdf("PF_P441C").read_text())
     assert robot_urdf("PF_P441A", urdf=str(path)) == path.resolve()
     read = RobotModel.from_urdf(path)
-    assert read.name == "mine"
+    assert read.name == tmp_path.name
     assert build_spec(read).compile().nu == 6
     with pytest.raises(ValueError, match=r"no such URDF file: .*nothing\.urdf"):
         robot_urdf(urdf=tmp_path / "nothing.urdf")
