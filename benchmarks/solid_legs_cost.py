@@ -50,7 +50,7 @@ def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) ->
     """Print the most contacts and rows that thrashing robots had, and what was lost."""
     import warp as wp
 
-    from legged_gym.sim.mujoco_warp import MAX_CONTACTS, MujocoWarpSimulator
+    from legged_gym.sim.mujoco_warp.simulator import MAX_CONTACTS, MujocoWarpSimulator
 
     sim, draw = MujocoWarpSimulator(robot, num_envs, SimOptions(), device), torch.Generator().manual_seed(0)
     most = rows = 0

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 import warp as wp
 
-from legged_gym.sim import mujoco_warp_kernels as motion_kernels
-from legged_gym.sim.mujoco_warp_graph import TorchStream, launch
+from legged_gym.sim.mujoco_warp import kernels as motion_kernels
+from legged_gym.sim.mujoco_warp.graph import TorchStream, launch
 from legged_gym.sim.process import kernels
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.protocol import PLACEMENT

@@ -261,12 +261,12 @@ class ProcessSimulator(Simulator):
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """See `Simulator.open_viewer`. MuJoCo draws, whatever the engine."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+        from legged_gym.sim.mujoco.viewer import MujocoViewer  # needs a display's libraries
 
         return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
 
     def _make_scene(self) -> Any:
-        from legged_gym.sim.mujoco_scene import Scene  # not needed to simulate
+        from legged_gym.sim.mujoco.scene import Scene  # not needed to simulate
 
         return Scene(self.robot, self.options.terrain)
 

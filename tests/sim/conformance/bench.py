@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import SIMULATORS, make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf

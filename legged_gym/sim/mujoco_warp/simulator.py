@@ -10,11 +10,11 @@ import numpy as np
 import torch
 import warp as wp
 
-from legged_gym.sim import mujoco_warp_kernels as kernels
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
-from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
-from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
+from legged_gym.sim.mujoco.scene import Scene
+from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco_warp import kernels
+from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_probes
+from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.simulator import PEAKS, SimOptions, Simulator
 from legged_gym.sim.viewer import Viewer
@@ -41,7 +41,7 @@ BATCHED_FIELDS = (
 class MujocoWarpSimulator(Simulator):
     """The batched simulator.
 
-    The engine's arrays and the state tensors are separate memory; the kernels of `mujoco_warp_kernels` write one from
+    The engine's arrays and the state tensors are separate memory; the kernels of `kernels` write one from
     the other. All that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without
     waiting for it. The caller may capture `reset`, `push` and the setting of friction, gains and delay into a CUDA
     graph; not `step`, which launches a graph of its own, nor the setting of masses, which the next `step` must know of.
@@ -366,7 +366,7 @@ class MujocoWarpSimulator(Simulator):
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """See `Simulator.open_viewer`."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+        from legged_gym.sim.mujoco.viewer import MujocoViewer  # needs a display's libraries
 
         return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
 

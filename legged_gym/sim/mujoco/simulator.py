@@ -10,10 +10,10 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, LEG_SENSOR, build_spec
-from legged_gym.sim.mujoco_terrain import HeightField
-from legged_gym.sim.mujoco_treads import Treads
+from legged_gym.sim.mujoco.scene import Scene
+from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec
+from legged_gym.sim.mujoco.terrain import HeightField
+from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 from legged_gym.sim.simulator import SimOptions, Simulator, forget_forces
@@ -406,7 +406,7 @@ class MujocoSimulator(Simulator):
 
     def open_viewer(self, robot: int = 0) -> Viewer:
         """See `Simulator.open_viewer`."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
+        from legged_gym.sim.mujoco.viewer import MujocoViewer  # needs a display's libraries
 
         return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
 
