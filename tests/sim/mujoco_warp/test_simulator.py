@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import mujoco
 import pytest
@@ -12,7 +12,7 @@ from legged_gym.sim.mujoco import spec as robot_spec
 from legged_gym.sim.mujoco.simulator import MujocoSimulator
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
 
 backend = pytest.importorskip("legged_gym.sim.mujoco_warp.simulator", reason="needs the extra 'gpu'")
 graph_module = pytest.importorskip("legged_gym.sim.mujoco_warp.graph", reason="needs the extra 'gpu'")
@@ -28,10 +28,10 @@ def make(robot: RobotModel, num_envs: int = 2, device: str = "cpu", **options: f
 def place(sim: Simulator, height: float, quat: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)) -> None:
     """Put all robots at a height, at rest."""
     n, device = sim.num_envs, sim.device
-    still, joints = torch.zeros(n, 3, device=device), torch.zeros(n, 6, device=device)
     pos = torch.tensor([0.0, 0.0, height], device=device).repeat(n, 1)
     everyone = torch.ones(n, dtype=torch.bool, device=device)
-    sim.reset(everyone, pos, torch.tensor(quat, device=device).repeat(n, 1), still, still, joints, joints)
+    turned = torch.tensor(quat, device=device).repeat(n, 1)
+    sim.reset(everyone, replace(Placement.at_rest(pos, 6), root_quat_xyzw=turned))
 
 
 def thrash(sim: Simulator, steps: int) -> None:
@@ -192,7 +192,8 @@ def test_interventions_can_be_captured_and_wait_for_nothing(pf_tron1a: RobotMode
         still, joints = torch.zeros_like(quat[:, :3]), torch.zeros(64, 6, device="cuda:0")
         sim.set_parameter("kp", 40.0 + joints, mask)
         sim.set_parameter("action_delay", torch.ones(64, device="cuda:0"), mask)
-        sim.reset(mask, torch.nn.functional.pad(height, (2, 0)), quat, still, still, joints, joints)
+        pos = torch.nn.functional.pad(height, (2, 0))
+        sim.reset(mask, Placement(pos, quat, still, still, joints, joints))
         sim.push(mask, still + 1.0)
 
     captured = capture(intervene)
