@@ -47,6 +47,9 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     foot_landing_vel: float = -0.15
     feet_regulation: float = -0.05
     feet_clearance: float = 0.0
+    feet_air_standing: float = 0.0
+    touchdown_speed: float = 0.0
+    landing_force: float = 0.0
     # What it costs.
     torques: float = -8e-5
     dof_acc: float = -2.5e-7
