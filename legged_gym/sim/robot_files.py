@@ -4,7 +4,7 @@
     <name>/robot.yaml        facts that a URDF cannot hold: motors, and which link is which where names are others
     <name>/teacher.yaml      values of the config that suit this robot, by their options' names
 
-Only the URDF must be there. The robots of the package are such folders in resources/robots; a user's own is one anywhere.
+Only the URDF must be there. The package's robots are such folders in resources/robots; a user's own is one anywhere.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The robot's numbers: kinematics, masses and limits, read from its URDF without any physics engine.
 
-The robot is a biped with three joints per leg and a spherical point foot. Its links carry the names of `JOINT_ORDER` and
-`BODY_NAMES`, or are mapped to them (`link_names` in robot.yaml); its leg frames are parallel to the base frame at zero
-joint angles.
+The robot is a biped with three joints per leg and a spherical point foot. Its links carry the names of `BODY_NAMES` or
+are mapped to them (`link_names` in robot.yaml); its leg frames are parallel to the base frame at zero joint angles.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ JOINT_ORDER = tuple(f"{part}_{side}_Joint" for side in SIDES for part in LEG_JOI
 FOOT_NAMES = tuple(f"foot_{side}_Link" for side in SIDES)
 BODY_NAMES = (BASE_NAME, *(f"{part}_{side}_Link" for side in SIDES for part in LEG_LINKS))
 NEEDED = (
-    "a robot needs a base and two legs of three revolute joints (abad, hip, knee) that end in a spherical foot on a fixed "
-    "joint, its links named as the package's or mapped to them by link_names in robot.yaml (docs/add_a_robot.md)"
+    "a robot needs a base and two legs of three revolute joints (abad, hip, knee) that end in a spherical foot on a "
+    "fixed joint, its links named as the package's or mapped to them by link_names in robot.yaml (docs/add_a_robot.md)"
 )
 LEAST_INERTIA = 1e-9
 """Of a link that moves: engines divide by it [kg m^2]."""
@@ -113,7 +113,9 @@ class UrdfTree:
         there = {link.get("name", "") for link in self.root.iterfind("link")}
         absent = [name for name in names if name not in there]
         if absent:
-            raise self.fault(f"link_names in robot.yaml: no link {', '.join(absent)}; its links: {', '.join(sorted(there))}")
+            raise self.fault(
+                f"link_names in robot.yaml: no link {', '.join(absent)}; its links: {', '.join(sorted(there))}"
+            )
         taken = sorted(there & set(names.values()) - set(names))
         if taken:
             raise self.fault(f"link_names in robot.yaml: {', '.join(taken)} is a link already")
@@ -272,7 +274,9 @@ class UrdfTree:
         length = float(np.linalg.norm(axis))
         main = 0 if name.startswith("abad") else 1
         if length == 0.0 or abs(axis[main]) < (1.0 - 1e-6) * length:
-            raise self.fault(f"{name}: abad joints turn about x, hip and knee joints about y; its axis is {axis.tolist()}")
+            raise self.fault(
+                f"{name}: abad joints turn about x, hip and knee joints about y; its axis is {axis.tolist()}"
+            )
         return axis / length
 
     def offset(self, joint: ElementTree.Element) -> Array:
