@@ -13,6 +13,7 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import Override, Parser, apply_args, make_parser
 from legged_gym.utils.config import set_by_path
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.run_setup import apply_robot
 from legged_gym.utils.task_registry import choose_devices, find_checkpoint, robot_name, task_registry
 
 _BELONGS_TO = {"onnx": "onnx", "offset": "teacher", "load_run": "checkpoint", "checkpoint": "checkpoint"}
@@ -75,6 +76,8 @@ def open_session(args: argparse.Namespace) -> Session:
     env_cfg, train_cfg = task_registry.get_cfgs(args.task)
     _keep_policy_rate(args, env_cfg)
     apply_args(args, env_cfg, train_cfg)
+    apply_robot(env_cfg, train_cfg)
+    apply_args(args, env_cfg, train_cfg)  # again: what the user says goes before the robot's own values
     session = Session(agent, env_cfg, train_cfg)
     if agent in ("checkpoint", "pretrained"):
         if agent == "pretrained":

@@ -13,6 +13,7 @@ SCOPES = ("env", "train")
 """What overrides may change: the environment's config and the training config."""
 
 FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "robot": (("env", "asset.robot_type"),),
     "num_envs": (("env", "env.num_envs"),),
     "sim": (("env", "sim.backend"),),
     "sim_process": (("env", "sim.process.enabled"),),
@@ -66,6 +67,7 @@ def make_parser(description: str) -> Parser:
     )
     add = parser.add_argument
     add("--task", default="pointfoot_flat", help="what to learn (default: %(default)s)")
+    add("--robot", metavar="ROBOT", help="name of a robot, its folder or its URDF (default: $ROBOT_TYPE, or PF_TRON1A)")
     add("--resume", action="store_true", default=None, help="go on from a checkpoint: --load_run, --checkpoint")
     add("--experiment_name", metavar="NAME", help="folder under logs/")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")

@@ -3,7 +3,9 @@
 import argparse
 from typing import Any
 
+from legged_gym.sim.robot_model import RobotModel, find_robot, robot_urdf
 from legged_gym.utils import machine
+from legged_gym.utils.config import set_by_path
 from legged_gym.utils.errors import UserError
 
 
@@ -83,22 +85,39 @@ def apply_scale(env_cfg: Any, train_cfg: Any, scale: machine.Scale) -> None:
             setattr(train_cfg.policy, name, scale.hidden_dims)
 
 
+def apply_robot(env_cfg: Any, train_cfg: Any) -> None:
+    """Puts the robot's own values (teacher.yaml) into the configs, before those of the machine and the user's.
+
+    Raises:
+        UserError: The robot is not there, or one of its values is not allowed.
+    """
+    files, cfgs = find_robot(env_cfg.asset.robot_type, env_cfg.asset.file), {"env": env_cfg, "train": train_cfg}
+    for option, text in files.tuning().items():
+        scope, _, path = option.partition(".")
+        if scope not in cfgs:
+            raise UserError(f"{files.folder / 'teacher.yaml'}: {option}: an option begins with env. or train.")
+        if not hasattr(cfgs[scope], path.partition(".")[0]):
+            continue  # the task has no such section
+        try:
+            set_by_path(cfgs[scope], path, text)
+        except UserError as error:
+            raise UserError(f"{files.folder / 'teacher.yaml'}: {scope}.{error}") from None
+
+
 def robot_name(env_cfg: Any) -> str:
-    """Returns the ROBOT_TYPE of a config, or the file stem of the user's own URDF.
+    """Returns the name of a config's robot, which its runs' folder has, too.
 
     Raises:
         UserError: The robot or its file is not there.
     """
-    from legged_gym.sim.robot_model import RobotModel, robot_urdf
-
     return RobotModel.from_urdf(robot_urdf(env_cfg.asset.robot_type, env_cfg.asset.file)).name
 
 
 def settle_robot(env_cfg: Any) -> None:
     """Checks the robot, and writes into the config which one it is, so that the saved config says so."""
-    name = robot_name(env_cfg)
-    if env_cfg.asset.file is None:
-        env_cfg.asset.robot_type = name
+    robot_name(env_cfg)  # it can be read
+    env_cfg.asset.robot_type = find_robot(env_cfg.asset.robot_type, env_cfg.asset.file).reference
+    env_cfg.asset.file = None  # a second way to say the same
 
 
 def summary(here: machine.Machine, args: argparse.Namespace, env_cfg: Any, train_cfg: Any) -> str:

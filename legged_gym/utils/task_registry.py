@@ -18,6 +18,7 @@ from legged_gym.utils.cli import apply_args
 from legged_gym.utils.config import Config, load_json, save_json
 from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.run_setup import (
+    apply_robot,
     apply_scale,
     choose_devices,
     robot_name,
@@ -119,6 +120,7 @@ class TaskRegistry:
         env_cfg, train_cfg = self.get_cfgs(args.task)
         apply_args(args, env_cfg, train_cfg)
         settle_sim(args, env_cfg, here)
+        apply_robot(env_cfg, train_cfg)
         apply_scale(env_cfg, train_cfg, machine.suggest(here, args.sim_device))
         apply_args(args, env_cfg, train_cfg)  # again: what the user says goes before all that
         if train_cfg.runner.resume:

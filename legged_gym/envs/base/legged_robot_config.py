@@ -142,9 +142,10 @@ class AssetCfg(Config):
     """The robot."""
 
     robot_type: str | None = None
-    """Name of a robot in resources/robots; None takes the environment variable ROBOT_TYPE."""
+    """Name of a robot in resources/robots, or the path of another one's folder or URDF; None takes the environment
+    variable ROBOT_TYPE."""
     file: str | None = None
-    """Path of a user's own URDF, instead of `robot_type`."""
+    """Path of a URDF; goes before `robot_type`, which says the same. Runs are saved with `robot_type` alone."""
     self_collisions: bool = True
     """The legs touch each other, and shins and feet touch the base."""
     penalize_contacts_on: tuple[str, ...] = ("abad", "hip", "knee", "base")
