@@ -111,8 +111,15 @@ class Logger(RslLogger):
 
     @staticmethod
     def _warn(scalars: dict[str, float]) -> None:
-        """Say where the simulator ran out of room in this iteration."""
+        """Say where the simulator ran out of room, and what was not finite, in this iteration."""
         tag = "Sim/overflow_"
         overflows = [f"{name.removeprefix(tag)} {n:,.0f}" for name, n in scalars.items() if name.startswith(tag)]
         if overflows:
             print(f"warning: the simulator ran out of room: {', '.join(overflows)}", flush=True)
+        broken = [
+            f"{name.partition('/')[2].removeprefix('not_finite_')} {n:,.0f}"
+            for name, n in scalars.items()
+            if name.startswith("Quarantine/") or "/not_finite_" in name
+        ]
+        if broken:
+            print(f"warning: not finite, in robots that were reset: {', '.join(broken)}", flush=True)

@@ -16,7 +16,9 @@ from tensordict import TensorDict
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.health import Health
 from legged_gym.runners.logger import Logger, check_logger
+from legged_gym.runners.quarantine import Quarantine
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import load_checked, save_atomically
@@ -60,6 +62,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=device,
         )
+        groups = tuple(name for name, value in env.get_observations().items() if value.is_floating_point())
+        self.quarantine = Quarantine(groups, env.num_envs, self.device)
+        self.health = Health(self._learned_tensors)
         self.trace = None
         if train_cfg.trace.robots and log_dir is not None:
             steps = train_cfg.runner.num_steps_per_env
@@ -74,6 +79,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Directory of this run."""
         return self.logger.log_dir
 
+    def _learned_tensors(self) -> dict[str, torch.Tensor]:
+        """All tensors that training changes, by name."""
+        offset = {} if self.teacher is None else self.teacher.trainer.state_tensors()
+        return self.alg.state_tensors() | offset
+
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = True) -> None:
         """Train, and save a checkpoint at the end even when interrupted.
 
@@ -86,6 +96,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
             )
         obs = self.env.get_observations().to(self.device)
+        self.quarantine.check(obs)
         self.alg.train_mode()
         if self.is_distributed:
             self.alg.broadcast_parameters()
@@ -121,11 +132,22 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars |= {f"Sim/overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
+        scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
+        self._look_after_weights(scalars, it + 1)
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         self.current_learning_iteration = it + 1
         if self.after_iteration is not None:
             self.after_iteration(scalars)
         return obs
+
+    def _look_after_weights(self, scalars: dict[str, float], iteration: int) -> None:
+        """Take the iteration back if it spoilt the weights; notes what was left out in `scalars`."""
+        skipped = self.alg.read_skipped()
+        said = self.health.check(skipped, iteration)
+        if skipped.policy or skipped.losses:
+            scalars["Loss/skipped_steps"] = float(skipped.policy)
+        if said is not None:
+            print(f"warning: iteration {iteration}: {said}", flush=True)
 
     def _collect(self, obs: TensorDict) -> TensorDict:
         """Fill the storage with one rollout; returns the observations after it."""
@@ -142,11 +164,13 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 actions = self.alg.act(obs)
                 if self.teacher is not None:
                     actions = self.teacher.act(actions, obs)
+                actions = self.quarantine.release(actions)
                 acted_on = obs
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
                 if self.teacher is not None:
                     rewards = self.teacher.add_reward(rewards)
+                self.quarantine.check(obs, rewards)
                 if self.trace is not None:
                     output = None if self.teacher is None else self.teacher.output
                     self.trace.add(acted_on, actions, rewards, dones, output)
@@ -220,6 +244,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             torch.set_rng_state(checkpoint["rng_state"].cpu())
             if torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
                 torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
+        self.health.forget()
         return checkpoint["infos"]
 
     def get_inference_policy(self, device: str | None = None) -> EstimatorActor:
