@@ -48,6 +48,15 @@ class Quarantine:
         """Ask the environment to begin anew with the robots that are inside. Shape (N, A)."""
         return actions.masked_fill(self._inside.unsqueeze(-1), torch.nan) if self._anybody else actions
 
+    def exact_state(self) -> torch.Tensor:
+        """Return who is inside, in place. Shape (N,)."""
+        return self._inside
+
+    def load_exact_state(self, inside: torch.Tensor) -> None:
+        """Take over what `exact_state` returned."""
+        self._inside.copy_(inside)
+        self._anybody = not nobody(self._inside)
+
     def log(self) -> dict[str, float]:
         """Return how often each group, or the reward, was not finite since the last call, if it ever was."""
         counts = self._counts.tolist()

@@ -167,6 +167,20 @@ class TeacherInLoop:
             **({"Teacher/not_finite_reference": broken} if broken else {}),
         } | {f"Offset/{name}": value for name, value in fitted.items()}
 
+    def exact_state(self) -> dict[str, Any]:
+        """Return what the teacher remembers of the robots, in place."""
+        self.join()
+        memory = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
+        return memory | {"teacher": self.teacher.exact_state(), "trainer": self.trainer.exact_state()}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Take over what `exact_state` returned."""
+        self.teacher.load_exact_state(state["teacher"], self.env.get_observations()["teacher"])
+        self._last_offset.copy_(state["last_offset"])
+        self._broken.copy_(state["broken"])
+        self._recorded = state["recorded"]
+        self.trainer.load_exact_state(state["trainer"])
+
     def state_dict(self) -> dict[str, Any]:
         """Return Δξ and its optimiser."""
         self.join()

@@ -161,6 +161,16 @@ class OffsetTrainer:
             self.optimizer, "offset_optimizer"
         )
 
+    def exact_state(self) -> dict[str, Any]:
+        """The steps recorded so far, in place."""
+        return {"step": self._step} | {name: values[: self._step] for name, values in self._data.items()}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `exact_state`."""
+        self._step = state["step"]
+        for name, values in self._data.items():
+            values[: self._step].copy_(state[name])
+
     def state_dict(self) -> dict[str, Any]:
         """Network and optimiser, to be checkpointed."""
         return {"offset_network": self.teacher.network.state_dict(), "offset_optimizer": self.optimizer.state_dict()}

@@ -1,6 +1,7 @@
 """The legged robot environment: what the robot is asked, what it observes, what it earns, and when an episode ends."""
 
 import math
+from typing import Any
 
 import torch
 from rsl_rl.env import VecEnv
@@ -10,6 +11,7 @@ from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.disturbances import Disturbances
 from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
+from legged_gym.envs.base.exact_state import exact_state, load_exact_state
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
@@ -405,6 +407,18 @@ class LeggedRobot(VecEnv):
         """Take over what `state_dict` returned."""
         self.difficulty.copy_(state["difficulty"])
         self.ground.load_state_dict(state)
+
+    def exact_state(self) -> dict[str, Any] | None:
+        """Return all that the next step depends on, in place; None where the simulator cannot say what it is in."""
+        return exact_state(self)
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Take over what `exact_state` returned.
+
+        Raises:
+            ValueError: It is of another number of robots, another robot or another kind of ground.
+        """
+        load_exact_state(self, state)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
