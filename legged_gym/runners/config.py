@@ -43,6 +43,14 @@ class RunnerCfg(Config):
     max_iterations: int = bounded(1500, ge=1)
     save_interval: int = bounded(50, ge=1)
     """Iterations between two checkpoints."""
+    save_seconds: float = bounded(45.0, ge=0, le=86400)
+    """Longest time between two checkpoints [s], stretched where a save takes long; 0 saves by iterations only."""
+    keep: tuple[int, int] = bounded((5, 10), ge=0)
+    """Which checkpoints stay: that many of the newest (0: all of them), and of those due by `save_interval` the first
+    in so many (0: none of them)."""
+    exact_resume: bool | None = None
+    """Save the robots' state and what is replayed as well, beside the newest checkpoint: a resumed run then goes on
+    bit for bit as if it had not stopped. None: where physics and learning run on the CPU."""
     experiment_name: str = "pointfoot_flat"
     run_name: str = ""
     resume: bool = False

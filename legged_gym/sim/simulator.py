@@ -335,6 +335,14 @@ class Simulator(ABC):
             delta_vel_w: Velocity change [m/s]. Shape (N, 3).
         """
 
+    def exact_state(self) -> dict[str, torch.Tensor] | None:
+        """Return all that the next step depends on, by name, in place; None where the engine cannot say."""
+        return None
+
+    def load_exact_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what `exact_state` of a like simulator returned: from then on both do the same, bit for bit."""
+        raise NotImplementedError(f"{type(self).__name__} cannot take over a state")
+
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
         """Draw one robot, seen from a camera that follows it. MuJoCo draws, whatever the engine.
 

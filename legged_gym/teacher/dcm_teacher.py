@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -140,6 +141,21 @@ class DcmTeacher:
         self.layout.check(obs)
         step = self._step if obs.is_cuda else self._traced
         return TeacherOutput(*step(obs, self.memory.buffer))
+
+    def exact_state(self) -> dict[str, Any]:
+        """All that the next `step` depends on besides the network, in place."""
+        return {"memory": self.memory.buffer, "calls": self._traced.calls}
+
+    def load_exact_state(self, state: dict[str, Any], obs: Tensor) -> None:
+        """Inverse of `exact_state`.
+
+        Args:
+            state: what it returned.
+            obs: a flat observation (N, num_obs), any.
+        """
+        self.memory.buffer.copy_(state["memory"])
+        if not obs.is_cuda:
+            self._traced.go_on_after(state["calls"], obs, self.memory.buffer)
 
     def _step(self, obs: Tensor, buffer: Tensor) -> tuple[Tensor, ...]:
         """The outputs; updates the memory in the buffer (rows, N)."""

@@ -12,6 +12,8 @@ SUPPORTED = sys.version_info < (3, 14)
 
 PLAIN_CALLS = 50
 """Calls that run as they are before the recording, which takes as long as a hundred: most tests never get there."""
+WARM_UP = 3
+"""Calls after which torch has settled how it runs a recording."""
 
 
 class Traced:
@@ -35,6 +37,26 @@ class Traced:
         self.function, self.module = function, module
         self._plain_calls = 0
         self._recorded: Callable[..., tuple[Tensor, ...]] | None = None
+
+    @property
+    def calls(self) -> int:
+        """Plain calls so far; more than `PLAIN_CALLS` once the operations are recorded."""
+        return self._plain_calls + (self._recorded is not None)
+
+    @torch.no_grad()
+    def go_on_after(self, calls: int, *arguments: Tensor) -> None:
+        """Continue as another one after so many calls: what is recorded may round differently from what is not.
+
+        Args:
+            calls: Its `calls`.
+            arguments: Like those of a call; they stay as they are.
+        """
+        self._plain_calls = min(calls, PLAIN_CALLS)
+        if calls <= PLAIN_CALLS or not SUPPORTED:
+            return
+        self._record(tuple(argument.clone() for argument in arguments))
+        for _ in range(WARM_UP):
+            self(*(argument.clone() for argument in arguments))
 
     def __call__(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         """Call the function, under `no_grad` or `inference_mode`."""

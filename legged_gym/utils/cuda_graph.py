@@ -142,8 +142,23 @@ def make_adam(parameters: Iterable[torch.nn.Parameter], lr: float | torch.Tensor
     return Adam(parameters, lr=lr, capturable=recordable, fused=recordable or None)
 
 
+def adam_tensors(optimizer: Adam, prefix: str) -> dict[str, torch.Tensor]:
+    """The moments and step counts of an optimiser by name, in place; none before its first step."""
+    states = (optimizer.state.get(p, {}) for group in optimizer.param_groups for p in group["params"])
+    return {f"{prefix}.{k}.{name}": value for k, state in enumerate(states) for name, value in state.items()}
+
+
 def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Take over a saved state, whatever device it is from; all tensors are new ones then."""
+    """Take over a saved state, whatever device it is from; all tensors are new ones then.
+
+    Raises:
+        ValueError: It is of parameters of other number or shape.
+    """
+    own_shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
+    for k, moments in state["state"].items():
+        given = tuple(moments["exp_avg"].shape)
+        if not (0 <= int(k) < len(own_shapes)) or given != own_shapes[int(k)]:
+            raise ValueError(f"the optimiser's state {k} has shape {given}, the networks' are {own_shapes}")
     for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
         saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
     optimizer.load_state_dict(state)

@@ -1,6 +1,7 @@
 """The legged robot environment: what the robot is asked, what it observes, what it earns, and when an episode ends."""
 
 import math
+from typing import Any
 
 import torch
 from rsl_rl.env import VecEnv
@@ -10,6 +11,7 @@ from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.disturbances import Disturbances
 from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
+from legged_gym.envs.base.exact_state import exact_state, load_exact_state
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
@@ -101,6 +103,8 @@ class LeggedRobot(VecEnv):
         """The episode ended by time in the last step, without a fall."""
         self.broke = torch.zeros(n, dtype=torch.bool, device=device)
         """The simulation of the robot left the finite numbers in the last step; counts as a fall."""
+        self._bad_action = torch.zeros(n, dtype=torch.bool, device=device)
+        """The robot was given an action that is not finite; it executed zero, and breaks. Shape (N,)."""
         self._down = torch.tensor((0.0, 0.0, -1.0), device=device).expand(n, 3)
         x, y, z = cfg.init_state.pos
         self._start_pos = torch.tensor((x, y, z + robot.zero_pose_height), device=device).expand(n, 3)
@@ -131,6 +135,8 @@ class LeggedRobot(VecEnv):
         self._episode_sums = torch.zeros(len(names), n, device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
+        self._not_finite = torch.zeros(len(names) + 1, device=device)
+        """How often a reward term, and last an action, was not finite since the last `episode_log`."""
         self._steps_since_log = 0
         self._log_names = [f"rew_{name}" for name in names]
 
@@ -183,7 +189,8 @@ class LeggedRobot(VecEnv):
         """Apply an action for one policy step.
 
         Args:
-            actions: Joint targets relative to the default angles, in units of `action_scale`. Shape (N, J).
+            actions: Joint targets relative to the default angles, in units of `action_scale`. Shape (N, J). A robot
+                whose action is not finite breaks: that ends its episode as a fall does.
 
         Returns:
             Observations after the step (of the new episode where one ended), rewards (N,), dones (N,), and extras with
@@ -218,6 +225,10 @@ class LeggedRobot(VecEnv):
         self.last_actions[:, 1].copy_(self.last_actions[:, 0])
         self.last_actions[:, 0].copy_(self.actions)
         self.actions.copy_(actions.clamp(-clip, clip))
+        torch.logical_not(actions.sum(-1).isfinite(), out=self._bad_action)
+        if not nobody(self._bad_action):
+            self._not_finite[-1] += self._bad_action.sum()
+            self.actions.masked_fill_(self._bad_action.unsqueeze(-1), 0.0)
         return self.joint_zero + self.cfg.control.action_scale * self.actions
 
     def _finish_step(self) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -312,7 +323,7 @@ class LeggedRobot(VecEnv):
         cfg, s = self.cfg.termination, self.state
         feet, base = s.feet_lin_vel_w.square().sum(-1).amax(-1), s.root_lin_vel_w.square().sum(-1)
         finite = torch.isfinite(s.root_pos_w.sum(-1) + s.joint_vel.sum(-1) + s.root_ang_vel_w.sum(-1))
-        self.broke = ~(finite & (torch.maximum(feet, base) < cfg.max_speed**2))
+        self.broke = ~(finite & (torch.maximum(feet, base) < cfg.max_speed**2)) | self._bad_action
         touched = (s.contact_force_w.index_select(1, self._terminating).square().sum(-1) > cfg.contact_force**2).any(-1)
         tilted = -self.projected_gravity_b[:, 2] < math.cos(cfg.max_tilt)
         self._tilt_steps.copy_(torch.where(tilted, self._tilt_steps + 1, 0))
@@ -329,23 +340,47 @@ class LeggedRobot(VecEnv):
         self.gait_active = stepping * self.undisturbed
         terms = torch.stack([term(self) for term, _ in self.reward_terms]) * self._reward_scales  # (R, N)
         terms.masked_fill_(self.broke, 0.0)
-        self._episode_sums += terms
         total = terms.sum(0)
+        bad = ~total.isfinite()
+        if not nobody(bad):
+            total = self._drop_broken_rewards(terms, bad)
+        self._episode_sums += terms
         return total.clamp(min=0.0) if self.cfg.rewards.only_positive_rewards else total
+
+    def _drop_broken_rewards(self, terms: torch.Tensor, bad: torch.Tensor) -> torch.Tensor:
+        """Let the robots in `bad` (N,) break and earn nothing: their reward is not finite.
+
+        Args:
+            terms: Weighted terms, changed in place. Shape (R, N).
+            bad: Those robots.
+
+        Returns:
+            The rewards. Shape (N,).
+        """
+        self._not_finite[:-1] += (~terms.isfinite()).sum(-1)
+        terms.masked_fill_(bad, 0.0)
+        self.broke |= bad
+        self.fell |= bad
+        self.timed_out &= ~bad
+        return terms.sum(0)
 
     def episode_log(self) -> dict[str, float]:
         """Sum up the episodes that ended since the last call.
 
         Returns:
             Reward terms per second of a full episode (absent if none ended), falls per second and robot, robots whose
-            simulation broke, difficulty, terrain levels. Waits for the device: call it once per iteration.
+            simulation broke, difficulty, terrain levels; and under `not_finite_<term>` how often a reward term or an
+            action was not finite, if it ever was. Waits for the device: call it once per iteration.
         """
-        sums = self._finished_sums.tolist()
+        counts = torch.cat((self._finished_sums, self._not_finite)).tolist()
+        sums, not_finite = counts[: len(self._finished_sums)], counts[len(self._finished_sums) :]
         robot_seconds = max(self._steps_since_log, 1) * self.dt * self.num_envs
         self._finished_sums.zero_()
+        self._not_finite.zero_()
         self._steps_since_log = 0
         ended, fell, broke = sums[-3:]
         log = {"fall_rate": fell / robot_seconds, "broken_robots": broke, "difficulty": self.difficulty.item()}
+        log |= {f"not_finite_{name}": n for name, n in zip((*self._log_names, "action"), not_finite, strict=True) if n}
         log |= self.ground.episode_log()
         if ended:
             scale = 1.0 / (ended * self.cfg.env.episode_length_s)
@@ -373,6 +408,18 @@ class LeggedRobot(VecEnv):
         self.difficulty.copy_(state["difficulty"])
         self.ground.load_state_dict(state)
 
+    def exact_state(self) -> dict[str, Any] | None:
+        """Return all that the next step depends on, in place; None where the simulator cannot say what it is in."""
+        return exact_state(self)
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Take over what `exact_state` returned.
+
+        Raises:
+            ValueError: It is of another number of robots, another robot or another kind of ground.
+        """
+        load_exact_state(self, state)
+
     # -- events --------------------------------------------------------------------------------------------------------
 
     def _reset(self, mask: torch.Tensor) -> None:
@@ -389,6 +436,9 @@ class LeggedRobot(VecEnv):
         self.actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.applied_actions.masked_fill_(mask.view(-1, 1), 0.0)
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
+        # What is faded out later, by a weight of zero, must be finite.
+        self._history.masked_fill_(mask.view(-1, 1, 1), 0.0)
+        self._measured_before.masked_fill_(mask.view(-1, 1), 0.0)
         for buffer in (self._episode_sums, self._episode_length, self._tilt_steps, self._recovery_left):
             buffer.masked_fill_(mask, 0)
 

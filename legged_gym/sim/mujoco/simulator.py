@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
 
 import mujoco
 import numpy as np
@@ -99,6 +100,8 @@ class MujocoSimulator(Simulator):
         if self.options.terrain is not None:
             self._state_now[:, 3] += self.options.terrain.height(0.0, 0.0)
         self._window_middle = torch.full((n, 2), torch.inf, dtype=torch.float64)
+        self._window_asked = self._window_middle.clone()
+        """Where the robots were when that part of the terrain was chosen [m, world]. Shape (N, 2)."""
         self._feet = torch.zeros(n, 2, len(self.robot.foot_names), 3)
         """Position and velocity of the feet [m, m/s, world]; kept for the treads only. Shape (N, 2, F, 3)."""
         self._state_out = np.zeros((n, steps, self._state_now.shape[1]))
@@ -292,7 +295,7 @@ class MujocoSimulator(Simulator):
         far = (here - self._window_middle).abs().amax(-1) > 0.5 * _WINDOW - _REACH
         for robot in far.nonzero().squeeze(-1).tolist():
             middle = self._field.place(self.models[robot], *here[robot].tolist())
-            self._window_middle[robot] = torch.tensor(middle)
+            self._window_middle[robot], self._window_asked[robot] = torch.tensor(middle), here[robot]
 
     def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
         """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
@@ -342,6 +345,25 @@ class MujocoSimulator(Simulator):
             s.root_lin_vel_w += delta
             s.com_lin_vel_w += delta
             s.feet_lin_vel_w += delta.unsqueeze(1)
+
+    def exact_state(self) -> dict[str, torch.Tensor]:
+        """See `Simulator.exact_state`."""
+        own = {
+            name: getattr(self, name)
+            for name in ("_full", "_previous_target", "_feet_touched", "_feet", "_window_asked", "wrench_w")
+        }
+        shown = {f"state.{field.name}": getattr(self.state, field.name) for field in fields(self.state)}
+        return own | shown | {f"parameters.{name}": value for name, value in self.parameters.items()}
+
+    def load_exact_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """See `Simulator.load_exact_state`."""
+        for name, tensor in self.exact_state().items():
+            tensor.copy_(state[name])
+        self.set_parameters(self.parameters)
+        for robot in self._window_asked[:, 0].isfinite().nonzero().squeeze(-1).tolist():
+            assert self._field is not None  # for the type checker: only a terrain has windows
+            middle = self._field.place(self.models[robot], *self._window_asked[robot].tolist())
+            self._window_middle[robot] = torch.tensor(middle)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         rows = mask.nonzero().squeeze(-1)
