@@ -223,7 +223,7 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
             standing = metrics.alive & counting.view_as(metrics.alive) & scripts.tracking(step)
             touchdowns.add(agent.output, standing)
         obs, *_ = env.step(actions)
-        metrics.add(Sample.of(env), env.fell, scripts.tracking(step), counting)
+        metrics.add(Sample.of(env), env.episodes.fell, scripts.tracking(step), counting)
         if lanes is not None:
             lanes.add(metrics.alive.flatten() & counting)
         if (step + 1) % _CHECK_INTERVAL == 0:

@@ -134,6 +134,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "rewards.only_positive_rewards": True,
     "rewards.gait_when_standing": False,
     "rewards.recovery_time": 0.0,
+    "rewards.capture_reach": (0.01, {"rewards.scales.v_stab": -1.0}),
     "rewards.gait_force_sigma": 1e5,
     "rewards.about_landing_threshold": (0.12, {"init_state.pos": (0.0, 0.0, 0.09)}),
     "rewards.min_feet_distance": 0.5,
@@ -187,14 +188,14 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
     draw = torch.Generator().manual_seed(5)
     seen: list[Any] = [env.num_envs, env.dt, env.max_episode_length, getattr(env.sim, "num_threads", None)]
     seen += terrain_seen(env.sim.options.terrain)
-    seen += [(term.__name__, scale) for term, scale in env.reward_terms]
+    seen += [(term.__name__, scale) for term, scale in env.rewards.terms]
     for k in range(STEPS):
         actions = torch.randn(1, 6, generator=draw).expand(env.num_envs, 6)
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
             env.update_curriculum((0.076, 0.0, 0.15)[k // 4], 200_000)
-            seen += [env.difficulty.item(), *env.sim.parameters.values()]
+            seen += [env.curriculum.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 
 

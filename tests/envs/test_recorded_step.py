@@ -29,7 +29,7 @@ def rollout(mesh_type: str, num_envs: int = 64, steps: int = 40) -> list[dict[st
     for k in range(steps):
         actions = 0.5 * torch.randn(num_envs, 6, generator=generator)
         obs, reward, done, extras = env.step(actions.cuda())
-        rows.append({**dict(obs.items()), "reward": reward, "done": done, **extras, "fell": env.fell.clone()})
+        rows.append({**dict(obs.items()), "reward": reward, "done": done, **extras, "fell": env.episodes.fell.clone()})
         if k == steps // 2:
             env.reset()
     env.sim.close()

@@ -22,6 +22,7 @@ from legged_gym.envs.base.legged_robot_config import (
 from legged_gym.runners.config import LeggedRobotCfgPPO, RunnerCfg, TeacherInLoopCfg
 from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.terrain.config import TerrainCfg
+from legged_gym.utils.config import bounded
 
 
 @dataclass
@@ -40,6 +41,7 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     orientation: float = -10.0
     lin_vel_z: float = -0.5
     ang_vel_xy: float = -0.05
+    v_stab: float = 0.0
     # What its feet do.
     feet_distance: float = -100.0
     tracking_contacts_shaped_force: float = -2.0
@@ -63,6 +65,8 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
 class PointFootRewardsCfg(RewardsCfg):
     """Parameters of the reward terms."""
 
+    capture_reach: float = bounded(0.45, gt=0)
+    """Longest step that V_stab counts on [m]."""
     scales: PointFootRewardScalesCfg = field(default_factory=PointFootRewardScalesCfg)
 
 

@@ -91,7 +91,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     first = env.sim.worker_pid  # type: ignore[attr-defined]
     os.kill(first, signal.SIGKILL)
     obs, reward, done, extras = env.step(torch.zeros(4, 6))
-    assert done.all() and not extras["time_outs"].any() and env.broke.all()
+    assert done.all() and not extras["time_outs"].any() and env.episodes.broke.all()
     assert all(value.isfinite().all() for value in (*obs.values(), reward))
     said = capfd.readouterr().err
     assert "was ended by SIGKILL" in said
@@ -99,7 +99,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     friction = env.sim.parameters["friction"].clone()
     for _ in range(3):
         obs, reward, done, _ = env.step(torch.zeros(4, 6))
-        assert not env.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
+        assert not env.episodes.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
     assert (env.state.root_pos_w[:, 2] > 0.4).all() and env.state.root_pos_w.data_ptr() == memory
     assert torch.equal(env.sim.parameters["friction"], friction)
     assert not env.state.joint_torque.any(), "the new worker was not told the strength"

@@ -1,0 +1,91 @@
+"""Weighs the reward terms and adds them up; what several terms share is worked out here once a step."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from legged_gym.envs.base.episodes import EpisodeLog
+from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
+from legged_gym.envs.base.robot_state import bodies_named
+from legged_gym.sim.simulator import Simulator
+from legged_gym.utils.config import ConfigError
+from legged_gym.utils.errors import unknown_name
+from legged_gym.utils.math import nobody
+
+if TYPE_CHECKING:
+    from legged_gym.envs.base.legged_robot import LeggedRobot
+
+RewardTerm = Callable[["LeggedRobot"], torch.Tensor]
+"""A function of the environment that gives a number for each robot (N,); its scale in the config has its name."""
+
+
+def weighed_terms(terms: Sequence[RewardTerm], cfg: LeggedRobotCfg) -> list[tuple[RewardTerm, float]]:
+    """Return the terms whose scale is there and not zero, each with its weight per policy step.
+
+    Raises:
+        ConfigError: A scale that is not zero belongs to no term.
+    """
+    scales = dict(vars(cfg.rewards.scales))
+    weighed = [(term, scales.pop(term.__name__, 0.0) * cfg.policy_dt) for term in terms]
+    left = [name for name, scale in scales.items() if scale]
+    if left:
+        raise ConfigError(f"rewards.scales: {unknown_name('reward term', left[0], [t.__name__ for t in terms])}")
+    return [(term, weight) for term, weight in weighed if weight]
+
+
+class RewardSum:
+    """The reward of a step, and what the terms need of the task besides the robots' state."""
+
+    def __init__(
+        self, terms: Sequence[tuple[RewardTerm, float]], cfg: LeggedRobotCfg, sim: Simulator, log: EpisodeLog
+    ) -> None:
+        """Allocate.
+
+        Args:
+            terms: From `weighed_terms`, in the order in which they are added.
+            cfg: The configuration.
+            sim: Robot and sizes.
+            log: Takes each term's sum over the episode.
+        """
+        self.cfg, self._log, device = cfg.rewards, log, sim.device
+        self.terms = terms
+        """The terms in use and their weights per policy step."""
+        self._weights = torch.tensor([weight for _, weight in self.terms], device=device).unsqueeze(-1)  # (R, 1)
+        self.desired_contact = torch.zeros(sim.num_envs, len(sim.robot.foot_names), device=device)
+        """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
+        self.gait_active = torch.ones(sim.num_envs, device=device)
+        """1 where the terms of the gait apply. Shape (N,)."""
+        self.penalized_bodies = bodies_named(sim, cfg.asset.penalize_contacts_on)
+        """Bodies whose contacts cost something. Shape (K,)."""
+        limits = torch.as_tensor(sim.robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
+        middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
+        self.soft_joint_limits = (middle - half, middle + half)
+        """Joint angles between which there is no cost [rad]. Shapes (J,)."""
+
+    def compute(self, env: "LeggedRobot") -> torch.Tensor:
+        """Add up the weighted terms of the last step, and note them in the log.
+
+        A robot whose simulation broke earns nothing; one whose reward is not finite breaks.
+
+        Returns:
+            The rewards. Shape (N,).
+        """
+        self._update_gait(env)
+        terms = torch.stack([term(env) for term, _ in self.terms]) * self._weights  # (R, N)
+        terms.masked_fill_(env.episodes.broke, 0.0)
+        total = terms.sum(0)
+        bad = ~total.isfinite()
+        if not nobody(bad):
+            self._log.not_finite += (~terms.isfinite()).sum(-1)
+            terms.masked_fill_(bad, 0.0)
+            env.episodes.break_off(bad)
+            total = terms.sum(0)
+        self._log.sums += terms
+        return total.clamp(min=0.0) if self.cfg.only_positive_rewards else total
+
+    def _update_gait(self, env: "LeggedRobot") -> None:
+        """Work out what the clock asks of the feet, and of which robots it does."""
+        self.desired_contact = env.gait.desired_contact(self.cfg.gait_kappa)
+        undisturbed = env.disturbances.undisturbed
+        self.gait_active = undisturbed if self.cfg.gait_when_standing else ~env.commands.standing * undisturbed
