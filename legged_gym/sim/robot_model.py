@@ -78,12 +78,21 @@ def robot_urdf(robot_type: str | None = None, urdf: str | Path | None = None) ->
     return robots_dir() / robot_type / "urdf" / "robot.urdf"
 
 
+def _robot_name(urdf: Path) -> str:
+    """Names a robot by its folder, `<name>/urdf/robot.urdf` or `<name>/robot.urdf`.
+
+    A file of another name adds it, so that two files of a folder are two robots.
+    """
+    folder = urdf.parents[1] if urdf.parent.name == "urdf" else urdf.parent
+    return folder.name if urdf.stem in ("robot", folder.name) else f"{folder.name}_{urdf.stem}"
+
+
 @dataclass(frozen=True, eq=False)
 class RobotModel:
     """Kinematics and masses of the robot, float64. Side 0 is the left leg, side 1 the right one."""
 
     name: str
-    """The ROBOT_TYPE, or the file stem of a user's own URDF."""
+    """That of the robot's folder, see `_robot_name`."""
     urdf: Path
     """The file that all the numbers below were read from."""
     joint_names: tuple[str, ...]
@@ -158,7 +167,7 @@ class RobotModel:
         velocity_limits = np.array([tree.number(limit, "velocity") for limit in limits])
         corner, no_load = _motor_speeds(urdf, velocity_limits)
         return cls(
-            name=urdf.parents[1].name if urdf.is_relative_to(robots_dir()) else urdf.stem,
+            name=_robot_name(urdf),
             urdf=urdf,
             joint_names=JOINT_ORDER,
             joint_limits=np.array([[tree.number(limit, key) for key in ("lower", "upper")] for limit in limits]),

@@ -369,8 +369,9 @@ class LeggedRobot(VecEnv):
         return {"difficulty": self.difficulty} | self.ground.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over what `state_dict` returned."""
-        self.difficulty.copy_(state["difficulty"])
+        """Take over what `state_dict` returned; without the curriculum, difficulty stays what it is."""
+        if self.cfg.curriculum.enabled:
+            self.difficulty.copy_(state["difficulty"])
         self.ground.load_state_dict(state)
 
     # -- events --------------------------------------------------------------------------------------------------------
