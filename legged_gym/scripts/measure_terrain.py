@@ -6,7 +6,7 @@ itself. On a field a riser leans over one cell: what matters is whether that mak
 onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
 field, which the engine takes for separate bodies, a foot is held from all sides. Last comes what `env.step` costs on
 the terrain `mixed`, in processor time, which other processes disturb less; robots twitch around their stand and fall.
-There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco_treads.py`.
+There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/treads.py`.
 """
 
 import argparse
@@ -20,8 +20,8 @@ import torch
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.options.cli import run_main
-from legged_gym.sim.mujoco_spec import CONTACT_TIME_CONSTANT
-from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.mujoco.spec import CONTACT_TIME_CONSTANT
+from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.terrain.terrain import Terrain
 

@@ -105,7 +105,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
     """
     import mujoco  # not before `prefer_egl`
 
-    from legged_gym.sim.mujoco_scene import Scene
+    from legged_gym.sim.mujoco.scene import Scene
 
     agent, obs = TeacherAgent(env, teacher_cfg), env.get_observations()
     for _ in range(round(0.5 / env.dt)):

@@ -1,4 +1,4 @@
-"""The simulators there are. Adding one is one file and one line here."""
+"""The simulators there are. Adding one is one package and one line here."""
 
 import importlib
 import importlib.util
@@ -12,8 +12,8 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 
 SIMULATORS: dict[str, str] = {
-    "mujoco": "legged_gym.sim.mujoco:MujocoSimulator",
-    "mujoco_warp": "legged_gym.sim.mujoco_warp:MujocoWarpSimulator",
+    "mujoco": "legged_gym.sim.mujoco.simulator:MujocoSimulator",
+    "mujoco_warp": "legged_gym.sim.mujoco_warp.simulator:MujocoWarpSimulator",
     "isaacgym": "legged_gym.sim.isaacgym.simulator:IsaacGymSimulator",
 }
 """Name -> module:class. A backend's module, and with it its engine, is imported only when it is asked for."""

@@ -1,12 +1,14 @@
 """How episodes end and begin: falls, time-outs, broken robots, resets; and what becomes of an action."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 UPRIGHT, ON_ITS_SIDE = [0.0, 0.0, 0.0, 1.0], [math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)]
@@ -20,9 +22,8 @@ def place(
     mask = torch.zeros(n, dtype=torch.bool)
     mask[rows] = True
     pos, lin = torch.tensor([0.0, 0.0, height]).repeat(n, 1), torch.tensor([speed, 0.0, 0.0]).repeat(n, 1)
-    env.sim.reset(
-        mask, pos, torch.tensor(quat).repeat(n, 1), lin, torch.zeros(n, 3), torch.zeros(n, 6), torch.zeros(n, 6)
-    )
+    there = replace(Placement.at_rest(pos, 6), root_quat_xyzw=torch.tensor(quat).repeat(n, 1), root_lin_vel_w=lin)
+    env.sim.reset(mask, there)
 
 
 def test_time_out_is_no_fall(make_env: MakeEnv) -> None:

@@ -1,5 +1,6 @@
 """The environment on terrain: what it knows of the ground, where robots start, and how they move through the levels."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from legged_gym.envs.base.ground import AHEAD, HeightMap, TiledGround
 from legged_gym.envs.base.legged_robot import LeggedRobot
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.profiles import PROFILES
@@ -129,7 +130,8 @@ def test_the_end_of_the_map_is_a_time_out(make_env: MakeEnv) -> None:
     pos[:3, 2] = env.state.root_pos_w[:3, 2].max() + 1.0
     s = env.state
     still = torch.zeros(4, 3)
-    env.sim.reset(torch.ones(4, dtype=torch.bool), pos, s.root_quat_xyzw, still, still, s.joint_pos, s.joint_vel)
+    there = replace(Placement.of(s), root_pos_w=pos, root_lin_vel_w=still, root_ang_vel_w=still)
+    env.sim.reset(torch.ones(4, dtype=torch.bool), there)
     _, _, done, extras = env.step(torch.zeros(4, 6))
     assert done.tolist() == [True, True, False, False]
     assert extras["time_outs"].tolist() == [True, True, False, False]

@@ -8,6 +8,7 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv
 
 POLICY = [
@@ -59,7 +60,7 @@ def place(env: LeggedRobot, **given: list[float]) -> None:
         "qd": zero * 2,
     }
     rows = [torch.tensor(value).repeat(n, 1) for value in (values | given).values()]
-    env.sim.reset(torch.ones(n, dtype=torch.bool), *rows)
+    env.sim.reset(torch.ones(n, dtype=torch.bool), Placement(*rows))
 
 
 def observe(env: LeggedRobot) -> None:

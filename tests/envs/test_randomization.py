@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 
@@ -128,11 +129,7 @@ def test_the_first_observation_knows_the_new_masses(make_env: MakeEnv) -> None:
     """The centre of mass after `reset` is that of the robot with its new body."""
     env = make_env(4, IN_THE_AIR, {"curriculum.enabled": False})
     for _ in range(2):
-        env.sim.reset(
-            torch.ones(4, dtype=torch.bool),
-            *(env.state.root_pos_w, env.state.root_quat_xyzw, env.state.root_lin_vel_w, env.state.root_ang_vel_w),
-            *(env.state.joint_pos, env.state.joint_vel),
-        )
+        env.sim.reset(torch.ones(4, dtype=torch.bool), Placement.of(env.state))
         torch.testing.assert_close(env.get_observations()["teacher"][:, 13:16], env.state.com_pos_w)
         env.reset()
 

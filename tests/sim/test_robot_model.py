@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from legged_gym.sim import robot_model
-from legged_gym.sim.mujoco_spec import COLLISION_GROUP, build_spec
+from legged_gym.sim.mujoco.spec import COLLISION_GROUP, build_spec
 from legged_gym.sim.robot_model import (
     BODY_NAMES,
     DEFAULT_ROBOT_TYPE,

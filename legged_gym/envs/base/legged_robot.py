@@ -15,7 +15,7 @@ from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.simulator import Placement, SimOptions
 from legged_gym.terrain.build import make_terrain
 from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.math import nobody, quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
@@ -394,8 +394,7 @@ class LeggedRobot(VecEnv):
             buffer.masked_fill_(mask, 0)
 
     def _place(self, mask: torch.Tensor, start: dict[str, torch.Tensor]) -> None:
-        self.sim.reset(
-            mask,
+        placement = Placement(
             root_pos_w=self.ground.start(self._start_pos, start, mask),
             root_quat_xyzw=quat_from_yaw(start["yaw"].squeeze(-1)),
             root_lin_vel_w=self.difficulty * start["lin_vel"],
@@ -403,6 +402,7 @@ class LeggedRobot(VecEnv):
             joint_pos=self.joint_zero + self.difficulty * start["joint_pos"],
             joint_vel=torch.zeros_like(self.actions),
         )
+        self.sim.reset(mask, placement)
 
     def _commands_due(self) -> torch.Tensor:
         interval = max(1, round(self.cfg.commands.resampling_time / self.dt))

@@ -24,7 +24,7 @@ MAX_PAYLOAD = 64 * 2**20
 
 
 PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
-"""What a reset is given, in the order of `Simulator.reset`."""
+"""The fields of the simulators' `Placement`, which a worker of another Python cannot import."""
 BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale", "armature")
 """The parameters that change masses, inertias, rotors or centres of mass."""
 

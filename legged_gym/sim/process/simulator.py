@@ -23,8 +23,7 @@ from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
-from legged_gym.sim.viewer import Viewer
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
 from legged_gym.utils.math import nobody
 
 
@@ -83,7 +82,6 @@ class ProcessSimulator(Simulator):
         self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
         self.wrench_w = self._shared["wrench_w"]
         self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
-        self._scene: Any = None
         self._pending: set[str] = set()
         """What the worker must take over at the next step: names of parameters, `reset`, `push`."""
         self._recorded: set[str] = set()
@@ -125,9 +123,8 @@ class ProcessSimulator(Simulator):
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
         pos = torch.tensor([0.0, 0.0, self.robot.zero_pose_height], device=device).expand(n, 3)
-        quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).expand(n, 4)
-        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
-        self.reset(torch.ones(n, dtype=torch.bool, device=device), pos, quat, still, still, joints, joints)
+        everyone = torch.ones(n, dtype=torch.bool, device=device)
+        self.reset(everyone, Placement.at_rest(pos, len(self.robot.joint_names)))
 
     def start_anew(self) -> None:
         """Replace the worker, and let the new one put the robots where they are."""
@@ -214,22 +211,12 @@ class ProcessSimulator(Simulator):
         if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
             self._recorded.update(names)
 
-    def reset(
-        self,
-        mask: torch.Tensor,
-        root_pos_w: torch.Tensor,
-        root_quat_xyzw: torch.Tensor,
-        root_lin_vel_w: torch.Tensor,
-        root_ang_vel_w: torch.Tensor,
-        joint_pos: torch.Tensor,
-        joint_vel: torch.Tensor,
-    ) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Simulator.reset`."""
         if nobody(mask):
             return
         self._wait_until_taken()
-        given = (root_pos_w, root_quat_xyzw, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
-        self._interventions.reset(mask, given)
+        self._interventions.reset(mask, placement)
         self._note("reset")
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
@@ -251,30 +238,10 @@ class ProcessSimulator(Simulator):
         self._shared["changed"].masked_fill_(mask, True)
         self._note(*names)
 
-    # -- looking at it -------------------------------------------------------------------------------------------------
-
-    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
-        """See `Simulator.render`. MuJoCo draws, whatever the engine."""
-        if self._scene is None:
-            self._scene = self._make_scene()
-        return self._scene.image(self.state, [robot], width, height)
-
-    def open_viewer(self, robot: int = 0) -> Viewer:
-        """See `Simulator.open_viewer`. MuJoCo draws, whatever the engine."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
-
-        return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
-
-    def _make_scene(self) -> Any:
-        from legged_gym.sim.mujoco_scene import Scene  # not needed to simulate
-
-        return Scene(self.robot, self.options.terrain)
-
     def close(self) -> None:
         """End the worker."""
+        super().close()
         self._worker.close()
-        if self._scene is not None:
-            self._scene.close()
 
 
 def make_interventions(

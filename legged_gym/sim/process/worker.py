@@ -28,7 +28,7 @@ class HostedSimulator(Backend):
 
         from legged_gym.sim.registry import make_simulator
         from legged_gym.sim.robot_model import RobotModel
-        from legged_gym.sim.simulator import SimState, Simulator
+        from legged_gym.sim.simulator import Placement, SimState, Simulator
 
         options = pickle.loads(base64.b64decode(spec["options"]))
         if options.terrain is not None:
@@ -41,7 +41,7 @@ class HostedSimulator(Backend):
         self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"], shared=ours)
         self._shared = shared
         self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
-        self._placement = [shared[f"reset.{name}"] for name in PLACEMENT]
+        self._placement = Placement(*(shared[f"reset.{name}"] for name in PLACEMENT))
         self._everyone = torch.ones_like(shared["reset_mask"])
 
     def take(self, parameters: list[str], reset: bool, push: bool) -> None:
@@ -62,7 +62,7 @@ class HostedSimulator(Backend):
             sim.set_parameters({name: sim.parameters[name] for name in parameters}, shared["changed"])
             shared["changed"].zero_()
         if reset:
-            sim.reset(shared["reset_mask"], *self._placement)
+            sim.reset(shared["reset_mask"], self._placement)
             shared["reset_mask"].zero_()
         if push:
             sim.push(self._everyone, shared["push_delta_w"])  # zero for who is not pushed

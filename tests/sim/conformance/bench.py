@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import SIMULATORS, make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
 from tests.sim.process.pool import pooled_workers
 
 GRAVITY = 9.81
@@ -111,7 +111,7 @@ class Bench:
         """Reset robots; only their outputs are poisoned before, for the others' must not change."""
         mask = self.everyone(sim) if mask is None else mask
         self.poison(sim, mask)
-        sim.reset(mask, *(self.tensor(sim, x) for x in (pos, quat, lin_vel, ang_vel, q, qd)))
+        sim.reset(mask, Placement(*(self.tensor(sim, x) for x in (pos, quat, lin_vel, ang_vel, q, qd))))
 
     def place_tumbling(self, sim: Simulator, height: float = 5.0) -> None:
         """Give every robot a random pose and twist, seeded."""
@@ -230,7 +230,7 @@ class Idle(Simulator):
     def step(self, joint_targets: torch.Tensor) -> None:
         pass
 
-    def reset(self, mask: torch.Tensor, *state: torch.Tensor, **named: torch.Tensor) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         pass
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:

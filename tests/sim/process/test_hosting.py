@@ -17,7 +17,7 @@ from legged_gym.sim.process.protocol import Request
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from tests.envs.making import build
@@ -33,11 +33,8 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
     near.set_parameters(near.parameters)  # rounded to float32, as a worker is told them
     draw = torch.Generator().manual_seed(1)
     for sim in (far, near):
-        sim.reset(
-            torch.ones(3, dtype=torch.bool),
-            *(torch.tensor([[0.0, 0.0, 0.75]]).repeat(3, 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1)),
-            *(torch.zeros(3, 3), torch.zeros(3, 3), torch.zeros(3, 6), torch.zeros(3, 6)),
-        )
+        start = Placement.at_rest(torch.tensor([[0.0, 0.0, 0.75]]).repeat(3, 1), 6)
+        sim.reset(torch.ones(3, dtype=torch.bool), start)
     for k in range(12):
         mask, other = torch.rand(2, 3, generator=draw) < 0.4
         delta, friction = torch.randn(3, 3, generator=draw), torch.rand(3, 2, generator=draw)
@@ -49,11 +46,9 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
             sim.set_parameters({"friction": friction, "kp": 42.0 + targets}, other)
             if k % 3 == 1:
                 sim.prepare()  # too early: more comes
-            sim.reset(
-                mask & other,
-                *(pos, torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1), 0.1 * delta, -0.1 * delta),
-                *(0.1 * targets, targets),
-            )
+            upright = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1)
+            there = Placement(pos, upright, 0.1 * delta, -0.1 * delta, 0.1 * targets, targets)
+            sim.reset(mask & other, there)
             sim.push(other, 0.1 * delta)
             if k == 5:
                 sim.set_parameter("base_mass_added", torch.tensor([1.0, 2.0, 3.0]), mask)
@@ -77,12 +72,9 @@ def test_nothing_is_noted_while_the_worker_takes_over(
     worker: Any = sim._worker  # type: ignore[attr-defined]
     ask = worker.ask
     monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
-    everyone, pose = torch.ones(2, dtype=torch.bool), torch.tensor([[0.0, 0.0, 0.75]]).repeat(2, 1)
-    upright = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(2, 1)
+    everyone, pos = torch.ones(2, dtype=torch.bool), torch.tensor([[0.0, 0.0, 0.75]]).repeat(2, 1)
     interventions: dict[str, Callable[[], None]] = {
-        "reset": lambda: sim.reset(
-            everyone, pose, upright, torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 6), torch.zeros(2, 6)
-        ),
+        "reset": lambda: sim.reset(everyone, Placement.at_rest(pos, 6)),
         "push": lambda: sim.push(everyone, torch.ones(2, 3)),
         "set_parameters": lambda: sim.set_parameters({"friction": torch.full((2, 2), 0.5)}),
     }

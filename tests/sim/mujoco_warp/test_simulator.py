@@ -2,20 +2,20 @@
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import mujoco
 import pytest
 import torch
 
-from legged_gym.sim import mujoco_spec
-from legged_gym.sim.mujoco import MujocoSimulator
+from legged_gym.sim.mujoco import spec as robot_spec
+from legged_gym.sim.mujoco.simulator import MujocoSimulator
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
 
-backend = pytest.importorskip("legged_gym.sim.mujoco_warp", reason="needs the extra 'gpu'")
-graph_module = pytest.importorskip("legged_gym.sim.mujoco_warp_graph", reason="needs the extra 'gpu'")
+backend = pytest.importorskip("legged_gym.sim.mujoco_warp.simulator", reason="needs the extra 'gpu'")
+graph_module = pytest.importorskip("legged_gym.sim.mujoco_warp.graph", reason="needs the extra 'gpu'")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 LYING = (0.0, 0.70710678, 0.0, 0.70710678)
@@ -28,10 +28,10 @@ def make(robot: RobotModel, num_envs: int = 2, device: str = "cpu", **options: f
 def place(sim: Simulator, height: float, quat: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)) -> None:
     """Put all robots at a height, at rest."""
     n, device = sim.num_envs, sim.device
-    still, joints = torch.zeros(n, 3, device=device), torch.zeros(n, 6, device=device)
     pos = torch.tensor([0.0, 0.0, height], device=device).repeat(n, 1)
     everyone = torch.ones(n, dtype=torch.bool, device=device)
-    sim.reset(everyone, pos, torch.tensor(quat, device=device).repeat(n, 1), still, still, joints, joints)
+    turned = torch.tensor(quat, device=device).repeat(n, 1)
+    sim.reset(everyone, replace(Placement.at_rest(pos, 6), root_quat_xyzw=turned))
 
 
 def thrash(sim: Simulator, steps: int) -> None:
@@ -93,13 +93,13 @@ def test_solver_limits_are_counted_when_asked(pf_tron1a: RobotModel, monkeypatch
 @pytest.mark.parametrize("cone", ["PYRAMIDAL", "ELLIPTIC"])
 def test_contact_forces_match_the_sensors(pf_tron1a: RobotModel, monkeypatch: pytest.MonkeyPatch, cone: str) -> None:
     """Our decoding of constraint rows equals MuJoCo's contact sensors, with sliding feet and lying robots."""
-    set_options = mujoco_spec._set_options
+    set_options = robot_spec._set_options
 
     def with_cone(spec: mujoco.MjSpec, timestep: float) -> None:
         set_options(spec, timestep)
         spec.option.cone = getattr(mujoco.mjtCone, f"mjCONE_{cone}")
 
-    monkeypatch.setattr(mujoco_spec, "_set_options", with_cone)
+    monkeypatch.setattr(robot_spec, "_set_options", with_cone)
     options = SimOptions(decimation=1, num_threads=1)
     # One who lies is compared at the first touch: stiff contacts throw it off the ground at once. It lies so deep that
     # its base alone bears it: the edges of a pyramid follow the capsules of the abads in MuJoCo, but not in Warp.
@@ -126,7 +126,7 @@ def test_derived_constants_follow_the_masses(pf_tron1a: RobotModel) -> None:
     sim.set_parameter("base_com_offset", torch.tensor([[0.0, 0.0, 0.0], [0.03, -0.02, 0.01]]))
     sim.step(torch.zeros(2, 6))
     for robot in range(2):
-        model = mujoco_spec.build_spec(pf_tron1a, visuals=False).compile()
+        model = robot_spec.build_spec(pf_tron1a, visuals=False).compile()
         ids = [model.body(name).id for name in pf_tron1a.body_names]
         model.body_mass[ids] *= scale[robot].numpy()
         model.body_inertia[ids] *= 2.0 - scale[robot].numpy()[:, None]
@@ -192,7 +192,8 @@ def test_interventions_can_be_captured_and_wait_for_nothing(pf_tron1a: RobotMode
         still, joints = torch.zeros_like(quat[:, :3]), torch.zeros(64, 6, device="cuda:0")
         sim.set_parameter("kp", 40.0 + joints, mask)
         sim.set_parameter("action_delay", torch.ones(64, device="cuda:0"), mask)
-        sim.reset(mask, torch.nn.functional.pad(height, (2, 0)), quat, still, still, joints, joints)
+        pos = torch.nn.functional.pad(height, (2, 0))
+        sim.reset(mask, Placement(pos, quat, still, still, joints, joints))
         sim.push(mask, still + 1.0)
 
     captured = capture(intervene)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
-from legged_gym.sim.mujoco_spec import CAMERA_NAME, GROUND_NAME, build_spec
-from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.mujoco.spec import CAMERA_NAME, GROUND_NAME, build_spec
+from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimState
 from legged_gym.terrain.terrain import Terrain

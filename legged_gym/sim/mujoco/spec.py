@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import mujoco
 
-from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, SIDES, RobotModel
 from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
 

@@ -6,8 +6,8 @@ import threading
 import mujoco
 import mujoco.viewer
 
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import CAMERA_NAME
+from legged_gym.sim.mujoco.scene import Scene
+from legged_gym.sim.mujoco.spec import CAMERA_NAME
 from legged_gym.sim.simulator import SimState
 from legged_gym.sim.viewer import Viewer
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from legged_gym.sim.mujoco_spec import GROUND_NAME, VISUAL_GROUP, build_spec
+from legged_gym.sim.mujoco.spec import GROUND_NAME, VISUAL_GROUP, build_spec
 from legged_gym.sim.robot_model import BODY_NAMES, FOOT_NAMES, JOINT_ORDER, RobotModel, robot_urdf
 
 STAND = np.array([0.0, 0.25, 0.5, 0.0, -0.25, -0.5])

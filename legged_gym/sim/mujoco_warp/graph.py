@@ -1,4 +1,4 @@
-"""Warp launches: on torch's streams, and as CUDA graphs with memory of their own."""
+"""Warp launches: torch's tensors as arguments, on torch's streams, and as CUDA graphs with memory of their own."""
 
 import gc
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from typing import Any
 import torch
 import warp as wp
 
+from legged_gym.sim.simulator import Placement
+
 BLOCK = 64
 """Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""
 
@@ -14,6 +16,19 @@ BLOCK = 64
 def launch(kernel: Any, dim: int | tuple[int, ...], arguments: list[Any]) -> None:
     """Launch one of our kernels; they share a block size, for each one more would compile them all again."""
     wp.launch(kernel, dim=dim, inputs=arguments, block_dim=BLOCK)
+
+
+def wrap_vectors(tensor: torch.Tensor) -> Any:
+    """View a (..., 3) tensor as Warp vectors."""
+    return wp.from_torch(tensor.contiguous(), dtype=wp.vec3)
+
+
+def wrap_placement(placement: Placement) -> list[Any]:
+    """View a placement's tensors, in their order, as kernels take them."""
+    p = placement
+    pose = [wrap_vectors(p.root_pos_w), wp.from_torch(p.root_quat_xyzw.contiguous(), dtype=wp.quat)]
+    twist = [wrap_vectors(p.root_lin_vel_w), wrap_vectors(p.root_ang_vel_w)]
+    return [*pose, *twist, wp.from_torch(p.joint_pos), wp.from_torch(p.joint_vel)]
 
 
 class TorchStream:

@@ -1,4 +1,4 @@
-"""Warp kernels that stand between MuJoCo Warp's arrays and the tensors of the seam, see `mujoco_warp`.
+"""Warp kernels that stand between MuJoCo Warp's arrays and the tensors of the seam, see `simulator`.
 
 One thread works on one robot (or one robot's joint); nothing is read back by the host. Robots outside a `mask` keep
 every bit. Vectors are in metres, radians, newtons and seconds, in the world frame unless a name says `_b`. Warp's

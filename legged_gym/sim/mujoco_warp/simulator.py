@@ -10,14 +10,12 @@ import numpy as np
 import torch
 import warp as wp
 
-from legged_gym.sim import mujoco_warp_kernels as kernels
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, build_spec
-from legged_gym.sim.mujoco_warp_field import collide, probes_of, put_field, put_probes
-from legged_gym.sim.mujoco_warp_graph import Arena, TorchStream, launch, record
+from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco_warp import kernels
+from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_probes
+from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
 from legged_gym.sim.robot_model import SIDES, RobotModel
-from legged_gym.sim.simulator import PEAKS, SimOptions, Simulator
-from legged_gym.sim.viewer import Viewer
+from legged_gym.sim.simulator import PEAKS, Placement, SimOptions, Simulator
 
 MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 11, with 28 rows of constraints, were the most seen in 2 million steps of
@@ -41,7 +39,7 @@ BATCHED_FIELDS = (
 class MujocoWarpSimulator(Simulator):
     """The batched simulator.
 
-    The engine's arrays and the state tensors are separate memory; the kernels of `mujoco_warp_kernels` write one from
+    The engine's arrays and the state tensors are separate memory; the kernels of `kernels` write one from
     the other. All that `step`, `reset`, `push` and `set_parameter` do is queued on torch's current stream without
     waiting for it. The caller may capture `reset`, `push` and the setting of friction, gains and delay into a CUDA
     graph; not `step`, which launches a graph of its own, nor the setting of masses, which the next `step` must know of.
@@ -71,7 +69,6 @@ class MujocoWarpSimulator(Simulator):
             self.device = torch.device("cuda", torch.cuda.current_device())
         self._on_torch_stream = TorchStream(self.device)
         self._wp_device = wp.device_from_torch(self.device)
-        self._scene: Scene | None = None
         self._model = self._compile()
         _check_layout(self._model, robot)
         notice = Timer(NOTICE_AFTER, print, ("compiling MuJoCo Warp's kernels, once on this machine: a minute or two",))
@@ -190,9 +187,7 @@ class MujocoWarpSimulator(Simulator):
         pos = torch.as_tensor(self._model.qpos0[:3], dtype=torch.float32, device=device).repeat(n, 1)
         if self.options.terrain is not None:
             pos[:, 2] += float(self.options.terrain.height(0.0, 0.0))
-        quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).repeat(n, 1)
-        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
-        self.reset(self._everyone, pos, quat, still, still, joints, joints)
+        self.reset(self._everyone, Placement.at_rest(pos, len(self.robot.joint_names)))
         self._overflow_counts.zero_()
 
     def _record(self, function: Callable[[], None]) -> wp.Graph | None:
@@ -288,26 +283,14 @@ class MujocoWarpSimulator(Simulator):
 
     # -- interventions -------------------------------------------------------------------------------------------------
 
-    def reset(
-        self,
-        mask: torch.Tensor,
-        root_pos_w: torch.Tensor,
-        root_quat_xyzw: torch.Tensor,
-        root_lin_vel_w: torch.Tensor,
-        root_ang_vel_w: torch.Tensor,
-        joint_pos: torch.Tensor,
-        joint_vel: torch.Tensor,
-    ) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Simulator.reset`."""
         d = self._data
         self._feet_touched.masked_fill_(mask.unsqueeze(-1), False)
         with self._on_torch_stream():
             wp_mask = wp.from_torch(mask)
-            pose = [_vectors(root_pos_w), wp.from_torch(root_quat_xyzw.contiguous(), dtype=wp.quat)]
-            twist = [_vectors(root_lin_vel_w), _vectors(root_ang_vel_w)]
-            joints = [wp.from_torch(joint_pos), wp.from_torch(joint_vel)]
             engine = [d.time, d.qpos, d.qvel, d.qacc, d.qacc_warmstart, self._wp_previous, self._wp_joint_target]
-            arguments = [wp_mask, *pose, *twist, *joints, *engine, *self._forces]
+            arguments = [wp_mask, *wrap_placement(placement), *engine, *self._forces]
             launch(kernels.place_robots, self.num_envs, arguments)
             launch(kernels.clear_constraint_rows, d.efc.D.shape, [wp_mask, d.efc.J, d.efc.D])
             if self.shows_interventions:
@@ -317,7 +300,7 @@ class MujocoWarpSimulator(Simulator):
         """See `Simulator.push`."""
         with self._on_torch_stream():
             wp_mask = wp.from_torch(mask)
-            arguments = [wp_mask, _vectors(delta_vel_w), self._data.qvel]
+            arguments = [wp_mask, wrap_vectors(delta_vel_w), self._data.qvel]
             launch(kernels.push_bases, self.num_envs, arguments)
             if self.shows_interventions:
                 self._read_motion(wp_mask)
@@ -356,36 +339,16 @@ class MujocoWarpSimulator(Simulator):
         groups = mjw.SetConstGroup.FIXED | mjw.SetConstGroup.INERT0
         mjw.set_const(self._engine, self._data, groups=groups, restore=False)
 
-    # -- looking at it -------------------------------------------------------------------------------------------------
-
-    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
-        """See `Simulator.render`. Drawn by MuJoCo on the host."""
-        if self._scene is None:
-            self._scene = Scene(self.robot, self.options.terrain)
-        return self._scene.image(self.state, [robot], width, height)
-
-    def open_viewer(self, robot: int = 0) -> Viewer:
-        """See `Simulator.open_viewer`."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
-
-        return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
-
     def close(self) -> None:
         """Drop the graphs and the renderer."""
+        super().close()
         self._graph = self._engine_graph = self._constants_graph = None
-        if self._scene is not None:
-            self._scene.close()
 
 
 def _leg_of(body: str, robot_bodies: Sequence[str]) -> int:
     """0 for a body of the left leg, 1 for one of the right leg, -1 for the base, -2 for what is not the robot's."""
     sides = [k for k, side in enumerate(SIDES) if f"_{side}_" in body]
     return sides[0] if sides else -1 if body in robot_bodies else -2
-
-
-def _vectors(tensor: torch.Tensor) -> Any:
-    """View an (N, 3) tensor as Warp vectors."""
-    return wp.from_torch(tensor.contiguous(), dtype=wp.vec3)
 
 
 def _check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:

@@ -10,14 +10,12 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import GROUND_NAME, LEG_SENSOR, build_spec
-from legged_gym.sim.mujoco_terrain import HeightField
-from legged_gym.sim.mujoco_treads import Treads
+from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec
+from legged_gym.sim.mujoco.terrain import HeightField
+from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
-from legged_gym.sim.simulator import SimOptions, Simulator, forget_forces
-from legged_gym.sim.viewer import Viewer
+from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces
 from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -83,7 +81,6 @@ class MujocoSimulator(Simulator):
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
         self._kinematics = LegKinematics(robot, self.device)
-        self._scene: Scene | None = None
         self._allocate()
 
     def _check_layout(self) -> None:
@@ -319,22 +316,12 @@ class MujocoSimulator(Simulator):
         for name, value in motion._asdict().items():
             getattr(s, name)[rows] = value
 
-    def reset(
-        self,
-        mask: torch.Tensor,
-        root_pos_w: torch.Tensor,
-        root_quat_xyzw: torch.Tensor,
-        root_lin_vel_w: torch.Tensor,
-        root_ang_vel_w: torch.Tensor,
-        joint_pos: torch.Tensor,
-        joint_vel: torch.Tensor,
-    ) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Simulator.reset`."""
         rows = mask.nonzero().squeeze(-1)
         if len(rows) == 0:
             return
-        given = (root_pos_w, root_quat_xyzw, joint_pos, root_lin_vel_w, root_ang_vel_w, joint_vel)
-        pos, quat, angles, vel, omega, rates = torch.cat(given, dim=-1)[rows].split(self._widths, dim=-1)
+        pos, quat, vel, omega, angles, rates = (tensor[rows] for tensor in placement.tensors())
         quat = torch.nn.functional.normalize(quat, dim=-1)
         omega_b = quat_rotate_inverse(quat, omega)
         time = torch.zeros_like(pos[:, :1])
@@ -342,7 +329,7 @@ class MujocoSimulator(Simulator):
         self._previous_target[rows] = angles
         self._feet_touched[rows] = False
         if self.shows_interventions:
-            forget_forces(self.state, mask, joint_pos)
+            forget_forces(self.state, mask, placement.joint_pos)
         self._refresh(rows, self.shows_interventions)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
@@ -398,23 +385,10 @@ class MujocoSimulator(Simulator):
         model.dof_armature[6:] = armature
         mujoco.mj_setConst(model, self._data[0])
 
-    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
-        """See `Simulator.render`."""
-        if self._scene is None:
-            self._scene = Scene(self.robot, self.options.terrain)
-        return self._scene.image(self.state, [robot], width, height)
-
-    def open_viewer(self, robot: int = 0) -> Viewer:
-        """See `Simulator.open_viewer`."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
-
-        return MujocoViewer(Scene(self.robot, self.options.terrain), self.state, robot, self.policy_dt)
-
     def close(self) -> None:
         """Stop the thread pool."""
+        super().close()
         self._pool.close()
-        if self._scene is not None:
-            self._scene.close()
 
 
 def _pd_torque(
