@@ -6,7 +6,7 @@ from typing import Any
 
 from legged_gym.options import runs
 from legged_gym.options.spec import RunSpec
-from legged_gym.runners.resuming import overrule
+from legged_gym.runners.resuming import resume
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.task_registry import task_registry
@@ -69,8 +69,7 @@ def go_on(runner: Any, spec: RunSpec) -> None:
     """
     print(f"Going on from {spec.checkpoint}")
     try:
-        runner.load(str(spec.checkpoint))
+        resume(runner, str(spec.checkpoint), spec.train_cfg, spec.said)
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{spec.checkpoint}: does not fit this task, its networks or its config ({reason})") from error
-    overrule(runner, spec.train_cfg, spec.said)

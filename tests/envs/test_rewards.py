@@ -165,6 +165,16 @@ def test_every_term_is_tested_and_has_a_scale() -> None:
     assert set(names) == set(vars(RewardScalesCfg()))
 
 
+OFF = {f"rewards.scales.{term.__name__}": 0.0 for term in rewards.TERMS}
+"""No term acts."""
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch, *terms: rewards.RewardTerm) -> None:
+    """Put terms in the place of those of their names."""
+    own = {term.__name__: term for term in terms}
+    monkeypatch.setattr(rewards, "TERMS", tuple(own.get(term.__name__, term) for term in rewards.TERMS))
+
+
 KERNELS = {
     "tracking_lin_vel": ("tracking_sigma", 0.4, 0.5352614),
     "tracking_ang_vel": ("ang_tracking_sigma", 0.5, 0.6065307),
@@ -198,8 +208,8 @@ def test_scales_weigh_per_second_and_zero_switches_off(make_env: MakeEnv, monkey
     def lin_vel_z(env: LeggedRobot) -> torch.Tensor:
         raise AssertionError("a term of scale 0 was evaluated")
 
-    monkeypatch.setattr(rewards, "TERMS", (torques, orientation, lin_vel_z))
-    scales = {"rewards.scales.torques": 3.0, "rewards.scales.orientation": -2.0, "rewards.scales.lin_vel_z": 0.0}
+    put_in_place(monkeypatch, torques, orientation, lin_vel_z)
+    scales = OFF | {"rewards.scales.torques": 3.0, "rewards.scales.orientation": -2.0}
     env = make_env(2, CLEAN, IN_THE_AIR, scales)
     _, reward, _, _ = env.step(torch.zeros(2, 6))
     torch.testing.assert_close(reward, 0.02 * torch.tensor([3.0 - 8.0, 30.0]))
@@ -215,8 +225,8 @@ def test_episode_log_is_per_second_of_a_full_episode(make_env: MakeEnv, monkeypa
     def torques(env: LeggedRobot) -> torch.Tensor:
         return torch.ones(2)
 
-    monkeypatch.setattr(rewards, "TERMS", (torques,))
-    env = make_env(2, CLEAN, IN_THE_AIR, {"rewards.scales.torques": 3.0, "env.episode_length_s": 0.1})
+    put_in_place(monkeypatch, torques)
+    env = make_env(2, CLEAN, IN_THE_AIR, OFF, {"rewards.scales.torques": 3.0, "env.episode_length_s": 0.1})
     for _ in range(4):
         env.step(torch.zeros(2, 6))
     assert "rew_torques" not in env.episode_log()

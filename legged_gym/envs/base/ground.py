@@ -268,12 +268,9 @@ class TiledGround(Plane):
         return {"terrain_levels": self.levels}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """See `Plane.load_state_dict`. Robots are spread over columns in their order: so are those of the state.
-
-        Without the curriculum they stay on their levels, which are all of them.
-        """
+        """See `Plane.load_state_dict`. Robots are spread over columns in their order: so are those of the state."""
         levels = state.get("terrain_levels")
-        if levels is None or not self._curriculum:  # None: of robots that have walked on a plane
+        if levels is None:  # of a robot that has walked on a plane
             return
         robots = torch.arange(len(self.levels), device=levels.device) * len(levels) // len(self.levels)
         self.levels.copy_(levels[robots].clamp(max=self._rows - 1))

@@ -10,9 +10,10 @@ from legged_gym.envs.base import observations, rewards
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.disturbances import Disturbances
 from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
+from legged_gym.envs.base.extensions import load_functions
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
-from legged_gym.envs.base.observations import ObservationGroup
+from legged_gym.envs.base.observations import ObservationGroup, Term
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import Placement, SimOptions
@@ -124,13 +125,15 @@ class LeggedRobot(VecEnv):
         limits = torch.as_tensor(robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
         middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
         self.soft_joint_limits = (middle - half, middle + half)
-        scales = {term.__name__: getattr(cfg.rewards.scales, term.__name__) for term in rewards.TERMS}
-        self.reward_terms = [(term, scales[term.__name__] * self.dt) for term in rewards.TERMS if scales[term.__name__]]
+        scaled = rewards.scaled_terms(type(self), cfg.rewards)
+        self.reward_terms = [(term, scale * self.dt) for term, scale in scaled.values()]
         self._reward_scales = torch.tensor([scale for _, scale in self.reward_terms], device=device).unsqueeze(-1)
-        names = [term.__name__ for term, _ in self.reward_terms]
+        names = list(scaled)
         self._episode_sums = torch.zeros(len(names), n, device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""
+        self._reset_events = [*load_functions(cfg.events.reset, "events.reset").values()]
+        self._step_events = [*load_functions(cfg.events.step, "events.step").values()]
         self._steps_since_log = 0
         self._log_names = [f"rew_{name}" for name in names]
 
@@ -152,17 +155,23 @@ class LeggedRobot(VecEnv):
 
     def _build_observations(self) -> None:
         noisy = self.cfg.noise.add_noise
-        self.groups = {
-            "policy": ObservationGroup(observations.policy_terms(self), self, noisy),
-            "command": ObservationGroup(observations.command_terms(self), self),
-            "velocity": ObservationGroup(observations.velocity_terms(self), self),
-            "critic": ObservationGroup(observations.critic_terms(self), self),
-            "teacher": ObservationGroup(observations.teacher_terms(self), self),
-        }
+        terms = self.group_terms().items()
+        self.groups = {name: ObservationGroup(group, self, noisy and name == "policy") for name, group in terms}
         self.observation_terms = {name: group.layout for name, group in self.groups.items()}
         """Ordered (name, width) of every observation group; the history repeats the policy group."""
         width = sum(w for _, w in self.observation_terms["policy"])
         self._history = torch.zeros(self.num_envs, self.cfg.env.history_length, width, device=self.device)
+
+    def group_terms(self) -> dict[str, list[Term]]:
+        """Return the terms of each observation group, in order; a task may override it to add some."""
+        extra = self.cfg.observations
+        return {
+            "policy": observations.policy_terms(self) + observations.further_terms(extra.policy, "policy"),
+            "command": observations.command_terms(self),
+            "velocity": observations.velocity_terms(self),
+            "critic": observations.critic_terms(self) + observations.further_terms(extra.critic, "critic"),
+            "teacher": observations.teacher_terms(self),
+        }
 
     # -- rsl_rl's VecEnv -----------------------------------------------------------------------------------------------
 
@@ -206,6 +215,7 @@ class LeggedRobot(VecEnv):
         self.randomizer.refresh_bodies()
         # Again, for the centre of mass to follow from the new masses.
         self._place(everyone, self._starts.draw(self.num_envs))
+        self._call_reset_events(everyone)
         self.last_joint_vel.copy_(self.state.joint_vel)
         self._derive()
         self._observe(everyone)
@@ -232,10 +242,13 @@ class LeggedRobot(VecEnv):
         done = self.fell | self.timed_out
         self._reset(done)
         self._resample(done | self._commands_due())
+        self._call_reset_events(done)
         pushed = self._push()
         swing = self.gait.desired_contact(1e-6) < 0.5
         pushed = pushed | self.disturbances.advance(self._episode_length, swing, done)
         self._recovery_left.copy_(torch.where(pushed, self.cfg.rewards.recovery_time, self._recovery_left))
+        for event in self._step_events:
+            event(self)
         self.randomizer.vary_delays()
         self.sim.prepare()
         self.last_joint_vel.copy_(self.state.joint_vel)
@@ -369,9 +382,8 @@ class LeggedRobot(VecEnv):
         return {"difficulty": self.difficulty} | self.ground.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over what `state_dict` returned; without the curriculum, difficulty stays what it is."""
-        if self.cfg.curriculum.enabled:
-            self.difficulty.copy_(state["difficulty"])
+        """Take over what `state_dict` returned."""
+        self.difficulty.copy_(state["difficulty"])
         self.ground.load_state_dict(state)
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -392,6 +404,11 @@ class LeggedRobot(VecEnv):
         self.last_actions.masked_fill_(mask.view(-1, 1, 1), 0.0)
         for buffer in (self._episode_sums, self._episode_length, self._tilt_steps, self._recovery_left):
             buffer.masked_fill_(mask, 0)
+
+    def _call_reset_events(self, mask: torch.Tensor) -> None:
+        """Call the user's own events for the robots in `mask` (N,), which begin an episode."""
+        for event in self._reset_events:
+            event(self, mask)
 
     def _place(self, mask: torch.Tensor, start: dict[str, torch.Tensor]) -> None:
         placement = Placement(

@@ -340,6 +340,29 @@ class RewardsCfg(Config):
     about_landing_threshold: float = bounded(0.08, gt=0)
     """Height of a foot over the ground below which its downward velocity is penalised [m]."""
     scales: RewardScalesCfg = field(default_factory=RewardScalesCfg)
+    terms: tuple[str, ...] = ()
+    """Further terms as `package.module:function`, functions of the environment that return (N,); each has the scale of
+    its name, in a class derived from that of `scales`."""
+
+
+@dataclass
+class ObservationsCfg(Config):
+    """Further observation terms as `package.module:function`, functions of the environment that return (N, width)."""
+
+    policy: tuple[str, ...] = ()
+    """At the end of what the policy sees, which then is not what the robot maker's controller gives."""
+    critic: tuple[str, ...] = ()
+    """At the end of what the critic sees."""
+
+
+@dataclass
+class EventsCfg(Config):
+    """What else happens, as `package.module:function`; see docs/add_a_task.md for what these may do on a GPU."""
+
+    reset: tuple[str, ...] = ()
+    """Called as `function(env, mask)` once the robots in `mask` (N,) are placed and have their commands."""
+    step: tuple[str, ...] = ()
+    """Called as `function(env)` in each policy step, before what it leads to is observed."""
 
 
 @dataclass
@@ -420,6 +443,8 @@ class LeggedRobotCfg(Config):
     curriculum: CurriculumCfg = field(default_factory=CurriculumCfg)
     domain_rand: DomainRandCfg = field(default_factory=DomainRandCfg)
     rewards: RewardsCfg = field(default_factory=RewardsCfg)
+    observations: ObservationsCfg = field(default_factory=ObservationsCfg)
+    events: EventsCfg = field(default_factory=EventsCfg)
     normalization: NormalizationCfg = field(default_factory=NormalizationCfg)
     noise: NoiseCfg = field(default_factory=NoiseCfg)
     sim: SimCfg = field(default_factory=SimCfg)

@@ -1,10 +1,12 @@
 """Observations as ordered lists of named terms; widths, noise and slices follow from the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
+from legged_gym.envs.base.extensions import load_functions
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
@@ -46,6 +48,8 @@ class ObservationGroup:
     @staticmethod
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
         value = term.value(env).contiguous()  # `cat` is slow if one piece is not
+        if value.shape[0] != env.num_envs or value.ndim > 3:
+            raise ValueError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:
@@ -57,6 +61,12 @@ class ObservationGroup:
             # Not scaled by the curriculum: sensors are noisy from the first day on, and the gate is walked with them.
             observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), self._noise)
         return observation
+
+
+def further_terms(references: Sequence[str], group: str) -> list[Term]:
+    """Terms of the user's own that `observations.<group>` of the config lists."""
+    functions = load_functions(references, f"observations.{group}")
+    return [Term(name, function) for name, function in functions.items()]
 
 
 def policy_terms(env: "LeggedRobot") -> list[Term]:
