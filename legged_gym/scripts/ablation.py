@@ -237,9 +237,9 @@ def main() -> None:
         suites=suites,
         time_scale=args.time_scale,
     )
-    plan.check()
     if args.jobs < 1:
         raise UserError(f"--jobs: got {args.jobs}, expected a number >= 1")
+    plan.check()
     runs.make_folder(plan.out)
     found = [run for run in run_all(plan, args.jobs) if run is not None]
     found.sort(key=lambda run: (arms.index(run.arm), run.seed))

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from legged_gym.evaluation.report import check_writable, write_json
@@ -107,6 +108,9 @@ def measure_floor(device: torch.device, repeats: int) -> float:
 def processor_time(pid: int) -> float:
     """Return the processor time that this process and another one have spent so far [s]."""
     spent = [int(file.read_text().split()[0]) for file in Path("/proc", str(pid), "task").glob("*/schedstat")]
+    if not spent:  # not Linux: less finely, then
+        times = psutil.Process(pid).cpu_times()
+        return time.process_time() + times.user + times.system
     return time.process_time() + 1e-9 * sum(spent)
 
 

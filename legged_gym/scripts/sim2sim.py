@@ -11,7 +11,7 @@ from typing import Any
 from legged_gym import resources_dir
 from legged_gym.deployment.contract import GAIT, JOINT_ORDERS
 from legged_gym.deployment.engine import Physics
-from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine, num_cores
+from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine
 from legged_gym.deployment.mujoco_scene import write_scene
 from legged_gym.deployment.networks import OnnxNetworks
 from legged_gym.deployment.rollout import ACTION_DELAY, NOISE
@@ -21,6 +21,7 @@ from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, s
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.machine import usable_cores
 
 NUM_ENVS = {"mujoco": 64, "drake": 16}
 """Robots of each row, by engine."""
@@ -100,7 +101,7 @@ def run(
         text = f"{name}: left out: {result}" if isinstance(result, str) else report.line(columns, name, result)
         print(text, flush=True)
 
-    verdict = judge(rows, setup, num_envs, seed, num_procs or num_cores(), print_row)
+    verdict = judge(rows, setup, num_envs, seed, num_procs or usable_cores(), print_row)
     print(report.units(AGENT))
     _print_hint(verdict, setup.joint_order)
     return content | {"rows": verdict.rows, "left_out": verdict.left_out}
