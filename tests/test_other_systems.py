@@ -10,7 +10,7 @@ from legged_gym import LEGGED_GYM_ROOT_DIR
 ONLY_ON_LINUX = ("sched_getaffinity", "sched_setaffinity", "memfd_create", "pidfd_open", "sysconf_names")
 NOT_ON_WINDOWS = ("fcntl", "resource", "pwd", "grp", "termios")
 HIDE = f"""
-import sys, torch, psutil, mujoco, tensorboard, matplotlib, rsl_rl.runners, imageio, torch.utils.tensorboard  # as they are
+import imageio, matplotlib, mujoco, psutil, rsl_rl.runners, sys, torch.utils.tensorboard  # may need all of it
 import os, pathlib
 for name in {ONLY_ON_LINUX}:
     if hasattr(os, name):

@@ -1,6 +1,7 @@
 """What every program's command line has in common: errors in one line, paths with `~`, an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,9 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
+    except BrokenPipeError:  # who reads has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except KeyboardInterrupt:
         code = 130  # what shells make of Ctrl-C
     sys.exit(code or 0)

@@ -5,9 +5,11 @@ import dataclasses
 import inspect
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
+from legged_gym.envs.base.rewards import find_terms
 from legged_gym.utils.config import Config, allowed
 from legged_gym.utils.task_registry import task_registry
 
@@ -20,19 +22,23 @@ def print_fields(task: str) -> None:
     Raises:
         UserError: The task is unknown.
     """
-    for scope, cfg in zip(("env", "train"), task_registry.get_cfgs(task), strict=True):
-        for line in describe_fields(cfg, f"--{scope}"):
+    env_cfg, train_cfg = task_registry.get_cfgs(task)
+    terms = find_terms(task_registry.get(task).env_class, env_cfg.rewards) if hasattr(env_cfg, "rewards") else {}
+    meanings = {f"--env.rewards.scales.{name}": inspect.getdoc(term) or "" for name, term in terms.items()}
+    for scope, cfg in (("env", env_cfg), ("train", train_cfg)):
+        for line in describe_fields(cfg, f"--{scope}", meanings):
             print(line)
 
 
-def describe_fields(cfg: Config, path: str) -> Iterator[str]:
+def describe_fields(cfg: Config, path: str, meanings: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
     """Yields the lines about a config, section by section.
 
     Args:
         cfg: The config, with its defaults.
         path: Its dotted path, put before the names.
+        meanings: What fields mean that have no docstring, by dotted path.
     """
-    meanings = field_docs(type(cfg))
+    docs = field_docs(type(cfg))
     sections: list[tuple[Config, str]] = []
     yield f"\n{path}: {_one_line(inspect.getdoc(type(cfg)) or '')}"
     for field in dataclasses.fields(cast(Any, cfg)):
@@ -41,9 +47,10 @@ def describe_fields(cfg: Config, path: str) -> Iterator[str]:
             sections.append((value, label))
             continue
         yield f"  {label}={_as_text(value)}  ({allowed(type(cfg), field.name)})"
-        yield from textwrap.wrap(meanings.get(field.name, ""), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        meaning = docs.get(field.name) or _one_line(meanings.get(label, ""))
+        yield from textwrap.wrap(meaning, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     for section, label in sections:
-        yield from describe_fields(section, label)
+        yield from describe_fields(section, label, meanings)
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -52,7 +59,10 @@ def field_docs(cls: type) -> dict[str, str]:
     for base in reversed(cls.__mro__):
         if not (issubclass(base, Config) and base is not Config):
             continue
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        try:
+            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        except (OSError, TypeError):  # a class without a file, from a prompt
+            continue
         body = cast(ast.ClassDef, definition).body
         for statement, following in itertools.pairwise(body):
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):

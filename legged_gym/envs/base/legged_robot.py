@@ -18,6 +18,7 @@ from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import Placement, SimOptions
 from legged_gym.terrain.build import make_terrain
+from legged_gym.utils.config import to_dict
 from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.math import nobody, quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
 
@@ -125,10 +126,11 @@ class LeggedRobot(VecEnv):
         limits = torch.as_tensor(robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
         middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
         self.soft_joint_limits = (middle - half, middle + half)
-        scaled = rewards.scaled_terms(type(self), cfg.rewards)
-        self.reward_terms = [(term, scale * self.dt) for term, scale in scaled.values()]
+        scales = to_dict(cfg.rewards.scales)
+        terms = {name: term for name, term in rewards.find_terms(type(self), cfg.rewards).items() if scales[name]}
+        self.reward_terms = [(term, scales[name] * self.dt) for name, term in terms.items()]
         self._reward_scales = torch.tensor([scale for _, scale in self.reward_terms], device=device).unsqueeze(-1)
-        names = list(scaled)
+        names = list(terms)
         self._episode_sums = torch.zeros(len(names), n, device=device)
         self._finished_sums = torch.zeros(len(names) + 3, device=device)
         """Over all episodes that ended since the last `episode_log`: reward sums, ends, falls, broken simulations."""

@@ -190,8 +190,8 @@ TERMS: tuple[RewardTerm, ...] = (
 """The package's terms; the one place that lists them."""
 
 
-def scaled_terms(env_class: type, cfg: "RewardsCfg") -> dict[str, tuple[RewardTerm, float]]:
-    """Return the terms that are switched on, each with its scale, by name.
+def find_terms(env_class: object, cfg: "RewardsCfg") -> dict[str, RewardTerm]:
+    """Return the term of each scale, by name, switched on or not.
 
     A term of the environment's class goes before one of this file, one of the config's list before both.
 
@@ -216,4 +216,4 @@ def scaled_terms(env_class: type, cfg: "RewardsCfg") -> dict[str, tuple[RewardTe
         )
     for name in listed.keys() - scales.keys():
         raise ConfigError(f"rewards.terms: {name} has no scale: add a field {name} to the class of rewards.scales")
-    return {name: (term, scales[name]) for name, term in terms.items() if scales.get(name, 0.0)}
+    return {name: term for name, term in terms.items() if name in scales}
