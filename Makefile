@@ -1,5 +1,5 @@
 # make train | play | evaluate | doctor | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
-# The first call makes .venv from constraints.txt; it is made again only when setup.py or constraints.txt change.
+# The first call makes .venv from constraints.txt; it is made again only when pyproject.toml or constraints.txt change.
 
 TASK ?= pointfoot_flat
 VENV := .venv
@@ -25,7 +25,7 @@ PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serv
 
 setup: $(STAMP)
 
-$(STAMP): setup.py constraints.txt
+$(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "legged_gym needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version): torch, MuJoCo, rsl_rl (a few minutes, once)"

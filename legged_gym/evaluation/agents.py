@@ -13,9 +13,6 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
-AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
-"""Names for the command line."""
-
 
 class Agent(Protocol):
     """A controller of N robots."""

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from legged_gym.runners.config import RunnerCfg
-from legged_gym.utils.checkpoint import save_atomically, sweep
+from legged_gym.utils.checkpoint import checkpoints, save_atomically, sweep
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.runs import checkpoints
 
 SHARE_OF_TIME = 0.02
 """Saving by time may take this share of it: where a save takes long, fewer are made."""

@@ -41,8 +41,12 @@ class RobotFiles:
 
     @property
     def name(self) -> str:
-        """The robot's name, and that of the folder of its runs: its own folder's."""
-        return self.folder.name or self.urdf.stem
+        """The robot's name, and that of the folder of its runs: its own folder's.
+
+        A URDF of another name adds it, so that two files of a folder are two robots.
+        """
+        name, stem = self.folder.name, self.urdf.stem
+        return name if stem in ("robot", name) else f"{name}_{stem}"
 
     @property
     def reference(self) -> str:

@@ -18,13 +18,21 @@ class TerrainProportionsCfg(Config):
     """Shares of the columns that each profile gets in the profile `mixed`; only their ratios count."""
 
     flat: float = bounded(0.1, ge=0)
+    """Level ground."""
     noise: float = bounded(0.15, ge=0)
+    """Bumps of random height."""
     smooth_slope: float = bounded(0.1, ge=0)
+    """A slope up or down."""
     rough_slope: float = bounded(0.1, ge=0)
+    """The same with bumps on it."""
     stairs_up: float = bounded(0.25, ge=0)
+    """Steps that rise from the middle."""
     stairs_down: float = bounded(0.2, ge=0)
+    """Steps that sink from the middle."""
     blocks: float = bounded(0.1, ge=0)
+    """Blocks of random height."""
     stepping_stones: float = bounded(0.0, ge=0)
+    """Stones with gaps between them."""
 
     def validate(self) -> None:
         """Check that something is left to choose from."""

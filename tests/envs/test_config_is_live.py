@@ -131,6 +131,11 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "domain_rand.shove_duration_range": (0.1, 0.2),
     "domain_rand.trip_interval_s": 0.1,
     "domain_rand.trip_duration_range": (0.1, 0.2),
+    "rewards.terms": ("tests.envs.own_terms:torques",),
+    "observations.policy": ("tests.envs.own_terms:feet_height",),
+    "observations.critic": ("tests.envs.own_terms:feet_height",),
+    "events.reset": ("tests.envs.own_terms:stand",),
+    "events.step": ("tests.envs.own_terms:pull_down",),
     "rewards.only_positive_rewards": True,
     "rewards.gait_when_standing": False,
     "rewards.recovery_time": 0.0,
@@ -239,7 +244,8 @@ def test_probes_name_real_fields() -> None:
 
 
 def test_a_users_urdf_goes_before_the_robot_type(tmp_path: Path) -> None:
-    urdf = tmp_path / "mine.urdf"
+    urdf = tmp_path / "mine" / "robot.urdf"
+    urdf.parent.mkdir()
     urdf.write_text(robot_urdf("PF_P441A").read_text())
     env = build(1, {"asset.file": str(urdf)})
     assert env.sim.robot.name == "mine"

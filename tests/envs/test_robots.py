@@ -9,9 +9,10 @@ import torch
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.evaluation.suites import nominal_cfg
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.sim.robot_model import RobotModel, find_robot, robot_types, robot_urdf
-from legged_gym.utils.cli import make_parser, parse_args
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.task_registry import task_registry
 from tests.sim.own_robots import own_robot
@@ -19,7 +20,8 @@ from tests.sim.own_robots import own_robot
 
 def cfgs(*argv: str) -> tuple[Any, Any]:
     """The configs of a training run with these options."""
-    return task_registry.cfgs_from_args(parse_args(make_parser("test"), ["--headless", "--sim=mujoco", *argv]))
+    spec = resolve(parse_args(make_parser("test", training=True), ["--headless", "--sim=mujoco", *argv]).request)
+    return spec.env_cfg, spec.train_cfg
 
 
 def test_the_defaults_are_those_of_the_default_robot() -> None:

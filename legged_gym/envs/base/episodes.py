@@ -97,7 +97,7 @@ class EpisodeLog:
             episode_length_s: Longest episode [s].
             device: Where the robots are.
         """
-        self._names, self._episode_length_s = [f"rew_{name}" for name in names], episode_length_s
+        self.names, self._episode_length_s = [f"rew_{name}" for name in names], episode_length_s
         self._robot_seconds = dt * num_envs  # of a policy step
         self.sums = torch.zeros(len(names), num_envs, device=device)
         """Of each weighted reward term over the running episode. Shape (R, N)."""
@@ -133,8 +133,8 @@ class EpisodeLog:
         self.steps = 0
         ended, fell, broke = sums[-3:]
         log = {"fall_rate": fell / robot_seconds, "broken_robots": broke}
-        log |= {f"not_finite_{name}": n for name, n in zip((*self._names, "action"), not_finite, strict=True) if n}
+        log |= {f"not_finite_{name}": n for name, n in zip((*self.names, "action"), not_finite, strict=True) if n}
         if ended:
             scale = 1.0 / (ended * self._episode_length_s)
-            log |= {name: total * scale for name, total in zip(self._names, sums, strict=False)}
+            log |= {name: total * scale for name, total in zip(self.names, sums, strict=False)}
         return log

@@ -19,14 +19,13 @@
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
-from legged_gym.envs.base import observations, rewards
+from legged_gym.envs.base import observations
 from legged_gym.envs.base.actions import Actions
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.curriculum import Curriculum
@@ -34,10 +33,11 @@ from legged_gym.envs.base.disturbances import Disturbances
 from legged_gym.envs.base.domain_rand import DomainRandomizer
 from legged_gym.envs.base.episodes import EpisodeLog, Episodes
 from legged_gym.envs.base.exact_state import exact_state, load_exact_state
+from legged_gym.envs.base.extensions import load_functions
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import Observer, Term
-from legged_gym.envs.base.reward_sum import RewardSum, RewardTerm, weighed_terms
+from legged_gym.envs.base.reward_sum import RewardSum, weighed_terms
 from legged_gym.envs.base.robot_state import RobotState, bodies_named
 from legged_gym.envs.base.sensors import Sensors
 from legged_gym.envs.base.starts import Starts
@@ -122,12 +122,13 @@ class LeggedRobot(VecEnv):
         self.sensors = Sensors(self.randomizer, self.dt, n, self.num_actions)
         terminating = bodies_named(self.sim, cfg.asset.terminate_after_contacts_on)
         self.episodes = Episodes(cfg.termination, self.max_episode_length, self.dt, terminating, n)
-        terms = weighed_terms(self.reward_terms(), cfg)
-        names = [term.__name__ for term, _ in terms]
-        self.log = EpisodeLog(names, n, self.dt, cfg.env.episode_length_s, device)
-        self.rewards = RewardSum(terms, cfg, self.sim, self.log)
+        terms = weighed_terms(type(self), cfg)
+        self.log = EpisodeLog(list(terms), n, self.dt, cfg.env.episode_length_s, device)
+        self.rewards = RewardSum(list(terms.values()), cfg, self.sim, self.log)
+        self._reset_events = [*load_functions(cfg.events.reset, "events.reset").values()]
+        self._step_events = [*load_functions(cfg.events.step, "events.step").values()]
         self.sensors.measure(self.state, self.joint_zero, torch.ones_like(self.episodes.fell))
-        self.observer = Observer(self.observation_groups(), self)
+        self.observer = Observer(self.group_terms(), self)
         self.observation_terms = {name: group.layout for name, group in self.observer.groups.items()}
         """Ordered (name, width) of every observation group; the history repeats the policy group."""
 
@@ -143,17 +144,17 @@ class LeggedRobot(VecEnv):
     def make_terrain(self) -> Terrain | None:
         """Build the map that the robots walk on; None for the plane z = 0."""
 
-    def reward_terms(self) -> Sequence[RewardTerm]:
-        """List the reward terms, in the order in which they are added; their scales may be zero."""
-        return rewards.TERMS
+    def group_terms(self) -> dict[str, list[Term]]:
+        """Return the terms of each observation group, in order; a task may override it to add some.
 
-    def observation_groups(self) -> dict[str, list[Term]]:
-        """List the terms of each observation group. The group `policy` gets noise and a history."""
+        The group `policy` gets noise and a history.
+        """
+        extra = self.cfg.observations
         return {
-            "policy": observations.policy_terms(self),
+            "policy": observations.policy_terms(self) + observations.further_terms(extra.policy, "policy"),
             "command": observations.command_terms(self),
             "velocity": observations.velocity_terms(self),
-            "critic": observations.critic_terms(self),
+            "critic": observations.critic_terms(self) + observations.further_terms(extra.critic, "critic"),
             "teacher": observations.teacher_terms(self),
         }
 
@@ -200,6 +201,7 @@ class LeggedRobot(VecEnv):
         self.randomizer.refresh_bodies()
         # Again, for the centre of mass to follow from the new masses.
         self.starts.place(everyone, self.starts.draw(), self.joint_zero)
+        self._call_reset_events(everyone)
         self.state.end_step()
         self.log.finished.zero_()
         return self._observe(everyone)
@@ -231,7 +233,10 @@ class LeggedRobot(VecEnv):
         # What comes next: new episodes, new commands, disturbances.
         self._reset(done)
         self._resample(done | self.episodes.is_every(self._resampling_interval))
+        self._call_reset_events(done)
         self.disturbances.advance(self.episodes, swing=self.gait.desired_contact(1e-6) < 0.5)
+        for event in self._step_events:
+            event(self)
         self.randomizer.vary_delays()
         self.sim.prepare()
         # What is seen of it.
@@ -251,6 +256,11 @@ class LeggedRobot(VecEnv):
         for part in (self.actions, self.observer, self.sensors, self.disturbances):
             part.forget(mask)
         self.episodes.begin(mask)
+
+    def _call_reset_events(self, mask: torch.Tensor) -> None:
+        """Call the user's own events for the robots in `mask` (N,), which begin an episode."""
+        for event in self._reset_events:
+            event(self, mask)
 
     def _resample(self, mask: torch.Tensor) -> None:
         """Ask something else of the robots in `mask` (N,)."""
@@ -305,8 +315,9 @@ class LeggedRobot(VecEnv):
         return {"difficulty": self.curriculum.difficulty} | self.ground.state_dict()
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over what `state_dict` returned."""
-        self.curriculum.difficulty.copy_(state["difficulty"])
+        """Take over what `state_dict` returned; without the curriculum, difficulty stays what it is."""
+        if self.curriculum.cfg.enabled:
+            self.curriculum.difficulty.copy_(state["difficulty"])
         self.ground.load_state_dict(state)
 
     def exact_state(self) -> dict[str, Any] | None:

@@ -1,10 +1,12 @@
 """Observations as ordered lists of named terms; widths, noise and slices follow from the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
+from legged_gym.envs.base.extensions import load_functions
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
@@ -46,6 +48,8 @@ class ObservationGroup:
     @staticmethod
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
         value = term.value(env).contiguous()  # `cat` is slow if one piece is not
+        if value.shape[0] != env.num_envs or value.ndim > 3:
+            raise ValueError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:
@@ -91,6 +95,12 @@ class Observer:
     def forget(self, mask: torch.Tensor) -> None:
         """Clear the history of the robots in `mask` (N,): what is weighed by zero later must be finite."""
         self.history.masked_fill_(mask.view(-1, 1, 1), 0.0)
+
+
+def further_terms(references: Sequence[str], group: str) -> list[Term]:
+    """Terms of the user's own that `observations.<group>` of the config lists."""
+    functions = load_functions(references, f"observations.{group}")
+    return [Term(name, function) for name, function in functions.items()]
 
 
 def policy_terms(env: "LeggedRobot") -> list[Term]:

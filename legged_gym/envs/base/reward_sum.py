@@ -1,37 +1,31 @@
 """Weighs the reward terms and adds them up; what several terms share is worked out here once a step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
 from legged_gym.envs.base.episodes import EpisodeLog
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
+from legged_gym.envs.base.rewards import RewardTerm, find_terms
 from legged_gym.envs.base.robot_state import bodies_named
 from legged_gym.sim.simulator import Simulator
-from legged_gym.utils.config import ConfigError
-from legged_gym.utils.errors import unknown_name
+from legged_gym.utils.config import to_dict
 from legged_gym.utils.math import nobody
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
 
-RewardTerm = Callable[["LeggedRobot"], torch.Tensor]
-"""A function of the environment that gives a number for each robot (N,); its scale in the config has its name."""
 
-
-def weighed_terms(terms: Sequence[RewardTerm], cfg: LeggedRobotCfg) -> list[tuple[RewardTerm, float]]:
-    """Return the terms whose scale is there and not zero, each with its weight per policy step.
+def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[RewardTerm, float]]:
+    """Return the terms whose scale is not zero, by name, each with its weight per policy step.
 
     Raises:
-        ConfigError: A scale that is not zero belongs to no term.
+        ConfigError: A scale has no term, or a listed term no scale.
     """
-    scales = dict(vars(cfg.rewards.scales))
-    weighed = [(term, scales.pop(term.__name__, 0.0) * cfg.policy_dt) for term in terms]
-    left = [name for name, scale in scales.items() if scale]
-    if left:
-        raise ConfigError(f"rewards.scales: {unknown_name('reward term', left[0], [t.__name__ for t in terms])}")
-    return [(term, weight) for term, weight in weighed if weight]
+    scales = to_dict(cfg.rewards.scales)
+    terms = find_terms(env_class, cfg.rewards)
+    return {name: (term, scales[name] * cfg.policy_dt) for name, term in terms.items() if scales[name]}
 
 
 class RewardSum:

@@ -1,6 +1,8 @@
 """Reward terms: small functions of the environment, `(env) -> (N,)`, one for each non-zero scale of the config.
 
-A term's name is its scale's. Terms give the raw quantity; sign and weight are the scale's.
+A term's name is its scale's. Terms give the raw quantity; sign and weight are the scale's. A task may add terms to
+those of this file: methods of its environment named `_reward_<name>`, and functions that `rewards.terms` of its config
+lists.
 """
 
 from collections.abc import Callable
@@ -8,8 +10,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from legged_gym.envs.base.extensions import load_functions
+from legged_gym.utils.config import ConfigError, to_dict
+
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
+    from legged_gym.envs.base.legged_robot_config import RewardsCfg
+
+RewardTerm = Callable[["LeggedRobot"], torch.Tensor]
+METHOD_PREFIX = "_reward_"
 
 
 def keep_balance(env: "LeggedRobot") -> torch.Tensor:
@@ -151,7 +160,7 @@ def termination(env: "LeggedRobot") -> torch.Tensor:
     return env.episodes.fell.float()
 
 
-TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
+TERMS: tuple[RewardTerm, ...] = (
     keep_balance,
     tracking_lin_vel,
     tracking_ang_vel,
@@ -178,4 +187,33 @@ TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
     landing_force,
     termination,
 )
-"""All terms; the one place that lists them."""
+"""The package's terms; the one place that lists them."""
+
+
+def find_terms(env_class: object, cfg: "RewardsCfg") -> dict[str, RewardTerm]:
+    """Return the term of each scale, by name, switched on or not.
+
+    A term of the environment's class goes before one of this file, one of the config's list before both.
+
+    Args:
+        env_class: May have terms as methods.
+        cfg: Scales, and further terms.
+
+    Raises:
+        ConfigError: A scale has no term, or a listed term no scale.
+    """
+    terms: dict[str, RewardTerm] = {term.__name__: term for term in TERMS}
+    for name in dir(env_class):
+        if name.startswith(METHOD_PREFIX):
+            terms[name.removeprefix(METHOD_PREFIX)] = getattr(env_class, name)
+    listed = load_functions(cfg.terms, "rewards.terms")
+    terms |= listed
+    scales = to_dict(cfg.scales)
+    for name in scales.keys() - terms.keys():
+        raise ConfigError(
+            f"rewards.scales.{name}: there is no reward term of that name; write it as a method {METHOD_PREFIX}{name} "
+            f"of the environment, or as a function that rewards.terms lists; there are: {', '.join(sorted(terms))}"
+        )
+    for name in listed.keys() - scales.keys():
+        raise ConfigError(f"rewards.terms: {name} has no scale: add a field {name} to the class of rewards.scales")
+    return {name: term for name, term in terms.items() if name in scales}

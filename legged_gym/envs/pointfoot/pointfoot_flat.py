@@ -4,14 +4,11 @@ What is special to point feet: they pass no torque to the ground, so the robot s
 as long as its next step can catch it. That is what V_stab measures.
 """
 
-from collections.abc import Sequence
-
 import torch
 
 from legged_gym.envs.base import observations
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.envs.base.observations import Term
-from legged_gym.envs.base.reward_sum import RewardTerm
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.terrain import Terrain
@@ -31,18 +28,17 @@ class PointFootFlat(LeggedRobot):
         """Build the map of `cfg.terrain`: None on level ground, which engines take for the plane z = 0."""
         return make_terrain(self.cfg.terrain)
 
-    def observation_groups(self) -> dict[str, list[Term]]:
+    def group_terms(self) -> dict[str, list[Term]]:
         """As for any legged robot, and the heights around it for the critic alone: the policy is blind.
 
         They come last, so that a run that has begun on level ground can go on where there are heights.
         """
-        groups = super().observation_groups()
-        groups["critic"] += observations.ground_terms(self)
-        return groups
+        groups = super().group_terms()
+        return groups | {"critic": groups["critic"] + observations.ground_terms(self)}
 
-    def reward_terms(self) -> Sequence[RewardTerm]:
-        """As for any legged robot, and V_stab."""
-        return (*super().reward_terms(), v_stab)
+    def _reward_v_stab(self) -> torch.Tensor:
+        """V_stab: squared distance by which the next step is too short to catch the robot [m^2]. Shape (N,)."""
+        return self.capture_excess().square()
 
     def capture_excess(self) -> torch.Tensor:
         """How much too far the next step would have to reach to catch the robot; 0 if it can [m]. Shape (N,).
@@ -58,9 +54,3 @@ class PointFootFlat(LeggedRobot):
         xi = state.com_pos_w[:, :2] + state.com_lin_vel_w[:, :2] / omega.unsqueeze(-1)
         distance = (xi - foot[:, :2]).norm(dim=-1) * torch.exp(omega * time_left)
         return (distance - self.cfg.rewards.capture_reach).clamp(0.0, WORST_EXCESS)
-
-
-def v_stab(env: LeggedRobot) -> torch.Tensor:
-    """V_stab: squared distance by which the next step is too short to catch the robot [m^2]."""
-    assert isinstance(env, PointFootFlat)  # for the type checker: only it lists this term
-    return env.capture_excess().square()

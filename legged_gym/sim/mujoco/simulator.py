@@ -1,6 +1,5 @@
 """MuJoCo on the CPU: one `MjModel` per robot, stepped by `mujoco.rollout` on a persistent thread pool."""
 
-import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
@@ -17,6 +16,7 @@ from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces
+from legged_gym.utils.machine import usable_cores
 from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -78,7 +78,7 @@ class MujocoSimulator(Simulator):
         self.models = [self.model.__copy__() for _ in range(num_envs)]
         if self._treads is not None:
             self._treads.attach(self.models)
-        self.num_threads = options.num_threads or len(os.sched_getaffinity(0))
+        self.num_threads = options.num_threads or usable_cores()
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
         self._kinematics = LegKinematics(robot, self.device)

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.sim.process import hosting
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.protocol import Request
@@ -18,8 +20,6 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
-from legged_gym.utils.cli import apply_args, make_parser, parse_args
-from legged_gym.utils.task_registry import task_registry
 from tests.envs.making import build
 from tests.sim.process.making import OPTIONS, host
 from tests.sim.process.pool import pooled_workers
@@ -119,9 +119,8 @@ def test_the_environment_passes_its_config_on(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_line_asks_for_it() -> None:
     for argv, enabled in (([], False), (["--sim_process"], True)):
-        env_cfg, train_cfg = task_registry.get_cfgs("pointfoot_flat")
-        apply_args(parse_args(make_parser("test"), argv), env_cfg, train_cfg)
-        assert env_cfg.sim.process.enabled == enabled
+        spec = resolve(parse_args(make_parser("test"), argv).request)
+        assert spec.env_cfg.sim.process.enabled == enabled
 
 
 class Recorder:
