@@ -47,10 +47,7 @@ def task_options(spec: RunSpec) -> list[str]:
 
 def robot_options(spec: RunSpec) -> list[str]:
     """Returns the options that name a spec's robot."""
-    asset = spec.env_cfg.asset
-    if asset.file is not None:
-        return [f"--env.asset.file={asset.file}"]
-    return [f"--env.asset.robot_type={asset.robot_type}"]
+    return [f"--robot={spec.env_cfg.asset.robot_type}"]
 
 
 def commands_for(spec: RunSpec, run: Path, scripts: Sequence[str] = ("play", "evaluate")) -> str:

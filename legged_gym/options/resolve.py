@@ -60,7 +60,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     backend = _choose_backend(said, saved if agent is None else {}, cfgs["env"].sim.backend, request.sim_device, here)
     engine, sim_device = choose_engine(backend, request.sim_device, here)
     if checkpoint is None:
-        _put(_robot_fields(_find_robot(said, cfgs["env"]), cfgs), cfgs)
+        _put(_read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs), cfgs)
         _put(_machine_fields(machine.suggest(here, sim_device)), cfgs, may_lack=True)
     _put(saved, cfgs)
     if preset is not None:
@@ -223,24 +223,20 @@ def _find_robot(said: Fields, env_cfg: Any) -> RobotFiles:
     return find_robot(robot_type, None if overruled else file)
 
 
-def _robot_fields(files: RobotFiles, cfgs: Mapping[str, Config]) -> Fields:
-    """Reads what suits a robot, teacher.yaml in its folder; sections that a task does not have are left out.
+def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setting]:
+    """Returns what suits a robot, teacher.yaml in its folder; sections that a task does not have are left out.
 
     Raises:
-        UserError: A field is unknown, or its value not allowed.
+        UserError: An entry is no option.
     """
-    fields: Fields = {}
-    for option, text in files.tuning().items():
-        scope, _, path = option.partition(".")
+    file, settings = files.folder / "teacher.yaml", []
+    for field, text in files.tuning().items():
+        scope, _, path = field.partition(".")
         if scope not in cfgs:
-            raise UserError(f"{files.folder / 'teacher.yaml'}: {option}: an option begins with env. or train.")
-        if not hasattr(cfgs[scope], path.partition(".")[0]):
-            continue
-        try:
-            fields[option] = parse_field(cfgs[scope], path, text)
-        except ConfigError as error:
-            raise ConfigError(f"{files.folder / 'teacher.yaml'}: {scope}.{error}") from None
-    return fields
+            raise UserError(f"{file}: {field}: the name of a value begins with env. or train.")
+        if hasattr(cfgs[scope], path.partition(".")[0]):
+            settings.append(Setting(f"{file}: {field}", field, text))
+    return settings
 
 
 def _machine_fields(scale: machine.Scale) -> Fields:

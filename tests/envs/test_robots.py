@@ -65,7 +65,7 @@ def test_a_robots_values_go_before_the_tasks_and_the_users_before_both(tmp_path:
     [
         ("env.rewards.base_hight_target: 0.5", "teacher.yaml: env.rewards.*unknown field 'base_hight_target'"),
         ("train.teacher.dcm.body.hip_height: tall", "teacher.yaml: train.*hip_height: got 'tall', expected float, > 0"),
-        ("base_height_target: 0.5", "teacher.yaml: base_height_target: an option begins with env. or train."),
+        ("base_height_target: 0.5", "teacher.yaml: base_height_target: the name of a value begins with env. or train."),
         ("- 0.5", "teacher.yaml: holds list, expected names and values"),
     ],
 )

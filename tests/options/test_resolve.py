@@ -18,7 +18,7 @@ from legged_gym.utils import machine
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import Machine, Scale
-from legged_gym.utils.task_registry import TaskRegistry
+from legged_gym.utils.task_registry import TaskRegistry, task_registry
 
 CPU, GPU = Machine(2, 8.0, 0), Machine(16, 128.0, 1)
 PACKAGE = Path(resolving.__file__).parents[1]
@@ -73,6 +73,8 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_option_is_applied_in_exactly_one_function() -> None:
     """What the user says is read as values in `_read_settings` and put into a config by one `_put` of `resolve`.
 
+    What suits a robot (teacher.yaml) is read by the same function, and put there before.
+
     Nothing else in the package writes a field by its path but the suites and arms, which read no command line.
     """
     writers: dict[str, set[str]] = {}
@@ -84,10 +86,10 @@ def test_an_option_is_applied_in_exactly_one_function() -> None:
                     writers.setdefault(name, set()).add(f"{file.relative_to(PACKAGE)}:{function.name}")
     config = {f"utils/config.py:{name}" for name in ("set_by_path", "load_json")}
     assert writers.pop("parse_field") - config == {"options/resolve.py:_read_settings"}
-    assert writers.pop("set_field") - config <= {"options/resolve.py:_put", "options/resolve.py:_settle"}
+    assert writers.pop("set_field") - config == {"options/resolve.py:_put"}
     assert writers.pop("set_by_path") == {"evaluation/suites.py:varied_cfg"}
     source = (PACKAGE / "options" / "resolve.py").read_text()
-    assert source.count("_read_settings(") == 2 and source.count("_put(said") == 1
+    assert source.count("_read_settings(") == 3 and source.count("_put(said") == 1
     users = [file.name for file in PACKAGE.rglob("*.py") if "request.settings" in file.read_text()]
     assert sorted(set(users) - {"resolve.py"}) == ["ablation.py", "benchmark.py", "evaluate.py"], "refuse and pass on"
 
@@ -155,7 +157,8 @@ def test_the_saved_config_is_what_runs(logs: Path, monkeypatch: pytest.MonkeyPat
     saved = json.loads((run / "env_cfg.json").read_text())
     assert saved == json.loads(json.dumps(to_dict(runner.env.cfg)))
     assert saved["env"]["num_envs"] == 7 and saved["seed"] == 3 and saved["sim"]["backend"] in ("mujoco", "mujoco_warp")
-    assert saved["asset"]["file"] == str(tmp_path / "mine" / "urdf" / "robot.urdf")
+    assert saved["asset"]["robot_type"] == str(tmp_path / "mine" / "urdf" / "robot.urdf")
+    assert saved["asset"]["file"] is None, "which says the same in another way"
     monkeypatch.chdir("/")
     assert resolve(parse("--resume", f"--load_run={run}")).robot == "mine"
     assert (runner.env.sim_device, runner.env.headless, runner.device) == ("cpu", True, "cpu")
@@ -167,17 +170,25 @@ def test_a_path_of_the_users_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, 
     assert spec.train_cfg.teacher.offset_file == str(tmp_path / "x.pt") and spec.log_root == tmp_path / "runs"
 
 
-def test_the_terrain_is_settled_before_the_user() -> None:
-    """What follows from the kind of ground gives way to what the user says of it, and changes nothing else."""
-    heights = {}
-    for argv in (
-        (),
-        ("--env.terrain.mesh_type=trimesh",),
-        ("--env.terrain.mesh_type=trimesh", "--env.gait.ranges.swing_height=0.07,0.09"),
-    ):
-        env_cfg = resolve(parse("--sim=mujoco", *argv, task="pointfoot_flat")).env_cfg
-        heights[len(argv)] = env_cfg.gait.ranges.swing_height, env_cfg.rewards.scales.feet_clearance
-    assert heights == {0: ((0.06, 0.12), 0.0), 1: ((0.1, 0.18), -100.0), 2: ((0.07, 0.09), -100.0)}
+@pytest.mark.parametrize("task", ["pointfoot_flat", "pointfoot_rough"])
+@pytest.mark.parametrize("profile", [None, "mixed", "flat"])
+def test_a_switch_of_the_ground_changes_the_ground_only(task: str, profile: str | None) -> None:
+    """Whoever builds the task's environment without the command line sees the same config."""
+    argv = [] if profile is None else [f"--env.terrain.profile={profile}"]
+    spec = resolve(parse("--sim=mujoco", *argv, task=task))
+    expected, _ = task_registry.get_cfgs(task)
+    expected.sim.backend, expected.asset.robot_type = "mujoco", spec.robot
+    expected.env.num_envs = spec.env_cfg.env.num_envs
+    expected.terrain.profile = profile or expected.terrain.profile
+    assert spec.env_cfg == expected and spec.train_cfg.runner.experiment_name == task
+
+
+def test_the_tasks_differ_in_ground_gait_chance_and_rewards() -> None:
+    (flat, _), (rough, _) = task_registry.get_cfgs("pointfoot_flat"), task_registry.get_cfgs("pointfoot_rough")
+    assert flat.terrain.is_plane and not rough.terrain.is_plane
+    assert flat.gait.ranges.swing_height == (0.06, 0.12) and rough.gait.ranges.swing_height == (0.1, 0.18)
+    assert flat.rewards.scales.feet_clearance == 0.0 and rough.rewards.scales.feet_clearance == -100.0
+    assert rough.domain_rand.max_push_vel_xy < flat.domain_rand.max_push_vel_xy
 
 
 # -- robots ------------------------------------------------------------------------------------------------------------
