@@ -1,12 +1,15 @@
 """Robots in the environment: the values that suit each of them, and one of the user's own that walks."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml  # type: ignore[import-untyped]
 
 import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.options.request import make_parser, parse_args
@@ -15,7 +18,7 @@ from legged_gym.runners.teachers import make_teacher
 from legged_gym.sim.robot_model import RobotModel, find_robot, robot_types, robot_urdf
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.task_registry import task_registry
-from tests.sim.own_robots import own_robot
+from tests.sim.own_robots import LINK_NAMES, own_robot
 
 
 def cfgs(*argv: str) -> tuple[Any, Any]:
@@ -72,6 +75,19 @@ def test_a_robots_values_go_before_the_tasks_and_the_users_before_both(tmp_path:
 def test_wrong_values_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         cfgs(f"--robot={tuned(tmp_path / 'own', text)}")
+
+
+def test_what_the_docs_show_is_right(tmp_path: Path) -> None:
+    """docs/add_a_robot.md: its link names are those of the robot that these tests walk, its values are options."""
+    text = (LEGGED_GYM_ROOT_DIR / "docs" / "add_a_robot.md").read_text()
+    links, motor, values = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert yaml.safe_load(links) == yaml.safe_load(LINK_NAMES)
+    folder = tuned(tmp_path / "own", values)
+    (folder / "robot.yaml").write_text(links + motor)
+    env_cfg, train_cfg = cfgs(f"--robot={folder}")
+    robot = RobotModel.from_urdf(robot_urdf(folder))
+    assert (robot.corner_speeds == 9.0).all() and (robot.no_load_speeds == 15.0).all()
+    assert env_cfg.rewards.base_height_target == 0.52 and train_cfg.teacher.dcm.body.hip_height == 0.474
 
 
 @pytest.mark.parametrize("name", [*robot_types(), "own"])

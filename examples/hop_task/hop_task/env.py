@@ -10,4 +10,4 @@ class Hop(PointFootFlat):
 
     def _reward_airborne(self) -> torch.Tensor:
         """1 while no foot touches the ground. Shape (N,)."""
-        return (~self.feet_contact.any(-1)).float()
+        return (~self.state.feet_contact.any(-1)).float()

@@ -7,13 +7,13 @@ from legged_gym.envs.base.legged_robot import LeggedRobot
 
 def hop(env: LeggedRobot) -> torch.Tensor:
     """Squared difference of the feet's heights: a hop is made with both [m^2]. Shape (N,)."""
-    left, right = env.feet_height.unbind(-1)
+    left, right = env.state.feet_height.unbind(-1)
     return (left - right).square()
 
 
 def feet_height(env: LeggedRobot) -> torch.Tensor:
     """Heights of the feet over the ground [m]. Shape (N, 2)."""
-    return env.feet_height
+    return env.state.feet_height
 
 
 def pull_down(env: LeggedRobot) -> None:
