@@ -23,7 +23,7 @@ from legged_gym.sim.process import memory
 from legged_gym.sim.process.hosting import launch
 from legged_gym.sim.process.protocol import Request
 from legged_gym.sim.process.serve import Backend
-from legged_gym.sim.registry import resolve_simulator
+from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 from legged_gym.utils import machine
 from legged_gym.utils.cli import make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
@@ -149,8 +149,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     args.resume = None
     choose_devices(args, machine.detect())
     sim = resolve_simulator(args.sim or "auto")
-    if sim == "isaacgym":
-        raise UserError("--sim=isaacgym: it always has a process of its own, there is nothing to compare it with")
+    if SIMULATORS[sim].own_process:
+        raise UserError(f"--sim={sim}: it always has a process of its own, there is nothing to compare it with")
     near, far = make_envs(args)
     times = measure(near, far, args.repeats)
     for env in (near, far):

@@ -39,16 +39,18 @@ def sim_device(backend: str, asked: str | None, here: machine.Machine) -> str:
     Raises:
         UserError: Simulator or device are unknown, not there, or do not go together.
     """
-    from legged_gym.sim.registry import resolve_simulator
+    from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 
     try:
         simulator = resolve_simulator(backend)
     except ValueError as error:
         raise UserError(f"--sim: {error}") from None
-    device = machine.choose_device(asked, here, prefer_cuda=simulator != "mujoco")
-    if simulator == "mujoco" and device != "cpu":
+    cpu_only = SIMULATORS[simulator].cpu_only
+    device = machine.choose_device(asked, here, prefer_cuda=not cpu_only)
+    if cpu_only and device != "cpu":
         raise UserError(
-            f"--sim_device={asked}: the simulator mujoco runs on the CPU; for CUDA: pip install -e '.[gpu]', --sim=auto"
+            f"--sim_device={asked}: the simulator {simulator} runs on the CPU; for CUDA:"
+            " pip install -e '.[gpu]', --sim=auto"
         )
     return device
 

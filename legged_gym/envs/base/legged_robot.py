@@ -13,7 +13,7 @@ from legged_gym.envs.base.domain_rand import DomainRandomizer, Draws
 from legged_gym.envs.base.ground import Plane, TiledGround
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import ObservationGroup
-from legged_gym.sim.registry import make_simulator
+from legged_gym.sim.registry import make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import Placement, SimOptions
 from legged_gym.terrain.build import make_terrain
@@ -52,10 +52,10 @@ class LeggedRobot(VecEnv):
             motor_curve=cfg.control.motor_curve,
             num_threads=cfg.sim.num_threads,
             terrain=make_terrain(cfg.terrain),
+            engine=getattr(cfg.sim, resolve_simulator(cfg.sim.backend), None),  # the section with the engine's name
         )
         robot = RobotModel.from_urdf(robot_urdf(cfg.asset.robot_type, cfg.asset.file))
-        sim, num_envs = cfg.sim, cfg.env.num_envs
-        self.sim = make_simulator(sim.backend, robot, num_envs, options, sim_device, sim.process, sim.isaacgym)
+        self.sim = make_simulator(cfg.sim.backend, robot, cfg.env.num_envs, options, sim_device, cfg.sim.process)
         self.state = self.sim.state
         self.device = self.sim.device
         self.num_envs = cfg.env.num_envs

@@ -81,17 +81,15 @@ class IsaacGymSimulator(ProcessSimulator):
         options: SimOptions,
         device: str = "cpu",
         process: ProcessCfg | None = None,
-        cfg: IsaacGymCfg | None = None,
     ) -> None:
         """Start Isaac Gym.
 
         Args:
             robot: The robot.
             num_envs: Robots.
-            options: What every engine is built with.
+            options: What every engine is built with; `engine` is an `IsaacGymCfg`.
             device: "cpu" takes the CPU pipeline, a CUDA device the GPU pipeline.
             process: Timeouts and restarts.
-            cfg: What only Isaac Gym has.
 
         Raises:
             WorkerError: It cannot be started; says why and what to do.
@@ -127,7 +125,7 @@ class IsaacGymSimulator(ProcessSimulator):
             "joint_damping": options.joint_damping,
             "num_threads": options.num_threads or usable_cores(),
             "mesh": terrain is not None,
-            "cfg": dataclasses.asdict(cfg or IsaacGymCfg()),
+            "cfg": dataclasses.asdict(options.engine or IsaacGymCfg()),
         }
         super().__init__(robot, num_envs, options, device, process or ProcessCfg(), launch, spec, arrays)
 

@@ -26,7 +26,7 @@ class HostedSimulator(Backend):
         """Build the simulator, on the very memory that the trainer sees."""
         import torch
 
-        from legged_gym.sim.registry import make_simulator
+        from legged_gym.sim.registry import load_simulator
         from legged_gym.sim.robot_model import RobotModel
         from legged_gym.sim.simulator import Placement, SimState, Simulator
 
@@ -38,7 +38,8 @@ class HostedSimulator(Backend):
         ours = {f.name: shared[f"state.{f.name}"] for f in fields(SimState)}
         ours |= {name: shared[f"parameter.{name}"] for name in Simulator.PARAMETERS}
         ours["wrench_w"] = shared["wrench_w"]
-        self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"], shared=ours)
+        simulator = load_simulator(spec["simulator"])
+        self._sim = simulator(robot, spec["num_envs"], options, spec["device"], ours)
         self._shared = shared
         self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
         self._placement = Placement(*(shared[f"reset.{name}"] for name in PLACEMENT))

@@ -11,7 +11,7 @@ import torch
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.sim.process import hosting
 from legged_gym.sim.process.config import ProcessCfg
-from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.process.protocol import PLACEMENT, Request
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
@@ -103,18 +103,23 @@ def test_a_policy_step_is_one_round_trip(pf_tron1a: RobotModel, monkeypatch: pyt
     env.sim.close()
 
 
+def test_the_worker_knows_the_fields_of_a_placement() -> None:
+    """In their order: it unpacks them by position."""
+    assert tuple(field.name for field in dataclasses.fields(Placement)) == PLACEMENT
+
+
 def test_the_environment_passes_its_config_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     def fake(name: str, *arguments: Any) -> Any:
-        seen[name] = arguments[-2:]
+        seen[name] = arguments[2], arguments[-1]
         raise InterruptedError
 
     monkeypatch.setattr("legged_gym.envs.base.legged_robot.make_simulator", fake)
     with pytest.raises(InterruptedError):
         build(1, {"sim.backend": "isaacgym", "sim.process.start_timeout": 7.0, "sim.isaacgym.substeps": 3})
-    process, isaacgym = seen["isaacgym"]
-    assert process.start_timeout == 7.0 and isaacgym.substeps == 3
+    options, process = seen["isaacgym"]
+    assert process.start_timeout == 7.0 and options.engine.substeps == 3
 
 
 def test_the_command_line_asks_for_it() -> None:
