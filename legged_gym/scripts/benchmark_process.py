@@ -52,8 +52,8 @@ class NextToNothing(Backend):
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
         self._number = shared["number"]
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Take over nothing."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """Apply nothing."""
 
     def step(self) -> None:
         """Add one."""
@@ -64,7 +64,7 @@ SERVE = """
 import sys
 from legged_gym.scripts.benchmark_process import NextToNothing
 from legged_gym.sim.process.serve import Server, open_channel
-Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), dict, NextToNothing).run()
+Server(open_channel(*map(int, sys.argv[1:])), dict, NextToNothing).run()
 """
 
 

@@ -18,7 +18,14 @@ from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import Placement, SimOptions
 from legged_gym.terrain.build import make_terrain
 from legged_gym.utils.cuda_graph import Graphed
-from legged_gym.utils.math import nobody, quat_from_yaw, quat_rotate, quat_rotate_inverse, rotate_yaw, yaw_from_quat
+from legged_gym.utils.math import (
+    known_empty,
+    quat_from_yaw,
+    quat_rotate,
+    quat_rotate_inverse,
+    rotate_yaw,
+    yaw_from_quat,
+)
 
 
 class LeggedRobot(VecEnv):
@@ -378,7 +385,7 @@ class LeggedRobot(VecEnv):
     def _reset(self, mask: torch.Tensor) -> None:
         """Start a new episode with the robots in `mask` (N,). Draws as much whoever they are."""
         episode, start = self.randomizer.draw(), self._starts.draw(self.num_envs)
-        if nobody(mask):
+        if known_empty(mask):
             return
         ends = torch.cat((self._episode_sums, torch.stack((mask, self.fell, self.broke))))  # (R + 3, N)
         self._finished_sums += torch.where(mask, ends, 0.0).sum(-1)

@@ -134,15 +134,15 @@ class IsaacGymBackend(Backend):
 
     # -- what the trainer has noted ------------------------------------------------------------------------------------
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """See `Backend.take`."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """See `Backend.apply`."""
         if parameters:
-            self._take_parameters(parameters)
+            self._apply_parameters(parameters)
         if not self._prepared:
             self._prepare()
         self._place_and_push(reset, push)
 
-    def _take_parameters(self, names: list[str]) -> None:
+    def _apply_parameters(self, names: list[str]) -> None:
         """Set what PhysX has of them, where it has changed; gains, strength and delay are read in `_advance`."""
         if "friction" in names:
             rows = self._changed("friction")
@@ -272,8 +272,8 @@ class IsaacGymBackend(Backend):
     ) -> None:
         """Keep the largest power, foot forces and landing speeds.
 
-        Who pushes a leg, ground or other leg, PhysX does not tell. `sinking` (N, F) [m/s] and `touched` (N, F) [N] are
-        the feet's downward speeds and contact forces before the physics step.
+        Whether ground or the other leg pushes a leg, PhysX does not say. `sinking` (N, F) [m/s] and `touched` (N, F)
+        [N] are the feet's downward speeds and contact forces before the physics step.
         """
         power, forces, landings = (self._shared["state." + name] for name in PEAKS[:3])
         torch.max(power, (torque * speed).abs().sum(-1), out=power)

@@ -69,7 +69,7 @@ class IsaacGymSimulator(ProcessSimulator):
     for all robots, without a mask, starts PhysX anew at the next step, with the robots where they are. To set them for
     some has no effect, and `parameters` go on to say what is in force.
 
-    PhysX tells the net force on a body but not who pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
+    PhysX gives the net force on a body but not what pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
     """
 
     UNSUPPORTED = frozenset({"contact_time_constant"})
@@ -95,7 +95,7 @@ class IsaacGymSimulator(ProcessSimulator):
             WorkerError: It cannot be started; says why and what to do.
         """
         self._stepped, self._on_gpu_pipeline = False, torch.device(device).type == "cuda"
-        self._told = self._masses_are_new = False
+        self._has_warned = self._masses_are_new = False
         terrain = options.terrain
         mesh = {} if terrain is None else {"terrain.vertices": terrain.vertices, "terrain.triangles": terrain.triangles}
         # int32: torch has no such unsigned type
@@ -144,13 +144,13 @@ class IsaacGymSimulator(ProcessSimulator):
             if mask is None:
                 self._masses_are_new = True
             else:
-                self._say_that_masses_stay()
+                self._warn_that_masses_stay()
                 values = {name: value for name, value in values.items() if name not in late}
         super().set_parameters(values, mask)
 
-    def _say_that_masses_stay(self) -> None:
-        if not self._told:
-            self._told = True
+    def _warn_that_masses_stay(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             print(
                 "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that is"
                 " its initial difficulty, --env.curriculum.initial",

@@ -47,7 +47,7 @@ class Worker:
 
         Args:
             name: What to call it in messages.
-            command: Interpreter, script and arguments; the two inherited descriptors are added.
+            command: Interpreter, script and arguments; those of `serve.open_channel` are added.
             environment: The process's environment variables.
             remedies: What to do, by error.
 
@@ -60,10 +60,12 @@ class Worker:
         self._number = 0
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
+        # The worker may ask Linux to be killed with its parent, which is this thread: only the main one outlives it.
+        in_main_thread = threading.current_thread() is threading.main_thread()
         try:
             # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(read_end)],
+                [*command, str(theirs.fileno()), str(read_end), str(int(in_main_thread))],
                 env=dict(environment),
                 pass_fds=(theirs.fileno(), read_end),
                 stdin=subprocess.DEVNULL,
@@ -117,7 +119,7 @@ class Worker:
                 self._channel.send_descriptor(descriptor)
             reply = self._channel.receive(timeout)
             while reply.number < self._number and reply.kind != Reply.FAILED:
-                # the answer to what was only told, or to a request that Ctrl-C cut short
+                # the answer to a notice, or to a request that Ctrl-C cut short
                 reply = self._channel.receive(timeout)
         except Closed:
             raise self._obituary() from None
@@ -137,7 +139,7 @@ class Worker:
             raise self._error(FAILURES[Failure(reply.payload["failure"])], reply.payload["text"])
         return reply.payload
 
-    def tell(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
+    def notify(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
         """Send a request and do not wait for its end; if it fails, or cannot be sent any more, the next `ask` says so.
 
         Args:

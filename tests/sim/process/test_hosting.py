@@ -82,9 +82,9 @@ def test_nothing_is_noted_while_the_worker_takes_over(
     sim.prepare()
     assert asked == []
     interventions[intervention]()
-    assert asked == [Request.TAKE]
+    assert asked == [Request.APPLY]
     interventions[intervention]()
-    assert asked == [Request.TAKE], "nothing was told since"
+    assert asked == [Request.APPLY], "nothing was sent since"
     sim.close()
 
 
@@ -93,13 +93,13 @@ def test_a_policy_step_is_one_round_trip(pf_tron1a: RobotModel, monkeypatch: pyt
         env = build(2, {"sim.process.enabled": True, "env.episode_length_s": 0.06})
     asked: list[Request] = []
     worker: Any = env.sim._worker  # type: ignore[attr-defined]
-    ask, tell, told = worker.ask, worker.tell, []
+    ask, notify, notices = worker.ask, worker.notify, []
     monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
-    monkeypatch.setattr(worker, "tell", lambda request, *a: told.append(request) or tell(request, *a))
+    monkeypatch.setattr(worker, "notify", lambda request, *a: notices.append(request) or notify(request, *a))
     for _ in range(8):  # with time-outs, and so resets, and pushes
         env.step(torch.zeros(2, 6))
     assert asked == [Request.STEP] * 8
-    assert 2 <= len(told) <= 8 and set(told) == {Request.TAKE}, "resets were not told ahead"
+    assert 2 <= len(notices) <= 8 and set(notices) == {Request.APPLY}, "resets were not sent ahead"
     env.sim.close()
 
 
