@@ -74,6 +74,7 @@ class LeggedRobot(VecEnv):
         self._measure(torch.ones_like(self.fell))
         self._build_observations()
         self._before_physics = Graphed(self._take_actions, self.device, copies=False)
+        # `_derive` and others bind attributes to new tensors; `reset` does, too, outside of the recording.
         self._after_physics = Graphed(self._finish_step, self.device, owners=(self,))
         self.reset()
         self.viewer = None if headless else self.sim.open_viewer()

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from legged_gym.sim.isaacgym.asset import ASSET_FILE, write_asset
@@ -25,7 +24,7 @@ from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.simulator import SimOptions, motor_speeds
 from legged_gym.utils.machine import usable_cores
 
 VARIABLE = "ISAACGYM_PYTHON"
@@ -103,7 +102,7 @@ class IsaacGymSimulator(ProcessSimulator):
         folder = Path(tempfile.mkdtemp(prefix="legged_gym_"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         write_asset(robot, folder)
-        ones = np.ones(len(robot.joint_names))
+        corner_speeds, no_load_speeds = motor_speeds(robot, options)
         spec = {
             "asset_root": str(folder),
             "asset_file": ASSET_FILE,
@@ -111,8 +110,8 @@ class IsaacGymSimulator(ProcessSimulator):
             "body_names": robot.body_names,
             "foot_names": robot.foot_names,
             "torque_limits": robot.torque_limits.tolist(),
-            "corner_speeds": (robot.corner_speeds if options.motor_curve else 1e6 * ones).tolist(),
-            "no_load_speeds": (robot.no_load_speeds if options.motor_curve else 2e6 * ones).tolist(),
+            "corner_speeds": corner_speeds.tolist(),
+            "no_load_speeds": no_load_speeds.tolist(),
             "clamp_targets": options.clamp_targets,
             "self_collisions": options.self_collisions,
             "kp": options.kp,

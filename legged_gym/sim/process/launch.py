@@ -58,6 +58,7 @@ class Worker:
         self._program = command[0]
         self._remedies = remedies
         self._number = 0
+        # Both descriptors are inherited: nothing has a name in the file system, and the kernel closes all of it.
         ours, theirs = socket.socketpair()
         read_end, self._lifeline = os.pipe()
         # The worker may ask Linux to be killed with its parent, which is this thread: only the main one outlives it.
@@ -124,6 +125,7 @@ class Worker:
         except Closed:
             raise self._obituary() from None
         except TimeoutError:
+            # A late answer could not be told from the next one's, and its memory is half written.
             self.close(patience=0.0)
             what = f"did not answer {request.name} within {timeout:g} s and was killed"
             remedy = STILL_COMPILING if request == Request.HELLO else None
@@ -158,6 +160,7 @@ class Worker:
         code = self._process.poll()
         self.close(patience=0.0)
         words = self._output.last_words()
+        # The dynamic linker's complaint comes before any Python: only the output tells.
         if "libpython" in words:
             return self._error(LibPythonMissing, words)
         if self._number == 1 and code is not None and code >= 0:

@@ -74,6 +74,7 @@ class ProcessSimulator(Simulator):
                 " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
             ) from None
         self._shared = self._memory.tensors
+        # From here on state, parameters and wrenches are the memory that the worker sees, too.
         for name, array in arrays.items():
             self._shared[name].copy_(torch.from_numpy(array))
         for name, value in self.parameters.items():
@@ -81,6 +82,7 @@ class ProcessSimulator(Simulator):
         self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
         self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
         self.wrench_w = self._shared["wrench_w"]
+        # The worker writes the state in steps only: what a reset or a push changes in it is computed at this end.
         self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
         self._pending: set[str] = set()
         """What the worker must apply at the next step: names of parameters, `reset`, `push`."""
@@ -110,6 +112,7 @@ class ProcessSimulator(Simulator):
         except BaseException:
             worker.close(patience=0.0)
             raise
+        # A new engine has nominal parameters: it must be given all of those in force.
         self._pending = set(self.PARAMETERS)
         self._shared["changed"].fill_(True)
         self._warm = False
@@ -198,6 +201,7 @@ class ProcessSimulator(Simulator):
             file=sys.stderr,
             flush=True,
         )
+        # What was noted for the old worker concerned robots that no longer exist.
         self._shared["reset_mask"].zero_()
         self._shared["push_delta_w"].zero_()
         self._worker = self._start()
@@ -208,6 +212,7 @@ class ProcessSimulator(Simulator):
 
     def _note(self, *names: str) -> None:
         self._pending.update(names)
+        # A graph's replay runs none of this: what it contains may have happened at any step from now on.
         if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
             self._recorded.update(names)
 
