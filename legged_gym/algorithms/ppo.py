@@ -32,6 +32,7 @@ from legged_gym.algorithms.losses import (
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
 from legged_gym.algorithms.replay import Replay
+from legged_gym.algorithms.widening import widen_critic
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
 
@@ -364,6 +365,7 @@ class PPO(RslPPO):
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
         """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""
         selected = dict.fromkeys(("actor", "critic", "iteration"), True) if load_cfg is None else dict(load_cfg)
+        widen_critic(loaded_dict, self._raw_critic, len(self.policy_parameters()))
         if load_cfg is None or selected.pop("optimizer", False):
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             load_adam(self.estimator_optimizer, loaded_dict["estimator_optimizer_state_dict"])

@@ -39,6 +39,7 @@ def fake(**given: Any) -> Any:
     }
     state, command = SimState.zeros(2, robot, "cpu"), torch.zeros(2, 3)
     env = SimpleNamespace(**zeros, state=state, cfg=cfg, dt=0.02, commands=SimpleNamespace(command=command))
+    env.sim = SimpleNamespace(robot=SimpleNamespace(total_mass=10.0))
     for name, value in given.items():
         if name == "command":
             command.copy_(torch.tensor(value))
@@ -46,6 +47,7 @@ def fake(**given: Any) -> Any:
             getattr(state, name).copy_(torch.tensor(value))
         else:
             setattr(env, name, torch.tensor(value))
+    env.commands.standing = (command == 0.0).all(-1)
     env.gait = SimpleNamespace(swing_heights=lambda: env.swing_heights)
     return env
 
@@ -58,6 +60,14 @@ CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
         {"swing_heights": [[0.1, 0.0], [0.1, 0.05]], "feet_height": [[0.04, 0.02], [0.07, 0.01]]},
         [0.0036, 0.0025],
     ),
+    # one foot in the air, standing; both in the air, walking
+    "feet_air_standing": (
+        {"feet_contact": [[True, False], [False, False]], "command": [[0.0] * 3, [0.1, 0.0, 0.0]]},
+        [1.0, 0.0],
+    ),
+    "touchdown_speed": ({"landing_speed": [[1.0, 0.5], [0.0, 2.0]]}, [1.25, 4.0]),
+    # a robot of 10 kg: 3 and 1 weights; 2.5 and 4 weights
+    "landing_force": ({"peak_foot_force": [[294.3, 98.1], [245.25, 392.4]]}, [1.0, 2.5]),
     "keep_balance": ({"fell": [False, True]}, [1.0, 0.0]),
     "termination": ({"fell": [False, True]}, [0.0, 1.0]),
     # exp(-(0.3^2 + 0.4^2) / 0.2) = exp(-1.25); the vertical velocity does not count

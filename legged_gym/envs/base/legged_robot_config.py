@@ -304,6 +304,9 @@ class RewardScalesCfg(Config):
     foot_landing_vel: float = -0.15
     feet_regulation: float = -0.05
     feet_clearance: float = 0.0
+    feet_air_standing: float = 0.0
+    touchdown_speed: float = 0.0
+    landing_force: float = 0.0
     termination: float = -100.0
 
 

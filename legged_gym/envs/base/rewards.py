@@ -127,7 +127,23 @@ def feet_regulation(env: "LeggedRobot") -> torch.Tensor:
 
 def feet_clearance(env: "LeggedRobot") -> torch.Tensor:
     """Squared height over the ground that feet lack of what the clock asks of them in swing [m^2]."""
-    return env.undisturbed * (env.gait.swing_heights() - env.feet_height).clamp(min=0.0).square().sum(-1)
+    return env.gait_active * (env.gait.swing_heights() - env.feet_height).clamp(min=0.0).square().sum(-1)
+
+
+def feet_air_standing(env: "LeggedRobot") -> torch.Tensor:
+    """Number of feet off the ground while the command is to stand, unless the robot recovers from a disturbance."""
+    return env.commands.standing * env.undisturbed * (~env.feet_contact).sum(-1)
+
+
+def touchdown_speed(env: "LeggedRobot") -> torch.Tensor:
+    """Squared downward speed with which feet touch down, summed over the feet that do [m^2/s^2]."""
+    return env.state.landing_speed.square().sum(-1)
+
+
+def landing_force(env: "LeggedRobot") -> torch.Tensor:
+    """Highest force on each foot within the step beyond twice the robot's weight, in weights, summed over the feet."""
+    weights = env.state.peak_foot_force / (env.sim.robot.total_mass * 9.81)
+    return (weights - 2.0).clamp(min=0.0).sum(-1)
 
 
 def termination(env: "LeggedRobot") -> torch.Tensor:
@@ -157,6 +173,9 @@ TERMS: tuple[Callable[["LeggedRobot"], torch.Tensor], ...] = (
     foot_landing_vel,
     feet_regulation,
     feet_clearance,
+    feet_air_standing,
+    touchdown_speed,
+    landing_force,
     termination,
 )
 """All terms; the one place that lists them."""
