@@ -104,6 +104,21 @@ class MujocoSimulator(Simulator):
         self._substep_time = self.options.timestep * torch.arange(steps).view(1, -1, 1)
         """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
+        self._index_model()
+        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
+            self._write_contact: ("friction", "contact_time_constant"),
+            self._write_gains: ("kp", "kd", "strength"),
+            self._write_inertia: (
+                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
+                "armature",
+            ),
+        }
+        """What writes parameters into a model, and the parameters that each takes."""
+        self._refresh(slice(None))
+
+    def _index_model(self) -> None:
+        """Find sensors, bodies and geoms in the model, and the nominal masses."""
+        n, model = self.num_envs, self.model
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
         self._velocity_columns = self._sensor_columns([f"velocity_{foot}" for foot in self.robot.foot_names])
         self._leg_columns = self._sensor_columns([LEG_SENSOR])
@@ -116,16 +131,6 @@ class MujocoSimulator(Simulator):
         self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
         self._nominal_base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float()
         self._base_com = self._nominal_base_com.repeat(n, 1)  # (N, 3)
-        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
-            self._write_contact: ("friction", "contact_time_constant"),
-            self._write_gains: ("kp", "kd", "strength"),
-            self._write_inertia: (
-                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
-                "armature",
-            ),
-        }
-        """What writes parameters into a model, and the parameters that each takes."""
-        self._refresh(slice(None))
 
     def _sensor_columns(self, names: list[str]) -> slice:
         """The columns of a run of sensors that stand next to each other."""

@@ -58,32 +58,9 @@ class Worker:
         self._program = command[0]
         self._remedies = remedies
         self._number = 0
-        # Both descriptors are inherited: nothing has a name in the file system, and the kernel closes all of it.
-        ours, theirs = socket.socketpair()
-        read_end, self._lifeline = os.pipe()
-        # The worker may ask Linux to be killed with its parent, which is this thread: only the main one outlives it.
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        try:
-            # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(read_end), str(int(in_main_thread))],
-                env=dict(environment),
-                pass_fds=(theirs.fileno(), read_end),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            os.close(self._lifeline)
-            raise self._error(InterpreterMissing, f"cannot run {command[0]} ({error.strerror})") from None
-        finally:
-            theirs.close()
-            os.close(read_end)
+        self._process, self._channel, lifeline = self._start_process(command, environment)
         self._output = _Output(self._process.stdout)
-        self._channel = Channel(ours)
-        self._end = weakref.finalize(self, _end, self._process, self._channel, self._lifeline, self._output)
+        self._end = weakref.finalize(self, _end, self._process, self._channel, lifeline, self._output)
         notice = threading.Timer(NOTICE_AFTER, print, (f"waiting for the worker of {name}: imports may compile, once",))
         notice.start()
         try:
@@ -95,6 +72,35 @@ class Worker:
         finally:
             notice.cancel()
         self._output.show()
+
+    def _start_process(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[subprocess.Popen[bytes], Channel, int]:
+        """Return the process, our end of the channel, and the lifeline that only we hold, see `serve.open_channel`."""
+        # Both are inherited: nothing has a name in the file system, and the kernel closes all of it.
+        ours, theirs = socket.socketpair()
+        read_end, lifeline = os.pipe()
+        # The worker may ask Linux to be killed with its parent, which is this thread: only the main one outlives it.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        try:
+            # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(read_end), str(int(in_main_thread))],
+                env=dict(environment),
+                pass_fds=(theirs.fileno(), read_end),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(lifeline)
+            raise self._error(InterpreterMissing, f"cannot run {command[0]} ({error.strerror})") from None
+        finally:
+            theirs.close()
+            os.close(read_end)
+        return process, Channel(ours), lifeline
 
     def ask(
         self, request: Request, payload: dict[str, Any] | None = None, *, timeout: float, descriptor: int | None = None

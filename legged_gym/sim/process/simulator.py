@@ -61,22 +61,9 @@ class ProcessSimulator(Simulator):
         super().__init__(robot, num_envs, options, device)
         self.cfg = cfg
         self._launch, self._spec = launch, spec | {"device": str(self.device)}
-        arrays = arrays or {}
-        more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
-        layout = memory.lay_out([*wire_fields(self), *more])
-        self._memory = memory.create(layout, self.device)
-        try:
-            self._description = self._memory.describe()
-        except RuntimeError as error:
-            why = str(error).partition("\n")[0]
-            raise MemoryNotShared(
-                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
-                " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
-            ) from None
+        self._memory, self._description = self._make_memory(arrays or {})
         self._shared = self._memory.tensors
         # From here on state, parameters and wrenches are the memory that the worker sees, too.
-        for name, array in arrays.items():
-            self._shared[name].copy_(torch.from_numpy(array))
         for name, value in self.parameters.items():
             self._shared[f"parameter.{name}"].copy_(value)
         self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
@@ -96,6 +83,21 @@ class ProcessSimulator(Simulator):
         """The worker has answered since it built the engine; the first time may take longer."""
         self._worker = self._start()
         self._place_nominally()
+
+    def _make_memory(self, arrays: Mapping[str, np.ndarray]) -> tuple[memory.SharedMemory, dict[str, Any]]:
+        """Make the memory that both ends see, with the arrays in it, and what the worker needs to find it."""
+        more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
+        shared = memory.create(memory.lay_out([*wire_fields(self), *more]), self.device)
+        for name, array in arrays.items():
+            shared.tensors[name].copy_(torch.from_numpy(array))
+        try:
+            return shared, shared.describe()
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            raise MemoryNotShared(
+                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
+                " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
+            ) from None
 
     def _start(self) -> Worker:
         """Start a worker and build the engine in it, with the parameters in force."""
