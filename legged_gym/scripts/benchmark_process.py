@@ -29,6 +29,7 @@ from legged_gym.sim.process import memory
 from legged_gym.sim.process.hosting import launch
 from legged_gym.sim.process.protocol import Request
 from legged_gym.sim.process.serve import Backend
+from legged_gym.sim.registry import SIMULATORS
 from legged_gym.utils import machine
 from legged_gym.utils.errors import UserError
 
@@ -55,8 +56,8 @@ class NextToNothing(Backend):
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
         self._number = shared["number"]
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Take over nothing."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """Apply nothing."""
 
     def step(self) -> None:
         """Add one."""
@@ -67,7 +68,7 @@ SERVE = """
 import sys
 from legged_gym.scripts.benchmark_process import NextToNothing
 from legged_gym.sim.process.serve import Server, open_channel
-Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), dict, NextToNothing).run()
+Server(open_channel(*map(int, sys.argv[1:])), dict, NextToNothing).run()
 """
 
 
@@ -157,8 +158,8 @@ def run(spec: RunSpec, repeats: int) -> dict[str, Any]:
         UserError: The simulator has no other place than a worker.
     """
     sim, num_envs = spec.env_cfg.sim.backend, spec.env_cfg.env.num_envs
-    if sim == "isaacgym":
-        raise UserError("--sim=isaacgym: it always has a process of its own, there is nothing to compare it with")
+    if SIMULATORS[sim].own_process:
+        raise UserError(f"--sim={sim}: it always has a process of its own, there is nothing to compare it with")
     near, far = make_envs(spec)
     times = measure(near, far, repeats)
     for env in (near, far):

@@ -2,7 +2,7 @@
 
 import torch
 
-from legged_gym.utils.math import nobody
+from legged_gym.utils.math import known_empty
 
 
 class Actions:
@@ -35,7 +35,7 @@ class Actions:
         self.before[:, 0].copy_(self.now)
         self.now.copy_(actions.clamp(-self._clip, self._clip))
         torch.logical_not(actions.sum(-1).isfinite(), out=self.refused)
-        if not nobody(self.refused):
+        if not known_empty(self.refused):
             self.num_refused += self.refused.sum()
             self.now.masked_fill_(self.refused.unsqueeze(-1), 0.0)
 

@@ -41,12 +41,12 @@ from legged_gym.envs.base.reward_sum import RewardSum, weighed_terms
 from legged_gym.envs.base.robot_state import RobotState, bodies_named
 from legged_gym.envs.base.sensors import Sensors
 from legged_gym.envs.base.starts import Starts
-from legged_gym.sim.registry import make_simulator
+from legged_gym.sim.registry import make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.cuda_graph import Graphed
-from legged_gym.utils.math import nobody
+from legged_gym.utils.math import known_empty
 
 
 class LeggedRobot(VecEnv):
@@ -100,10 +100,10 @@ class LeggedRobot(VecEnv):
             motor_curve=cfg.control.motor_curve,
             num_threads=cfg.sim.num_threads,
             terrain=self.make_terrain(),
+            engine=getattr(cfg.sim, resolve_simulator(cfg.sim.backend), None),  # the section with the engine's name
         )
         robot = RobotModel.from_urdf(robot_urdf(cfg.asset.robot_type, cfg.asset.file))
-        sim = cfg.sim
-        return make_simulator(sim.backend, robot, cfg.env.num_envs, options, device, sim.process, sim.isaacgym)
+        return make_simulator(cfg.sim.backend, robot, cfg.env.num_envs, options, device, cfg.sim.process)
 
     def _make_parts(self) -> None:
         """Make what a step is made of, in this order: each part draws its share of the random numbers."""
@@ -246,7 +246,7 @@ class LeggedRobot(VecEnv):
     def _reset(self, mask: torch.Tensor) -> None:
         """Start a new episode with the robots in `mask` (N,). Draws as much whoever they are."""
         episode, start = self.randomizer.draw(), self.starts.draw()
-        if nobody(mask):
+        if known_empty(mask):
             return
         self.log.finish(mask, self.episodes)
         self.ground.finish(mask, self.episodes.fell)

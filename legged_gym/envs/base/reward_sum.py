@@ -11,7 +11,7 @@ from legged_gym.envs.base.rewards import RewardTerm, find_terms
 from legged_gym.envs.base.robot_state import bodies_named
 from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.config import to_dict
-from legged_gym.utils.math import nobody
+from legged_gym.utils.math import known_empty
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
@@ -70,7 +70,7 @@ class RewardSum:
         terms.masked_fill_(env.episodes.broke, 0.0)
         total = terms.sum(0)
         bad = ~total.isfinite()
-        if not nobody(bad):
+        if not known_empty(bad):
             self._log.not_finite += (~terms.isfinite()).sum(-1)
             terms.masked_fill_(bad, 0.0)
             env.episodes.break_off(bad)

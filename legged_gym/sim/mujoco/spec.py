@@ -8,10 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
+import numpy as np
 
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, SIDES, RobotModel
-from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
+from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT, SimOptions
 from legged_gym.utils.errors import UserError
 
 GROUND_NAME = "ground"
@@ -21,7 +22,7 @@ COLLISION_GROUP = 3
 VISUAL_GROUP = 1
 """Geom group of visuals."""
 SELF_TIME_CONSTANT = 2.0
-"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts bear."""
+"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts allow."""
 SELF_MARGIN = 0.03
 """Gap at which the robot's own bodies touch each other [m].
 
@@ -96,6 +97,34 @@ def build_spec(
     elif ground:
         _add_ground(spec)
     return spec
+
+
+def simulation_spec(robot: RobotModel, options: SimOptions, field: HeightField | None = None) -> mujoco.MjSpec:
+    """Builds what a simulator steps: `build_spec` without visuals, which are drawn by a model of their own."""
+    return build_spec(
+        robot,
+        timestep=options.timestep,
+        kp=options.kp,
+        kd=options.kd,
+        armature=options.armature,
+        damping=options.joint_damping,
+        self_collisions=options.self_collisions,
+        visuals=False,
+        field=field,
+    )
+
+
+def check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
+    """Checks what our kinematics take for granted.
+
+    Raises:
+        ValueError: The joints are not in the robot's order, or their frames are turned at zero joint angles.
+    """
+    joints = tuple(model.joint(i).name for i in range(1, model.njnt))
+    if joints != tuple(robot.joint_names):
+        raise ValueError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
+    if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
+        raise ValueError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
 
 
 def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:
