@@ -18,8 +18,8 @@ def make_run(parent: Path, name: str, mtime: float | None, *iterations: int) -> 
     """Makes a run with empty checkpoints; None leaves the time to the file system."""
     run = parent / name
     run.mkdir(parents=True)
-    for iteration in iterations:
-        path = run / f"model_{iteration}.pt"
+    for number in iterations:
+        path = run / f"model_{number}.pt"
         path.touch()
         if mtime is not None:
             os.utime(path, (mtime, mtime))
