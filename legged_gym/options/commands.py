@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from legged_gym.options import runs
 from legged_gym.options.spec import RunSpec
+from legged_gym.utils.checkpoint_names import checkpoints
 
 FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed."""
@@ -58,7 +58,7 @@ def commands_for(spec: RunSpec, run: Path, scripts: Sequence[str] = ("play", "ev
         run: Its directory.
         scripts: Which commands.
     """
-    last = max(runs.checkpoints(run), default=-1)
+    last = max(checkpoints(run), default=-1)
     # The run is given by its path: its own config then says which robot and experiment it is of.
     options = [*task_options(spec), f"--load_run={from_here(run)}", f"--checkpoint={last}"]
     return "\n".join(f"{script + ':':<10}{command(script, options)}" for script in scripts)

@@ -18,6 +18,7 @@ from legged_gym.sim.robot_files import RobotFiles, find_robot
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.checkpoint_names import iteration
 from legged_gym.utils.config import Config, ConfigError, check, get_field, parse_field, read_json, set_field
 from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.task_registry import task_registry
@@ -136,9 +137,9 @@ def _find_checkpoint(
     def wanted(name: str) -> Any:
         return said.get(f"train.runner.{name}", get_field(cfgs["train"], f"runner.{name}"))
 
-    load_run, iteration = wanted("load_run"), wanted("checkpoint")
+    load_run, number = wanted("load_run"), wanted("checkpoint")
     if agent is None and not wanted("resume"):
-        if load_run != "-1" or iteration != -1:
+        if load_run != "-1" or number != -1:
             raise UserError("--load_run and --checkpoint say where to go on from: they need --resume")
         return None
     if agent is not None and agent.kind not in ("checkpoint", "pretrained"):
@@ -150,7 +151,7 @@ def _find_checkpoint(
         if not runs.is_path(load_run):
             parent /= _find_robot(said, cfgs["env"]).name
         try:
-            checkpoint = runs.find_checkpoint(parent, load_run, iteration)
+            checkpoint = runs.find_checkpoint(parent, load_run, number)
         except UserError as error:
             hint = "" if agent is None or load_run != "-1" else ", or --agent=pretrained"
             raise UserError(f"{error}{hint}") from None
@@ -274,7 +275,7 @@ def _name_source(runner: Any, checkpoint: Path | None) -> None:
     """Writes down which checkpoint training goes on from, if from any, and checks the names of folders."""
     runner.resume = checkpoint is not None
     runner.load_run = "-1" if checkpoint is None else str(checkpoint.parent.resolve())
-    runner.checkpoint = -1 if checkpoint is None else runs.iteration(checkpoint)
+    runner.checkpoint = -1 if checkpoint is None else iteration(checkpoint)
     runs.check_name("--experiment_name", runner.experiment_name)
     runs.check_name("--run_name", runner.run_name, may_be_empty=True)
 

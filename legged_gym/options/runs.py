@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from legged_gym import LEGGED_GYM_ROOT_DIR, resources_dir
-from legged_gym.utils.checkpoint import CHECKPOINT_NAME, checkpoints
+from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 
 _NEWEST = (None, "", -1, "-1")
@@ -90,14 +90,6 @@ def check_name(option: str, name: str, *, may_be_empty: bool = False) -> None:
     """
     if (not name and not may_be_empty) or name in (".", "..") or re.search(r"[/\\\x00-\x1f]", name):
         raise UserError(f"{option}: got '{name}', expected a name without slashes")
-
-
-def iteration(checkpoint: Path) -> int:
-    """Returns the iteration in a checkpoint's name, `model_<iteration>.pt`."""
-    match = CHECKPOINT_NAME.fullmatch(checkpoint.name)
-    if match is None:
-        raise UserError(f"{checkpoint}: is not named model_<iteration>.pt")
-    return int(match[1])
 
 
 def remove_if_empty(run: Path | None) -> None:

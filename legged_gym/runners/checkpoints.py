@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from legged_gym.runners.config import RunnerCfg
-from legged_gym.utils.checkpoint import checkpoints, save_atomically, sweep
+from legged_gym.utils.checkpoint import save_atomically, sweep
+from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError
 
 SHARE_OF_TIME = 0.02

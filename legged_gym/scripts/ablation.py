@@ -36,6 +36,7 @@ from legged_gym.options.resolve import resolve
 from legged_gym.options.resolve import summary as run_summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
+from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError, unknown_name
 
 CHECKPOINTS = 5
@@ -93,7 +94,7 @@ class Plan:
         fields = {f"train.{path}": text for path, text in ARMS[arm].items()}
         fields |= {"env.seed": str(seed), "train.seed": str(seed), "train.runner.max_iterations": str(self.iterations)}
         fields["train.runner.save_interval"] = str(max(1, self.iterations // CHECKPOINTS))
-        found = {iteration: part for part in root.glob("*/*/*/") for iteration in runs.checkpoints(part)}
+        found = {iteration: part for part in root.glob("*/*/*/") for iteration in checkpoints(part)}
         if found:
             last = max(found)
             fields |= {"train.runner.resume": "true", "train.runner.load_run": str(found[last].resolve())}

@@ -20,17 +20,7 @@ VERSION = 1
 """Raised when older files can no longer be read."""
 UNCHECKED = "simulation"
 """What may hold any number: what an engine keeps besides the robots' state may be infinite."""
-CHECKPOINT_NAME = re.compile(r"model_(\d+)\.pt")
-"""`model_<iteration>.pt`"""
 _TEMPORARY = re.compile(r"\..+\.pt\.(?P<host>.+)\.(?P<pid>\d+)")
-
-
-def checkpoints(run: Path) -> dict[int, Path]:
-    """Returns the checkpoints of a run by iteration, in order of iteration."""
-    if not run.is_dir():
-        return {}
-    found = ((CHECKPOINT_NAME.fullmatch(path.name), path) for path in run.iterdir())
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 class NotFiniteError(UserError):

@@ -225,6 +225,19 @@ def to_dict(cfg: Config) -> dict[str, Any]:
     return dataclasses.asdict(cast(Any, cfg))
 
 
+def from_dict(cls: type[ConfigT], data: dict[str, Any]) -> ConfigT:
+    """Builds a config from nested dicts; fields that are not in `data` keep their defaults.
+
+    Raises:
+        ConfigError: On an unknown field or a value that is not allowed.
+    """
+    cfg = cls()
+    for path, value in fields_of(cfg, data).items():
+        set_field(cfg, path, value)
+    check(cfg)
+    return cfg
+
+
 def fields_of(cfg: Config, data: object, unknown: list[str] | None = None, path: str = "") -> dict[str, Any]:
     """Reads nested dicts as fields of a config, which stays as it is.
 

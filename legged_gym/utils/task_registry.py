@@ -63,10 +63,10 @@ class TaskRegistry:
             runner_class: Called as `runner_class(env, train_cfg, log_dir, device)`; None for the package's runner.
 
         Raises:
-            ValueError: The name is taken.
+            UserError: The name is taken.
         """
         if name in self._tasks:
-            raise ValueError(f"task '{name}' is registered already")
+            raise UserError(f"task '{name}' is registered already: two packages bring a task of that name")
         self._tasks[name] = Task(env_class, env_cfg_factory, train_cfg_factory, runner_class)
 
     def names(self) -> list[str]:

@@ -84,7 +84,7 @@ def test_an_option_is_applied_in_exactly_one_function() -> None:
                 called = {call.func.id for call in ast.walk(function) if _is_named_call(call)}
                 for name in called & {"parse_field", "set_field", "set_by_path"}:
                     writers.setdefault(name, set()).add(f"{file.relative_to(PACKAGE)}:{function.name}")
-    config = {f"utils/config.py:{name}" for name in ("set_by_path", "load_json")}
+    config = {f"utils/config.py:{name}" for name in ("set_by_path", "load_json", "from_dict")}
     assert writers.pop("parse_field") - config == {"options/resolve.py:_read_settings"}
     assert writers.pop("set_field") - config == {"options/resolve.py:_put"}
     assert writers.pop("set_by_path") == {"evaluation/suites.py:varied_cfg"}
@@ -143,8 +143,8 @@ def test_the_machine_sets_robots_network_imitation_and_estimator(monkeypatch: py
     assert plain.policy.actor_hidden_dims == plain.policy.critic_hidden_dims == (5, 4)
     imitating = train_cfg(imitation={"initial": 3.0}).algorithm.imitation
     assert (imitating.initial, imitating.final) == (3.0, plain.algorithm.imitation.final)
-    estimator = train_cfg(estimator={"num_mini_batches": 99}).estimator
-    assert (estimator.num_mini_batches, estimator.learning_rate) == (99, plain.estimator.learning_rate)
+    estimator = train_cfg(estimator={"num_mini_batches": 16}).estimator
+    assert (estimator.num_mini_batches, estimator.learning_rate) == (16, plain.estimator.learning_rate)
 
 
 def test_the_saved_config_is_what_runs(logs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

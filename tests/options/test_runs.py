@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from legged_gym.options import runs
+from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 
 
@@ -17,8 +18,8 @@ def make_run(parent: Path, name: str, mtime: float | None, *iterations: int) -> 
     """Makes a run with empty checkpoints; None leaves the time to the file system."""
     run = parent / name
     run.mkdir(parents=True)
-    for iteration in iterations:
-        path = run / f"model_{iteration}.pt"
+    for number in iterations:
+        path = run / f"model_{number}.pt"
         path.touch()
         if mtime is not None:
             os.utime(path, (mtime, mtime))
@@ -79,10 +80,10 @@ def test_checkpoints_are_ordered_by_number(tmp_path: Path) -> None:
     run = make_run(tmp_path, "Nov01_00-00-00", 10.0, 9, 10, 2)
     (run / "model_best.pt").touch()
     (run / ".model_11.pt.123").touch()
-    assert list(runs.checkpoints(run)) == [2, 9, 10]
+    assert list(checkpoints(run)) == [2, 9, 10]
     assert runs.find_checkpoint(tmp_path).name == "model_10.pt"
     assert runs.find_checkpoint(tmp_path, run.name, 9).name == "model_9.pt"
-    assert runs.iteration(runs.find_checkpoint(tmp_path)) == 10
+    assert iteration(runs.find_checkpoint(tmp_path)) == 10
 
 
 def test_a_run_can_be_given_as_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from legged_gym.utils.config import (
     bounded,
     check,
     fields_of,
+    from_dict,
     load_json,
     save_json,
     set_by_path,
@@ -202,6 +203,11 @@ def test_fields_are_read_strictly_and_the_config_stays() -> None:
     assert cfg == RobotCfg()
     assert refusal(fields_of, cfg, {"commands": {"headng": True}}).startswith("commands.headng: unknown field")
     assert "expected a section" in refusal(fields_of, cfg, {"commands": 3})
+
+
+def test_a_config_from_nested_dicts() -> None:
+    assert from_dict(RobotCfg, {"commands": {"heading": True}}).commands.resampling_time == 5.0
+    assert "lower end is above" in refusal(from_dict, RobotCfg, {"commands": {"lin_vel_x": [2, 1]}})
 
 
 def test_a_saved_config_keeps_what_the_file_does_not_name(tmp_path: Path) -> None:
