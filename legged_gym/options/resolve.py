@@ -74,6 +74,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
+    _check_system(env_cfg)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,
@@ -294,6 +295,13 @@ def _check(cfgs: Mapping[str, Config]) -> None:
             check(cfg)
         except ConfigError as error:
             raise ConfigError(f"--{scope}.{error}") from None
+
+
+def _check_system(env_cfg: Config) -> None:
+    """Refuses a simulator in a process of its own where processes cannot share memory as it needs."""
+    apart = get_field(env_cfg, "sim.backend") == "isaacgym" or get_field(env_cfg, "sim.process.enabled", False)
+    if apart and sys.platform == "win32":
+        raise UserError("--sim_process: a simulator in a process of its own needs Linux or macOS")
 
 
 def summary(spec: RunSpec) -> str:
