@@ -252,7 +252,7 @@ def test_without_a_gpu_all_runs_on_the_cpu() -> None:
 
 def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(UserError, match="--sim_process: .* needs Linux or macOS"):
+    with pytest.raises(UserError, match=r"--sim_process: .* needs Linux or macOS"):
         resolve(parse("--sim_process", task="pointfoot_flat"))
     assert resolve(parse(task="pointfoot_flat")).task == "pointfoot_flat"
 
