@@ -74,7 +74,6 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
-    _check_system(env_cfg)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,
@@ -296,6 +295,7 @@ def _check(cfgs: Mapping[str, Config]) -> None:
             check(cfg)
         except ConfigError as error:
             raise ConfigError(f"--{scope}.{error}") from None
+    _check_system(cfgs["env"])
 
 
 def _check_system(env_cfg: Config) -> None:
