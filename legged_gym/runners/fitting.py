@@ -12,7 +12,9 @@ OPTIONS = {
 """Start of a parameter's name -> the option for the widths of its network's hidden layers."""
 
 
-def misfit(saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]) -> str | None:
+def misfit(
+    saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]
+) -> str | None:
     """Say why the saved networks are not those of this run, and what makes them so.
 
     Args:
