@@ -85,10 +85,10 @@ class WalkingGate:
         return result
 
     def _log(self, result: Result) -> None:
-        iteration, writer = self.runner.current_learning_iteration - 1, self.runner.logger.writer
+        writer = self.runner.logger.writer
         for name, value in result.items():
             if writer is not None and value is not None:
-                writer.add_scalar(f"Eval/{name}", value, iteration)
+                writer.add_scalar(f"Eval/{name}", value, self.runner.logger.tot_timesteps)
         shown = (f"{name} {result[name]:.2f}" for name in ("survival", *GATE) if result[name] is not None)
         print(f"walking gate: {'  '.join(shown)}", flush=True)
 

@@ -90,6 +90,16 @@ class LeggedRobotCfgPPO(Config):
     trace: TraceCfg = field(default_factory=TraceCfg)
 
 
+WRITERS = {"tensorboard": "TensorboardWriter", "wandb": "WandbWriter", "neptune": "NeptuneWriter"}
+"""Value of `RunnerCfg.logger` -> class in runners/curves.py."""
+
+
+def _writer_cfg(logger: str, project: str) -> dict[str, Any]:
+    """Name the writer of curves; a service files the run under `project`."""
+    writer = {"class_name": f"legged_gym.runners.curves:{WRITERS[logger]}"}
+    return writer if logger == "tensorboard" else writer | {"project_name": project}
+
+
 def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
     """Translate a training config into rsl_rl's nested dict."""
     policy, estimator = cfg.policy, to_dict(cfg.estimator)
@@ -97,6 +107,7 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
     network = {"activation": policy.activation}
     return {
         **to_dict(cfg.runner),
+        "logger": _writer_cfg(cfg.runner.logger, cfg.runner.experiment_name),
         "has_teacher": cfg.teacher.enabled,
         "obs_groups": {"actor": ["policy", "command"], "critic": ["critic"]},
         "algorithm": {

@@ -1,15 +1,25 @@
-"""The training log: tensorboard scalars and one line on the console per iteration."""
+"""The training log: curves, and one line on the console per iteration.
+
+Return, survival and tracking are those of the policy: what the teacher does with the robots that it drives is left out.
+"""
 
 import contextlib
 import datetime
 import importlib.util
+import math
 import time
+from collections import deque
 from typing import Any
 
 import torch
 from rsl_rl.utils.logger import Logger as RslLogger
 
 from legged_gym.utils.errors import UserError
+
+VELOCITIES = ("vel_x", "vel_y", "vel_yaw")
+"""Tracked velocities: forward, left [m/s], yaw rate [rad/s]; heading frame."""
+SHOWN_ITERATIONS = 20
+"""Iterations that the console's figures are of: one alone has few falls and ends of episodes."""
 
 
 def check_logger(name: str) -> None:
@@ -22,20 +32,88 @@ def check_logger(name: str) -> None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
 
 
+class OwnSums:
+    """What the policy's own robots did, summed up on the device and read once an iteration."""
+
+    WIDTHS = {"steps": 1, "falls": 1, "ended": 1, "return": 1, "length": 1, "measured": 1, "square": 3}
+    """Robot-steps; falls; whole episodes that ended, their returns and lengths [steps]; robot-steps with a velocity
+    error, and its squares."""
+
+    def __init__(self, device: torch.device | str) -> None:
+        """Begin at zero."""
+        self.total = torch.zeros(sum(self.WIDTHS.values()), device=device)
+        """Since the last `read`. Shape (9,)."""
+
+    def add(self, own: torch.Tensor, whole: torch.Tensor, ended: dict[str, torch.Tensor]) -> None:
+        """Add a step.
+
+        Args:
+            own: 1 for the robots that the policy drives. Shape (N,).
+            whole: 1 for those whose episode the policy has driven from its start. Shape (N,).
+            ended: `done` and `fell`, 1 where that is so, `return` and `length` [steps] so far, shapes (N,), and, if it
+                is known, `velocity_error`. Shape (N, 3).
+        """
+        done = ended["done"] * whole
+        rows = [own, ended["fell"] * own, done, done * ended["return"], done * ended["length"]]
+        error = ended.get("velocity_error")
+        if error is None:
+            rows += [torch.zeros_like(own)] * 4
+        else:  # not of a step that ends the episode: what is simulated of a fall may be anything
+            counts = (own > 0.0) & (ended["done"] == 0.0) & error.isfinite().all(-1)
+            squares = torch.where(counts.unsqueeze(-1), error, 0.0).square()
+            rows += [counts.float(), *squares.unbind(-1)]
+        self.total += torch.stack(rows).sum(-1)
+
+    def read(self) -> list[float]:
+        """Return the sums and clear them. Waits for the device."""
+        values = self.total.tolist()
+        self.total.zero_()
+        return values
+
+
+def own_metrics(sums: list[float], step_dt: float, episode_steps: int) -> dict[str, float]:
+    """Turn sums over the policy's own robots into what is logged, by tag; what nothing is known of is absent.
+
+    Args:
+        sums: From `OwnSums.read`, or several of them added up.
+        step_dt: Duration of a policy step [s].
+        episode_steps: Longest episode [policy steps].
+    """
+    steps, falls, ended, earned, length, measured, *squares = sums
+    metrics = {}
+    if measured:
+        rms = (math.sqrt(square / measured) for square in squares)
+        metrics |= {f"Metrics/error_{name}": error for name, error in zip(VELOCITIES, rms, strict=True)}
+    if steps:
+        # Not the share of episodes that end by time: while robots fall early, most that end are short ones.
+        metrics["Metrics/survival"] = math.exp(-falls / (steps * step_dt) * episode_steps * step_dt)
+    if ended:
+        metrics |= {"Train/mean_reward": earned / ended, "Train/mean_episode_length": length / ended}
+    return metrics
+
+
 class Logger(RslLogger):
     """rsl_rl's logger, with sums kept on the device during the rollout and a compact console line."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Allocate; see rsl_rl's logger for the arguments."""
+    def __init__(self, train_cfg: Any, episode_steps: int, driven: torch.Tensor | None = None, **kwargs: Any) -> None:
+        """Allocate.
+
+        Args:
+            train_cfg: What is trained, to be shown beside the curves.
+            episode_steps: Longest episode [policy steps].
+            driven: 1 for the robots that the teacher drives at the moment, if there is one. Shape (N, 1).
+            kwargs: See rsl_rl's logger.
+        """
         super().__init__(**kwargs)
-        self._finished = torch.zeros(3, device=self.device)
-        """Number, total return and total length [steps] of the episodes that ended since the last `log_iteration`."""
-        self._means: tuple[float, float] | None = None
-        """Return and length [steps] of the episodes that ended last, once some have."""
+        self.train_cfg, self._episode_steps, self._driven = train_cfg, episode_steps, driven
+        self._sums = OwnSums(self.device)
+        self._window: deque[list[float]] = deque(maxlen=SHOWN_ITERATIONS)
+        self._times: deque[float] = deque(maxlen=SHOWN_ITERATIONS)  # of iterations [s]
         self._last_printed = 0.0
         self._broke_off = False
         self._counts = torch.ones(self.num_envs, device=self.device)
-        """0 for robots whose episode is not whole: a resumed run began it in the middle. Shape (N,)."""
+        """0 for robots whose episode is not whole: the teacher drove in it, or a resumed run began it in the middle.
+        Shape (N,)."""
 
     def _store_code_state(self) -> list[str]:
         """Store nothing: a run's directory holds its configs, checkpoints and events."""
@@ -45,11 +123,16 @@ class Logger(RslLogger):
         self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None
     ) -> None:
         """Add a step; nothing is read back from the device."""
-        done = dones.bool()
         self.cur_reward_sum += rewards
         self.cur_episode_length += 1
-        ended = torch.stack((self._counts, self.cur_reward_sum * self._counts, self.cur_episode_length * self._counts))
-        self._finished += torch.where(done, ended, 0.0).sum(-1)
+        own = torch.ones_like(rewards) if self._driven is None else 1.0 - self._driven.squeeze(-1)
+        self._counts.mul_(own)
+        done = dones.bool()
+        step = {"done": done.float(), "return": self.cur_reward_sum, "length": self.cur_episode_length}
+        step["fell"] = (done & ~extras["time_outs"].bool().to(done.device)).float()
+        if "velocity_error" in extras:
+            step["velocity_error"] = extras["velocity_error"].to(own.device)
+        self._sums.add(own, self._counts, step)
         self._counts.masked_fill_(done, 1.0)
         self.cur_reward_sum.masked_fill_(done, 0.0)
         self.cur_episode_length.masked_fill_(done, 0.0)
@@ -78,29 +161,33 @@ class Logger(RslLogger):
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
-        ended, total_return, total_length = self._finished.tolist()
-        self._finished.zero_()
-        if ended:
-            self._means = total_return / ended, total_length / ended
-            scalars["Train/mean_reward"], scalars["Train/mean_episode_length"] = self._means
+        self._window.append(self._sums.read())
+        self._times.append(collect_time + learn_time)
+        scalars |= own_metrics(self._window[-1], step_dt, self._episode_steps)
         scalars["Perf/total_fps"] = steps / (collect_time + learn_time)
         scalars["Perf/collection_time"], scalars["Perf/learning_time"] = collect_time, learn_time
         scalars["Perf/total_steps"], scalars["Perf/total_time"] = float(self.tot_timesteps), self.tot_time
-        self._write(scalars, it)
+        self._write(scalars)
         if not self.disable_logs:
             self._print(it, start_it, total_it, scalars, step_dt)
             self._warn(scalars)
 
-    def _write(self, scalars: dict[str, float], it: int) -> None:
-        """Write scalars; if the disk does not take them, a line says so and curves wait for `reopen`."""
+    def _write(self, scalars: dict[str, float]) -> None:
+        """Write scalars against robot-steps; where the disk takes none, a line says so, and curves wait for `reopen`."""
         if self.writer is None:
             return
         try:
             for tag, value in scalars.items():
-                self.writer.add_scalar(tag, value, it)
+                self.writer.add_scalar(tag, value, self.tot_timesteps)
         except OSError as error:
             print(f"warning: no curves: {self.log_dir}: {error.strerror or error}; training goes on", flush=True)
             self._broke_off, self.writer = True, None
+
+    def init_logging_writer(self) -> None:
+        """Open the curves, and write beside them what runs."""
+        super().init_logging_writer()
+        if self.writer is not None:
+            self.writer.store_run(self.env_cfg, self.train_cfg)
 
     def reopen(self) -> None:
         """Go on with curves that a full disk had broken off."""
@@ -115,17 +202,18 @@ class Logger(RslLogger):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is shown of the run so far."""
-        return {"total_steps": self.tot_timesteps, "total_time": self.tot_time, "means": self._means}
+        return {"total_steps": self.tot_timesteps, "total_time": self.tot_time, "window": list(self._window)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned; the robots' first episodes do not count, which are cut short."""
         self.tot_timesteps, self.tot_time = state["total_steps"], state["total_time"]
-        self._means = state.get("means")  # not in older checkpoints
+        self._window.extend(state.get("window", []))  # not in older checkpoints
         self._counts.zero_()
 
     def exact_state(self) -> dict[str, torch.Tensor]:
         """Return the sums over the episodes that have not ended yet, in place."""
-        return {name: getattr(self, name) for name in ("cur_reward_sum", "cur_episode_length", "_finished", "_counts")}
+        own = {name: getattr(self, name) for name in ("cur_reward_sum", "cur_episode_length", "_counts")}
+        return own | {"sums": self._sums.total}
 
     def load_exact_state(self, state: dict[str, torch.Tensor]) -> None:
         """Take over what `exact_state` returned."""
@@ -137,21 +225,32 @@ class Logger(RslLogger):
         if time.monotonic() - self._last_printed < 1.0 and done < total_it:
             return
         self._last_printed = time.monotonic()
-        pace = (scalars["Perf/collection_time"] + scalars["Perf/learning_time"]) * (total_it - done)
+        left = sum(self._times) / len(self._times) * (total_it - done)
         parts = [
             f"iteration {done}/{total_it}",
             f"{self.tot_timesteps / 1e6:.2f} M steps",
             f"{scalars['Perf/total_fps']:,.0f} steps/s",
+            *self._own_parts(step_dt),
         ]
-        if self._means is not None:
-            parts += [f"reward {self._means[0]:.2f}", f"episode {self._means[1] * step_dt:.1f} s"]
-        if "Loss/imitation" in scalars:
-            parts.append(f"imitation {scalars['Loss/imitation']:.2f}")
-        if "Episode/terrain_level" in scalars:
-            parts.append(f"level {scalars['Episode/terrain_level']:.2f}")
-        parts.append(f"elapsed {datetime.timedelta(seconds=int(self.tot_time))}")
-        parts.append(f"ETA {datetime.timedelta(seconds=int(pace))}")
+        if scalars.get("Teacher/driven_share", 0.0) >= 0.995:
+            parts.append("the teacher drives all robots")
+        if "Train/difficulty" in scalars:
+            parts.append(f"difficulty {scalars['Train/difficulty']:.2f}")
+        if "Train/terrain_level" in scalars:
+            parts.append(f"level {scalars['Train/terrain_level']:.2f}")
+        parts.append(f"ETA {datetime.timedelta(seconds=int(left))}")
         print("  ".join(parts), flush=True)
+
+    def _own_parts(self, step_dt: float) -> list[str]:
+        """Return what the line says of the policy's own robots in the last iterations."""
+        own = own_metrics([sum(column) for column in zip(*self._window, strict=True)], step_dt, self._episode_steps)
+        parts = [f"return {own['Train/mean_reward']:.2f}"] if "Train/mean_reward" in own else []
+        if "Metrics/survival" in own:
+            parts.append(f"survival {own['Metrics/survival']:.2f}")
+        if "Metrics/error_vel_x" in own:
+            x, y, yaw = (own[f"Metrics/error_{name}"] for name in VELOCITIES)
+            parts.append(f"error {x:.2f} m/s {y:.2f} m/s {yaw:.2f} rad/s")
+        return parts
 
     @staticmethod
     def _warn(scalars: dict[str, float]) -> None:

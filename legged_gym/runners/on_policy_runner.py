@@ -32,6 +32,11 @@ MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexE
 """What torch and Python raise where the content of a checkpoint is not what it should be."""
 
 
+def episode_tag(name: str) -> str:
+    """Return the tag of what an environment's episode log calls so."""
+    return f"Reward/{name.removeprefix('rew_')}" if name.startswith("rew_") else f"Train/{name}"
+
+
 class OnPolicyRunner(RslOnPolicyRunner):
     """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log."""
 
@@ -59,6 +64,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if train_cfg.teacher.enabled:
             self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device)
         self.logger = Logger(
+            train_cfg,
+            int(env.max_episode_length),
+            None if self.teacher is None else self.teacher.driven,
             log_dir=log_dir,
             cfg=self.cfg,
             env_cfg=env.cfg,
@@ -151,7 +159,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars = {f"Loss/{name}": value for name, value in losses.items()}
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
-        scalars |= {f"Episode/{name}": value for name, value in episodes.items()}
+        scalars |= {episode_tag(name): value for name, value in episodes.items()}
         scalars |= {f"Sim/overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])

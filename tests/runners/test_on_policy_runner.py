@@ -276,10 +276,10 @@ def test_tensorboard_has_losses_speed_and_episodes(tmp_path: Path) -> None:
     events.Reload()
     tags = set(events.Tags()["scalars"])
     assert {"Loss/surrogate", "Loss/value", "Loss/estimator", "Loss/learning_rate", "Perf/total_fps"} <= tags
-    assert {"Train/mean_reward", "Train/mean_episode_length", "Policy/mean_std", "Episode/fall_rate"} <= tags
+    assert {"Train/mean_reward", "Train/mean_episode_length", "Policy/mean_std", "Train/fall_rate"} <= tags
     length = events.Scalars("Train/mean_episode_length")[-1]
     assert length.value == pytest.approx(10.0, abs=6.0)
-    assert length.step == 2
+    assert length.step == 3 * 6 * 8, "robot-steps"
 
 
 def test_episodes_are_summed_up_from_end_to_end() -> None:
@@ -288,7 +288,7 @@ def test_episodes_are_summed_up_from_end_to_end() -> None:
     for step in range(1, 7):
         done = torch.zeros(8)
         done[0], done[1] = step in (2, 5), step == 5
-        logger.process_env_step(torch.full((8,), 2.0), done, {})
+        logger.process_env_step(torch.full((8,), 2.0), done, {"time_outs": done})
     scalars: dict[str, float] = {}
     logger.log_iteration(0, 0, 2, 1.0, 1.0, scalars, 0.02)
     assert scalars["Train/mean_episode_length"] == pytest.approx((2 + 3 + 5) / 3)
@@ -301,15 +301,14 @@ def test_episodes_are_summed_up_from_end_to_end() -> None:
 def test_progress_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runner(tmp_path).learn(2)
     line = capsys.readouterr().out.splitlines()[-1]
-    for part in ("iteration 2/2", "steps/s", "reward", "ETA"):
+    for part in ("iteration 2/2", "steps/s", "return", "survival", "ETA"):
         assert part in line
 
 
 def test_progress_says_nothing_of_episodes_before_one_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    r = runner()
-    r.logger._print(0, 0, 1, {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}, 0.02)
+    runner().logger.log_iteration(0, 0, 1, 1.0, 1.0, {}, 0.02)
     line = capsys.readouterr().out
-    assert "iteration 1/1" in line and "reward" not in line and "nan" not in line and "level" not in line
+    assert "iteration 1/1" in line and "return" not in line and "nan" not in line and "level" not in line
 
 
 def test_a_logger_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,9 +323,8 @@ def test_a_logger_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: py
 
 
 def test_progress_tells_the_terrain_level(capsys: pytest.CaptureFixture[str]) -> None:
-    scalars = {"Perf/collection_time": 1.0, "Perf/learning_time": 1.0, "Perf/total_fps": 5.0}
-    runner().logger._print(0, 0, 1, scalars | {"Episode/terrain_level": 4.678}, 0.02)
-    assert "  level 4.68  " in capsys.readouterr().out
+    runner().logger.log_iteration(0, 0, 1, 1.0, 1.0, {"Train/terrain_level": 4.678, "Train/difficulty": 0.25}, 0.02)
+    assert "  difficulty 0.25  level 4.68  " in capsys.readouterr().out
 
 
 def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

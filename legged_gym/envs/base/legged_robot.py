@@ -182,15 +182,16 @@ class LeggedRobot(VecEnv):
 
         Returns:
             Observations after the step (of the new episode where one ended), rewards (N,), dones (N,), and extras with
-            `time_outs` (N,), the episodes that ended by time and not by a fall.
+            `time_outs` (N,), the episodes that ended by time and not by a fall, and `velocity_error` (N, 3), by how
+            much v_x, v_y [m/s] and w_z [rad/s] in the heading frame were off the command of the step.
         """
         self.sim.step(self._before_physics(actions))
         self.log.steps += 1
-        groups, reward, done, timed_out = self._after_physics()
+        groups, reward, done, timed_out, error = self._after_physics()
         self._observations = TensorDict(groups, batch_size=[self.num_envs], device=self.device)
         if self.viewer is not None:
             self.viewer.update()
-        return self._observations, reward, done, {"time_outs": timed_out}
+        return self._observations, reward, done, {"time_outs": timed_out, "velocity_error": error}
 
     def reset(self) -> TensorDict:
         """Start a new episode with every robot and return the observations."""
@@ -217,14 +218,15 @@ class LeggedRobot(VecEnv):
         self.actions.take(actions)
         return self.joint_zero + self.cfg.control.action_scale * self.actions.now
 
-    def _finish_step(self) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Do all that follows physics; returns observation groups, rewards, dones and time-outs."""
+    def _finish_step(self) -> tuple[dict[str, torch.Tensor], *tuple[torch.Tensor, ...]]:
+        """Do all that follows physics; returns observation groups, rewards, dones, time-outs and velocity errors."""
         # What has happened.
         self.episodes.length += 1
         self.gait.advance(self.dt)
         self.actions.applied.copy_((self.state.joint_target - self.joint_zero) / self.cfg.control.action_scale)
         self.state.refresh()
         self.ground.add_progress(self.state, self.commands.command)
+        error = self.state.velocity_y - self.commands.command
         # How it ends, and what it is worth.
         self.episodes.check(self.state, self.ground.left(self.state), self.actions.refused)
         self.disturbances.recover()
@@ -241,7 +243,7 @@ class LeggedRobot(VecEnv):
         self.sim.prepare()
         # What is seen of it.
         self.state.end_step()
-        return self._assemble(done), reward, done, self.episodes.timed_out
+        return self._assemble(done), reward, done, self.episodes.timed_out, error
 
     def _reset(self, mask: torch.Tensor) -> None:
         """Start a new episode with the robots in `mask` (N,). Draws as much whoever they are."""

@@ -58,6 +58,11 @@ class RobotState(SimState):
         return rotate_yaw(-self.yaw, self.root_lin_vel_w)
 
     @property
+    def velocity_y(self) -> torch.Tensor:
+        """What commands ask for: v_x, v_y [m/s] and w_z [rad/s]. Shape (N, 3)."""
+        return torch.cat((self.base_lin_vel_y[:, :2], self.root_ang_vel_w[:, 2:]), dim=-1)
+
+    @property
     def base_height(self) -> torch.Tensor:
         """Height of the base's origin over the ground around it [m]. Shape (N,)."""
         return self.root_pos_w[:, 2] - self._ground.under_base
