@@ -2,7 +2,25 @@
 
 from dataclasses import dataclass, field
 
-from legged_gym.utils.config import Config, bounded
+from legged_gym.utils.config import Config, ConfigError, bounded, check_ranges
+
+ACTIVATIONS = (
+    *("elu", "selu", "relu", "crelu", "lrelu", "tanh"),
+    *("sigmoid", "softplus", "gelu", "swish", "mish", "identity"),
+)
+"""Activation functions that rsl_rl knows."""
+WIDEST = 16384
+"""Most neurons of a layer."""
+
+
+def check_layers(cfg: Config, *names: str) -> None:
+    """Raise if a network has no hidden layer, or one that is too wide."""
+    for name in names:
+        widths = getattr(cfg, name)
+        if not widths or max(widths) > WIDEST:
+            raise ConfigError(
+                f"{type(cfg).__name__}.{name}: got {widths}, expected the width of one layer or more, to {WIDEST}"
+            )
 
 
 @dataclass
@@ -12,7 +30,7 @@ class PolicyCfg(Config):
     actor_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
     """Hidden layers of the actor; its input is velocity estimate, policy observation and command."""
     critic_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
-    activation: str = "elu"
+    activation: str = bounded("elu", choices=ACTIVATIONS)
     init_noise_std: float = bounded(1.0, gt=0)
     """Standard deviation of the action at the start."""
     noise_std_range: tuple[float, float] = bounded((0.01, 10.0), gt=0)
@@ -20,17 +38,26 @@ class PolicyCfg(Config):
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
 
+    def validate(self) -> None:
+        """Check that there are hidden layers, and that the deviation's bounds are ordered."""
+        check_layers(self, "actor_hidden_dims", "critic_hidden_dims")
+        check_ranges(self, "noise_std_range")
+
 
 @dataclass
 class EstimatorCfg(Config):
     """The network that tells the base velocity from the observation history."""
 
     hidden_dims: tuple[int, ...] = bounded((256, 128), ge=1)
-    learning_rate: float = bounded(1e-3, gt=0)
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
     num_learning_epochs: int = bounded(5, ge=0)
     """Passes over the rollout per iteration."""
     num_mini_batches: int = bounded(8, ge=1)
     max_grad_norm: float = bounded(1.0, gt=0)
+
+    def validate(self) -> None:
+        """Check that there are hidden layers."""
+        check_layers(self, "hidden_dims")
 
 
 @dataclass
@@ -62,7 +89,7 @@ class AlgorithmCfg(Config):
     entropy_coef: float = bounded(0.01, ge=0)
     num_learning_epochs: int = bounded(5, ge=1)
     num_mini_batches: int = bounded(4, ge=1)
-    learning_rate: float = bounded(1e-3, gt=0)
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
     schedule: str = bounded("adaptive", choices=("adaptive", "fixed"))
     gamma: float = bounded(0.99, gt=0, le=1)
     lam: float = bounded(0.95, ge=0, le=1)

@@ -1,25 +1,29 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
-Ctrl-C (or SIGTERM) ends training after the running iteration, with a checkpoint and exit code 0: it did what was asked.
-Before training has begun there is nothing to save, and the exit code is 130.
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0: it did
+what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number; so it
+is after a second signal, which cuts the iteration short: then the last checkpoint is that of an earlier iteration.
 """
 
 import argparse
-import contextlib
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
+
+from legged_gym.utils import signals
+
+if __name__ == "__main__":
+    signals.watch()  # before the slow imports
 
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.utils import runs
 from legged_gym.utils.cli import make_parser, parse_args, run_main
+from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import require_display
 from legged_gym.utils.task_registry import task_registry
@@ -50,39 +54,17 @@ def train(args: argparse.Namespace) -> Any:
     if runner.log_dir is not None:
         resumed = Path(args.load_run) if train_cfg.runner.resume else None
         runs.note_command(Path(runner.log_dir), ["python", "legged_gym/scripts/train.py", *args.argv], resumed)
-    stop_on_signals(runner)
     gate = None
     if args.until_walking or args.evaluate_every:
         robots = 64 if args.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=args.until_walking, every_steps=args.evaluate_every, num_envs=robots)
         gate = WalkingGate(runner, lambda cfg: type(env)(cfg, args.sim_device, True), cfg, _STARTED)
         runner.after_iteration = gate.check
-    # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
-    with contextlib.suppress(KeyboardInterrupt):
+    with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
         runner.learn(train_cfg.runner.max_iterations)
     if gate is not None:
         print(gate.verdict())
     return runner
-
-
-def stop_on_signals(runner: Any) -> None:
-    """Lets Ctrl-C and SIGTERM end training after the running iteration, and a second one at once.
-
-    Args:
-        runner: Has `interrupted`, and saves a checkpoint whichever way `learn` ends.
-    """
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if not runner.interrupted:
-            runner.interrupted = True
-            print("\nStopping after this iteration; once more stops at once.", flush=True)
-            return
-        for ignored in (signal.SIGINT, signal.SIGTERM):  # nothing may cut the last checkpoint short
-            signal.signal(ignored, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
 
 
 def next_commands(task: str, log_dir: Path) -> str:
@@ -122,6 +104,7 @@ def main() -> None:
         "--evaluate_every", type=int, default=0, metavar="STEPS", help="log an evaluation every so many robot-steps"
     )
     args = parse_args(parser)
+    keep_going_without_console()
     runner = train(args)
     if runner.log_dir is not None:
         log_dir = Path(runner.log_dir)

@@ -11,8 +11,7 @@ from pathlib import Path
 import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.runners.teacher_runner import TeacherRunner
-from legged_gym.scripts.train import stop_on_signals
-from legged_gym.utils import runs
+from legged_gym.utils import runs, signals
 from legged_gym.utils.cli import Parser, make_parser, parse_args, run_main
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
@@ -68,8 +67,8 @@ def train_teacher(args: argparse.Namespace) -> TeacherRunner:
         raise
     save_json(env.cfg, log_dir / "env_cfg.json")
     save_json(train_cfg, log_dir / "train_cfg.json")
-    stop_on_signals(runner)
-    runner.learn(args.max_iterations)
+    with signals.stopping(runner, log_dir, "offset_*.pt"):
+        runner.learn(args.max_iterations)
     return runner
 
 

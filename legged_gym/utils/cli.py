@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from legged_gym.utils.config import Config, ConfigError, check, set_by_path
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.limits import renderer_fault
 
 SCOPES = ("env", "train")
 """What overrides may change: the environment's config and the training config."""
@@ -24,6 +25,7 @@ FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
     "load_run": (("train", "runner.load_run"),),
     "checkpoint": (("train", "runner.checkpoint"),),
     "logger": (("train", "runner.logger"),),
+    "keep": (("train", "runner.keep"),),
 }
 """Config fields behind the named options, as (scope, path)."""
 
@@ -79,6 +81,7 @@ def make_parser(description: str) -> Parser:
     add("--rl_device", metavar="DEVICE", help="where learning runs: cpu, cuda, cuda:<index>")
     add("--sim", metavar="NAME", help="physics engine, e.g. auto, mujoco, isaacgym (default: auto)")
     add("--sim_process", action="store_true", default=None, help="give the physics engine a process of its own")
+    add("--keep", metavar="N,EVERY", help="checkpoints that stay: the newest N (0: all), and one in EVERY for good")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
     return parser
 
@@ -170,6 +173,12 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         code = main()
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except (AttributeError, ImportError, RuntimeError):  # as MuJoCo raises on import, if MUJOCO_GL is of no use
+        fault = renderer_fault()
+        if fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         code = 130  # what shells make of Ctrl-C

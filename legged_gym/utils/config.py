@@ -227,7 +227,10 @@ def _fill(cfg: Config, data: object, path: str, unknown: list[str] | None) -> No
 
 def save_json(cfg: Config, path: str | Path) -> None:
     """Writes a config as indented JSON."""
-    Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    try:
+        Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:

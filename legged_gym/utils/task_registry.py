@@ -17,6 +17,7 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cli import apply_args
 from legged_gym.utils.config import Config, load_json, save_json
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.limits import check_run
 from legged_gym.utils.run_setup import (
     apply_scale,
     choose_devices,
@@ -133,6 +134,7 @@ class TaskRegistry:
         runs.check_name("--run_name", train_cfg.runner.run_name, may_be_empty=True)
         settle_sim(args, env_cfg, here)
         settle_robot(env_cfg)
+        check_run(env_cfg, train_cfg, here, args.sim_device)
         print(summary(here, args, env_cfg, train_cfg))
         return env_cfg, train_cfg
 
