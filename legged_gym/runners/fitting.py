@@ -12,7 +12,9 @@ OPTIONS = {
 """Start of a parameter's name -> the option for the widths of its network's hidden layers."""
 
 
-def misfit(saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]) -> str | None:
+def misfit(
+    saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]
+) -> str | None:
     """Say why the saved networks are not those of this run, and what makes them so.
 
     Args:
@@ -39,6 +41,20 @@ def misfit(saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Ma
                 shapes = f"{tuple(given[name].shape)}, this run's {tuple(tensor.shape)}"
                 return f"{network}.{name} has shape {shapes}{_hint(network, given[name], tensor)}"
     return None
+
+
+def check_counters(checkpoint: Mapping[str, object]) -> None:
+    """Raise if what a run counts is no number.
+
+    Raises:
+        ValueError: It is not.
+    """
+    for name in ("iter", "ppo_iteration", "total_steps"):
+        value = checkpoint[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} is {value!r:.40}, expected a count")
+    if not isinstance(checkpoint["total_time"], int | float):
+        raise ValueError(f"total_time is {checkpoint['total_time']!r:.40}, expected a number")
 
 
 def _hidden(parameters: Mapping[str, torch.Tensor], part: str) -> list[int]:

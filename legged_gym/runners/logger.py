@@ -27,6 +27,7 @@ class Logger(RslLogger):
 
     def __init__(self, **kwargs: Any) -> None:
         """Allocate; see rsl_rl's logger for the arguments."""
+        self.writer: Any = None
         super().__init__(**kwargs)
         self._finished = torch.zeros(3, device=self.device)
         """Number, total return and total length [steps] of the episodes that ended since the last `log_iteration`."""

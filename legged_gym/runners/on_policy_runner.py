@@ -17,7 +17,7 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
-from legged_gym.runners.fitting import misfit
+from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
 from legged_gym.runners.quarantine import Quarantine
@@ -332,6 +332,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
 
     def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
         """Take over what `checkpoint` returned."""
+        if load_cfg is None:
+            check_counters(checkpoint)
         own = {"actor_state_dict": self.alg.get_policy().state_dict()}
         if load_cfg is None or load_cfg.get("critic"):
             own["critic_state_dict"] = self.alg.critic.state_dict()

@@ -1,4 +1,4 @@
-"""How many threads an update takes on a CPU: chosen by a short measurement, for idle cores help and busy ones hinder."""
+"""How many threads an update takes on a CPU, by a short measurement: idle cores help, busy ones hinder."""
 
 import os
 import time

@@ -1,8 +1,8 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
 Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0: it did
-what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number; so it
-is after a second signal, which cuts the iteration short: then the last checkpoint is that of an earlier iteration.
+what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number. So
+it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
 import argparse

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -98,7 +98,5 @@ def stopping(runner: Any, folder: Path | None, pattern: str = "model_*[0-9].pt")
 
 def _say(text: str) -> None:
     """Write a line past `print`, which a signal may have interrupted and which a closed terminal breaks."""
-    try:
+    with suppress(OSError, ValueError, AttributeError):  # there may be no stdout, or none with a descriptor
         os.write(sys.stdout.fileno(), f"{text}\n".encode())
-    except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is an OSError
-        pass
