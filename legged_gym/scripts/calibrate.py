@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> Path:
     tell("before", response)
     checkpoint = load_checked(source)
     calibrate_actor(checkpoint["actor_state_dict"], response, scale)
-    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "events.*"))
+    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
     try:
         save_atomically(checkpoint, folder / source.name)
         runs.note_command(folder, ["python", "legged_gym/scripts/calibrate.py", *args.argv], source.parent)

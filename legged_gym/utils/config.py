@@ -245,7 +245,7 @@ def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:
         data = json.loads(Path(path).read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a JSON config ({str(error).splitlines()[0]})") from None
     unknown: list[str] = []
     try:

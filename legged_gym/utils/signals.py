@@ -72,7 +72,7 @@ def watch() -> None:
 
 
 @contextmanager
-def stopping(runner: Any, folder: Path | None, pattern: str = "model_*[0-9].pt") -> Iterator[None]:
+def stopping(runner: Any, folder: Path | None, pattern: str = "model_*.pt") -> Iterator[None]:
     """Let the first signal end the training in the body after its iteration, and the second one at once.
 
     Args:

@@ -72,7 +72,7 @@ def test_the_newest_and_some_older_ones_stay(tmp_path: Path) -> None:
     c = folder(tmp_path, save_interval=10, keep=(2, 3))
     for iteration in range(5, 75, 5):
         c.save(iteration, contents, contents)
-    assert names(tmp_path) == ["model_30.pt", "model_60.pt", "model_65.pt", "model_70.pt", "model_70.simulation.pt"]
+    assert names(tmp_path) == ["model_30.pt", "model_60.pt", "model_65.pt", "model_70.pt", "simulation_70.pt"]
     c = folder(tmp_path / "all", keep=(0, 0))
     for iteration in range(8):
         c.save(iteration, contents)
@@ -145,7 +145,7 @@ def test_temporary_files_of_dead_processes_are_swept(tmp_path: Path) -> None:
     host = checkpoint._host()
     dead = 2**22 - 3  # above what Linux gives out by default, or nobody's for long
     kept = [f".model_1.pt.{host}.{os.getpid()}", f".model_1.pt.elsewhere.{dead}", "model_1.pt", ".model_2.pt.x"]
-    for name in (*kept, f".model_1.pt.{host}.{dead}", f".model_1.simulation.pt.{host}.{dead}"):
+    for name in (*kept, f".model_1.pt.{host}.{dead}", f".simulation_1.pt.{host}.{dead}"):
         (tmp_path / name).touch()
     assert sweep(tmp_path) == 2 and names(tmp_path) == sorted(kept)
     assert "/" not in host and socket.gethostname()
