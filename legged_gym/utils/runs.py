@@ -22,6 +22,8 @@ _SAME_TIME = 5.0
 """Checkpoints written within so many seconds of each other [s] were copied together: their times say nothing."""
 _YEAR = timedelta(days=366)
 _MAX_LISTED = 8
+CONFIG_FILES = ("env_cfg.json", "train_cfg.json")
+"""Without these, a run is taken for the newest only if no other one has them: it cannot be gone on with."""
 COMMAND_FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed."""
 
@@ -189,7 +191,8 @@ def find_checkpoint(parent: Path, load_run: str | int | None = -1, checkpoint: s
         runs = runs_by_time(parent)
         if not runs:
             raise UserError(f"no run with a checkpoint in {parent}: train one first, or give --load_run=PATH")
-        run = runs[-1]
+        complete = [run for run in runs if all((run / name).is_file() for name in CONFIG_FILES)]
+        run = (complete or runs)[-1]
     else:
         run = _named_run(parent, str(load_run))
     found = checkpoints(run)

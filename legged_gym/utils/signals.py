@@ -34,10 +34,10 @@ class Watch:
         if self._passes:
             return
         if self._stop is None:
+            with suppress(Exception):
+                sys.stdout.flush()
             _say(f"\n{name} before training began: there is nothing to save.")
-            if again:
-                os._exit(self.exit_code)  # someone caught what the first one raised
-            raise SystemExit(self.exit_code)
+            os._exit(self.exit_code)  # an exception would be another one by the time it leaves a module of C++
         if not again:
             _say(f"\n{name}: stopping after this iteration, with a checkpoint; once more stops at once, without one.")
             self._stop()

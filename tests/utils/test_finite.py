@@ -52,6 +52,22 @@ def test_a_step_that_is_not_finite_is_left_out(device: str, bad: float) -> None:
     assert step.skipped == 0.0
 
 
+def test_the_fused_kernel_leaves_the_step_out_as_well() -> None:
+    """As CUDA has it; the same flag is read by the fused kernel of the CPU."""
+    weight = torch.nn.Parameter(torch.ones(4))
+    optimizer = torch.optim.Adam([weight], lr=0.1, fused=True)
+    step = GuardedStep(optimizer, "cpu")
+    step._fused = True
+    for bad in (False, True, False, True):
+        optimizer.zero_grad()
+        (weight.sum() * (torch.nan if bad else 1.0)).backward()
+        before = [weight.detach().clone(), *(t.clone() for t in adam_tensors(optimizer, "").values())]
+        step(weight.grad.sum())  # type: ignore[union-attr]
+        after = [weight.detach(), *adam_tensors(optimizer, "").values()]
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=False)) == bad
+    assert step.skipped == 2.0
+
+
 def test_the_state_of_another_optimiser_is_refused() -> None:
     small, large = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
     states = []
