@@ -3,7 +3,9 @@
 import contextlib
 import datetime
 import importlib.util
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +22,17 @@ def check_logger(name: str) -> None:
     """
     if importlib.util.find_spec(name) is None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
+
+
+class _QuietHook:
+    """Passes on the exceptions that end threads, but for a writer's whose disk is full or gone."""
+
+    def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._hook = hook
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        if not (isinstance(args.exc_value, OSError) and "Writer" in type(args.thread).__name__):
+            self._hook(args)
 
 
 class Logger(RslLogger):
@@ -102,6 +115,12 @@ class Logger(RslLogger):
         except OSError as error:
             print(f"warning: no curves: {self.log_dir}: {error.strerror or error}; training goes on", flush=True)
             self._broke_off, self.writer = True, None
+
+    def init_logging_writer(self) -> None:
+        """Open the curves; what TensorBoard's thread cannot write, `_write` hears of and says in one line."""
+        if not isinstance(threading.excepthook, _QuietHook):
+            threading.excepthook = _QuietHook(threading.excepthook)
+        super().init_logging_writer()
 
     def reopen(self) -> None:
         """Go on with curves that a full disk had broken off."""

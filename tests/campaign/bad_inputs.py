@@ -23,7 +23,24 @@ from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
 
 NUMBERS = (0, -1, 1, 2**31, 2**63, 10**30, -(10**30), 1e39, -1e-30, 1e308, float("nan"), float("inf"))
-TEXTS = ("", " ", "x", "nan", "inf", "-1", "none", "true", "()", "(1,)", "1,2", "[1", "\x00", "../..", "$(touch canary)", "é" * 9)
+TEXTS = (
+    "",
+    " ",
+    "x",
+    "nan",
+    "inf",
+    "-1",
+    "none",
+    "true",
+    "()",
+    "(1,)",
+    "1,2",
+    "[1",
+    "\x00",
+    "../..",
+    "$(touch canary)",
+    "é" * 9,
+)
 VALUES = (*NUMBERS, *TEXTS, None, True, [], [1], {}, {"a": 1}, [[]])
 WORKED = "worked"
 
@@ -320,4 +337,3 @@ KINDS: dict[str, Callable[[random.Random, Path], str]] = {
     function.__name__: function for function in (checkpoints, configs, terrains, command_lines, onnx_files, urdfs)
 }
 """What is tried, by name."""
-
