@@ -5,7 +5,6 @@ import io
 import json
 import pickle
 import random
-import sys
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -16,8 +15,7 @@ import numpy as np
 import torch
 
 from legged_gym import resources_dir
-from legged_gym.utils import checkpoint
-from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.config import Config, from_dict, load_json, save_json, to_dict
 from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run

@@ -67,7 +67,7 @@ def reference(folder: Path) -> str:
     """Digest of the run that nobody disturbs."""
     root = folder / "reference"
     root.mkdir()
-    if wait(fork(lambda: live(root, 0), folder / "reference.txt")) != 0:
+    if wait(fork(folder / "reference.txt", live, root, 0)) != 0:
         raise RuntimeError((folder / "reference.txt").read_text())
     return (root / "digest").read_text()
 
@@ -94,7 +94,7 @@ def kill(count: int, seed: int, folder: Path, tally: Tally) -> None:
         while not (root / "digest").exists() and parts < 60:
             log = folder / "killed.txt"
             log.unlink(missing_ok=True)
-            pid = fork(lambda p=parts: live(root, p), log)  # type: ignore[misc]
+            pid = fork(log, live, root, parts)
             parts += 1
             code = None
             if kills < count:
@@ -133,7 +133,7 @@ def fault(count: int, seed: int, folder: Path, tally: Tally) -> None:
             tally.fail(f"faults --seed={number}: {name}: ends with {code}: {said[said.find('Traceback') :][:1500]}")
         for text in whole(root):
             tally.fail(f"faults --seed={number}: {name}: {text}")
-        if not (root / "digest").exists() and wait(fork(lambda: live(root, 9), log)) != 0:  # noqa: B023
+        if not (root / "digest").exists() and wait(fork(log, live, root, 9)) != 0:
             tally.fail(f"faults --seed={number}: {name}: cannot be gone on with: {log.read_text()[-300:]}")
         elif (root / "digest").read_text() != expected:
             tally.fail(f"faults --seed={number}: {name}: other weights than the unbroken run's")
@@ -151,7 +151,7 @@ def _signal(draw: random.Random, root: Path, log: Path) -> int | None:
         signals.watch()
         live(root, 0)
 
-    pid = fork(work, log)
+    pid = fork(log, work)
     time.sleep(delay)
     os.kill(pid, number)
     return wait(pid)
@@ -170,7 +170,7 @@ def _full_disk(draw: random.Random, root: Path, log: Path) -> int | None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         run.after_iteration = fill
 
-    return wait(fork(lambda: live(root, 0, before), log.with_suffix(".limited.txt"))) or 0
+    return wait(fork(log.with_suffix(".limited.txt"), live, root, 0, before)) or 0
 
 
 def _remove_folder(draw: random.Random, root: Path, log: Path) -> int | None:
@@ -183,4 +183,4 @@ def _remove_folder(draw: random.Random, root: Path, log: Path) -> int | None:
 
         run.after_iteration = remove
 
-    return wait(fork(lambda: live(root, 0, before), log))
+    return wait(fork(log, live, root, 0, before))

@@ -40,7 +40,7 @@ class Tally:
         return ", ".join(f"{name} {count:,}" for name, count in sorted(self.outcomes.items())) or "nothing was tried"
 
 
-def fork(work: Callable[[], object], log: Path) -> int:
+def fork(log: Path, work: Callable[..., object], *arguments: object) -> int:
     """Do something in a child process, whose output goes to a file; returns its process id.
 
     A child ends with 0, with the code of its `SystemExit`, with 2 after a `UserError`, which it prints as a script
@@ -55,7 +55,7 @@ def fork(work: Callable[[], object], log: Path) -> int:
         out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         for stream in (1, 2):
             os.dup2(out, stream)
-        work()
+        work(*arguments)
         code = 0
     except UserError as error:
         print(f"error: {error}")
@@ -109,7 +109,7 @@ def in_batches(
         for file in (results, log):
             file.unlink(missing_ok=True)
         first, last = seed + done, seed + min(count, done + batch)
-        pid = fork(lambda f=first, t=last: _batch(trial, f, t, folder, results), log)  # type: ignore[misc]
+        pid = fork(log, _batch, trial, first, last, folder, results)
         code = wait(pid, TIME_LIMIT * 5)
         lines = results.read_text().splitlines() if results.exists() else []
         for line in lines:
