@@ -1,7 +1,6 @@
 """Policies kept along a training run and judged after it: training is not held up, and all walk side by side."""
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ class Snapshots:
         iteration = self.runner.current_learning_iteration
         if iteration not in self._due:
             return
-        mean = sum(self._returns) / len(self._returns) if self._returns else math.nan
+        mean = sum(self._returns) / len(self._returns) if self._returns else None
         self._returns.clear()
         snapshot = {
             "iteration": iteration,

@@ -24,7 +24,7 @@ from legged_gym.runners.quarantine import Quarantine
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
-from legged_gym.utils.checkpoint import UNCHECKED, load_checked, save_atomically
+from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import torch_threads, usable_cores
@@ -277,7 +277,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             "replay": self.alg.replay.state_dict(),
             "logger": self.logger.exact_state(),
         }
-        return {"iter": self.current_learning_iteration, UNCHECKED: state}
+        return {"iter": self.current_learning_iteration, SIMULATION: state}
 
     def _load_simulation(self, path: Path) -> None:
         """Let the robots go on where they were, if that was saved and fits; says so if it does not."""
@@ -287,7 +287,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             saved = load_checked(path, self.device)
             if saved["iter"] != self.current_learning_iteration:
                 raise ValueError(f"it is of iteration {saved['iter']}")
-            state = saved[UNCHECKED]
+            state = saved[SIMULATION]
             self.env.load_exact_state(state["environment"])
             if self.teacher is not None:
                 self.teacher.load_exact_state(state["teacher"])
