@@ -85,7 +85,7 @@ def make_curve(snapshots: Sequence[dict[str, Any]], results: Sequence[Result]) -
     for snapshot, result in zip(snapshots, results, strict=True):
         earned = snapshot["return"]
         point: dict[str, float | None] = {name: snapshot[name] for name in ("steps", "seconds")}
-        point |= {"return": earned if earned is not None and math.isfinite(earned) else None} | result
+        point |= {"return": earned if math.isfinite(earned) else None} | result
         x, y = result["rmse_vx"], result["rmse_vy"]
         curve.append(point | {"tracking": None if x is None or y is None else math.hypot(x, y)})
     return curve

@@ -1,6 +1,7 @@
 """Policies kept along a training run and judged after it: training is not held up, and all walk side by side."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Snapshots:
         iteration = self.runner.current_learning_iteration
         if iteration not in self._due:
             return
-        mean = sum(self._returns) / len(self._returns) if self._returns else None
+        mean = sum(self._returns) / len(self._returns) if self._returns else math.nan
         self._returns.clear()
         snapshot = {
             "iteration": iteration,

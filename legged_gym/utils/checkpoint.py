@@ -20,7 +20,7 @@ VERSION = 1
 """Raised when older files can no longer be read."""
 SIMULATION = "simulation"
 """Name of what may hold any number: what an engine keeps besides the robots' state may be infinite."""
-_UNCHECKED = (SIMULATION, "return")  # the latter in older snapshots, before an episode had ended
+_UNCHECKED = (SIMULATION, "return")  # the latter is a figure of a snapshot, none before an episode has ended
 _TEMPORARY = re.compile(r"\..+\.pt\.(?P<host>.+)\.(?P<pid>\d+)")
 
 
