@@ -8,13 +8,10 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
-
-AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
-"""Names for the command line."""
 
 
 class Agent(Protocol):
@@ -79,7 +76,7 @@ class PolicyAgent:
 class TeacherAgent:
     """The DCM teacher, told the true state."""
 
-    def __init__(self, env: Any, cfg: TeacherCfg, offset: str | Path | None = None) -> None:
+    def __init__(self, env: Any, cfg: DcmCfg, offset: str | Path | None = None) -> None:
         """Build the teacher for an environment's robot.
 
         Args:

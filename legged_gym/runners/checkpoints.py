@@ -1,7 +1,6 @@
 """The checkpoints of a run: when one is due, which ones stay, and what happens if the disk will not take them."""
 
 import contextlib
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +9,9 @@ from typing import Any
 
 from legged_gym.runners.config import RunnerCfg
 from legged_gym.utils.checkpoint import save_atomically, sweep
+from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError
 
-NAME = re.compile(r"model_(\d+)\.pt")
-"""Of a checkpoint; the number is its iteration."""
 SHARE_OF_TIME = 0.02
 """Saving by time may take this share of it: where a save takes long, fewer are made."""
 RETRY_AFTER = 10.0
@@ -120,7 +118,7 @@ class Checkpoints:
     def _prune(self, newest: Path) -> None:
         """Remove the checkpoints that are neither among the newest nor kept for good, and what lies beside old ones."""
         newest_count, every = self.cfg.keep
-        found = sorted((int(match[1]), path) for path in self.folder.iterdir() if (match := NAME.fullmatch(path.name)))
+        found = list(checkpoints(self.folder).items())
         for_good = self.cfg.save_interval * every
         old = found[:-newest_count] if newest_count else []
         with contextlib.suppress(OSError):

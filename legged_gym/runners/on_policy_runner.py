@@ -120,6 +120,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         Raises:
             UserError: Nothing can be learned any more, or the last checkpoint cannot be written to its folder.
         """
+        self.health.forget()
         if init_at_random_ep_len and not self._robots_go_on:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)

@@ -3,7 +3,7 @@
 import torch
 from tensordict import TensorDict
 
-from legged_gym.utils.math import nobody
+from legged_gym.utils.math import known_empty
 
 
 class Quarantine:
@@ -37,8 +37,8 @@ class Quarantine:
         sums = torch.stack([*(obs[name].sum(-1) for name in self._groups), earned])  # (G + 1, N)
         broken = ~sums.isfinite()
         torch.any(broken[:-1], dim=0, out=self._inside)
-        self._anybody = not nobody(self._inside)
-        if nobody(broken.any(0)):
+        self._anybody = not known_empty(self._inside)
+        if known_empty(broken.any(0)):
             return
         self._counts += broken.sum(-1)
         for tensor in (*(obs[name] for name in self._groups), earned):
@@ -55,7 +55,7 @@ class Quarantine:
     def load_exact_state(self, inside: torch.Tensor) -> None:
         """Take over what `exact_state` returned."""
         self._inside.copy_(inside)
-        self._anybody = not nobody(self._inside)
+        self._anybody = not known_empty(self._inside)
 
     def log(self) -> dict[str, float]:
         """Return how often each group, or the reward, was not finite since the last call, if it ever was."""

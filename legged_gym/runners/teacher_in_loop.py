@@ -14,7 +14,7 @@ from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
-from legged_gym.utils.math import nobody
+from legged_gym.utils.math import known_empty
 
 
 class TeacherInLoop:
@@ -90,7 +90,7 @@ class TeacherInLoop:
         values = {field.name: getattr(output, field.name) for field in fields(output)}
         sums = [value.flatten(1).sum(-1) if value.ndim > 1 else value for value in values.values()]
         torch.logical_not(torch.stack(sums).sum(0).isfinite(), out=self._broken)
-        if nobody(self._broken):
+        if known_empty(self._broken):
             return output
         self._not_finite += self._broken.sum()
         for name, value in values.items():
@@ -118,7 +118,7 @@ class TeacherInLoop:
             self._recorded += 1
             if self.cfg.offset_update == "steps" and self._recorded % self.interval == 0:
                 self._fit()
-        if nobody(self._broken):
+        if known_empty(self._broken):
             return executed
         self.join()
         return torch.where(self._broken.unsqueeze(-1), self._no_number, executed)
@@ -175,7 +175,7 @@ class TeacherInLoop:
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Take over what `exact_state` returned."""
-        self.teacher.load_exact_state(state["teacher"], self.env.get_observations()["teacher"])
+        self.teacher.load_exact_state(state["teacher"])
         self._last_offset.copy_(state["last_offset"])
         self._broken.copy_(state["broken"])
         self._recorded = state["recorded"]

@@ -8,7 +8,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
@@ -28,7 +28,7 @@ class TeacherRunner:
         device: Where the teacher lives.
     """
 
-    def __init__(self, env: Any, cfg: TeacherCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
+    def __init__(self, env: Any, cfg: DcmCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
         cfg.offset.enabled = True
         self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
         self.teacher = make_teacher(cfg, env, device)

@@ -18,9 +18,9 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
+from legged_gym.options.cli import run_main
 from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.utils.cli import run_main
 from legged_gym.utils.errors import UserError
 
 STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS

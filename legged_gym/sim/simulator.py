@@ -173,6 +173,14 @@ class SimOptions:
     """What only this engine has: the config of its package, or None for that one's defaults."""
 
 
+def motor_speeds(robot: RobotModel, options: SimOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Corner and no-load speeds of the joints' motors [rad/s]; out of reach for motors without a curve. Shapes (J,)."""
+    if options.motor_curve:
+        return robot.corner_speeds, robot.no_load_speeds
+    ones = np.ones(len(robot.joint_names))
+    return 1e6 * ones, 2e6 * ones
+
+
 class Simulator(ABC):
     """N robots, one engine.
 
@@ -278,6 +286,7 @@ class Simulator(ABC):
             ValueError: A shape does not fit or, seen on the CPU only, a delay is out of range. Nothing is changed.
         """
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask
+        # All are checked before any is set: a refused call changes nothing.
         for name, value in values.items():
             self._check_parameter(name, value, everyone)
         for name, value in values.items():

@@ -212,9 +212,8 @@ def terrains(draw: random.Random, folder: Path) -> str:
 
 def command_lines(draw: random.Random, folder: Path) -> str:
     """Read a command line of train.py up to where something would be built."""
-    from legged_gym.scripts import train  # noqa: F401  registers the tasks
-    from legged_gym.utils.cli import make_parser, parse_args
-    from legged_gym.utils.task_registry import task_registry
+    from legged_gym.options.request import make_parser, parse_args
+    from legged_gym.options.resolve import resolve
 
     options = ["num_envs", "seed", "max_iterations", "load_run", "checkpoint", "experiment_name", "run_name", "sim"]
     options += ["sim_device", "rl_device", "logger", "keep", "task", "resume", "headless", "nonsense", "env", "train"]
@@ -228,10 +227,10 @@ def command_lines(draw: random.Random, folder: Path) -> str:
         argv += draw.choice(([f"--{name}={value}"], [f"--{name}", value], [f"--{name}"], [value]))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            args = parse_args(make_parser("x"), argv)
+            request = parse_args(make_parser("x", training=True), argv).request
         except SystemExit as stop:  # --help
             return "worked" if stop.code == 0 else f"FAILED: exit code {stop.code}"
-        task_registry.cfgs_from_args(args)
+        resolve(request)
     return WORKED
 
 

@@ -50,7 +50,7 @@ def test_contact_of_base_or_abad_ends_the_episode(make_env: MakeEnv) -> None:
     _, reward, done, extras = env.step(torch.zeros(4, 6))
     assert done.tolist() == [True, True, False, False]
     assert extras["time_outs"].tolist() == [False] * 4
-    assert env.fell.tolist() == [True, True, False, False]
+    assert env.episodes.fell.tolist() == [True, True, False, False]
     log = env.episode_log()
     assert log["fall_rate"] == pytest.approx(2 / (4 * 0.02))
     assert reward.isfinite().all()
@@ -157,7 +157,7 @@ def test_robots_start_in_the_configured_ranges(make_env: MakeEnv) -> None:
     start = torch.tensor([1.0, 2.0, 5.0 + env.sim.robot.zero_pose_height])
     assert torch.allclose(s.root_pos_w, start.expand(400, 3))
     for value, low, high in (
-        *((env.yaw, -0.5, 1.0), (s.root_lin_vel_w, -0.2, 0.3)),
+        *((env.state.yaw, -0.5, 1.0), (s.root_lin_vel_w, -0.2, 0.3)),
         *((s.root_ang_vel_w, -0.4, 0.1), (s.joint_pos, 0.05, 0.25)),
     ):
         margin = 0.03 * (high - low)

@@ -34,7 +34,6 @@ def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
     for path, value in (SMALL | options).items():
         scope, _, rest = path.partition(".")
         set_by_path(env_cfg if scope == "env" else train_cfg, rest, str(value))
-    env_cfg.settle()
     if folder is not None:
         folder.mkdir(parents=True)
         save_json(env_cfg, folder / "env_cfg.json")

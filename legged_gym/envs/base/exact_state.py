@@ -7,14 +7,14 @@ import torch
 from tensordict import TensorDict
 
 ENVIRONMENT = (
-    *("actions", "applied_actions", "last_actions", "last_joint_vel", "_measured_before", "_history"),
-    *("_episode_length", "_tilt_steps", "_push_phase", "_recovery_left", "_bad_action"),
-    *("_episode_sums", "_finished_sums", "_not_finite", "difficulty"),
+    *(f"actions.{name}" for name in ("now", "applied", "before", "refused", "num_refused")),
+    *("state.last_joint_vel", "sensors._before", "observer.history", "curriculum.difficulty"),
+    *("episodes.length", "episodes._tilt_steps", "log.sums", "log.finished", "log.not_finite"),
     *("commands.command", "commands.standing", "gait.clock", "gait.params"),
     *(f"randomizer.{name}" for name in ("joint_zero_error", "imu_quat", "gyro_bias", "action_delay")),
     *(f"randomizer.{name}" for name in ("observation_delay", "observation_age", "_stale")),
     *(f"disturbances.{kind}.{name}" for kind in ("shove", "trip") for name in ("_phase", "_left", "force_w")),
-    *("disturbances._at", "disturbances._foot"),
+    *(f"disturbances.{name}" for name in ("_at", "_foot", "_kick_phase", "_recovery_left")),
 )
 """Tensors of `LeggedRobot` that keep their memory and that a step starts from. What it derives anew is not here."""
 TILED_GROUND = tuple(f"ground.{name}" for name in ("levels", "_starts", "_commanded", "_walked", "_farthest"))
@@ -39,7 +39,7 @@ def exact_state(env: Any) -> dict[str, Any] | None:
     simulator = env.sim.exact_state()
     if simulator is None:
         return None
-    groups = (*env.groups, "history")
+    groups = (*env.observer.groups, "history")
     observed = {name: env.get_observations()[name] for name in groups}
     return {"environment": _tensors(env), "observations": observed, "simulator": simulator}
 
@@ -64,6 +64,6 @@ def load_exact_state(env: Any, state: dict[str, Any]) -> None:
     for name, tensor in own["environment"].items():
         tensor.copy_(state["environment"][name])
     env.sim.load_exact_state(state["simulator"])
-    env._derive()
+    env.state.refresh()
     observed = {name: value.to(env.device).clone() for name, value in state["observations"].items()}
     env._observations = TensorDict(observed, batch_size=[env.num_envs], device=env.device)

@@ -25,7 +25,7 @@ STRIDE = 1.0
 
 
 class Scene:
-    """A model with its visuals, at a quality that software rendering bears, and the ground around the robot."""
+    """A model with its visuals, at a quality that software rendering can do, and the ground around the robot."""
 
     def __init__(self, robot: RobotModel, terrain: Terrain | None, extent: float = EXTENT) -> None:
         """Compile the model.
@@ -53,7 +53,7 @@ class Scene:
         return self._move_ground(*data.qpos[:2].tolist())
 
     def _move_ground(self, x: float, y: float) -> bool:
-        """Draw the ground around a point if it is far from the middle of what is drawn; tell whether it was."""
+        """Draw the ground around a point if it is far from the middle of what is drawn; returns whether it was."""
         if self._field is None or max(abs(x - self._middle[0]), abs(y - self._middle[1])) <= FREE_WALK:
             return False
         self._middle = self._field.place(self.model, x, y, STRIDE)
@@ -104,7 +104,7 @@ class Scene:
         renderer = self._renderer
         if renderer is not None and not changed and (renderer.width, renderer.height) == (width, height):
             return renderer
-        self.close()
+        self.close()  # the ground lies on the graphics card: only a new renderer shows another one
         try:
             self._renderer = mujoco.Renderer(self.model, height, width)
         except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:

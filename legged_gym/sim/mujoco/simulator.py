@@ -1,6 +1,5 @@
 """MuJoCo on the CPU: one `MjModel` per robot, stepped by `mujoco.rollout` on a persistent thread pool."""
 
-import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
@@ -11,12 +10,13 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
-from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec
+from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, check_layout, simulation_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
-from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces
+from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces, motor_speeds
+from legged_gym.utils.machine import usable_cores
 from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -58,38 +58,22 @@ class MujocoSimulator(Simulator):
         terrain = options.terrain
         self._field = None if terrain is None else HeightField(terrain, GROUND_NAME, _WINDOW)
         self._treads = None if terrain is None else Treads(terrain, robot, self.policy_dt)
-        self.spec = build_spec(
-            robot,
-            timestep=options.timestep,
-            kp=options.kp,
-            kd=options.kd,
-            armature=options.armature,
-            damping=options.joint_damping,
-            self_collisions=options.self_collisions,
-            visuals=False,  # drawn by a model of their own, see `render`
-            field=self._field,
-        )
+        self.spec = simulation_spec(robot, options, self._field)
         if self._treads is not None:
             self._treads.add_to(self.spec)
         self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
         mujoco.set_mju_user_warning(_warn)
         self.model = self.spec.compile()
-        self._check_layout()
+        check_layout(self.model, robot)
+        # A robot has a model of its own, for its masses and the ground under it, and borrows a thread's data to step.
         self.models = [self.model.__copy__() for _ in range(num_envs)]
         if self._treads is not None:
             self._treads.attach(self.models)
-        self.num_threads = options.num_threads or len(os.sched_getaffinity(0))
+        self.num_threads = options.num_threads or usable_cores()
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
         self._kinematics = LegKinematics(robot, self.device)
         self._allocate()
-
-    def _check_layout(self) -> None:
-        joints = tuple(self.model.joint(i).name for i in range(1, self.model.njnt))
-        if joints != tuple(self.robot.joint_names):
-            raise ValueError(f"{self.robot.urdf}: joints are {joints}, expected {tuple(self.robot.joint_names)}")
-        if np.abs(self.model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
-            raise ValueError(f"{self.robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
 
     def _allocate(self) -> None:
         n, model, steps = self.num_envs, self.model, self.options.decimation
@@ -123,6 +107,21 @@ class MujocoSimulator(Simulator):
         self._substep_time = self.options.timestep * torch.arange(steps).view(1, -1, 1)
         """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
+        self._index_model()
+        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
+            self._write_contact: ("friction", "contact_time_constant"),
+            self._write_gains: ("kp", "kd", "strength"),
+            self._write_inertia: (
+                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
+                "armature",
+            ),
+        }
+        """What writes parameters into a model, and the parameters that each takes."""
+        self._refresh(slice(None))
+
+    def _index_model(self) -> None:
+        """Find sensors, bodies and geoms in the model, and the nominal masses."""
+        n, model = self.num_envs, self.model
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
         self._velocity_columns = self._sensor_columns([f"velocity_{foot}" for foot in self.robot.foot_names])
         self._leg_columns = self._sensor_columns([LEG_SENSOR])
@@ -135,16 +134,6 @@ class MujocoSimulator(Simulator):
         self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
         self._nominal_base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float()
         self._base_com = self._nominal_base_com.repeat(n, 1)  # (N, 3)
-        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
-            self._write_contact: ("friction", "contact_time_constant"),
-            self._write_gains: ("kp", "kd", "strength"),
-            self._write_inertia: (
-                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
-                "armature",
-            ),
-        }
-        """What writes parameters into a model, and the parameters that each takes."""
-        self._refresh(slice(None))
 
     def _sensor_columns(self, names: list[str]) -> slice:
         """The columns of a run of sensors that stand next to each other."""
@@ -155,12 +144,8 @@ class MujocoSimulator(Simulator):
         return slice(start, stop)
 
     def _make_servo(self) -> Servo:
-        robot, o = self.robot, self.options
-        limit, corner, no_load = (
-            torch.as_tensor(values) for values in (robot.torque_limits, robot.corner_speeds, robot.no_load_speeds)
-        )
-        if not o.motor_curve:
-            corner, no_load = torch.full_like(corner, 1e6), torch.full_like(no_load, 2e6)
+        o, motors = self.options, (self.robot.torque_limits, *motor_speeds(self.robot, self.options))
+        limit, corner, no_load = (torch.as_tensor(values) for values in motors)
         return Servo(o.kp, o.kd, limit, corner, no_load, o.clamp_targets)
 
     def _shares_of_legs(self) -> np.ndarray:
@@ -180,6 +165,7 @@ class MujocoSimulator(Simulator):
         true. All robots one physics step at a time would take 1.6 times as long.
         """
         joints = joint_targets.shape[-1]
+        # 1. All physics steps at once, with the new target from where its delay has passed.
         self._start[:, :joints], self._start[:, joints:] = self._full[:, 8 : 8 + joints], self._qvel[:, 6:]
         arrived = self._arrived(slice(None))
         self._targets.copy_(torch.where(arrived, joint_targets.unsqueeze(1), self._previous_target.unsqueeze(1)))
@@ -187,10 +173,12 @@ class MujocoSimulator(Simulator):
             columns.copy_(self.wrench_w[:, body].unsqueeze(1))
         self._show_ground()
         self._rollout(self.models, self._state_now, self._control, self._state_out, self._sensor_out)
+        # 2. Again, one physics step at a time, for robots whose controller or motors would have interfered.
         at_limit = self._reached_limit(joint_targets, arrived).nonzero().squeeze(-1)
         clamped = self._step_at_limit(at_limit, joint_targets) if len(at_limit) else joint_targets[:0]
         self._previous_target.copy_(joint_targets)
         self._previous_target[at_limit] = clamped
+        # 3. What has diverged shows it, and stays so: NaN in, NaN out.
         self._state_now[:] = self._state_out[:, -1]
         broken = ~(self._full[:, 1:].abs().amax(-1, keepdim=True) < _DIVERGED)
         self._full[:, 1:].masked_fill_(broken, torch.nan)
@@ -264,8 +252,10 @@ class MujocoSimulator(Simulator):
         torque = self._sensors[..., self._torque_columns]
         on_feet = contact[:, :, self._feet_rows].norm(dim=-1)  # (N, steps, F)
         touched = on_feet > 0.0
+        # A foot lands in a physics step with contact after one without; the last policy step's end counts as well.
         lands = touched & ~torch.cat((self._feet_touched.unsqueeze(1), touched[:, :-1]), dim=1)
         self._feet_touched.copy_(touched[:, -1])
+        # Sensors are those of a physics step's start: the speed before the contact took it away.
         sinking = -self._sensors[..., self._velocity_columns].unflatten(-1, (-1, 3))[..., 2]
         s.landing_speed.copy_(torch.where(lands, sinking, 0.0).clamp(min=0.0).amax(1))
         s.contact_force_w.copy_(contact[:, -1])
@@ -292,6 +282,7 @@ class MujocoSimulator(Simulator):
             return
         self._treads.follow(*self._feet.unbind(1))
         here = self._full[:, 1:3]
+        # A model holds a window of the map only: a whole map for each robot would not fit into memory.
         far = (here - self._window_middle).abs().amax(-1) > 0.5 * _WINDOW - _REACH
         for robot in far.nonzero().squeeze(-1).tolist():
             middle = self._field.place(self.models[robot], *here[robot].tolist())
@@ -299,7 +290,7 @@ class MujocoSimulator(Simulator):
 
     def _refresh(self, rows: slice | torch.Tensor, show: bool = True) -> None:
         """Derive the feet and the centre of mass from MuJoCo's state, for some rows; show all in `state` if wanted."""
-        if not show and self._treads is None:  # nobody looks: only treads need to know where feet are
+        if not show and self._treads is None:  # only treads need to know where feet are
             return
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
@@ -337,6 +328,7 @@ class MujocoSimulator(Simulator):
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`. All of the robot gets faster alike."""
+        # Feet and centre of mass get faster by the same: no need to derive them anew.
         delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
         self._qvel[:, :3] += delta
         if self._treads is not None:
@@ -370,6 +362,7 @@ class MujocoSimulator(Simulator):
         if len(rows) == 0:
             return
         models = [self.models[i] for i in rows.tolist()]
+        # Models are written one by one, in Python: only what has changed, and constants only where masses have.
         for write, inputs in self._writers.items():
             if not any(name in inputs for name in names):
                 continue

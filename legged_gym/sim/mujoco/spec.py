@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter, defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
 import mujoco
+import numpy as np
 
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, SIDES, RobotModel
-from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
+from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT, SimOptions
+from legged_gym.utils.errors import UserError
 
 GROUND_NAME = "ground"
 CAMERA_NAME = "track"
@@ -18,7 +22,7 @@ COLLISION_GROUP = 3
 VISUAL_GROUP = 1
 """Geom group of visuals."""
 SELF_TIME_CONSTANT = 2.0
-"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts bear."""
+"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts allow."""
 SELF_MARGIN = 0.03
 """Gap at which the robot's own bodies touch each other [m].
 
@@ -95,27 +99,60 @@ def build_spec(
     return spec
 
 
+def simulation_spec(robot: RobotModel, options: SimOptions, field: HeightField | None = None) -> mujoco.MjSpec:
+    """Builds what a simulator steps: `build_spec` without visuals, which are drawn by a model of their own."""
+    return build_spec(
+        robot,
+        timestep=options.timestep,
+        kp=options.kp,
+        kd=options.kd,
+        armature=options.armature,
+        damping=options.joint_damping,
+        self_collisions=options.self_collisions,
+        visuals=False,
+        field=field,
+    )
+
+
+def check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
+    """Checks what our kinematics take for granted.
+
+    Raises:
+        ValueError: The joints are not in the robot's order, or their frames are turned at zero joint angles.
+    """
+    joints = tuple(model.joint(i).name for i in range(1, model.njnt))
+    if joints != tuple(robot.joint_names):
+        raise ValueError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
+    if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
+        raise ValueError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
+
+
 def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:
     """Loads the URDF; links on fixed joints are merged into their parents, but not the feet, which a sensor names."""
-    root = ElementTree.parse(robot.urdf).getroot()
+    root = robot.urdf_root()
     settings = {"discardvisual": str(not visuals).lower(), "fusestatic": "true", "strippath": "false"}
+    settings["inertiafromgeom"] = "false"  # masses are those of the URDF alone, with and without visuals
     extension = ElementTree.Element("mujoco")
     ElementTree.SubElement(extension, "compiler", settings)
     root.insert(0, extension)
-    _resolve_meshes(root, robot.urdf.parent)
-    return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+    _resolve_meshes(root, robot.urdf)
+    try:
+        return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+    except ValueError as error:
+        raise UserError(f"{robot.urdf}: MuJoCo cannot load it: {' '.join(str(error).split())}") from None
 
 
-def _resolve_meshes(root: ElementTree.Element, folder: Path) -> None:
+def _resolve_meshes(root: ElementTree.Element, urdf: Path) -> None:
     """Makes mesh file names absolute and drops visuals whose mesh MuJoCo cannot load.
 
     Args:
         root: The URDF, changed in place.
-        folder: Where the URDF lies; `package://name/path` is looked up in the folders above it.
+        urdf: Its file; `package://name/path` is looked up in the folders above it.
 
     Raises:
-        ValueError: The mesh of a collision shape is not there.
+        UserError: The mesh of a collision shape is not there.
     """
+    folder = urdf.parent
     for link in root.iterfind("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             mesh = shape.find("geometry/mesh")
@@ -132,7 +169,8 @@ def _resolve_meshes(root: ElementTree.Element, folder: Path) -> None:
             elif shape.tag == "visual":
                 link.remove(shape)
             else:
-                raise ValueError(f"link {link.get('name')}: cannot load collision mesh {name} (kinds: {MESH_SUFFIXES})")
+                kinds = ", ".join(MESH_SUFFIXES)
+                raise UserError(f"{urdf}: link {link.get('name')}: cannot load collision mesh {name} (kinds: {kinds})")
 
 
 def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
@@ -154,13 +192,16 @@ def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
 
 def _set_collisions(spec: mujoco.MjSpec) -> None:
     """Lets the robot touch the ground only, with its own friction and stiffness, and sorts geoms into groups."""
+    shapes: Counter[str] = Counter()
     for geom in spec.geoms:
         is_collision = bool(geom.contype or geom.conaffinity)
         geom.contype = 0
         geom.conaffinity = int(is_collision)
         geom.group = COLLISION_GROUP if is_collision else VISUAL_GROUP
         if is_collision:
-            geom.name = geom.parent.name.replace("_Link", "_collision")
+            name = geom.parent.name.replace("_Link", "_collision")
+            geom.name = f"{name}_{shapes[name]}" if shapes[name] else name  # a link may have several
+            shapes[name] += 1
             geom.condim = 3
             geom.priority = 1
             # The cells of a height field are separate bodies to MuJoCo. Once a foot is deep between them, as it can be
@@ -176,10 +217,14 @@ def _add_self_collisions(spec: mujoco.MjSpec, timestep: float) -> None:
     Explicit pairs, so that they have a stiffness of their own and leave the contacts with the ground as they are. They
     are frictionless: one row of constraints each.
     """
-    left, right = ([f"{part}_{side}_collision" for part in LEG_SHAPES] for side in SIDES)
-    base = BASE_NAME.replace("_Link", "_collision")
-    pairs = [(one, other) for one in left for other in right]
-    pairs += [(base, f"{part}_{side}_collision") for side in SIDES for part in BASE_SHAPES]
+    shapes: dict[str, list[str]] = defaultdict(list)
+    for geom in spec.geoms:
+        if geom.conaffinity:
+            shapes[geom.parent.name].append(geom.name)
+    left, right = ([f"{part}_{side}_Link" for part in LEG_SHAPES] for side in SIDES)
+    links = [(one, other) for one in left for other in right]
+    links += [(BASE_NAME, f"{part}_{side}_Link") for side in SIDES for part in BASE_SHAPES]
+    pairs = [pair for one, other in links for pair in itertools.product(shapes[one], shapes[other])]
     for one, other in pairs:
         pair = spec.add_pair(geomname1=one, geomname2=other, condim=1)
         pair.solref[0] = SELF_TIME_CONSTANT * timestep

@@ -14,7 +14,7 @@ from legged_gym.terrain.terrain import Terrain
 MARGIN = 0.03
 """How far around a foot, at least, the ground is looked at [m]."""
 UNFORESEEN = 0.01
-"""How much of that is for what a foot's velocity does not tell of its way in a policy step [m]."""
+"""How much of that is for what a foot travels in a policy step beyond what its velocity says [m]."""
 FIELD = 1
 """Bit in `geom_conaffinity` of what touches the height field; those above it are for the boxes of each foot."""
 
@@ -29,17 +29,18 @@ class Treads:
     """
 
     def __init__(self, terrain: Terrain, robot: RobotModel, dt: float) -> None:
-        """Take over the map.
+        """Keep the map.
 
         Args:
             terrain: The map.
-            robot: Whose feet.
+            robot: The robot whose feet stand on it.
             dt: Policy step [s].
         """
         self._heights, self._columns = torch.from_numpy(terrain.heights).flatten(), terrain.heights.shape[1]
         self._cell, self._dt = terrain.horizontal_scale, dt
         around = math.ceil((robot.foot_radius + MARGIN) / self._cell + 0.5)  # samples on each side of the nearest one
-        self._way = (around - 0.5) * self._cell - robot.foot_radius - UNFORESEEN
+        self._max_travel = (around - 0.5) * self._cell - robot.foot_radius - UNFORESEEN
+        """How far from the middle of the window a foot may get in half a policy step without leaving it [m]."""
         self._window = torch.arange(-around, around + 1, dtype=torch.int)
         self._last = torch.tensor(terrain.heights.shape, dtype=torch.int) - 1
         self._far = 2.0 * max(terrain.half_size) + 1.0
@@ -83,7 +84,8 @@ class Treads:
             pos_w: Feet [m, world]. Shape (N, F, 3).
             vel_w: [m/s]. Shape (N, F, 3).
         """
-        simple, pos = self._look(pos_w[..., :2], 0.5 * self._dt * vel_w[..., :2])
+        simple, pos = self._fit_boxes(pos_w[..., :2], 0.5 * self._dt * vel_w[..., :2])
+        # Few feet have new ground under them: only their models are written to, one by one, for each is its own.
         moved = simple & (pos != self._pos).flatten(2).any(-1)
         for (robot, k), place in zip(moved.nonzero().tolist(), pos[moved].numpy(), strict=True):
             self._places[robot][k][:] = place
@@ -92,24 +94,26 @@ class Treads:
             self._affinity[robot][self._geoms[k]] = FIELD if self._in_use[robot, k] else _bit(k)
         self._in_use.copy_(simple)
 
-    def _look(self, pos: torch.Tensor, way: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _fit_boxes(self, pos: torch.Tensor, travel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Find the boxes that the ground around feet is.
 
         Args:
             pos: Feet [m, world]. Shape (N, F, 2).
-            way: Half of what they travel in a policy step [m]. Shape (N, F, 2).
+            travel: Half of what they travel in a policy step [m]. Shape (N, F, 2).
 
         Returns:
             Whether it is just that, as far as the foot gets (N, F), and the boxes' middles (N, F, 2, 2, 3) [m, world].
         """
-        middle = (pos + way).nan_to_num(0.0)
+        # The window lies around the middle of what the foot will travel; a broken robot's is anywhere.
+        middle = (pos + travel).nan_to_num(0.0)
         near = (middle / self._cell + 0.5 * self._last).round().int()  # (N, F, 2)
         i, j = (near.unsqueeze(-1) + self._window).clamp_min(0).minimum(self._last.unsqueeze(-1)).unbind(-2)
         at = i.unsqueeze(-1) * self._columns + j.unsqueeze(-2)  # (N, F, W, W)
         ground = self._heights.index_select(0, at.flatten()).view(at.shape)
+        # Boxes are enough if at most one riser crosses the window along each axis.
         step_x = (ground[..., 1:, :] != ground[..., :-1, :]).any(-1)  # (N, F, W - 1)
         step_y = (ground[..., 1:] != ground[..., :-1]).any(-2)
-        simple = (step_x.sum(-1) <= 1) & (step_y.sum(-1) <= 1) & (way.abs().amax(-1) < self._way)
+        simple = (step_x.sum(-1) <= 1) & (step_y.sum(-1) <= 1) & (travel.abs().amax(-1) < self._max_travel)
         end = len(self._window) - 1
         top = ground[..., ::end, ::end]  # (N, F, 2, 2)
         x = self._edge(step_x, i, 0, top[..., 0, :] > top[..., 1, :]).unsqueeze(-2).expand(top.shape)

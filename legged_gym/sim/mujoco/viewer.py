@@ -31,6 +31,7 @@ class MujocoViewer(Viewer):
         self._scene, self._state, self._robot = scene, state, robot
         self._data = mujoco.MjData(scene.model)
         scene.show(self._data, state, robot)
+        # MuJoCo does not hand out the window's thread: it is the one that was not there before.
         before = set(threading.enumerate())
         self._window = mujoco.viewer.launch_passive(
             scene.model, self._data, key_callback=self.on_key, show_left_ui=False, show_right_ui=False
@@ -49,7 +50,7 @@ class MujocoViewer(Viewer):
         with self._window.lock():
             ground_changed = self._scene.show(self._data, self._state, self._robot)
             mujoco.mj_forward(self._scene.model, self._data)
-        if ground_changed:
+        if ground_changed:  # the window's thread has a copy of the height field
             self._window.update_hfield(0)
         self._window.sync()
 

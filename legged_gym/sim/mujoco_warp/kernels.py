@@ -66,6 +66,7 @@ def drive_servos(
     torque = factor * (stiffness * (held - pos) - kd[robot, joint] * vel)
     given = limit_torque(torque, vel, limit[joint], corner_speed[joint], no_load_speed[joint])
     if given != torque:
+        # The engine's servo is a spring: it gives the limited torque at the target that asks for just that.
         held = pos + (given / factor + kd[robot, joint] * vel) / stiffness
     ctrl[robot, joint] = held
     if last:
@@ -323,9 +324,8 @@ def read_forces(
 
     A robot's constraint rows are those of its joint limits, then a run of rows per contact: one without friction, as
     between the legs; else in the elliptic cone normal and two tangents, in the pyramidal one the four edges n + mu t1,
-    n - mu t1, n + mu t2, n - mu t2. The first row of a
-    contact's frame is the normal, from the first geom to the second, on whose body the force acts; the other body feels
-    its opposite.
+    n - mu t1, n + mu t2, n - mu t2. The first row of a contact's frame is the normal, from the first geom to the
+    second, on whose body the force acts; the other body feels its opposite.
     """
     robot = wp.tid()
     power = float(0.0)  # noqa: UP018
@@ -341,12 +341,11 @@ def read_forces(
         contact = row_contact[robot, row]
         local = wp.vec3(row_force[robot, row], 0.0, 0.0)
         width = contact_dim[contact]
-        if width == 1:
-            width = 1
-        elif elliptic:
+        # A contact whose rows did not all fit into the buffer shows its normal force only.
+        if width > 1 and elliptic:
             if row + 2 < end:
                 local = wp.vec3(row_force[robot, row], row_force[robot, row + 1], row_force[robot, row + 2])
-        else:
+        elif width > 1:
             width = 2 * (width - 1)
             if row + 3 < end:
                 a = row_force[robot, row]
@@ -383,7 +382,7 @@ def read_forces(
         peak_foot_force[robot, foot] = wp.max(peak_foot_force[robot, foot], size)
         lands = size > 0.0 and not foot_touched[robot, foot]
         foot_touched[robot, foot] = size > 0.0
-        if lands:
+        if lands:  # with the velocity before the contact took it away
             body = foot_body[foot]
             twist = spin_and_velocity[robot, body]
             arm = body_pos[robot, body] - reference[robot, base]

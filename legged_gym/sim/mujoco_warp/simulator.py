@@ -10,12 +10,12 @@ import numpy as np
 import torch
 import warp as wp
 
-from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec
+from legged_gym.sim.mujoco.spec import GROUND_NAME, check_layout, simulation_spec
 from legged_gym.sim.mujoco_warp import kernels
 from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
 from legged_gym.sim.robot_model import SIDES, RobotModel
-from legged_gym.sim.simulator import PEAKS, Placement, SimOptions, Simulator
+from legged_gym.sim.simulator import PEAKS, Placement, SimOptions, Simulator, motor_speeds
 
 MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 11, with 28 rows of constraints, were the most seen in 2 million steps of
@@ -70,7 +70,7 @@ class MujocoWarpSimulator(Simulator):
         self._on_torch_stream = TorchStream(self.device)
         self._wp_device = wp.device_from_torch(self.device)
         self._model = self._compile()
-        _check_layout(self._model, robot)
+        check_layout(self._model, robot)
         notice = Timer(NOTICE_AFTER, print, ("compiling MuJoCo Warp's kernels, once on this machine: a minute or two",))
         notice.start()
         try:
@@ -90,27 +90,20 @@ class MujocoWarpSimulator(Simulator):
     # -- set-up --------------------------------------------------------------------------------------------------------
 
     def _compile(self) -> mujoco.MjModel:
-        o = self.options
-        spec = build_spec(
-            self.robot,
-            timestep=o.timestep,
-            kp=o.kp,
-            kd=o.kd,
-            armature=o.armature,
-            damping=o.joint_damping,
-            self_collisions=o.self_collisions,
-            visuals=False,  # drawn by a model of their own, see `render`
-        )
-        if o.terrain is not None:  # contacts with it are not the engine's: the plane is just the other side's name
+        spec = simulation_spec(self.robot, self.options)
+        if (
+            self.options.terrain is not None
+        ):  # contacts with it are not the engine's: the plane is just the other side's name
             spec.geom(GROUND_NAME).contype = 2
-        for watcher in (*spec.cameras, *spec.lights):  # the engine would carry them along
+        for watcher in (*spec.cameras, *spec.lights):  # the engine would move them along in every physics step
             spec.delete(watcher)
         return spec.compile()
 
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
         self._elliptic = model.opt.cone == mujoco.mjtCone.mjCONE_ELLIPTIC
-        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)  # those of legs have one
+        # Rows of constraints of one contact with the ground; one between legs has a single one. Each joint has a limit.
+        rows = MAX_CONTACTS * (3 if self._elliptic else 4) + len(self.robot.joint_names)
         self._engine = mjw.put_model(model, batch_sizes=dict.fromkeys(BATCHED_FIELDS, n))
         self._data = mjw.make_data(model, nworld=n, naconmax=MEAN_CONTACTS * n + 2 * MAX_CONTACTS, njmax=rows)
         if self.options.terrain is not None:
@@ -167,10 +160,9 @@ class MujocoWarpSimulator(Simulator):
 
     def _wrap_servos(self) -> None:
         """Put what the servos, the contacts and the external forces need on the device."""
-        robot, o, names = self.robot, self.options, self.robot.body_names
-        corner, no_load = (robot.corner_speeds, robot.no_load_speeds) if o.motor_curve else (1e6, 2e6)
-        ones = np.ones(len(robot.joint_names))
-        self._motor: list[Any] = [wp.array(x * ones, dtype=float) for x in (robot.torque_limits, corner, no_load)]
+        robot, names = self.robot, self.robot.body_names
+        motors = (robot.torque_limits, *motor_speeds(robot, self.options))
+        self._motor: list[Any] = [wp.array(values, dtype=float) for values in motors]
         bodies = [self._model.geom_bodyid[geom] for geom in range(self._model.ngeom)]
         geoms = [self._model.body(body).name for body in bodies]
         self._wp_leg: Any = wp.array([_leg_of(name, names) for name in geoms], dtype=int)
@@ -236,6 +228,7 @@ class MujocoWarpSimulator(Simulator):
         p = self._wp_parameters
         launch(kernels.apply_wrenches, self.wrench_w.shape[:2], [self._wp_pushed, self._wp_wrench, d.xfrc_applied])
         for substep in range(o.decimation):
+            # The controller sees the joints in every physics step, and peaks are those of all: hence two kernels each.
             arguments = [
                 *(substep * o.timestep, o.timestep, substep == last, wp.vec2(o.kp, o.kd), o.clamp_targets),
                 *(*self._motor, p["kp"], p["kd"], p["strength"], p["action_delay"], d.qpos, d.qvel),
@@ -285,6 +278,7 @@ class MujocoWarpSimulator(Simulator):
 
     def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Simulator.reset`."""
+        # A placed robot's first contact is a landing; its old constraint rows and solver start would outlive it.
         d = self._data
         self._feet_touched.masked_fill_(mask.unsqueeze(-1), False)
         with self._on_torch_stream():
@@ -349,12 +343,3 @@ def _leg_of(body: str, robot_bodies: Sequence[str]) -> int:
     """0 for a body of the left leg, 1 for one of the right leg, -1 for the base, -2 for what is not the robot's."""
     sides = [k for k, side in enumerate(SIDES) if f"_{side}_" in body]
     return sides[0] if sides else -1 if body in robot_bodies else -2
-
-
-def _check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
-    """Check what `read_motion` takes for granted."""
-    joints = tuple(model.joint(i).name for i in range(1, model.njnt))
-    if joints != tuple(robot.joint_names):
-        raise ValueError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
-    if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
-        raise ValueError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")

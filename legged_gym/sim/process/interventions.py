@@ -56,6 +56,7 @@ class Interventions:
             value = getattr(placed, name)
             overwrite(shared[f"reset.{name}"], mask, value)
             overwrite(getattr(s, name), mask, value)
+        # A push before a reset is forgotten with the state that it changed; the worker applies resets first.
         shared["reset_mask"].masked_fill_(mask, True)
         shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
         forget_forces(s, mask, placed.joint_pos)

@@ -28,8 +28,8 @@ Vector = tuple[float, ...] | torch.Tensor
 class Backend:
     """How a backend is tested: where it runs, what can be poisoned, how exact it must be."""
 
-    device: str
-    atol: float
+    device: str = "cpu"
+    atol: float = 1e-4
     """Largest deviation from MuJoCo in float64, relative to 1 m, 1 m/s, 1 rad, 1 rad/s."""
     views: tuple[str, ...] = ()
     """State tensors that are the engine's own memory: to poison them would be to break the robot."""
@@ -46,10 +46,12 @@ class Backend:
 
 
 BACKENDS = {
+    # A simulator that nothing is said about: on the CPU, in float32.
+    **{name: Backend() for name in SIMULATORS},
     # Stepped in float64, read as float32, whose rounding (6e-8) grows in the chain of five links and in differences.
     "mujoco": Backend(device="cpu", atol=2e-5),
     # The same physics in float32, whose rounding adds up over the steps of a test.
-    "mujoco_warp": Backend(device="cpu", atol=1e-4),
+    "mujoco_warp": Backend(),
     # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
     "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True, tells_leg_force=False),
     # For those who have it, see docs/isaacgym.md; another engine in float32, with contacts of its own.
@@ -202,7 +204,7 @@ def names(bench: Bench, *parts: str) -> list[int]:
 def make_bench(name: str) -> Bench:
     """Build a backend's bench; skip where the backend's engine is not installed."""
     sim = BACKENDS[name].sim or name
-    module = SIMULATORS[sim].partition(":")[0]
+    module = SIMULATORS[sim].path.partition(":")[0]
     try:
         importlib.import_module(module)
     except ImportError as error:

@@ -48,7 +48,7 @@ def spin(sim: IsaacGymSimulator) -> SimState:
 
 
 def seen(robot: RobotModel, cfg: IsaacGymCfg | None = None) -> SimState:
-    sim = IsaacGymSimulator(robot, 2, OPTIONS, cfg=cfg)
+    sim = IsaacGymSimulator(robot, 2, replace(OPTIONS, engine=cfg))
     state = spin(sim)
     sim.close()
     return state
@@ -113,7 +113,7 @@ def test_every_option_reaches_physx(odd: Path, pf_tron1a: RobotModel) -> None:
         friction_combine="multiply",
         env_spacing=7.0,
     )
-    sim = IsaacGymSimulator(pf_tron1a, 4, OPTIONS, cfg=changed)
+    sim = IsaacGymSimulator(pf_tron1a, 4, replace(OPTIONS, engine=changed))
     sim.step(torch.zeros(4, 6))
     sim.close()
     lines = [json.loads(line) for line in odd.read_text().splitlines()]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from legged_gym.utils import export
+from legged_gym.runners import export
 
 
 @pytest.fixture

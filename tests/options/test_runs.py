@@ -1,13 +1,16 @@
 """Which run and which checkpoint is meant."""
 
+import json
 import os
 import random
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from legged_gym.utils import runs
+from legged_gym.options import runs
+from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 
 
@@ -15,8 +18,8 @@ def make_run(parent: Path, name: str, mtime: float | None, *iterations: int) -> 
     """Makes a run with empty checkpoints; None leaves the time to the file system."""
     run = parent / name
     run.mkdir(parents=True)
-    for iteration in iterations:
-        path = run / f"model_{iteration}.pt"
+    for number in iterations:
+        path = run / f"model_{number}.pt"
         path.touch()
         if mtime is not None:
             os.utime(path, (mtime, mtime))
@@ -46,16 +49,17 @@ def test_the_newest_run_is_the_one_that_saved_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "expected",
     [
-        ["Nov30_23-59-59", "Dec01_00-00-00"],
-        ["Apr05_10-00-00_b", "Aug01_10-00-00_a", "Nov05_10-00-00"],
-        ["Dec31_23-59-00", "Jan01_00-01-00", "Jan01_00-01-01_x"],
-        ["final", "Feb29_10-00-00", "Mar01_10-00-00"],
+        ["2025-11-30_23-59-59", "2025-12-01_00-00-00"],
+        ["2024-12-05_10-00-00_b", "2025-08-01_10-00-00_a", "2026-01-05_10-00-00"],
+        ["2024-03-01_00-00-00_z", "Dec24_10-00-00", "Jan02_10-00-00_x", "2025-01-03_10-00-00_a"],
+        ["final", "2024-02-29_10-00-00", "Mar01_10-00-00"],
     ],
 )
 def test_runs_copied_together_are_sorted_by_the_time_in_their_names(tmp_path: Path, expected: list[str]) -> None:
+    """Earlier versions wrote no year: then it is the last one before the checkpoints, here of January 2025."""
     shuffled = random.Random(0).sample(expected, len(expected))
     for name in shuffled:
-        make_run(tmp_path, name, None, 1)
+        make_run(tmp_path, name, datetime(2025, 1, 4).timestamp(), 1)
     assert names(tmp_path) == expected
 
 
@@ -76,10 +80,10 @@ def test_checkpoints_are_ordered_by_number(tmp_path: Path) -> None:
     run = make_run(tmp_path, "Nov01_00-00-00", 10.0, 9, 10, 2)
     (run / "model_best.pt").touch()
     (run / ".model_11.pt.123").touch()
-    assert list(runs.checkpoints(run)) == [2, 9, 10]
+    assert list(checkpoints(run)) == [2, 9, 10]
     assert runs.find_checkpoint(tmp_path).name == "model_10.pt"
     assert runs.find_checkpoint(tmp_path, run.name, 9).name == "model_9.pt"
-    assert runs.iteration(runs.find_checkpoint(tmp_path)) == 10
+    assert iteration(runs.find_checkpoint(tmp_path)) == 10
 
 
 def test_a_run_can_be_given_as_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +91,49 @@ def test_a_run_can_be_given_as_a_path(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     for path in (str(run), "elsewhere/good", "./elsewhere/good/"):
         assert runs.find_checkpoint(tmp_path / "logs", path) == run / "model_3.pt"
+
+
+def test_a_checkpoint_can_be_given_as_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "elsewhere", "good", 10.0, 3, 20)
+    monkeypatch.chdir(run)
+    for path in (str(run / "model_3.pt"), "model_3.pt", "./model_3.pt", "../good/model_3.pt"):
+        for number in (-1, 3, "3"):
+            assert runs.find_checkpoint(tmp_path / "logs", path, number) == run / "model_3.pt"
+    assert "give one of them" in refusal(tmp_path, "model_3.pt", 20)
+    (run / "other.pt").touch()
+    assert "is not named model_<iteration>.pt" in refusal(tmp_path, "other.pt")
+    assert f"there is nothing at {run / 'model_4.pt'}" in refusal(tmp_path, "model_4.pt")
+
+
+def test_a_run_can_be_the_working_directory_or_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "elsewhere", "good", 10.0, 3)
+    (run / "play").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder, path in ((run, "."), (run / "play", ".."), (tmp_path, "~/elsewhere/good")):
+        monkeypatch.chdir(folder)
+        assert runs.find_checkpoint(tmp_path / "logs", path) == run / "model_3.pt"
+    monkeypatch.chdir(run.parent)
+    assert "it holds runs, name one of them: good" in refusal(tmp_path / "logs", ".")
+
+
+def test_a_run_that_went_on_from_another_is_newer_whatever_the_clock_said(tmp_path: Path) -> None:
+    first = make_run(tmp_path, "2026-05-01_12-00-00", 9000.0, 100)
+    second = make_run(tmp_path, "2026-05-01_11-00-00", 8000.0, 200)
+    make_run(tmp_path, "2026-05-01_10-00-00", 7000.0, 5000)
+    assert runs.newest_run(tmp_path) == first
+    (second / "train_cfg.json").write_text(json.dumps({"runner": {"resume": True, "load_run": str(first)}}))
+    assert runs.newest_run(tmp_path) == second
+    (first / "train_cfg.json").write_text(json.dumps({"runner": {"resume": True, "load_run": str(second)}}))
+    assert runs.newest_run(tmp_path) == second, "no one can go round in circles"
+
+
+def test_times_in_the_future_are_not_believed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ahead = make_run(tmp_path, "2026-05-01_12-00-00", time.time() + 1e6, 100)
+    longest = make_run(tmp_path, "2026-05-01_11-00-00", time.time() - 10.0, 200)
+    make_run(tmp_path, "2026-05-01_10-00-00", time.time(), 50)
+    assert runs.find_checkpoint(tmp_path) == longest / "model_200.pt"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: checkpoints in {ahead} are of a time in the future") and longest.name in line
 
 
 def test_missing_things_list_what_is_there(tmp_path: Path) -> None:
@@ -102,9 +149,9 @@ def test_missing_things_list_what_is_there(tmp_path: Path) -> None:
 
 def test_new_run_directories(tmp_path: Path) -> None:
     now = datetime(2026, 11, 2, 3, 4, 5)
-    assert runs.new_run_dir(tmp_path / "a" / "b", "mine", now).name == "Nov02_03-04-05_mine"
-    assert runs.new_run_dir(tmp_path, "", now).name == "Nov02_03-04-05"
-    assert runs.new_run_dir(tmp_path, "", now).name == "Nov02_03-04-06"
+    assert runs.new_run_dir(tmp_path / "a" / "b", "mine", now).name == "2026-11-02_03-04-05_mine"
+    assert runs.new_run_dir(tmp_path, "", now).name == "2026-11-02_03-04-05"
+    assert runs.new_run_dir(tmp_path, "", now).name == "2026-11-02_03-04-06"
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"/file/a: cannot be made \(Not a directory\)"):
         runs.new_run_dir(tmp_path / "file" / "a", "")
