@@ -13,7 +13,7 @@ from legged_gym.options import runs
 from legged_gym.options.request import AGENTS, SCOPES, Request, Setting
 from legged_gym.options.spec import AgentSpec, RunSpec
 from legged_gym.options.tasks import load_tasks
-from legged_gym.sim.registry import resolve_simulator
+from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 from legged_gym.sim.robot_files import RobotFiles, find_robot
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.utils import machine
@@ -210,10 +210,11 @@ def choose_engine(backend: str, device: str | None, here: machine.Machine) -> tu
         raise UserError(f"--sim: {error}") from None
     if backend == "auto" and device == "cpu":
         engine = "mujoco"
-    chosen = machine.choose_device(device, here, prefer_cuda=engine != "mujoco")
-    if engine == "mujoco" and chosen != "cpu":
+    cpu_only = SIMULATORS[engine].cpu_only
+    chosen = machine.choose_device(device, here, prefer_cuda=not cpu_only)
+    if cpu_only and chosen != "cpu":
         raise UserError(
-            f"--sim_device={device}: the simulator mujoco runs on the CPU; "
+            f"--sim_device={device}: the simulator {engine} runs on the CPU; "
             "for CUDA: pip install -e '.[gpu]', --sim=auto"
         )
     return engine, chosen
