@@ -37,7 +37,9 @@ def update_threads(asked: int, width: int, rows: int, available: int | None = No
         return available
     pass_ = _pass(width, rows)
     alone, together = _seconds(pass_, 1), _seconds(pass_, available)
-    return available if together * WORTH_IT < alone else 1
+    chosen = available if together * WORTH_IT < alone else 1
+    print(f"updates take {chosen} of {available} threads (measured; --train.runner.update_threads sets it)")
+    return chosen
 
 
 def _pass(width: int, rows: int) -> Callable[[], None]:

@@ -42,18 +42,18 @@ def sampled_action(runner: OnPolicyRunner, draw: random.Random) -> None:
 
 
 def reward_term(runner: OnPolicyRunner, draw: random.Random) -> None:
-    env = runner.env
-    at = draw.randrange(len(env.reward_terms))
-    term, scale = env.reward_terms[at]
+    env, terms = runner.env, runner.env.rewards.terms
+    at = draw.randrange(len(terms))
+    term, weight = terms[at]
     robot, bad = draw.randrange(env.num_envs), draw.choice(BAD)
 
     def broken(env: Any) -> torch.Tensor:
-        env.reward_terms[at] = (term, scale)
+        terms[at] = (term, weight)
         value = term(env).clone()
         value[robot] = bad
         return value
 
-    env.reward_terms[at] = (broken, scale)
+    terms[at] = (broken, weight)
 
 
 def returned_reward(runner: OnPolicyRunner, draw: random.Random) -> None:
@@ -67,7 +67,7 @@ def returned_reward(runner: OnPolicyRunner, draw: random.Random) -> None:
 
 
 def observation(runner: OnPolicyRunner, draw: random.Random) -> None:
-    group = draw.choice([*runner.env.groups, "history"])
+    group = draw.choice([*runner.env.observer.groups, "history"])
     robot, bad = draw.randrange(runner.env.num_envs), draw.choice(BAD)
 
     def change(step: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ def observation(runner: OnPolicyRunner, draw: random.Random) -> None:
 
 def history(runner: OnPolicyRunner, draw: random.Random) -> None:
     robot = draw.randrange(runner.env.num_envs)
-    runner.env._history[robot, draw.randrange(10), draw.randrange(30)] = draw.choice(BAD)
+    runner.env.observer.history[robot, draw.randrange(10), draw.randrange(30)] = draw.choice(BAD)
 
 
 def engine_state(runner: OnPolicyRunner, draw: random.Random) -> None:

@@ -20,6 +20,7 @@ SMALL = {
     "train.estimator.hidden_dims": (16,),
     "train.runner.num_steps_per_env": 16,
     "train.runner.save_seconds": 0.0,
+    "train.runner.update_threads": 1,
 }
 
 

@@ -26,7 +26,8 @@ def test_what_was_not_finite_is_said_by_its_term(run: object, capsys: pytest.Cap
     from legged_gym.runners.on_policy_runner import OnPolicyRunner
 
     assert isinstance(run, OnPolicyRunner)
-    term, scale = run.env.reward_terms[3]
+    terms = run.env.rewards.terms
+    term, weight = terms[3]
     once = [1]
 
     def broken(env: object) -> torch.Tensor:
@@ -35,11 +36,11 @@ def test_what_was_not_finite_is_said_by_its_term(run: object, capsys: pytest.Cap
             value[once.pop()] = torch.nan
         return value
 
-    run.env.reward_terms[3] = (broken, scale)
+    terms[3] = (broken, weight)
     falls = []
     run.after_iteration = lambda scalars: falls.append(scalars["Episode/broken_robots"])
     run.learn(1, init_at_random_ep_len=False)
-    run.env.reward_terms[3], run.after_iteration = (term, scale), None
+    terms[3], run.after_iteration = (term, weight), None
     assert f"warning: not finite, in robots that were reset: rew_{term.__name__} 1\n" in capsys.readouterr().out
     assert falls == [1.0], "the robot was reset"
 
@@ -52,7 +53,7 @@ def test_a_robot_with_a_broken_action_falls_and_the_others_go_on(run: object) ->
         env.step(actions)
     actions[1, 2] = torch.nan
     obs, rewards, dones, _ = env.step(actions)
-    assert dones.tolist() == [False, True, False, False] and env.fell[1]
+    assert dones.tolist() == [False, True, False, False] and env.episodes.fell[1]
     assert rewards[1] == 0.0 and all(bool(value.isfinite().all()) for value in (*obs.values(), rewards))
 
 
@@ -61,7 +62,7 @@ def test_a_run_that_learns_nothing_gives_up_with_its_last_good_checkpoint(tmp_pa
     run.learn(1)
     good = {name: tensor.detach().clone() for name, tensor in run._learned_tensors().items()}
     run.alg.value_loss_coef = 1e38
-    run.env._reward_scales.mul_(1e25)
+    run.env.rewards._weights.mul_(1e25)
     with pytest.raises(TrainingBrokenError, match=r"not finite: value.*last good checkpoint is .*model_\d+\.pt"):
         run.learn(PATIENCE + 5)
     now = run._learned_tensors()

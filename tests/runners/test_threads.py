@@ -38,7 +38,7 @@ def test_measuring_draws_no_random_number_and_changes_no_setting() -> None:
 def test_the_choice_is_noted_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(threads, "_seconds", lambda run, count: float(count))
-    run = small_run(tmp_path / "run")
+    run = small_run(tmp_path / "run", **{"train.runner.update_threads": 0})
     assert run.update_threads == run.train_cfg.runner.update_threads == 1
 
 
