@@ -30,9 +30,9 @@ class _QuietHook:
     def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
         self._hook = hook
 
-    def __call__(self, args: threading.ExceptHookArgs) -> None:
-        if not (isinstance(args.exc_value, OSError) and "Writer" in type(args.thread).__name__):
-            self._hook(args)
+    def __call__(self, thrown: threading.ExceptHookArgs) -> None:
+        if not (isinstance(thrown.exc_value, OSError) and "Writer" in type(thrown.thread).__name__):
+            self._hook(thrown)
 
 
 class Logger(RslLogger):
