@@ -297,6 +297,14 @@ def _check(cfgs: Mapping[str, Config]) -> None:
             check(cfg)
         except ConfigError as error:
             raise ConfigError(f"--{scope}.{error}") from None
+    _check_system(cfgs["env"])
+
+
+def _check_system(env_cfg: Config) -> None:
+    """Refuses a simulator in a process of its own where processes cannot share memory as it needs."""
+    apart = get_field(env_cfg, "sim.backend") == "isaacgym" or get_field(env_cfg, "sim.process.enabled", False)
+    if apart and sys.platform == "win32":
+        raise UserError("--sim_process: a simulator in a process of its own needs Linux or macOS")
 
 
 def summary(spec: RunSpec) -> str:
