@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from legged_gym.runners.checkpoints import simulation_file
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
-from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
 
 
