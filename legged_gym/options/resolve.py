@@ -21,6 +21,7 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.checkpoint_names import iteration
 from legged_gym.utils.config import Config, ConfigError, check, get_field, parse_field, read_json, set_field
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.limits import check_run
 from legged_gym.utils.task_registry import task_registry
 
 Preset = Callable[[Any], Any]
@@ -74,6 +75,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
+    check_run(env_cfg, train_cfg, here, sim_device)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,

@@ -6,18 +6,18 @@ Return, survival and tracking are those of the policy: what the teacher does wit
 import contextlib
 import datetime
 import importlib.util
-import math
+import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from rsl_rl.utils.logger import Logger as RslLogger
 
+from legged_gym.runners.own_metrics import VELOCITIES, OwnSums, own_metrics
 from legged_gym.utils.errors import UserError
 
-VELOCITIES = ("vel_x", "vel_y", "vel_yaw")
-"""Tracked velocities: forward, left [m/s], yaw rate [rad/s]; heading frame."""
 SHOWN_ITERATIONS = 20
 """Iterations that the console's figures are of: one alone has few falls and ends of episodes."""
 
@@ -32,64 +32,15 @@ def check_logger(name: str) -> None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
 
 
-class OwnSums:
-    """What the policy's own robots did, summed up on the device and read once an iteration."""
+class _QuietHook:
+    """Passes on the exceptions that end threads, but for a writer's whose disk is full or gone."""
 
-    WIDTHS = {"steps": 1, "falls": 1, "ended": 1, "return": 1, "length": 1, "measured": 1, "square": 3}
-    """Robot-steps; falls; whole episodes that ended, their returns and lengths [steps]; robot-steps with a velocity
-    error, and its squares."""
+    def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._hook = hook
 
-    def __init__(self, device: torch.device | str) -> None:
-        """Begin at zero."""
-        self.total = torch.zeros(sum(self.WIDTHS.values()), device=device)
-        """Since the last `read`. Shape (9,)."""
-
-    def add(self, own: torch.Tensor, whole: torch.Tensor, ended: dict[str, torch.Tensor]) -> None:
-        """Add a step.
-
-        Args:
-            own: 1 for the robots that the policy drives. Shape (N,).
-            whole: 1 for those whose episode the policy has driven from its start. Shape (N,).
-            ended: `done` and `fell`, 1 where that is so, `return` and `length` [steps] so far, shapes (N,), and, if it
-                is known, `velocity_error`. Shape (N, 3).
-        """
-        done = ended["done"] * whole
-        rows = [own, ended["fell"] * own, done, done * ended["return"], done * ended["length"]]
-        error = ended.get("velocity_error")
-        if error is None:
-            rows += [torch.zeros_like(own)] * 4
-        else:  # not of a step that ends the episode: what is simulated of a fall may be anything
-            counts = (own > 0.0) & (ended["done"] == 0.0) & error.isfinite().all(-1)
-            squares = torch.where(counts.unsqueeze(-1), error, 0.0).square()
-            rows += [counts.float(), *squares.unbind(-1)]
-        self.total += torch.stack(rows).sum(-1)
-
-    def read(self) -> list[float]:
-        """Return the sums and clear them. Waits for the device."""
-        values = self.total.tolist()
-        self.total.zero_()
-        return values
-
-
-def own_metrics(sums: list[float], step_dt: float, episode_steps: int) -> dict[str, float]:
-    """Turn sums over the policy's own robots into what is logged, by tag; what nothing is known of is absent.
-
-    Args:
-        sums: From `OwnSums.read`, or several of them added up.
-        step_dt: Duration of a policy step [s].
-        episode_steps: Longest episode [policy steps].
-    """
-    steps, falls, ended, earned, length, measured, *squares = sums
-    metrics = {}
-    if measured:
-        rms = (math.sqrt(square / measured) for square in squares)
-        metrics |= {f"Metrics/error_{name}": error for name, error in zip(VELOCITIES, rms, strict=True)}
-    if steps:
-        # Not the share of episodes that end by time: while robots fall early, most that end are short ones.
-        metrics["Metrics/survival"] = math.exp(-falls / (steps * step_dt) * episode_steps * step_dt)
-    if ended:
-        metrics |= {"Train/mean_reward": earned / ended, "Train/mean_episode_length": length / ended}
-    return metrics
+    def __call__(self, thrown: threading.ExceptHookArgs) -> None:
+        if not (isinstance(thrown.exc_value, OSError) and "Writer" in type(thrown.thread).__name__):
+            self._hook(thrown)
 
 
 class Logger(RslLogger):
@@ -104,6 +55,7 @@ class Logger(RslLogger):
             driven: 1 for the robots that the teacher drives at the moment, if there is one. Shape (N, 1).
             kwargs: See rsl_rl's logger.
         """
+        self.writer: Any = None
         super().__init__(**kwargs)
         self.train_cfg, self._episode_steps, self._driven = train_cfg, episode_steps, driven
         self._sums = OwnSums(self.device)
@@ -173,7 +125,7 @@ class Logger(RslLogger):
             self._warn(scalars)
 
     def _write(self, scalars: dict[str, float]) -> None:
-        """Write scalars against robot-steps; where the disk takes none, a line says so, and curves wait for `reopen`."""
+        """Write scalars against robot-steps; where the disk takes none, a line says so and curves wait for `reopen`."""
         if self.writer is None:
             return
         try:
@@ -184,7 +136,12 @@ class Logger(RslLogger):
             self._broke_off, self.writer = True, None
 
     def init_logging_writer(self) -> None:
-        """Open the curves, and write beside them what runs."""
+        """Open the curves, and write beside them what runs.
+
+        What TensorBoard's thread cannot write, `_write` hears of and says in one line.
+        """
+        if not isinstance(threading.excepthook, _QuietHook):
+            threading.excepthook = _QuietHook(threading.excepthook)
         super().init_logging_writer()
         if self.writer is not None:
             self.writer.store_run(self.env_cfg, self.train_cfg)
