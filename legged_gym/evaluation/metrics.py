@@ -190,6 +190,10 @@ class RowMetrics:
         self._stance_force.add(peak.view(rows, -1), left.view(rows, -1) & wide)
         self._stance_peak = torch.where(sample.contact, torch.maximum(peak, sample.foot_force), 0.0)
 
+    def survived(self, dt: float) -> torch.Tensor:
+        """Robots that never fell and stand upright now that the rows are over; dt: policy step [s]. Shape (R, n)."""
+        return self.alive & (self._upright >= self._counted.clamp(max=round(UPRIGHT_TIME / dt)))
+
     def results(self, dt: float, finished: bool = True) -> list[Result]:
         """Read the rows.
 
@@ -203,8 +207,7 @@ class RowMetrics:
         """
         measured = self._peak_power > 0.0
         peak_power = (self._peak_power.sum(-1) / measured.sum(-1).clamp(min=1)).tolist()
-        upright = self._upright >= self._counted.clamp(max=round(UPRIGHT_TIME / dt))
-        survived = self.alive & upright if finished else self.alive
+        survived = self.survived(dt) if finished else self.alive
         survival = survived.float().mean(-1).tolist()
         sums = [row.split(list(self._widths.values())) for row in self._sums.cpu()]
         rows = [{name: part.tolist() for name, part in zip(self._widths, parts, strict=True)} for parts in sums]

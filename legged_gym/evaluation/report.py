@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.plots import VELOCITY_UNITS
 from legged_gym.evaluation.rows import (
     DEPLOYED_ERRORS,
     DEPLOYED_SURVIVAL,
@@ -47,29 +49,82 @@ TEACHER_COLUMNS = (
     ("dcm_error_without_offset", "no offset", "5.4f"),
 )
 """Further columns of the teacher."""
-UNITS = (
-    "rmse, bias in m/s and rad/s; torque: rms [N m]; power: largest in a physics step, mean of robots [W]; slip [m/s]; "
-    "height [m]\n"
-    "landing: median downward speed of feet that land [m/s]; force: median over stances of the largest on a foot [N]\n"
-    "others: share of steps in which something but a foot touches; legs: share in which the legs touch each other\n"
-    "distance made good [m]; drift [m] and turned [rad]: away from the start, at zero command"
+ERRORS = ("rmse_vx", "rmse_vy", "rmse_wz")
+"""The columns of tracking."""
+UNITS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("survival",), "survival: share of the robots that end the row upright on their feet"),
+    ((*ERRORS, "bias_vx"), "rmse, bias: of the velocity against the command, in m/s and rad/s"),
+    (("mean_abs_daction",), "|daction|: mean change of an action from step to step"),
+    (("torque_rms", "peak_power"), "torque: rms [N m]; power: largest in a physics step, mean of robots [W]"),
+    (
+        ("foot_slip", "base_height", "step_rate"),
+        "slip of feet on the ground [m/s]; height of the base [m]; steps per s",
+    ),
+    (("touchdown_speed",), "landing: median downward speed of feet that land [m/s]"),
+    (("foot_force",), "force: median over stances of the largest on a foot [N]"),
+    (("other_contacts",), "others: share of steps in which something but a foot touches"),
+    (("legs_touch",), "legs: share of steps in which the legs touch each other"),
+    (("distance",), "distance made good [m]"),
+    (("drift", "turned"), "drift [m] and turned [rad]: away from the start, at zero command"),
+    (("dcm_error",), "DCM err: rms DCM offset error at touchdown [m]"),
+    (("dcm_error_steady",), "steady: the same of steps without a new command [m]"),
+    (
+        ("dcm_error_without_offset",),
+        "no offset: of all steps, had the learned offset not been applied, to first order [m]",
+    ),
 )
-TEACHER_UNITS = (
-    "DCM err: rms DCM offset error at touchdown; steady: of steps without a new command; no offset: of all steps, had "
-    "the learned offset not been applied, to first order [m]"
-)
+"""Columns -> what they are."""
+NO_VERDICT = "no verdict: it takes whole rows of the deployed suite, walked as deployed (--suite=deployed)"
 _WIDTH = 16
+_WIDEST = 120
+"""Characters of a line, where there is no terminal to say."""
 
 
 Column = tuple[str, str, str]
+
+
+def all_columns(agent: str) -> list[Column]:
+    """Return every column that a row of an agent of this name may fill in."""
+    return [*COLUMNS, *(TEACHER_COLUMNS if agent == "teacher" else ())]
 
 
 def columns(agent: str, rows: Sequence[Row]) -> list[Column]:
     """Choose the columns that some of the rows fill in, for an agent of this name."""
     empty = set() if any(row.lane for row in rows) else {"distance"}
     empty |= set() if any(row.box == STAND for row in rows) else {"drift", "turned"}
-    chosen = (*COLUMNS, *TEACHER_COLUMNS) if agent == "teacher" else COLUMNS
-    return [column for column in chosen if column[0] not in empty]
+    return [column for column in all_columns(agent) if column[0] not in empty]
+
+
+def filled(columns: Sequence[Column], results: Iterable[Result]) -> list[Column]:
+    """Leave out the columns that no result fills in."""
+    known = {name for result in results for name, value in result.items() if value is not None}
+    return [column for column in columns if column[0] in known]
+
+
+def table(agent: str, results: dict[str, Result], width: int | None = None) -> str:
+    """Return results as a table without empty columns, and below it what its columns are.
+
+    Args:
+        agent: Name of the agent.
+        results: By row.
+        width: Widest line; more columns go below each other. None for the terminal's.
+    """
+    chosen = filled(all_columns(agent), results.values())
+    width = width or shutil.get_terminal_size((_WIDEST, 24)).columns
+    at_once = max(1, (width - _WIDTH) // 10)
+    blocks = []
+    for first in range(0, len(chosen), at_once):
+        block = chosen[first : first + at_once]
+        blocks.append("\n".join([header(block), *(line(block, name, row) for name, row in results.items())]))
+    return "\n\n".join([*blocks, units(agent, chosen)])
+
+
+def row_line(name: str, row: Result) -> str:
+    """Say in a line how a row went, as soon as it is there."""
+    text = f"{name:<{_WIDTH}}survival {row['survival'] or 0.0:.3f}"
+    errors = [row.get(field) for field in ERRORS]
+    shown = (f"{error:.3f} {unit}" for error, unit in zip(errors, VELOCITY_UNITS, strict=True) if error is not None)
+    return f"{text}  off by {', '.join(shown)}" if None not in errors else text
 
 
 def header(columns: Sequence[Column]) -> str:
@@ -77,9 +132,10 @@ def header(columns: Sequence[Column]) -> str:
     return f"{'row':<{_WIDTH}}" + "".join(f"{heading:>10}" for _, heading, _ in columns)
 
 
-def units(agent: str) -> str:
-    """Say what the table's columns are, for an agent of this name."""
-    return f"{UNITS}\n{TEACHER_UNITS}" if agent == "teacher" else UNITS
+def units(agent: str, columns: Sequence[Column] | None = None) -> str:
+    """Say what the table's columns are, for an agent of this name; all that it may have if they are not given."""
+    shown = {name for name, _, _ in (all_columns(agent) if columns is None else columns)}
+    return "\n".join(text for fields, text in UNITS if not shown.isdisjoint(fields))
 
 
 def line(columns: Sequence[Column], name: str, row: Result) -> str:
@@ -89,8 +145,9 @@ def line(columns: Sequence[Column], name: str, row: Result) -> str:
 
 
 def explanations(rows: Sequence[Row]) -> list[str]:
-    """Say what each row is, a line each."""
-    return [f"{row.name:<{_WIDTH}}{row.duration:5.0f} s  {row.meaning}" for row in rows]
+    """Say what each row is and what survival it asks of a robot that is to be deployed, a line each."""
+    wanted = {name: f"; deployed: survival >= {least:g}" for name, least in DEPLOYED_SURVIVAL.items()}
+    return [f"{row.name:<{_WIDTH}}{row.duration:5.0f} s  {row.meaning}{wanted.get(row.name, '')}" for row in rows]
 
 
 def gate_line(track: Result) -> str:
@@ -103,6 +160,8 @@ def gate_line(track: Result) -> str:
 def verdict(results: dict[str, Result]) -> list[str]:
     """Say what a table comes to: the walking gate if `track` was walked, and the rows of the deployed list that failed.
 
+    At least one line: where nothing was walked that decides, it says so.
+
     Args:
         results: By row name, as deployed.
     """
@@ -114,7 +173,7 @@ def verdict(results: dict[str, Result]) -> list[str]:
     if failed:
         return [*lines, f"not fit to be deployed ({of}): {'; '.join(failed)}"]
     if missing:
-        return [*lines, f"nothing failed, but only {of}"] if walked else lines
+        return [*lines, f"nothing failed, but only {of}"] if walked else [NO_VERDICT]
     return [*lines, f"fit to be deployed: all {len(walked)} rows of the deployed suite passed"]
 
 
@@ -145,6 +204,23 @@ def check_writable(path: Path) -> None:
 
 def write_json(data: dict[str, Any], path: Path) -> None:
     """Write a result as JSON, whole or not at all."""
+    write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a text, whole or not at all; returns where."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
+    temporary.write_text(text, encoding="utf-8")
+    return temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours.
+
+    Raises:
+        UserError: It is not readable.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None

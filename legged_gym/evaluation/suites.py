@@ -12,7 +12,7 @@ import copy
 import functools
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -27,10 +27,12 @@ from legged_gym.terrain.config import LANES_PROFILE
 from legged_gym.utils.config import check, set_by_path
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.math import quat_rotate, yaw_from_quat
+from legged_gym.utils.progress import Bar, progress_bar
 
 _CHECK_INTERVAL = 50
 """Policy steps between two looks whether to give up."""
 GiveUp = Callable[[Result], bool]
+Tick = Callable[[float], None]
 PHYSICS = ("deployed", "ideal")
 """Under what a policy is judged, see `evaluation_cfg`."""
 
@@ -149,22 +151,36 @@ def evaluate(
     for row in rows:
         varied = varied_cfg(judged, row.cfg)
         groups.setdefault(repr(varied), (varied, []))[1].append(row)
-    results = {}
-    for varied, group in groups.values():
-        batches = [group] if at_once else [[row] for row in group]
-        varied.env.num_envs = num_envs * len(batches[0])
-        env, agent = build(varied)
-        for batch in batches:
-            for row, result in zip(batch, run_rows(env, agent, batch, seed), strict=True):
-                results[row.name] = result
-                if report is not None:
-                    report(row.name, result)
-        overflows = env.sim.overflow_counts()
-        if overflows:
-            lost = ", ".join(f"{name} {count:,}" for name, count in overflows.items())
-            print(f"warning: the simulator ran out of room: {lost}", flush=True)
-        env.sim.close()
+    results: dict[str, Result] = {}
+    with progress_bar("evaluation", len(rows)) as bar:
+        for varied, group in groups.values():
+            batches = [group] if at_once else [[row] for row in group]
+            varied.env.num_envs = num_envs * len(batches[0])
+            env, agent = build(varied)
+            for batch in batches:
+                bar.set(len(results), batch[0].name if len(batch) == 1 else f"{len(batch)} rows")
+                walked = walk_rows(env, agent, batch, seed, tick=batch_tick(bar, len(batch)))
+                for row, result in zip(batch, walked.results, strict=True):
+                    results[row.name] = result
+                    if report is not None:
+                        report(row.name, result)
+            warn_of_overflows(env)
+            env.sim.close()
     return {row.name: results[row.name] for row in rows}
+
+
+def batch_tick(bar: Bar, size: int) -> Tick:
+    """Return what moves a bar, from where it is, while `size` rows are walked side by side."""
+    start = bar.done
+    return lambda share: bar.set(start + share * size)
+
+
+def warn_of_overflows(env: Any) -> None:
+    """Say where the simulator ran out of room."""
+    overflows = env.sim.overflow_counts()
+    if overflows:
+        lost = ", ".join(f"{name} {count:,}" for name, count in overflows.items())
+        print(f"warning: the simulator ran out of room: {lost}", flush=True)
 
 
 def nobody_stands(row: Result) -> bool:
@@ -179,13 +195,35 @@ def cannot_walk(row: Result) -> bool:
     return hopeless or (row["survival"] or 0.0) < GATE_SURVIVAL
 
 
+@dataclass
+class Walk:
+    """What came of rows that were walked side by side."""
+
+    results: list[Result]
+    """Of each row."""
+    survived: torch.Tensor
+    """Robots that ended upright. Shape (R, n), bool."""
+
+
 def run_row(env: Any, agent: Agent, row: Row, seed: int, give_up: GiveUp = nobody_stands) -> Result:
     """Run one row on all robots of an environment; see `run_rows`."""
     return run_rows(env, agent, [row], seed, give_up)[0]
 
 
-@torch.inference_mode()
 def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp = nobody_stands) -> list[Result]:
+    """Run rows side by side; returns their results, see `walk_rows`."""
+    return walk_rows(env, agent, rows, seed, give_up).results
+
+
+@torch.inference_mode()
+def walk_rows(
+    env: Any,
+    agent: Agent,
+    rows: Sequence[Row],
+    seed: int,
+    give_up: GiveUp = nobody_stands,
+    tick: Tick = lambda share: None,
+) -> Walk:
     """Run rows side by side, each on its share of an environment's robots, and put the physics back to nominal.
 
     Args:
@@ -194,6 +232,7 @@ def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: Gi
         rows: The rows; what they want of the config is there already.
         seed: The same seed gives the same result.
         give_up: Looks at what an unfinished row has given so far; the rows end early once it is true of all of them.
+        tick: Called after each step with the share of them that is done.
     """
     changed = {name for row in rows for name, _ in row.parameters}
     nominal = {name: env.sim.parameters[name].clone() for name in changed}
@@ -205,14 +244,14 @@ def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: Gi
                     share.copy_(share.new_tensor(columns).expand_as(share))
         env.sim.set_parameter(name, varied)
     try:
-        return _walk(env, agent, rows, seed, give_up)
+        return _walk(env, agent, rows, seed, give_up, tick)
     finally:
         env.sim.wrench_w.zero_()
         for name, values in nominal.items():
             env.sim.set_parameter(name, values)
 
 
-def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp) -> list[Result]:
+def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp, tick: Tick) -> Walk:
     start = row_seed(seed, *rows)
     torch.manual_seed(start)
     agent.reset(start)
@@ -236,6 +275,7 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
         metrics.add(Sample.of(env), env.episodes.fell, scripts.tracking(step), counting)
         if lanes is not None:
             lanes.add(metrics.alive.flatten() & counting)
+        tick((step + 1) / scripts.num_steps)
         if (step + 1) % _CHECK_INTERVAL == 0:
             _refuse_broken(broken)
             if all(map(give_up, metrics.results(env.dt, finished=False))):
@@ -245,7 +285,8 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
     parts += [[drift if row.box == STAND else {} for row, drift in zip(rows, metrics.drifts(), strict=True)]]
     parts += [lanes.results()] if lanes is not None else []
     parts += [touchdowns.results()] if isinstance(agent, TeacherAgent) else []
-    return [functools.reduce(operator.or_, results) for results in zip(*parts, strict=True)]
+    results = [functools.reduce(operator.or_, of_row) for of_row in zip(*parts, strict=True)]
+    return Walk(results, metrics.survived(env.dt))
 
 
 def _refuse_broken(broken: torch.Tensor) -> None:

@@ -1,15 +1,23 @@
-"""Evaluates an agent: `python legged_gym/scripts/evaluate.py --task=pointfoot_flat --suite track,push --json FILE`."""
+"""Evaluates an agent: `python legged_gym/scripts/evaluate.py --task=pointfoot_flat --suite track,push --json FILE`.
 
+Rows are walked one after the other, and then tabled and judged. With `--report DIR` the agent's abilities are mapped,
+too, and all of it goes into one HTML page; with `--against` another agent beside it.
+"""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from legged_gym.evaluation import report
+from legged_gym.evaluation import page, report
 from legged_gym.evaluation.loading import make_builder
-from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.probes import probe
 from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, select_rows
 from legged_gym.evaluation.suites import FIXED_SECTIONS, PHYSICS, evaluate
-from legged_gym.options import cli
+from legged_gym.options import cli, runs
 from legged_gym.options.cli import Parser, run_main
-from legged_gym.options.request import Request, make_parser, parse_args
+from legged_gym.options.request import AGENTS, Request, Setting, make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.errors import UserError
@@ -26,6 +34,18 @@ def make_evaluate_parser() -> Parser:
     add("--physics", default=PHYSICS[0], choices=PHYSICS, help="ideal: no delay, noise or limits of motors; friction 1")
     add("--list", action="store_true", help="say what each row is, and stop")
     add("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    add(
+        "--report", type=cli.path, metavar="DIR", help="map pushes, commands, clock and friction, and write report.html"
+    )
+    add("--against", metavar="AGENT", help="a second agent to compare with: as --agent, a run's name, or a path")
+    add(
+        "--sim2sim",
+        type=cli.path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="show in the report what sim2sim.py --json found; may be given several times",
+    )
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=256, seed=0)
     return parser
@@ -62,34 +82,92 @@ def run(spec: RunSpec, rows: list[Row], physics: str = PHYSICS[0], time_scale: f
     content |= {"physics": physics, "task": spec.task, "source": spec.source, "seed": cfg.seed}
     content |= {} if time_scale == 1.0 else {"time_scale": time_scale}
     print(f"{spec.title} on {spec.robot}, {physics}: {cfg.env.num_envs} robots a row, seed {cfg.seed}")
-    columns = report.columns(kind, rows)
-    print(report.header(columns))
-
-    def print_row(name: str, result: Result) -> None:
-        print(report.line(columns, name, result), flush=True)
-
     at_once = spec.sim_device != "cpu"
     robots, seed = cfg.env.num_envs, cfg.seed
+
+    def print_row(name: str, result: report.Result) -> None:
+        print(report.row_line(name, result), flush=True)
+
     results = evaluate(make_builder(spec), cfg, rows, robots, seed, at_once, print_row, physics=physics)
-    print(report.units(kind))
+    print(f"\n{report.table(kind, results)}\n")
     return content | {"rows": results}
+
+
+def other_request(request: Request, agent: str) -> Request:
+    """Return the request for the agent of `--against`.
+
+    Args:
+        request: The one for the agent that it is compared with; the rest of it is kept.
+        agent: One of `AGENTS`, pretrained:NAME, a folder of ONNX files, or what `--load_run` takes.
+    """
+    own = [setting for setting in request.settings if setting.field not in _AGENTS_OWN]
+    request = replace(request, onnx=None, offset=None, settings=tuple(own))
+    if agent.partition(":")[0] in AGENTS:
+        return replace(request, agent=agent)
+    path = Path(agent).expanduser()
+    if (path / "policy.onnx").is_file():
+        return replace(request, agent="onnx", onnx=path)
+    setting = Setting("--against", "train.runner.load_run", agent)
+    return replace(request, agent="checkpoint", settings=(*own, setting))
+
+
+_AGENTS_OWN = ("train.runner.load_run", "train.runner.checkpoint")
+"""Fields that say which policy is meant."""
+
+
+def write_report(specs: list[RunSpec], contents: list[dict[str, Any]], rows: list[Row], args: Any) -> Path:
+    """Map what the agents can do, and write the page.
+
+    Args:
+        specs: One agent, or two.
+        contents: What `run` returned of each.
+        rows: What they walked.
+        args: The command line.
+    """
+    second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
+    subjects = []
+    for i, (spec, content) in enumerate(zip(specs, contents, strict=True)):
+        cfg = spec.env_cfg
+        found = probe(
+            make_builder(spec), cfg, cfg.env.num_envs, cfg.seed, spec.sim_device, args.physics, args.time_scale
+        )
+        content["maps"] = found.as_json()
+        subjects.append(page.Subject(spec.title, content, found, second_opinions if i == 0 else []))
+    judged = args.time_scale == 1.0 and args.physics == "deployed"
+    command = shlex.join(["evaluate.py", *sys.argv[1:]])
+    text = page.page(subjects, rows, page.machine_facts(), command, judged)
+    return report.write_text(text, args.report / "report.html")
 
 
 def main() -> None:
     """Evaluate from the command line."""
     args = parse_args(make_evaluate_parser())
     check_request(args.request, args.physics)
-    if args.json is not None:
-        report.check_writable(args.json)
     rows = select_rows(args.suite.split(","), args.time_scale)
     if args.list:
         print("\n".join(report.explanations(rows)))
         return
-    content = run(resolve(args.request), rows, args.physics, args.time_scale)
     if args.json is not None:
-        report.write_json(content, args.json)
-    if args.time_scale == 1.0 and args.physics == "deployed":
-        print("\n".join(report.verdict(content["rows"])))
+        report.check_writable(args.json)
+    if args.sim2sim and args.report is None:
+        raise UserError("--sim2sim: goes with --report=DIR")
+    for file in args.sim2sim:
+        page.read_sim2sim(report.read_json(file), file)  # before anything takes time
+    requests = [args.request, *([other_request(args.request, args.against)] if args.against else [])]
+    specs = [resolve(request) for request in requests]
+    if args.report is not None:
+        runs.make_folder(args.report)
+        report.check_writable(args.report / "report.html")
+    contents = [run(spec, rows, args.physics, args.time_scale) for spec in specs]
+    written = None if args.report is None else write_report(specs, contents, rows, args)
+    if args.json is not None:
+        report.write_json(contents[0] | ({"against": contents[1]} if args.against else {}), args.json)
+    judged = args.time_scale == 1.0 and args.physics == "deployed"
+    for spec, content in zip(specs, contents, strict=True):
+        lines = report.verdict(content["rows"]) if judged else [report.NO_VERDICT]
+        print("\n".join([spec.title, *lines] if args.against else lines))
+    if written is not None:
+        print(f"report: {written}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_a_part_of_the_list_is_no_verdict() -> None:
     assert report.verdict({"track": dict(TRACK)})[1] == (
         f"nothing failed, but only 1 of {len(DEPLOYED_SURVIVAL)} rows of the deployed suite walked"
     )
-    assert report.verdict({"friction_0.15": {"survival": 0.0}}) == []
+    assert report.verdict({"friction_0.15": {"survival": 0.0}}) == [report.NO_VERDICT]
     (line,) = report.verdict({"push_2.5": {"survival": 0.1}})
     assert line.startswith("not fit to be deployed (1 of 19") and line.endswith("push_2.5 0.10 < 0.70"), "no gate"
 
@@ -94,11 +94,36 @@ def test_lines_are_as_wide_as_the_header_and_show_a_dash_for_nothing() -> None:
         assert heading in header
 
 
+def test_the_table_has_no_column_of_dashes_and_explains_those_it_has() -> None:
+    fell: Result = dict.fromkeys((field for field, _, _ in report.COLUMNS), None) | {"survival": 0.0}
+    text = report.table("zero", {"track": fell, "push_1.0": fell})
+    assert text.splitlines()[0].split() == ["row", "survival"] and "-" not in text
+    assert text.splitlines()[-1].startswith("survival: share")
+    stood = fell | {"rmse_vx": 0.25, "drift": 0.1}
+    lines = report.table("zero", {"track": fell, "stand": stood}).splitlines()
+    assert lines[0].split() == ["row", "survival", "rmse", "vx", "drift"]
+    assert lines[1].split() == ["track", "0.000", "-", "-"] and lines[2].split()[1:] == ["0.000", "0.250", "0.100"]
+    assert lines[-1].startswith("drift [m]") and not any("landing" in line for line in lines)
+
+
+def test_a_wide_table_is_broken_where_the_terminal_ends() -> None:
+    row: Result = {field: 1.0 for field, _, _ in report.COLUMNS}
+    narrow = report.table("zero", {"track": row}, width=80).splitlines()
+    assert max(map(len, narrow[:8])) <= 80 and sum(line.startswith("track ") for line in narrow) == 4
+    assert sum(line.startswith("track ") for line in report.table("zero", {"track": row}, width=500).splitlines()) == 1
+
+
+def test_a_row_is_told_as_soon_as_it_is_there() -> None:
+    assert report.row_line("track", TRACK) == "track           survival 1.000  off by 0.100 m/s, 0.080 m/s, 0.130 rad/s"
+    assert report.row_line("track", dict.fromkeys(TRACK, None)) == "track           survival 0.000"
+
+
 def test_each_row_is_explained_in_a_line() -> None:
     lines = report.explanations(select_rows(["all"]))
     assert len(lines) == len(ALL_ROWS) and all("\n" not in line for line in lines)
     found = {line.split()[0]: line for line in lines}
-    assert found["shove_lid_9"].split(maxsplit=3)[1:] == ["4", "s", "9 N s within 0.1 s on the lid"]
-    assert found["trip_200"].endswith("200 N hold the swinging foot back for 0.1 s")
+    lid = "9 N s within 0.1 s on the lid; deployed: survival >= 0.98"
+    assert found["shove_lid_9"].split(maxsplit=3)[1:] == ["4", "s", lid]
+    assert "200 N hold the swinging foot back for 0.1 s; deployed: " in found["trip_200"]
     assert found["stand"].split()[1] == "20" and found["gait_2.8"].endswith("gait clock at 2.8 Hz")
     assert found["kd_2.5"].endswith("shove_18 with K_d 2.5 N m s/rad")

@@ -12,6 +12,8 @@ import torch
 from legged_gym.evaluation import loading
 from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.options.cli import run_main
+from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.runners.export import export_policy
 from legged_gym.scripts import evaluate
 from legged_gym.utils.checkpoint import load_checked
@@ -117,7 +119,7 @@ def test_the_list_explains_the_rows_and_walks_none(
     assert run(monkeypatch, "--list", "--suite=deployed,gait_1.6") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [*DEPLOYED_SURVIVAL, "gait_1.6"]
-    assert lines[0] == "track              20 s  a new velocity from the whole range every 5 s"
+    assert lines[0] == "track              20 s  a new velocity from the whole range every 5 s; deployed: survival >= 1"
     assert run(monkeypatch, "--list") == 0
     assert len(capsys.readouterr().out.splitlines()) == sum(len(SUITES[name]) for name in STANDARD_SUITES)
     assert run(monkeypatch, "--list", "--suite=jump") == 2
@@ -135,7 +137,45 @@ def test_a_verdict_ends_the_table_of_whole_rows_as_deployed(
     assert verdict.startswith("not fit to be deployed (1 of 19") and "track 0.97 < 1.00; track rmse_vx" in verdict
     for argv in ("--physics=ideal", "--time_scale=0.5"):
         assert run(monkeypatch, "--agent=zero", argv) == 0
-        assert capsys.readouterr().out == "", "no verdict on anything else"
+        assert capsys.readouterr().out.startswith("no verdict: it takes whole rows"), "on anything else"
+
+
+def test_a_report_compares_two_agents(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On the real environment, in one file; the JSON has both, with their maps."""
+    other = tmp_path / "sim2sim.json"
+    other.write_text(json.dumps({"engine": "MuJoCo 9", "rows": {"stand": {"survival": 0.5}}}))
+    argv = ("--agent=teacher", "--against=zero", "--suite=stand", *SHORT, f"--report={tmp_path / 'report'}")
+    data = result(monkeypatch, tmp_path / "x.json", *argv, f"--sim2sim={other}")
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["report.html"]
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert text.startswith("<!doctype html>") and "MuJoCo 9" in text and "<title>teacher against zero</title>" in text
+    assert (data["agent"], data["against"]["agent"]) == ("teacher", "zero") and list(data["rows"]) == ["stand"]
+    for maps in (data["maps"], data["against"]["maps"]):
+        assert {len(rings) for rings in maps["pushes"].values()} == {8} and len(maps["tracking"]["survival"]) == 7
+    printed = capsys.readouterr().out
+    assert printed.count("no verdict") == 2 and printed.splitlines()[-1].startswith("report: ")
+
+
+def test_the_other_agent_may_be_named_or_a_path(tmp_path: Path, trained_run: Path) -> None:
+    parser = evaluate.make_evaluate_parser()
+    request = parse_args(parser, ["--load_run=x", "--checkpoint=3", "--num_envs=7"]).request
+    assert evaluate.other_request(request, "pretrained:mine").agent == "pretrained:mine"
+    onnx = tmp_path / "exported"
+    onnx.mkdir()
+    (onnx / "policy.onnx").touch()
+    found = evaluate.other_request(request, str(onnx))
+    assert (found.agent, found.onnx) == ("onnx", onnx) and not found.sets("train.runner.load_run")
+    found = evaluate.other_request(request, str(trained_run))
+    assert found.agent == "checkpoint" and not found.sets("train.runner.checkpoint")
+    assert [(s.field, s.text) for s in found.settings] == [
+        ("env.env.num_envs", "7"),
+        ("env.seed", "0"),
+        ("train.seed", "0"),
+        ("train.runner.load_run", str(trained_run)),
+    ]
+    assert resolve(found).checkpoint == trained_run / "model_1.pt"
 
 
 def test_a_policy_whose_weights_are_no_numbers_is_refused(
@@ -156,6 +196,9 @@ def test_a_policy_whose_weights_are_no_numbers_is_refused(
     ("argv", "message"),
     [
         (["--suite=trak"], "unknown suite 'trak'"),
+        (["--agent=zero", "--against=zeroo"], "no run"),
+        (["--agent=zero", "--sim2sim=x.json"], "--sim2sim: goes with --report=DIR"),
+        (["--agent=zero", "--report=x", "--sim2sim=/nowhere.json"], "/nowhere.json: cannot be read"),
         (["--agent=zeroo"], "unknown agent 'zeroo'; did you mean 'zero'?"),
         (["--agent=pretrained", "--env.asset.robot_type=PF_P441B"], "no pretrained policy for robot PF_P441B"),
         (["--agent=pretrained:hill"], "no pretrained policy for robot PF_TRON1A by the name hill; there are: "),

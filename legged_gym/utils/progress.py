@@ -1,0 +1,62 @@
+"""A progress bar for work that takes long: on a terminal only, and away once the work is done."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_shown: list["Bar"] = []
+"""The bar that is on the terminal: work within work shows none of its own."""
+
+
+class Bar:
+    """How far some work is; says nothing where nobody looks."""
+
+    def __init__(self, title: str, progress: Progress | None = None, total: float = 1.0) -> None:
+        """Begin with nothing done."""
+        self.done = 0.0
+        self._progress = progress
+        self._task: Any = None if progress is None else progress.add_task(title, total=total)
+
+    def set(self, done: float, title: str | None = None) -> None:
+        """Say how much is done, and what comes now."""
+        self.done = done
+        if self._progress is not None:
+            changes = {} if title is None else {"description": title}
+            self._progress.update(self._task, completed=done, **changes)
+
+    def advance(self, amount: float = 1.0, title: str | None = None) -> None:
+        """Say that so much more is done, and what comes now."""
+        self.set(self.done + amount, title)
+
+
+def _watched() -> bool:
+    """Tell whether a bar would be seen: it would spoil a file or a pipe."""
+    return not _shown and sys.stdout is not None and sys.stdout.isatty()
+
+
+@contextmanager
+def progress_bar(title: str, total: float, whole: bool = False) -> Iterator[Bar]:
+    """Show a bar while the body runs; what the body prints goes above it.
+
+    Args:
+        title: What is being done.
+        total: How much there is to do, in whatever unit.
+        whole: The unit is a thing that can be counted: show how many.
+    """
+    console = Console(file=sys.stdout) if _watched() else None
+    if console is None or not console.is_terminal or console.is_dumb_terminal:
+        yield Bar(title)
+        return
+    count = [MofNCompleteColumn()] if whole else [TextColumn("{task.percentage:>3.0f} %")]
+    columns = [TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn(), TextColumn("left:")]
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        bar = Bar(title, progress, total)
+        _shown.append(bar)
+        try:
+            yield bar
+        finally:
+            _shown.remove(bar)
