@@ -106,7 +106,9 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
     hanging = bool(contact.mean() < HANGING)
     length = round(WINDOW[hanging] / log.dt)
     stretches = []
-    for piece in log.pieces():
+    for whole in log.pieces():
+        # What was sent before a piece still acts in its first moments, and is not known.
+        piece = slice(min(whole.start + round(LIMITS[DELAY] / log.dt), whole.stop), whole.stop)
         for legs in [(True, True)] if hanging else [(True, False), (False, True)]:
             free = np.ones(piece.stop - piece.start, bool) if hanging else ~contact[piece, legs.index(True)]
             guard = 0 if hanging else round(GUARD / log.dt)
@@ -240,6 +242,7 @@ def identify(
             eps=FINITE_DIFFERENCE,
             xtol=1e-3,
             max_iter=MAX_ITERATIONS,
+            mu_factor=2.0,
             verbose=mujoco.minimize.Verbosity.SILENT,
             iter_callback=tell,
         )

@@ -46,14 +46,15 @@ class Recording:
         return self.networks.act(inputs)
 
 
-def record_observations(networks: Networks, model: Path, count: int = OBSERVATIONS) -> Recording:
+def record_observations(networks: Networks, model: Path, count: int | None = None) -> Recording:
     """Let robots walk by the contract in plain MuJoCo, and keep what the networks see.
 
     Args:
         networks: The exported ones.
         model: URDF or MJCF.
-        count: Observations wanted.
+        count: Observations wanted; `OBSERVATIONS` if None.
     """
+    count = OBSERVATIONS if count is None else count
     recording, engine = Recording(networks), MujocoEngine(model, Physics())
     seed = 0
     while len(recording.inputs) < count:

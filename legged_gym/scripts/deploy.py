@@ -87,7 +87,7 @@ def check_target(folder: Path | None, replace: bool) -> Path:
             raise UserError(f"{folder}: is there already and was not made by deploy.py; give another --out=DIR")
         if not replace:
             raise UserError(f"{folder}: was deployed before; add --replace, or give another --out=DIR")
-    return folder
+    return folder.absolute()
 
 
 def training_of(checkpoint: Path) -> dict[str, Any]:
