@@ -21,6 +21,7 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.checkpoint_names import iteration
 from legged_gym.utils.config import Config, ConfigError, check, get_field, parse_field, read_json, set_field
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.limits import check_run
 from legged_gym.utils.task_registry import task_registry
 
 Preset = Callable[[Any], Any]
@@ -74,6 +75,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
+    check_run(env_cfg, train_cfg, here, sim_device)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,
@@ -295,6 +297,14 @@ def _check(cfgs: Mapping[str, Config]) -> None:
             check(cfg)
         except ConfigError as error:
             raise ConfigError(f"--{scope}.{error}") from None
+    _check_system(cfgs["env"])
+
+
+def _check_system(env_cfg: Config) -> None:
+    """Refuses a simulator in a process of its own where processes cannot share memory as it needs."""
+    apart = get_field(env_cfg, "sim.backend") == "isaacgym" or get_field(env_cfg, "sim.process.enabled", False)
+    if apart and sys.platform == "win32":
+        raise UserError("--sim_process: a simulator in a process of its own needs Linux or macOS")
 
 
 def summary(spec: RunSpec) -> str:

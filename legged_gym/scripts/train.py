@@ -1,16 +1,19 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
-Ctrl-C (or SIGTERM) ends training after the running iteration, with a checkpoint and exit code 0: it did what was asked.
-Before training has begun there is nothing to save, and the exit code is 130.
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0: it did
+what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number. So
+it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
-import contextlib
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
+
+from legged_gym.utils import signals
+
+if __name__ == "__main__":
+    signals.watch()  # before the slow imports
 
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.options.cli import Parser, run_main
@@ -19,6 +22,7 @@ from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
+from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import require_display
 
@@ -44,39 +48,17 @@ def train(spec: RunSpec, until_walking: bool = False, evaluate_every: int = 0) -
     runner = make_runner(spec, env)
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)
-    stop_on_signals(runner)
     gate = None
     if until_walking or evaluate_every:
         robots = 64 if spec.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED)
         runner.after_iteration = gate.check
-    # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
-    with contextlib.suppress(KeyboardInterrupt):
+    with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
         runner.learn(spec.train_cfg.runner.max_iterations)
     if gate is not None:
         print(gate.verdict())
     return runner
-
-
-def stop_on_signals(runner: Any) -> None:
-    """Lets Ctrl-C and SIGTERM end training after the running iteration, and a second one at once.
-
-    Args:
-        runner: Has `interrupted`, and saves a checkpoint whichever way `learn` ends.
-    """
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if not runner.interrupted:
-            runner.interrupted = True
-            print("\nStopping after this iteration; once more stops at once.", flush=True)
-            return
-        for ignored in (signal.SIGINT, signal.SIGTERM):  # nothing may cut the last checkpoint short
-            signal.signal(ignored, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
 
 
 def make_train_parser() -> Parser:
@@ -98,6 +80,7 @@ def main() -> None:
         raise UserError(f"--evaluate_every: got {args.evaluate_every}, expected a number >= 0")
     if not args.request.headless:
         require_display()
+    keep_going_without_console()
     spec = resolve(args.request)
     print(summary(spec))
     runner = train(spec, args.until_walking, args.evaluate_every)
