@@ -39,27 +39,31 @@ def text_of(*subjects: page.Subject, judged: bool = True) -> str:
     return page.page(subjects, rows, {"commit": "abc123"}, "evaluate.py --report=x", judged)
 
 
-def test_the_page_fetches_nothing() -> None:
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without drawings, which take seconds."""
+    for name in ("push_map", "tracking_map", "sweep", "gait_timeline"):
+        monkeypatch.setattr(figures, name, lambda *_: "<svg></svg>")
+
+
+def test_the_page_fetches_nothing_and_its_drawings_share_no_ids() -> None:
     text = text_of(subject("a", 1.0), subject("b", 0.5))
     fetched = re.findall(r"""(?:src|href|action|data)\s*=\s*["'](?!#|data:)([^"']*)|@import|url\((?!#)""", text)
     assert not fetched and "<script" not in text and "<link" not in text
     assert text.count("<svg") == 2 * (3 + 1 + 2 + 1), "each agent's maps"
     assert "abc123" in text and "evaluate.py --report=x" in text
 
-
-def test_ids_of_the_drawings_are_used_once_and_point_within_the_page() -> None:
-    text = text_of(subject("a", 1.0), subject("b", 0.5))
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids)) > 100
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) <= set(ids)
 
 
-def test_what_the_user_names_is_text() -> None:
+def test_what_the_user_names_is_text(undrawn: None) -> None:
     text = text_of(subject("<script>alert(1)</script>", 1.0))
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
-def test_verdict_and_shortfalls_are_seen() -> None:
+def test_verdict_and_shortfalls_are_seen(undrawn: None) -> None:
     bad = text_of(subject("a", 0.9))
     assert "verdict unfit" in bad and "push_1.0 0.90 &lt; 1.00" in bad and "<td class=low>0.900</td>" in bad
     good = text_of(subject("a", 1.0))
@@ -69,7 +73,7 @@ def test_verdict_and_shortfalls_are_seen() -> None:
     assert "verdict fit" in text_of(subject("a", 1.0, **whole))
 
 
-def test_two_agents_stand_side_by_side_and_the_better_figure_is_marked() -> None:
+def test_two_agents_stand_side_by_side_and_the_better_figure_is_marked(undrawn: None) -> None:
     text = text_of(subject("first", 1.0), subject("second", 1.0, "teacher"))
     assert "--agents: 2" in text and "class=best" not in text and "<th>survival B</th>" in text
     better = subject("second", 1.0)
@@ -77,7 +81,7 @@ def test_two_agents_stand_side_by_side_and_the_better_figure_is_marked() -> None
     assert text_of(subject("first", 1.0), better).count("<td class=best>0.050</td>") == 1
 
 
-def test_other_simulators_are_shown_where_rows_are_shared(tmp_path: Path) -> None:
+def test_other_simulators_are_shown_where_rows_are_shared(undrawn: None, tmp_path: Path) -> None:
     one = subject("a", 1.0)
     one.sim2sim = [{"engine": "Drake", "source": "dir", "rows": {"push_1.0": {"survival": 0.75}}}]
     text = text_of(one)
@@ -89,7 +93,7 @@ def test_other_simulators_are_shown_where_rows_are_shared(tmp_path: Path) -> Non
             page.read_sim2sim(wrong, tmp_path / "x.json")
 
 
-def test_a_robot_that_fell_at_once_has_a_page() -> None:
+def test_a_robot_that_fell_at_once_has_a_page(undrawn: None) -> None:
     one = subject("a", 0.0)
     one.probes.timeline = {name: [] for name in one.probes.timeline}
     one.rows["push_1.0"] = dict.fromkeys(ROW, None) | {"survival": 0.0}
