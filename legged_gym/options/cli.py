@@ -2,17 +2,43 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from legged_gym.options.examples import example_lines
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.limits import renderer_fault
 
+_WIDTH = 130
+"""Characters of a line of help, at most."""
+
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser whose errors are one line."""
+    """Argument parser whose errors are one line, and whose help is short and ends with examples."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """See argparse; a usage of all options would only repeat what comes below it."""
+        super().__init__(formatter_class=_Formatter, usage="%(prog)s [options]", **kwargs)
+
+    def set_defaults(self, **kwargs: Any) -> None:
+        """See argparse; a script that never opens a window says nothing of windows."""
+        super().set_defaults(**kwargs)
+        if kwargs.get("headless"):
+            self.hide("headless")
+
+    def hide(self, *names: str) -> None:
+        """Leave options out of the help: they are accepted, but nothing here depends on them."""
+        for action in self._actions:
+            if action.dest in names:
+                action.help = argparse.SUPPRESS
+
+    def format_help(self) -> str:
+        """Returns the help, with the examples of this program at its end."""
+        examples = example_lines(self.prog)
+        return super().format_help() + ("\n".join(["\nexamples:", *examples, ""]) if examples else "")
 
     def error(self, message: str) -> NoReturn:
         """Raises instead of printing the usage.
@@ -21,6 +47,14 @@ class Parser(argparse.ArgumentParser):
             UserError: Always.
         """
         raise UserError(message)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """An option a line, where the terminal is wide enough."""
+
+    def __init__(self, prog: str) -> None:
+        columns = shutil.get_terminal_size((_WIDTH, 24)).columns
+        super().__init__(prog, max_help_position=30, width=min(_WIDTH, columns))
 
 
 def path(text: str) -> Path:

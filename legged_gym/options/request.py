@@ -86,10 +86,10 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
     parser = Parser(
         description=description,
         allow_abbrev=False,  # --num_env must not silently become --num_envs
-        epilog="Any config field: --env.<section>.<field>=VALUE and --train.<section>.<field>=VALUE, "
-        "for example --env.commands.resampling_time=3 --env.commands.ranges.lin_vel_x=-0.5,1; --help_config lists them",
+        epilog="Any config field: --env.SECTION.FIELD=VALUE or --train.SECTION.FIELD=VALUE, "
+        "as in --env.commands.ranges.lin_vel_x=-0.5,1 (lists them: --help_config)",
     )
-    add = parser.add_argument
+    add = parser.add_argument_group("task and robot").add_argument
     add("--task", default="pointfoot_flat", help="what to learn (default: %(default)s)")
     add(
         "--import",
@@ -97,13 +97,14 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
         default=[],
         dest="imports",
         metavar="PACKAGE",
-        help="import this package of yours first, which registers tasks; may be given several times",
+        help="import a package of yours first, which registers tasks (again for another one)",
     )
     add("--help_config", action="store_true", help="list every config field of the task, and stop")
-    add("--headless", action=argparse.BooleanOptionalAction, default=False, help="run without a window")
     add("--robot", metavar="ROBOT", help="name of a robot, its folder or its URDF (default: $ROBOT_TYPE, or PF_TRON1A)")
     add("--num_envs", type=int, metavar="N", help="robots simulated side by side")
     add("--seed", type=int, metavar="N", help="seed of all random numbers")
+    add = parser.add_argument_group("where it runs").add_argument
+    add("--headless", action=argparse.BooleanOptionalAction, default=False, help="run without a window")
     add("--sim_device", metavar="DEVICE", help="where physics runs: cpu, cuda, cuda:<index>")
     add("--rl_device", metavar="DEVICE", help="where learning runs: cpu, cuda, cuda:<index>")
     add("--sim", metavar="NAME", help="physics engine, e.g. auto, mujoco, isaacgym (default: auto)")
@@ -118,7 +119,7 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
 
 
 def _add_runs(parser: Parser) -> None:
-    add = parser.add_argument
+    add = parser.add_argument_group("saved runs").add_argument
     add("--log_root", type=cli.path, metavar="DIR", help="folder of the runs (default: logs/)")
     add("--experiment_name", metavar="NAME", help="folder in it")
     add("--load_run", metavar="RUN", help="name of a run, its path, or that of a checkpoint; -1 or nothing: the newest")
@@ -126,7 +127,7 @@ def _add_runs(parser: Parser) -> None:
 
 
 def _add_training(parser: Parser) -> None:
-    add = parser.add_argument
+    add = parser.add_argument_group("this run").add_argument
     add("--resume", action="store_true", default=None, help="go on from a checkpoint: --load_run, --checkpoint")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
@@ -135,7 +136,7 @@ def _add_training(parser: Parser) -> None:
 
 
 def _add_agent(parser: Parser) -> None:
-    add = parser.add_argument
+    add = parser.add_argument_group("what controls the robots").add_argument
     kinds = ", ".join(AGENTS).replace("pretrained", "pretrained[:POLICY]")
     add("--agent", metavar="NAME", help=f"{kinds} (default: checkpoint, see --load_run)")
     add("--onnx", type=cli.path, metavar="DIR", help="folder with encoder.onnx and policy.onnx; implies --agent onnx")

@@ -56,7 +56,7 @@ def own_metrics(sums: list[float], step_dt: float, episode_steps: int) -> dict[s
         episode_steps: Longest episode [policy steps].
     """
     steps, falls, ended, earned, length, measured, *squares = sums
-    metrics = {}
+    metrics: dict[str, float] = {}
     if measured:
         rms = (math.sqrt(square / measured) for square in squares)
         metrics |= {f"Metrics/error_{name}": error for name, error in zip(VELOCITIES, rms, strict=True)}

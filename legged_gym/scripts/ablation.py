@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.progress import progress_bar
 
 CHECKPOINTS = 5
 """Checkpoints of a run, from which it can go on."""
@@ -119,6 +120,7 @@ def make_ablation_parser() -> Parser:
     add("--jobs", type=int, default=1, metavar="N", help="processes side by side (default: %(default)s)")
     add("--out", type=cli.path, required=True, metavar="DIR", help="where runs, ablation.json and ablation.png go")
     parser.set_defaults(headless=True)
+    parser.hide("seed")  # --seeds says it
     return parser
 
 
@@ -214,13 +216,21 @@ def warm_up(plan: Plan) -> None:
 def run_all(plan: Plan, jobs: int) -> list[Run | None]:
     """Do all runs, seed by seed, so that a first comparison of the arms is there early."""
     wanted = [(arm, seed) for seed in plan.seeds for arm in plan.arms]
-    if jobs == 1:
-        warm_up(plan)
-        return [run_one(plan, arm, seed) for arm, seed in wanted]
-    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-    with ProcessPoolExecutor(jobs, context, initializer=warm_up, initargs=(plan,)) as pool:
-        futures = [pool.submit(run_one, plan, arm, seed) for arm, seed in wanted]
-        return [future.result() for future in futures]
+    found: list[Run | None] = []
+    with progress_bar("ablation", len(wanted), whole=True) as bar:
+        if jobs == 1:
+            warm_up(plan)
+            for arm, seed in wanted:
+                bar.set(len(found), f"{arm}, seed {seed}")
+                found.append(run_one(plan, arm, seed))
+            return found
+        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        with ProcessPoolExecutor(jobs, context, initializer=warm_up, initargs=(plan,)) as pool:
+            futures = [pool.submit(run_one, plan, arm, seed) for arm, seed in wanted]
+            for future in as_completed(futures):
+                future.result()
+                bar.advance()
+            return [future.result() for future in futures]
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 Nothing is changed, and the exit code is 0 whatever is found.
 """
 
-import argparse
 import contextlib
 import importlib.metadata
 import os
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from legged_gym.options.cli import Parser
 from legged_gym.sim.registry import SIMULATORS
 
 TIMEOUT = 120.0
@@ -177,7 +177,7 @@ def diagnose() -> dict[str, tuple[bool, str]]:
 
 def main() -> None:
     """Print what works and what does not."""
-    argparse.ArgumentParser(description="Say what works here: simulators, GPU, rendering, display.").parse_args()
+    Parser(description="Say what works here: simulators, GPU, rendering, display.").parse_args()
     import torch
 
     print(f"python {platform.python_version()}, torch {torch.__version__}, {platform.platform()}")

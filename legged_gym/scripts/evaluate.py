@@ -30,7 +30,9 @@ def make_evaluate_parser() -> Parser:
     num_envs.help = "robots of each row (default: %(default)s)"
     add = parser.add_argument
     known = ", ".join(["all", DEPLOYED, *SUITES])
-    add("--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known} (default: %(default)s)")
+    add(
+        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+    )
     add("--physics", default=PHYSICS[0], choices=PHYSICS, help="ideal: no delay, noise or limits of motors; friction 1")
     add("--list", action="store_true", help="say what each row is, and stop")
     add("--json", type=cli.path, metavar="FILE", help="write the results here too")
@@ -44,7 +46,7 @@ def make_evaluate_parser() -> Parser:
         action="append",
         default=[],
         metavar="FILE",
-        help="show in the report what sim2sim.py --json found; may be given several times",
+        help="show in the report what sim2sim.py --json found (again for another one)",
     )
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=256, seed=0)
@@ -115,28 +117,37 @@ _AGENTS_OWN = ("train.runner.load_run", "train.runner.checkpoint")
 """Fields that say which policy is meant."""
 
 
-def write_report(specs: list[RunSpec], contents: list[dict[str, Any]], rows: list[Row], args: Any) -> Path:
+def write_report(
+    folder: Path,
+    specs: list[RunSpec],
+    contents: list[dict[str, Any]],
+    rows: list[Row],
+    second_opinions: list[dict[str, Any]],
+) -> Path:
     """Map what the agents can do, and write the page.
 
     Args:
+        folder: Where to.
         specs: One agent, or two.
-        contents: What `run` returned of each.
+        contents: What `run` returned of each; gets the maps.
         rows: What they walked.
-        args: The command line.
+        second_opinions: From sim2sim.py's JSON files, of the first agent.
     """
-    second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
+    physics, time_scale = contents[0]["physics"], contents[0].get("time_scale", 1.0)
     subjects = []
     for i, (spec, content) in enumerate(zip(specs, contents, strict=True)):
-        cfg = spec.env_cfg
-        found = probe(
-            make_builder(spec), cfg, cfg.env.num_envs, cfg.seed, spec.sim_device, args.physics, args.time_scale
-        )
+        cfg, build = spec.env_cfg, make_builder(spec)
+        found = probe(build, cfg, cfg.env.num_envs, cfg.seed, spec.sim_device, physics, time_scale)
         content["maps"] = found.as_json()
         subjects.append(page.Subject(spec.title, content, found, second_opinions if i == 0 else []))
-    judged = args.time_scale == 1.0 and args.physics == "deployed"
     command = shlex.join(["evaluate.py", *sys.argv[1:]])
-    text = page.page(subjects, rows, page.machine_facts(), command, judged)
-    return report.write_text(text, args.report / "report.html")
+    text = page.page(subjects, rows, page.machine_facts(), command, is_judged(physics, time_scale))
+    return report.write_text(text, folder / "report.html")
+
+
+def is_judged(physics: str, time_scale: float) -> bool:
+    """Tell whether rows are whole and walked as deployed: a verdict on others would be none."""
+    return time_scale == 1.0 and physics == PHYSICS[0]
 
 
 def main() -> None:
@@ -151,18 +162,17 @@ def main() -> None:
         report.check_writable(args.json)
     if args.sim2sim and args.report is None:
         raise UserError("--sim2sim: goes with --report=DIR")
-    for file in args.sim2sim:
-        page.read_sim2sim(report.read_json(file), file)  # before anything takes time
+    second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
     requests = [args.request, *([other_request(args.request, args.against)] if args.against else [])]
     specs = [resolve(request) for request in requests]
     if args.report is not None:
         runs.make_folder(args.report)
         report.check_writable(args.report / "report.html")
     contents = [run(spec, rows, args.physics, args.time_scale) for spec in specs]
-    written = None if args.report is None else write_report(specs, contents, rows, args)
+    written = None if args.report is None else write_report(args.report, specs, contents, rows, second_opinions)
     if args.json is not None:
         report.write_json(contents[0] | ({"against": contents[1]} if args.against else {}), args.json)
-    judged = args.time_scale == 1.0 and args.physics == "deployed"
+    judged = is_judged(args.physics, args.time_scale)
     for spec, content in zip(specs, contents, strict=True):
         lines = report.verdict(content["rows"]) if judged else [report.NO_VERDICT]
         print("\n".join([spec.title, *lines] if args.against else lines))

@@ -8,7 +8,6 @@ are against steps of 0.25 ms solved to convergence (integration) and against the
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
-from legged_gym.options.cli import run_main
+from legged_gym.options.cli import Parser, run_main
 from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.utils.errors import UserError
@@ -128,7 +127,7 @@ def sliding_friction(model: mujoco.MjModel, robot: RobotModel, degrees: float, f
 
 def main() -> None:
     """Prints one line per variant."""
-    parser = argparse.ArgumentParser(description="What MuJoCo's options cost and change on this robot.")
+    parser = Parser(description="What MuJoCo's options cost and change on this robot.")
     parser.add_argument("--num_envs", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot")
     parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many runs counts")

@@ -9,7 +9,6 @@ the terrain `mixed`, in processor time, which other processes disturb less; robo
 There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/treads.py`.
 """
 
-import argparse
 import time
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
-from legged_gym.options.cli import run_main
+from legged_gym.options.cli import Parser, run_main
 from legged_gym.sim.mujoco.spec import CONTACT_TIME_CONSTANT
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
@@ -198,7 +197,7 @@ def print_line(name: str, cells: list[str]) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
     args = parser.parse_args()
     robot = RobotModel.from_urdf(robot_urdf(args.robot))

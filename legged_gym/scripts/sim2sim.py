@@ -25,6 +25,7 @@ from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.machine import usable_cores
+from legged_gym.utils.progress import progress_bar
 
 NUM_ENVS = {"mujoco": 64, "drake": 16}
 """Robots of each row, by engine."""

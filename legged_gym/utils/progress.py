@@ -25,8 +25,7 @@ class Bar:
         """Say how much is done, and what comes now."""
         self.done = done
         if self._progress is not None:
-            changes = {} if title is None else {"description": title}
-            self._progress.update(self._task, completed=done, **changes)
+            self._progress.update(self._task, completed=done, description=title)
 
     def advance(self, amount: float = 1.0, title: str | None = None) -> None:
         """Say that so much more is done, and what comes now."""

@@ -127,7 +127,8 @@ def test_help_names_the_overrides(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setattr(sys, "argv", [str(Path("train.py")), "--help"])
     with pytest.raises(SystemExit) as stop:
         parse_args(make_parser("test"))
-    assert stop.value.code == 0 and "--env.commands.resampling_time=3" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and "--env.commands.ranges.lin_vel_x=-0.5,1" in text
 
 
 def test_one_program_starts_all_scripts() -> None:
