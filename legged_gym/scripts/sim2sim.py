@@ -107,9 +107,11 @@ def run(
     def print_row(name: str, result: Result | str) -> None:
         text = f"{name}: left out: {result}" if isinstance(result, str) else report.line(columns, name, result)
         print(text, flush=True)
+        bar.advance()
 
-    verdict = judge(rows, setup, num_envs, seed, num_procs or usable_cores(), print_row)
-    print(report.units(AGENT))
+    with progress_bar("judging", len(rows), whole=True) as bar:
+        verdict = judge(rows, setup, num_envs, seed, num_procs or usable_cores(), print_row)
+    print(report.units(AGENT, columns))
     _print_hint(verdict, setup.joint_order)
     return content | {"rows": verdict.rows, "left_out": verdict.left_out}
 
