@@ -1,6 +1,9 @@
 """What happens to one robot, step by step: as arrays for plots and as a film."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from legged_gym.deployment.robot_log import RobotLog, collect
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.progress import Bar, progress_bar
 
 VIDEO_SIZE = (1280, 720)
 """Width and height of an mp4 [pixels]."""
@@ -103,6 +107,8 @@ class FilmRecorder(ABC):
         self.env, self.path, self.robot = env, path, robot
         self._every = max(1, round(1.0 / (fps * env.dt)))
         self._step = 0
+        self.bar: Bar | None = None
+        """Shows how much has been filmed [s]."""
         self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
 
     @property
@@ -127,6 +133,8 @@ class FilmRecorder(ABC):
                 raise UserError(str(error)) from None
             self._append(picture, caption)
         self._step += 1
+        if self.bar is not None:
+            self.bar.set(self._step * self.env.dt)
 
     def close(self) -> None:
         """Finish the file."""
@@ -147,6 +155,21 @@ class FilmRecorder(ABC):
     @abstractmethod
     def _finish(self) -> None:
         """Write the temporary file to its end."""
+
+
+@contextmanager
+def filming(film: FilmRecorder | None, duration: float) -> Iterator[None]:
+    """Show on a terminal how much of a film is there while the body makes it; drawing without a GPU takes long.
+
+    Args:
+        film: The film, if there is one.
+        duration: Its length [s].
+    """
+    if film is None or not math.isfinite(duration):
+        yield
+        return
+    with progress_bar("film", duration) as film.bar:
+        yield
 
 
 class VideoRecorder(FilmRecorder):

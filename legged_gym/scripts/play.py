@@ -14,7 +14,14 @@ from legged_gym.deployment.robot_log import write_log
 from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.loading import make_agent
 from legged_gym.evaluation.plots import plot_states
-from legged_gym.evaluation.recording import FilmRecorder, GifRecorder, LogRecorder, StateRecorder, VideoRecorder
+from legged_gym.evaluation.recording import (
+    FilmRecorder,
+    GifRecorder,
+    LogRecorder,
+    StateRecorder,
+    VideoRecorder,
+    filming,
+)
 from legged_gym.evaluation.report import check_writable
 from legged_gym.evaluation.shipping import export_agent
 from legged_gym.evaluation.suites import nominal_cfg
@@ -182,7 +189,8 @@ def run(spec: RunSpec, show: Show) -> None:
         env.viewer.realtime = True
         print("window: v switches drawing off and on, Esc quits")
     log = None if show.log is None else LogRecorder(env)
-    play(env, agent, duration, states, film, tour, log)
+    with filming(film, duration):
+        play(env, agent, duration, states, film, tour, log)
     if log is not None and show.log is not None:
         write_log(show.log, log.log())
         print(f"log: {show.log}")
