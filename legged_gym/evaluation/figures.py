@@ -57,52 +57,52 @@ def push_map(kind: str, survival: Sequence[Sequence[float]]) -> str:
         survival: Shares, by strength and direction. Shape (R, DIRECTIONS).
     """
     unit, sizes = PUSHES[kind]
-    figure = _figure(3.9, 3.6)
+    figure = _figure(3.9, 2.9)
     axis = figure.add_subplot(projection="polar")
     axis.set_theta_zero_location("N")
     edges = np.concatenate(([0.0], sizes))
     pieces = 12  # of a sector: their straight edges look round
     angles = 2.0 * np.pi / DIRECTIONS * (np.arange(pieces * DIRECTIONS + 1) / pieces - 0.5)
     shares = np.repeat(np.asarray(survival), pieces, axis=1)
-    colors = axis.pcolormesh(angles, edges, shares, cmap=SURVIVAL_COLORS, vmin=0.0, vmax=1.0)
+    colors = axis.pcolormesh(
+        angles, edges, shares, cmap=SURVIVAL_COLORS, vmin=0.0, vmax=1.0, edgecolors="face", linewidth=0.3
+    )
     axis.set_thetagrids(range(0, 360, 90), ["forward", "left", "back", "right"], fontsize=9)
-    axis.set_rgrids(sizes[1::2], [f"{size:g}" for size in sizes[1::2]], angle=45.0, fontsize=8)
+    ground = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
+    axis.set_rgrids(sizes[1::2], [f"{size:g}" for size in sizes[1::2]], angle=45.0, fontsize=7, bbox=ground)
     axis.set_rlim(0.0, sizes[-1])
     axis.grid(color="white", linewidth=0.6)
     figure.colorbar(colors, ax=axis, label=f"survival; rings in {unit}", shrink=0.75, pad=0.12)
     return _svg(figure)
 
 
-def tracking_map(tracking: dict[str, list[list[float | None]]]) -> str:
-    """Draw the errors of v_x and w_z over what is commanded; a share where not all robots survived.
+def tracking_map(field: str, tracking: dict[str, list[list[float | None]]]) -> str:
+    """Draw the error of a velocity over what is commanded; a share where not all robots survived.
 
     Args:
+        field: "rmse_vx" or "rmse_wz".
         tracking: See `Probes.tracking`.
     """
-    figure = _figure(8.6, 3.6)
+    label = "v_x error [m/s]" if field == "rmse_vx" else "w_z error [rad/s]"
+    figure = _figure(4.6, 3.6)
+    axis = figure.subplots()
     survival = np.array(tracking["survival"], dtype=float)
-    for axis, name, label in zip(
-        figure.subplots(1, 2, sharey=True),
-        ("rmse_vx", "rmse_wz"),
-        ("v_x error [m/s]", "w_z error [rad/s]"),
-        strict=True,
-    ):
-        errors = np.ma.masked_invalid(np.array(tracking[name], dtype=float))
-        limit = 3.0 * DEPLOYED_ERRORS[name]
-        image = axis.imshow(errors, origin="lower", cmap="viridis_r", vmin=0.0, vmax=limit, aspect="auto")
-        axis.set_facecolor("0.85")
-        for (row, column), share in np.ndenumerate(survival):
-            error = errors[row, column]
-            text = "" if error is np.ma.masked else f"{error:.2f}"
-            if share < 1.0:
-                text += f"\n{share:.0%} stand"
-            dark = error is not np.ma.masked and error > 0.6 * limit
-            axis.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
-        axis.set_xticks(range(len(SPEEDS)), [f"{x:g}" for x in SPEEDS])
-        axis.set_yticks(range(len(TURNS)), [f"{x:g}" for x in TURNS])
-        axis.set_xlabel("commanded v_x [m/s]")
-        figure.colorbar(image, ax=axis, label=label, extend="max")
-    figure.axes[0].set_ylabel("commanded w_z [rad/s]")
+    errors = np.ma.masked_invalid(np.array(tracking[field], dtype=float))
+    limit = 3.0 * DEPLOYED_ERRORS[field]
+    image = axis.imshow(errors, origin="lower", cmap="viridis_r", vmin=0.0, vmax=limit, aspect="auto")
+    axis.set_facecolor("0.85")
+    for (row, column), share in np.ndenumerate(survival):
+        error = errors[row, column]
+        text = "" if error is np.ma.masked else f"{error:.2f}"
+        if share < 1.0:
+            text += f"\n{share:.0%} stand"
+        dark = error is not np.ma.masked and error > 0.6 * limit
+        axis.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
+    axis.set_xticks(range(len(SPEEDS)), [f"{x:g}" for x in SPEEDS])
+    axis.set_yticks(range(len(TURNS)), [f"{x:g}" for x in TURNS])
+    axis.set_xlabel("commanded v_x [m/s]")
+    axis.set_ylabel("commanded w_z [rad/s]")
+    figure.colorbar(image, ax=axis, label=label, extend="max")
     return _svg(figure)
 
 

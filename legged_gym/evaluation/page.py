@@ -22,7 +22,7 @@ h3 { font-size: .95rem; margin: .8rem 0 .2rem; overflow-wrap: anywhere }
 p { margin: .3rem 0; max-width: 80ch } .note { color: #5b6875; font-size: .9rem }
 .agents { display: grid; gap: 1.2rem; grid-template-columns: repeat(var(--agents), minmax(0, 1fr)) }
 .figures { display: flex; flex-wrap: wrap; gap: .6rem }
-.figures > figure { flex: 1 1 300px; max-width: 420px }
+.figures > figure { flex: 1 1 300px; max-width: 560px }
 figure { margin: 0 } figcaption { font-weight: 600; font-size: .9rem } svg { width: 100%; height: auto; display: block }
 .verdict { border-left: 6px solid #8a949e; background: #f3f5f7; padding: .6rem .9rem; border-radius: 4px }
 .verdict.fit { border-color: #2e8b57 } .verdict.unfit { border-color: #c0392b }
@@ -216,6 +216,10 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         maps = (f"<figure><figcaption>{kind}</figcaption>{svg}</figure>" for kind, svg in drawn.items())
         return f"<div class=figures>{''.join(maps)}</div>"
 
+    def tracking(subject: Subject) -> str:
+        drawn = (figures.tracking_map(field, subject.probes.tracking) for field in ("rmse_vx", "rmse_wz"))
+        return f"<div class=figures>{''.join(f'<figure>{svg}</figure>' for svg in drawn)}</div>"
+
     def sweeps(subject: Subject) -> str:
         probes = subject.probes
         drawn = (figures.sweep("frequency", probes.frequency), figures.sweep("friction", probes.friction))
@@ -237,7 +241,7 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         _section(
             "How well it follows commands",
             "Steady commands of v_x and w_z at v_y = 0. Grey: no robot stood long enough to be measured.",
-            lambda subject: figures.tracking_map(subject.probes.tracking),
+            tracking,
             subjects,
         ),
         _section(

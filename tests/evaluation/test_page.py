@@ -50,7 +50,7 @@ def test_the_page_fetches_nothing_and_its_drawings_share_no_ids() -> None:
     text = text_of(subject("a", 1.0), subject("b", 0.5))
     fetched = re.findall(r"""(?:src|href|action|data)\s*=\s*["'](?!#|data:)([^"']*)|@import|url\((?!#)""", text)
     assert not fetched and "<script" not in text and "<link" not in text
-    assert text.count("<svg") == 2 * (3 + 1 + 2 + 1), "each agent's maps"
+    assert text.count("<svg") == 2 * (3 + 2 + 2 + 1), "each agent's maps"
     assert "abc123" in text and "evaluate.py --report=x" in text
 
     ids = re.findall(r'\sid="([^"]+)"', text)
