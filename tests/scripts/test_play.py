@@ -93,6 +93,10 @@ def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
         (["--gif=film.mp4"], "ends with .gif"),
         (["--gif=a.gif", "--video=a.mp4"], "--video and --gif: give one of them"),
         (["--video=/nowhere/film.mp4"], "there is no folder /nowhere"),
+        (["--size=640"], "--size: got '640'"),
+        (["--size=641x360"], "two even numbers"),
+        (["--viewer=native"], "--viewer=native opens a window, --headless none"),
+        (["--viewer=web", "--viewer_port=0"], "--viewer_port: got 0"),
         (["--agent=zeroo"], "unknown agent 'zeroo'"),
         (["--load_run=nothing"], "no run 'nothing'"),
     ],
@@ -114,11 +118,15 @@ def test_an_agent_that_is_not_there_leaves_no_folder(
     assert not logs.exists() and not (tmp_path / "out").exists()
 
 
-def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MUJOCO_GL", "")  # recorded, so that it is put back
-    monkeypatch.delenv("MUJOCO_GL")
-    assert play.make_play_parser().parse_args([]).headless is False
-    if sys.platform.startswith("linux"):
-        assert play.choose_window(False) is True and os.environ["MUJOCO_GL"] == "egl"
+def test_an_mp4_has_the_size_and_the_overlays_that_are_asked_for(tmp_path: Path) -> None:
+    pictures = {}
+    for overlays in ("--overlays", "--no-overlays"):
+        options = ("--duration=0.4", "--size=320x180", overlays, "--seed=1", "--video=film.mp4", f"--out={tmp_path}")
+        done = run_script("--agent=teacher", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with imageio.get_reader(tmp_path / "film.mp4") as reader:
+            pictures[overlays] = np.stack([*reader.iter_data()]).astype(float)
+    with_overlays, without = pictures.values()
+    assert with_overlays.shape == without.shape == (10, 180, 320, 3), "25 pictures a second without a GPU"
+    changed = np.abs(with_overlays - without).max(-1) > 60.0
+    assert 0.001 < changed.mean() < 0.2, "arrows and balls are drawn, and the rest stays"
