@@ -200,6 +200,7 @@ def play(
     duration: float,
     states: StateRecorder,
     film: FilmRecorder | None,
+    spectator: Spectator,
     tour: Tour | None = None,
     policies: Policies | None = None,
 ) -> None:
@@ -217,6 +218,8 @@ def play(
             if steps <= plotted:
                 states.add()
             if film is not None:
+                if env.viewer is None:  # else the viewer has seen to it
+                    spectator.after_step()
                 film.add(tour.caption if tour is not None else "")
             if env.viewer is not None:
                 obs = obey(env.viewer, env, agent, policies, obs)
@@ -269,7 +272,7 @@ def run(spec: RunSpec, show: Show, viewer: str, viewing: Viewing) -> None:
     tour = None if show.gif is None else Tour(env)
     film_duration = DURATION if tour is None else TOUR_DURATION
     duration = show.duration or (film_duration if env.viewer is None else math.inf)
-    play(env, agent, duration, states, film, tour, policies)
+    play(env, agent, duration, states, film, spectator, tour, policies)
     if film is not None:
         film.close()
         print(f"video: {film.path} ({film.path.stat().st_size / 1e6:.1f} MB)")

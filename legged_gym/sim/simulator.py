@@ -26,7 +26,7 @@ from legged_gym.viewer.viewer import Viewer
 if TYPE_CHECKING:
     from legged_gym.sim.mujoco.scene import Scene
 
-GHOST_OPACITY = 0.3
+GHOST_OPACITY = 0.15
 """Of the robots that are not the one to look at."""
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""

@@ -9,8 +9,6 @@ import numpy as np
 from legged_gym.viewer.primitives import Arrow, Ball, Color, Layers, Path, Primitive
 from legged_gym.viewer.view import Shape
 
-_HEAD = 2.0
-"""Width of an arrow by that of its shaft, as MuJoCo draws it."""
 _DRAWN_GROUPS = 3
 """Geoms of the groups below this are drawn by MuJoCo unless it is told otherwise."""
 _KINDS = {
@@ -36,13 +34,11 @@ def _add(scene: mujoco.MjvScene, primitive: Primitive) -> None:
         if geom is not None:
             geom.size[:], geom.pos[:] = primitive.radius, primitive.center
         return
-    kind, width = mujoco.mjtGeom.mjGEOM_CAPSULE, primitive.radius
-    if isinstance(primitive, Arrow):
-        kind, width = mujoco.mjtGeom.mjGEOM_ARROW, _HEAD * primitive.radius
+    kind = mujoco.mjtGeom.mjGEOM_ARROW if isinstance(primitive, Arrow) else mujoco.mjtGeom.mjGEOM_CAPSULE
     for start, end in _segments(primitive):
         geom = _new_geom(scene, kind, primitive.color)
         if geom is not None:
-            mujoco.mjv_connector(geom, kind, width, start, end)
+            mujoco.mjv_connector(geom, kind, primitive.radius, start, end)
 
 
 def _segments(primitive: Arrow | Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

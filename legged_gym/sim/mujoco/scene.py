@@ -17,6 +17,8 @@ from legged_gym.viewer.view import Shape
 
 EXTENT = 12.0
 """Side of the part of a terrain that is drawn [m]."""
+GHOST_COLOR = (0.75, 0.82, 0.92)
+"""Of robots that are not the one to look at."""
 DRAWN_CELL = 0.05
 """Width of the cells that are drawn, at least [m]: finer ones take software rendering too long."""
 FREE_WALK = 2.0
@@ -115,7 +117,7 @@ class Scene:
         Args:
             scene: The list.
             poses: As in `View.poses`. Shape (R, 7 + J).
-            opacity: 1 for solid ones.
+            opacity: 1 for solid ones; others are ghosts, of one colour.
         """
         data = mujoco.MjData(self.model) if len(poses) else None
         for pose in poses:
@@ -123,8 +125,9 @@ class Scene:
             mujoco.mj_forward(self.model, data)
             first, moving = scene.ngeom, mujoco.mjtCatBit.mjCAT_DYNAMIC
             mujoco.mjv_addGeoms(self.model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), moving, scene)
-            for geom in scene.geoms[first : scene.ngeom]:
-                geom.rgba[3] *= opacity
+            if opacity < 1.0:
+                for geom in scene.geoms[first : scene.ngeom]:
+                    geom.rgba[:] = *GHOST_COLOR, opacity
 
     def _renderer_of(self, width: int, height: int, changed: bool) -> mujoco.Renderer:
         """Make the renderer, anew if its size or the ground, which it keeps a copy of, is another."""

@@ -87,7 +87,7 @@ class MujocoWindow:
             self._window.opt.flags[:] = self._shown
         if ground_changed:  # the window's thread has a copy of the height field
             self._window.update_hfield(0)
-        self._window.set_texts((None, None, *_captions(view)))
+        self._window.set_texts((mujoco.mjtFontScale.mjFONTSCALE_100, None, *_captions(view)))
         self._window.sync()
 
     def close(self) -> None:
@@ -107,5 +107,5 @@ def _captions(view: View) -> tuple[str, str]:
         "clock": f"{said.clock:.2f}",
         "falls": str(said.falls),
     }
-    rows |= {name: f"{value:+.2f}" for name, value in said.rewards.items()}
+    rows |= {name: f"{value:+.2f}" for name, value in said.rewards.items() if abs(value) >= 0.005}
     return "\n".join(rows), "\n".join(rows.values())
