@@ -20,7 +20,7 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) legged_gym/sim/servo.py \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
-.PHONY: setup train play evaluate doctor test lint clean
+.PHONY: setup train play evaluate doctor test lint campaign clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -56,6 +56,11 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat.
+N ?= 100
+campaign: $(STAMP)
+	OMP_NUM_THREADS=1 ROBOT_TYPE=PF_TRON1A $(BIN)/python -m tests.campaign $(KIND) --n=$(N) $(if $(SEED),--seed=$(SEED))
 
 # Runs stay: logs/ is never removed.
 clean:

@@ -2,7 +2,25 @@
 
 from dataclasses import dataclass, field
 
-from legged_gym.utils.config import Config, bounded
+from legged_gym.utils.config import Config, ConfigError, bounded, check_ranges
+
+ACTIVATIONS = (
+    *("elu", "selu", "relu", "crelu", "lrelu", "tanh"),
+    *("sigmoid", "softplus", "gelu", "swish", "mish", "identity"),
+)
+"""Activation functions that rsl_rl knows."""
+WIDEST = 16384
+"""Most neurons of a layer."""
+
+
+def check_layers(cfg: Config, *names: str) -> None:
+    """Raise if a network has no hidden layer, or one that is too wide."""
+    for name in names:
+        widths = getattr(cfg, name)
+        if not widths or max(widths) > WIDEST:
+            raise ConfigError(
+                f"{type(cfg).__name__}.{name}: got {widths}, expected the width of one layer or more, to {WIDEST}"
+            )
 
 
 @dataclass
@@ -13,7 +31,7 @@ class PolicyCfg(Config):
     """Hidden layers of the actor; its input is velocity estimate, policy observation and command."""
     critic_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
     """Hidden layers of the critic."""
-    activation: str = "elu"
+    activation: str = bounded("elu", choices=ACTIVATIONS)
     """Of all hidden layers, a name that rsl_rl knows."""
     init_noise_std: float = bounded(1.0, gt=0)
     """Standard deviation of the action at the start."""
@@ -22,6 +40,11 @@ class PolicyCfg(Config):
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
 
+    def validate(self) -> None:
+        """Check that there are hidden layers, and that the deviation's bounds are ordered."""
+        check_layers(self, "actor_hidden_dims", "critic_hidden_dims")
+        check_ranges(self, "noise_std_range")
+
 
 @dataclass
 class EstimatorCfg(Config):
@@ -29,7 +52,7 @@ class EstimatorCfg(Config):
 
     hidden_dims: tuple[int, ...] = bounded((256, 128), ge=1)
     """Its hidden layers."""
-    learning_rate: float = bounded(1e-3, gt=0)
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
     """Of its own optimiser."""
     num_learning_epochs: int = bounded(5, ge=0)
     """Passes over the rollout per iteration."""
@@ -37,6 +60,10 @@ class EstimatorCfg(Config):
     """Parts of a pass."""
     max_grad_norm: float = bounded(1.0, gt=0)
     """Largest norm of a gradient."""
+
+    def validate(self) -> None:
+        """Check that there are hidden layers."""
+        check_layers(self, "hidden_dims")
 
 
 @dataclass
@@ -75,7 +102,7 @@ class AlgorithmCfg(Config):
     """Passes over a rollout."""
     num_mini_batches: int = bounded(4, ge=1)
     """Parts of a pass."""
-    learning_rate: float = bounded(1e-3, gt=0)
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
     """Of policy and value; at the start, if it is adaptive."""
     schedule: str = bounded("adaptive", choices=("adaptive", "fixed"))
     """adaptive: the rate follows the divergence of the policy from the one before."""

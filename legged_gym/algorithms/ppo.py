@@ -408,7 +408,9 @@ class PPO(RslPPO):
         """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""
         selected = dict.fromkeys(("actor", "critic", "iteration"), True) if load_cfg is None else dict(load_cfg)
         widen_critic(loaded_dict, self._raw_critic, len(self.policy_parameters()))
-        if load_cfg is None or selected.pop("optimizer", False):
+        optimizers = load_cfg is None or selected.pop("optimizer", False)
+        counts = super().load(loaded_dict, selected, strict)
+        if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             load_adam(self.estimator_optimizer, loaded_dict["estimator_optimizer_state_dict"])
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -418,4 +420,4 @@ class PPO(RslPPO):
                 graphed.forget()
             self.replay.clear()
             self.iteration = loaded_dict["ppo_iteration"]
-        return super().load(loaded_dict, selected, strict)
+        return counts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.limits import renderer_fault
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +49,12 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # who reads has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (AttributeError, ImportError, RuntimeError):  # as MuJoCo raises on import, if MUJOCO_GL is of no use
+        fault = renderer_fault()
+        if fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        code = 2
     except KeyboardInterrupt:
         code = 130  # what shells make of Ctrl-C
     sys.exit(code or 0)

@@ -29,6 +29,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "load_run": ("train.runner.load_run",),
     "checkpoint": ("train.runner.checkpoint",),
     "logger": ("train.runner.logger",),
+    "keep": ("train.runner.keep",),
 }
 """Config fields behind the named options."""
 
@@ -129,6 +130,7 @@ def _add_training(parser: Parser) -> None:
     add("--resume", action="store_true", default=None, help="go on from a checkpoint: --load_run, --checkpoint")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
+    add("--keep", metavar="N,EVERY", help="checkpoints that stay: the newest N (0: all), and one in EVERY for good")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
 
 

@@ -13,7 +13,7 @@ from legged_gym.options import runs
 from legged_gym.options.request import AGENTS, SCOPES, Request, Setting
 from legged_gym.options.spec import AgentSpec, RunSpec
 from legged_gym.options.tasks import load_tasks
-from legged_gym.sim.registry import resolve_simulator
+from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 from legged_gym.sim.robot_files import RobotFiles, find_robot
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.utils import machine
@@ -21,6 +21,7 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.checkpoint_names import iteration
 from legged_gym.utils.config import Config, ConfigError, check, get_field, parse_field, read_json, set_field
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.limits import check_run
 from legged_gym.utils.task_registry import task_registry
 
 Preset = Callable[[Any], Any]
@@ -74,6 +75,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
+    check_run(env_cfg, train_cfg, here, sim_device)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,
@@ -208,10 +210,11 @@ def choose_engine(backend: str, device: str | None, here: machine.Machine) -> tu
         raise UserError(f"--sim: {error}") from None
     if backend == "auto" and device == "cpu":
         engine = "mujoco"
-    chosen = machine.choose_device(device, here, prefer_cuda=engine != "mujoco")
-    if engine == "mujoco" and chosen != "cpu":
+    cpu_only = SIMULATORS[engine].cpu_only
+    chosen = machine.choose_device(device, here, prefer_cuda=not cpu_only)
+    if cpu_only and chosen != "cpu":
         raise UserError(
-            f"--sim_device={device}: the simulator mujoco runs on the CPU; "
+            f"--sim_device={device}: the simulator {engine} runs on the CPU; "
             "for CUDA: pip install -e '.[gpu]', --sim=auto"
         )
     return engine, chosen
@@ -294,6 +297,14 @@ def _check(cfgs: Mapping[str, Config]) -> None:
             check(cfg)
         except ConfigError as error:
             raise ConfigError(f"--{scope}.{error}") from None
+    _check_system(cfgs["env"])
+
+
+def _check_system(env_cfg: Config) -> None:
+    """Refuses a simulator in a process of its own where processes cannot share memory as it needs."""
+    apart = get_field(env_cfg, "sim.backend") == "isaacgym" or get_field(env_cfg, "sim.process.enabled", False)
+    if apart and sys.platform == "win32":
+        raise UserError("--sim_process: a simulator in a process of its own needs Linux or macOS")
 
 
 def summary(spec: RunSpec) -> str:

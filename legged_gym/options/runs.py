@@ -24,6 +24,8 @@ _SAME_TIME = 5.0
 _CLOCK_ERROR = 60.0
 """How far ahead of this machine's clock a time may be before it is taken for wrong [s]."""
 _MAX_LISTED = 8
+CONFIG_FILES = ("env_cfg.json", "train_cfg.json")
+"""A run without these is the newest only if no other one has them: it cannot be gone on with."""
 # Not strptime("%b"): the names must not change with the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)")
@@ -163,6 +165,7 @@ def newest_run(parent: Path) -> Path:
     runs = runs_by_time(parent)
     if not runs:
         raise UserError(f"no run with a checkpoint in {parent}: train one first, or give --load_run=PATH")
+    runs = [run for run in runs if all((run / name).is_file() for name in CONFIG_FILES)] or runs
     ahead = [run for run in runs if _saved_at(run) > time.time() + _CLOCK_ERROR]
     if ahead:
         newest = max(runs, key=lambda run: (max(checkpoints(run)), runs.index(run)))

@@ -23,13 +23,13 @@ Contents = Callable[[], Mapping[str, Any]]
 
 def simulation_file(checkpoint: Path) -> Path:
     """Return the file beside a checkpoint that holds the robots' state and what is replayed."""
-    return checkpoint.with_suffix(".simulation.pt")
+    return checkpoint.with_name(checkpoint.name.replace("model_", "simulation_"))
 
 
 class Checkpoints:
     """Writes `model_<iteration>.pt` into a run's folder, each once and never again.
 
-    Beside the newest one lies `model_<iteration>.simulation.pt`, if a run is to go on exactly where it was.
+    Beside the newest one lies `simulation_<iteration>.pt`, if a run is to go on exactly where it was.
     """
 
     def __init__(self, folder: Path, cfg: RunnerCfg, write_configs: Callable[[Path], None]) -> None:
@@ -118,14 +118,14 @@ class Checkpoints:
     def _prune(self, newest: Path) -> None:
         """Remove the checkpoints that are neither among the newest nor kept for good, and what lies beside old ones."""
         newest_count, every = self.cfg.keep
-        found = checkpoints(self.folder)
+        found = list(checkpoints(self.folder).items())
         for_good = self.cfg.save_interval * every
-        old = list(found.items())[:-newest_count] if newest_count else []
+        old = found[:-newest_count] if newest_count else []
         with contextlib.suppress(OSError):
             for iteration, path in old:
                 if not every or iteration % for_good:
                     path.unlink()
-            for path in self.folder.glob("model_*.simulation.pt"):
+            for path in self.folder.glob("simulation_*.pt"):
                 if path != simulation_file(newest):
                     path.unlink()
 

@@ -49,6 +49,8 @@ class RunnerCfg(Config):
     keep: tuple[int, int] = bounded((5, 10), ge=0)
     """Which checkpoints stay: that many of the newest (0: all of them), and of those due by `save_interval` the first
     in so many (0: none of them)."""
+    update_threads: int = bounded(0, ge=0, le=1024)
+    """Threads of an update on a CPU; 0 measures at the start and notes here what was chosen."""
     exact_resume: bool | None = None
     """Save the robots' state and what is replayed as well, beside the newest checkpoint: a resumed run then goes on
     bit for bit as if it had not stopped. None: where physics and learning run on the CPU."""
@@ -80,7 +82,7 @@ class TraceCfg(Config):
 class LeggedRobotCfgPPO(Config):
     """Everything about how a task is learned."""
 
-    seed: int = bounded(1, ge=0)
+    seed: int = bounded(1, ge=0, le=2**32 - 1)
     """Of the networks."""
     policy: PolicyCfg = field(default_factory=PolicyCfg)
     estimator: EstimatorCfg = field(default_factory=EstimatorCfg)

@@ -12,7 +12,9 @@ OPTIONS = {
 """Start of a parameter's name -> the option for the widths of its network's hidden layers."""
 
 
-def misfit(saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]) -> str | None:
+def misfit(
+    saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]
+) -> str | None:
     """Say why the saved networks are not those of this run, and what makes them so.
 
     Args:
@@ -33,10 +35,26 @@ def misfit(saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Ma
         for name, tensor in parameters.items():
             if name not in given:
                 return f"it holds no {network}.{name}"
-            if given[name].shape != tensor.shape:
+            # A critic that observes more than the saved one is widened.
+            more = network == "critic_state_dict" and given[name].shape[-1:] < tensor.shape[-1:]
+            if given[name].shape != tensor.shape and not more:
                 shapes = f"{tuple(given[name].shape)}, this run's {tuple(tensor.shape)}"
                 return f"{network}.{name} has shape {shapes}{_hint(network, given[name], tensor)}"
     return None
+
+
+def check_counters(checkpoint: Mapping[str, object]) -> None:
+    """Raise if what a run counts is no number.
+
+    Raises:
+        ValueError: It is not.
+    """
+    for name in ("iter", "ppo_iteration", "total_steps"):
+        value = checkpoint[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} is {value!r:.40}, expected a count")
+    if not isinstance(checkpoint["total_time"], int | float):
+        raise ValueError(f"total_time is {checkpoint['total_time']!r:.40}, expected a number")
 
 
 def _hidden(parameters: Mapping[str, torch.Tensor], part: str) -> list[int]:
@@ -47,7 +65,6 @@ def _hidden(parameters: Mapping[str, torch.Tensor], part: str) -> list[int]:
 
 def _hint(network: str, given: torch.Tensor, own: torch.Tensor) -> str:
     """What may have changed what the critic observes."""
-    if network != "critic_state_dict" or given.shape[-1] == own.shape[-1]:
+    if network != "critic_state_dict" or given.shape[-1] <= own.shape[-1]:
         return ""
-    heights = "false" if given.shape[-1] < own.shape[-1] else "true"
-    return f"; the critic observes something else: try --env.terrain.measure_heights={heights}"
+    return "; the saved critic observes more: of a terrain, with --env.terrain.measure_heights=true"

@@ -44,8 +44,10 @@ class Health:
                 tensor.zero_() if kept is None else tensor.copy_(kept)  # moments that did not exist were zero
 
     def forget(self) -> None:
-        """Keep what is there now: a checkpoint was loaded."""
-        self._keep(self.tensors())
+        """Keep what is there now, if it is sound: a checkpoint was loaded, or someone has set something."""
+        tensors = self.tensors()
+        if all_finite(tensors.values()):
+            self._keep(tensors)
 
     def check(self, skipped: SkippedSteps, iteration: int) -> str | None:
         """Judge an iteration; waits for the device.

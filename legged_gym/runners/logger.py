@@ -3,7 +3,9 @@
 import contextlib
 import datetime
 import importlib.util
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,11 +24,23 @@ def check_logger(name: str) -> None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
 
 
+class _QuietHook:
+    """Passes on the exceptions that end threads, but for a writer's whose disk is full or gone."""
+
+    def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._hook = hook
+
+    def __call__(self, thrown: threading.ExceptHookArgs) -> None:
+        if not (isinstance(thrown.exc_value, OSError) and "Writer" in type(thrown.thread).__name__):
+            self._hook(thrown)
+
+
 class Logger(RslLogger):
     """rsl_rl's logger, with sums kept on the device during the rollout and a compact console line."""
 
     def __init__(self, **kwargs: Any) -> None:
         """Allocate; see rsl_rl's logger for the arguments."""
+        self.writer: Any = None
         super().__init__(**kwargs)
         self._finished = torch.zeros(3, device=self.device)
         """Number, total return and total length [steps] of the episodes that ended since the last `log_iteration`."""
@@ -101,6 +115,12 @@ class Logger(RslLogger):
         except OSError as error:
             print(f"warning: no curves: {self.log_dir}: {error.strerror or error}; training goes on", flush=True)
             self._broke_off, self.writer = True, None
+
+    def init_logging_writer(self) -> None:
+        """Open the curves; what TensorBoard's thread cannot write, `_write` hears of and says in one line."""
+        if not isinstance(threading.excepthook, _QuietHook):
+            threading.excepthook = _QuietHook(threading.excepthook)
+        super().init_logging_writer()
 
     def reopen(self) -> None:
         """Go on with curves that a full disk had broken off."""

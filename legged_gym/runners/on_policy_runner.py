@@ -17,16 +17,17 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
-from legged_gym.runners.fitting import misfit
+from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
 from legged_gym.runners.quarantine import Quarantine
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
+from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
-from legged_gym.utils.checkpoint import UNCHECKED, load_checked, save_atomically
+from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import one_torch_thread
+from legged_gym.utils.machine import torch_threads, usable_cores
 
 MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What torch and Python raise where the content of a checkpoint is not what it should be."""
@@ -75,6 +76,14 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if train_cfg.trace.robots and log_dir is not None:
             steps = train_cfg.runner.num_steps_per_env
             self.trace = Trace(train_cfg.trace, env, steps, Path(log_dir) / "trace.csv", device)
+        self.update_threads = torch.get_num_threads()
+        """Threads of an update; only on a CPU do they matter."""
+        if log_dir is not None and torch.device(device).type == "cpu":
+            samples = env.num_envs * train_cfg.runner.num_steps_per_env
+            rows = max(1, samples // train_cfg.algorithm.num_mini_batches)
+            width = max(*train_cfg.policy.actor_hidden_dims, *train_cfg.policy.critic_hidden_dims)
+            self.update_threads = update_threads(train_cfg.runner.update_threads, width, rows)
+            train_cfg.runner.update_threads = self.update_threads  # a run that goes on from this one takes as many
         self.checkpoints = None
         if log_dir is not None and not self.logger.disable_logs:
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
@@ -111,6 +120,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         Raises:
             UserError: Nothing can be learned any more, or the last checkpoint cannot be written to its folder.
         """
+        self.health.forget()
         if init_at_random_ep_len and not self._robots_go_on:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
@@ -118,6 +128,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         obs = self.env.get_observations().to(self.device)
         self.quarantine.check(obs)
         self.alg.train_mode()
+        if torch.device(self.device).type == "cpu" and (note := busy_note(usable_cores())) is not None:
+            print(note)
         if self.is_distributed:
             self.alg.broadcast_parameters()
         self.logger.init_logging_writer()
@@ -143,7 +155,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         obs = self._collect(obs)
         episodes = self.env.episode_log()
         collected = time.perf_counter()
-        means = self.alg.learn()
+        with torch_threads(self.update_threads):
+            means = self.alg.learn()
         robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs
         self.env.update_curriculum(episodes["fall_rate"], robot_steps)  # queued while the device learns
         losses = self.alg.read_losses(means)
@@ -179,7 +192,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.trace is not None:
             self.trace.begin(self.current_learning_iteration)
         step: tuple[Any, ...] | None = None
-        with torch.inference_mode(), one_torch_thread():
+        with torch.inference_mode(), torch_threads(1):
             for _ in range(self.cfg["num_steps_per_env"]):
                 if self.teacher is not None:
                     self.teacher.add_reference(obs)
@@ -265,7 +278,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             "replay": self.alg.replay.state_dict(),
             "logger": self.logger.exact_state(),
         }
-        return {"iter": self.current_learning_iteration, UNCHECKED: state}
+        return {"iter": self.current_learning_iteration, SIMULATION: state}
 
     def _load_simulation(self, path: Path) -> None:
         """Let the robots go on where they were, if that was saved and fits; says so if it does not."""
@@ -275,7 +288,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             saved = load_checked(path, self.device)
             if saved["iter"] != self.current_learning_iteration:
                 raise ValueError(f"it is of iteration {saved['iter']}")
-            state = saved[UNCHECKED]
+            state = saved[SIMULATION]
             self.env.load_exact_state(state["environment"])
             if self.teacher is not None:
                 self.teacher.load_exact_state(state["teacher"])
@@ -320,6 +333,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
 
     def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
         """Take over what `checkpoint` returned."""
+        if load_cfg is None:
+            check_counters(checkpoint)
         own = {"actor_state_dict": self.alg.get_policy().state_dict()}
         if load_cfg is None or load_cfg.get("critic"):
             own["critic_state_dict"] = self.alg.critic.state_dict()

@@ -123,7 +123,7 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
         for _ in actions:
             env.sim.step_engine()
 
-    with machine.one_torch_thread():  # as in training's rollouts
+    with machine.torch_threads(1):  # as in training's rollouts
         times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
     engine, step = (statistics.median(column) for column in zip(*times, strict=True))
     return BLOCK * env.num_envs / engine, BLOCK * env.num_envs / step
@@ -174,7 +174,7 @@ def profile_steps(env: Any) -> Profile:
     action = torch.zeros(env.num_envs, env.num_actions, device=env.device)
     for _ in range(BLOCK):
         env.step(action)
-    with machine.one_torch_thread():
+    with machine.torch_threads(1):
         return profile(lambda: env.step(action), PROFILED_STEPS, env.device)
 
 

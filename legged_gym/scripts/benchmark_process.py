@@ -140,7 +140,7 @@ def measure(near: Any, far: Any, repeats: int) -> torch.Tensor:
         took = timed(steps, env.device)
         return took / BLOCK, (processor_time(far.sim.worker_pid) - before) / BLOCK
 
-    with machine.one_torch_thread():  # as in training's rollouts
+    with machine.torch_threads(1):  # as in training's rollouts
         return torch.tensor([(block(near), block(far)) for _ in range(repeats + 2)][2:], dtype=torch.float64)
 
 

@@ -68,7 +68,7 @@ def run(spec: RunSpec) -> Path:
     tell("before", response)
     checkpoint = load_checked(source)
     calibrate_actor(checkpoint["actor_state_dict"], response, scale)
-    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "events.*"))
+    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
     try:
         save_atomically(checkpoint, folder / source.name)
         note_command(folder, "calibrate", spec)

@@ -1,16 +1,19 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
-Ctrl-C (or SIGTERM) ends training after the running iteration, with a checkpoint and exit code 0: it did what was asked.
-Before training has begun there is nothing to save, and the exit code is 130.
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0: it did
+what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number. So
+it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
-import contextlib
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
+
+from legged_gym.utils import signals
+
+if __name__ == "__main__":
+    signals.watch()  # before the slow imports
 
 from legged_gym.evaluation.showing import make_planner, open_training
 from legged_gym.evaluation.spectator import Spectator
@@ -22,6 +25,7 @@ from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
 from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
+from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.errors import UserError
 
 _STARTED = psutil.Process().create_time()
@@ -56,15 +60,13 @@ def train(
         watch(runner, spec, env, viewer, viewing or Viewing())
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)
-    stop_on_signals(runner)
     gate = None
     if until_walking or evaluate_every:
         robots = 64 if spec.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED)
         runner.after_iteration = gate.check
-    # A second signal cuts the iteration short; the runner has saved its checkpoint all the same.
-    with contextlib.suppress(KeyboardInterrupt):
+    with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
         runner.learn(spec.train_cfg.runner.max_iterations)
     if gate is not None:
         print(gate.verdict())
@@ -72,33 +74,20 @@ def train(
 
 
 def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -> None:
-    """Opens a viewer on the training; closing its window ends the training, as Ctrl-C does."""
+    """Opens a viewer on the training; closing its window ends the training after the iteration, as Ctrl-C does."""
     planner = make_planner(spec, env)
     in_loop = getattr(runner, "teacher", None)
     if planner is not None and in_loop is not None and in_loop.teacher.cfg.offset.enabled:
         planner.follow_offset(in_loop.teacher.network)
     title = f"training of {spec.task} on {env.sim.robot.name}"
-    open_training(viewer, viewing, env, Spectator(env, planner), title)
+    shown = open_training(viewer, viewing, env, Spectator(env, planner), title)
+    shown.must_go_on = lambda: runner.interrupted
 
+    def end() -> None:
+        env.viewer, runner.interrupted = None, True
+        print("the window was closed: stopping after this iteration", flush=True)
 
-def stop_on_signals(runner: Any) -> None:
-    """Lets Ctrl-C and SIGTERM end training after the running iteration, and a second one at once.
-
-    Args:
-        runner: Has `interrupted`, and saves a checkpoint whichever way `learn` ends.
-    """
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if not runner.interrupted:
-            runner.interrupted = True
-            print("\nStopping after this iteration; once more stops at once.", flush=True)
-            return
-        for ignored in (signal.SIGINT, signal.SIGTERM):  # nothing may cut the last checkpoint short
-            signal.signal(ignored, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
+    shown.on_close = end
 
 
 def make_train_parser() -> Parser:
@@ -121,6 +110,7 @@ def main() -> None:
         raise UserError(f"--evaluate_every: got {args.evaluate_every}, expected a number >= 0")
     viewing = read_viewing(args)
     viewer = choose_viewer(viewing, args.request.headless, required=True)
+    keep_going_without_console()
     spec = resolve(args.request)
     print(summary(spec))
     runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)

@@ -16,7 +16,7 @@ from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.teacher_runner import TeacherRunner
-from legged_gym.scripts.train import stop_on_signals
+from legged_gym.utils import signals
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
 
@@ -82,8 +82,8 @@ def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | Non
     save_json(env.cfg, log_dir / "env_cfg.json")
     save_json(train_cfg, log_dir / "train_cfg.json")
     commands.note_command(log_dir, "train_teacher", spec)
-    stop_on_signals(runner)
-    runner.learn(train_cfg.runner.max_iterations)
+    with signals.stopping(runner, log_dir, "offset_*.pt"):
+        runner.learn(train_cfg.runner.max_iterations)
     return runner
 
 

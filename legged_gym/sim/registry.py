@@ -54,11 +54,13 @@ def resolve_simulator(name: str) -> str:
     """Turn 'auto' into the simulator for this machine: MuJoCo Warp if it and a GPU are there, else MuJoCo.
 
     Raises:
-        ValueError: The name is unknown; lists the known ones.
+        ValueError: The name is unknown, or its package is not installed; says what there is, or what to install.
     """
+    engine = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
+    if name == "mujoco_warp" and not engine:
+        raise ValueError("mujoco_warp is not installed here: pip install -e '.[gpu]', or --sim=mujoco")
     if name == "auto":
-        installed = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
-        return "mujoco_warp" if installed and torch.cuda.is_available() else "mujoco"
+        return "mujoco_warp" if engine and torch.cuda.is_available() else "mujoco"
     if name not in SIMULATORS:
         raise ValueError(f"unknown simulator '{name}'; known: auto, {', '.join(SIMULATORS)}")
     return name

@@ -18,8 +18,9 @@ FORMAT = "legged_gym checkpoint"
 """Marks a file as ours."""
 VERSION = 1
 """Raised when older files can no longer be read."""
-UNCHECKED = "simulation"
-"""What may hold any number: what an engine keeps besides the robots' state may be infinite."""
+SIMULATION = "simulation"
+"""Name of what may hold any number: what an engine keeps besides the robots' state may be infinite."""
+_UNCHECKED = (SIMULATION, "return")  # the latter is a figure of a snapshot, none before an episode has ended
 _TEMPORARY = re.compile(r"\..+\.pt\.(?P<host>.+)\.(?P<pid>\d+)")
 
 
@@ -35,7 +36,7 @@ def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
         path: The file; an existing one stays whole until the new one is complete.
 
     Raises:
-        NotFiniteError: Something in it is not finite, but for what is under `UNCHECKED`.
+        NotFiniteError: Something in it is not finite, but for what is under `SIMULATION`.
         OSError: It cannot be written; what was there before is still there.
     """
     path = Path(path)
@@ -60,7 +61,7 @@ def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
 
 def _broken(data: dict[str, Any]) -> str | None:
     """Returns where a checkpoint's content is not finite, if anywhere."""
-    return first_not_finite({name: value for name, value in data.items() if name != UNCHECKED})
+    return first_not_finite({name: value for name, value in data.items() if name not in _UNCHECKED})
 
 
 def _host() -> str:

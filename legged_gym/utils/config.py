@@ -272,7 +272,10 @@ def fields_of(cfg: Config, data: object, unknown: list[str] | None = None, path:
 
 def save_json(cfg: Config, path: str | Path) -> None:
     """Writes a config as indented JSON."""
-    Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    try:
+        Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
@@ -294,7 +297,7 @@ def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
         data = json.loads(Path(path).read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a JSON config ({str(error).splitlines()[0]})") from None
     unknown: list[str] = []
     try:

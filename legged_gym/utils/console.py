@@ -60,8 +60,10 @@ class LastingStream(io.TextIOBase):
 
 
 def keep_going_without_console() -> None:
-    """Let a run go on where its output cannot be written any more."""
-    if sys.stdout is not None and not isinstance(sys.stdout, LastingStream):
-        sys.stdout = LastingStream(sys.stdout, sys.stderr)
-    if sys.stderr is not None and not isinstance(sys.stderr, LastingStream):
-        sys.stderr = LastingStream(sys.stderr, None)
+    """Let a run go on where its output cannot be written any more, or could not from the start."""
+    for name, notify in (("stdout", sys.stderr), ("stderr", None)):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before Python began
+            stream = open(os.devnull, "w")  # noqa: SIM115  as long as the process
+        if not isinstance(stream, LastingStream):
+            setattr(sys, name, LastingStream(stream, notify))

@@ -66,7 +66,6 @@ class Controls:
         """[N s]"""
         self.shove_direction = "random"
         """One of `DIRECTIONS`."""
-        self.quit = False
         self._lock = threading.Lock()
         self._command: np.ndarray | None = None
         self._wishes: dict[str, str] = {}

@@ -38,6 +38,10 @@ class Viewer:
         self.step_time = step_time
         self.realtime = False
         """Wait in `update` so that simulated time does not run faster than the clock; not while nobody looks."""
+        self.must_go_on: Callable[[], bool] = bool
+        """Returns whether something other than the user ends a pause."""
+        self.on_close: Callable[[], None] | None = None
+        """Called once the user has closed the screen, instead of `ViewerClosed`."""
         self._take_view = take_view
         self._interval = 1.0 / max_fps
         self._drawn_at = 0.0
@@ -58,8 +62,11 @@ class Viewer:
             self._keep_pace()
 
     def _draw_if_due(self) -> None:
-        if not self.screen.is_open or (self.controls is not None and self.controls.quit):
-            raise ViewerClosed("the viewer was closed")
+        if not self.screen.is_open:
+            if self.on_close is None:
+                raise ViewerClosed("the viewer was closed")
+            self.on_close()
+            return
         now = time.perf_counter()
         if self.screen.watched and now - self._drawn_at >= self._interval:
             self.screen.show(self._take_view())
@@ -76,7 +83,7 @@ class Viewer:
 
     def _pause(self, controls: Controls) -> None:
         """Wait until the user goes on, or wants something done that this viewer does not do."""
-        while controls.paused and not controls.interrupts_pause:
+        while controls.paused and not (controls.interrupts_pause or self.must_go_on()):
             self._draw_if_due()
             controls.wait(POLL)
         controls.take("single step")

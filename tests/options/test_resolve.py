@@ -3,6 +3,7 @@
 import ast
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,13 @@ def test_without_a_gpu_all_runs_on_the_cpu() -> None:
     assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == ("mujoco", "cpu", "cpu")
 
 
+def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UserError, match=r"--sim_process: .* needs Linux or macOS"):
+        resolve(parse("--sim_process", task="pointfoot_flat"))
+    assert resolve(parse(task="pointfoot_flat")).task == "pointfoot_flat"
+
+
 def test_the_cpu_simulator_refuses_cuda() -> None:
     with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs on the CPU"):
         choose_engine("mujoco", "cuda", GPU)
@@ -335,6 +343,21 @@ def test_a_run_of_another_version_is_resumed(capsys: pytest.CaptureFixture[str])
     assert "removed" not in saved
     with pytest.raises(UserError, match="unknown field 'removed'"):
         start("--resume", "--env.removed=1")
+
+
+def test_a_run_of_before_is_found_and_gone_on_with() -> None:
+    """Named without a year, its simulator left to the machine, its robot given by a file."""
+    run = Path(start("--env.asset.robot_type=PF_P441A").log_dir)
+    old = run.rename(run.with_name("Nov01_10-00-00_old"))
+    cfg = json.loads((old / "env_cfg.json").read_text())
+    cfg["sim"]["backend"] = "auto"
+    cfg["asset"] = {"robot_type": None, "file": str(resources_dir() / "robots" / "PF_P441A" / "urdf" / "robot.urdf")}
+    (old / "env_cfg.json").write_text(json.dumps(cfg))
+    for argv in ([], ["--load_run=Nov01_10-00-00_old"]):
+        spec = resolve(parse("--resume", "--env.asset.robot_type=PF_P441A", *argv))
+        assert spec.run == old and spec.robot == "PF_P441A"
+    assert resolve(parse("--resume", f"--load_run={old}")).robot == "PF_P441A"
+    assert resolve(asked(f"--load_run={old}")).env_cfg.sim.backend != "auto"
 
 
 def test_resume_that_cannot_be(logs: Path) -> None:

@@ -10,6 +10,7 @@ from legged_gym.utils.config import save_json, set_by_path
 
 SMALL = {
     "env.env.num_envs": 4,
+    "env.sim.num_threads": 1,
     "env.env.episode_length_s": 1.0,
     "env.curriculum.initial": 1.0,
     "env.terrain.num_rows": 2,
@@ -19,6 +20,7 @@ SMALL = {
     "train.estimator.hidden_dims": (16,),
     "train.runner.num_steps_per_env": 16,
     "train.runner.save_seconds": 0.0,
+    "train.runner.update_threads": 1,
 }
 
 
@@ -33,7 +35,6 @@ def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
     for path, value in (SMALL | options).items():
         scope, _, rest = path.partition(".")
         set_by_path(env_cfg if scope == "env" else train_cfg, rest, str(value))
-    env_cfg.settle()
     if folder is not None:
         folder.mkdir(parents=True)
         save_json(env_cfg, folder / "env_cfg.json")

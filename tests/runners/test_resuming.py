@@ -34,7 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             group["lr"] = torch.full_like(group["lr"], 7e-4) if isinstance(group["lr"], torch.Tensor) else 7e-4
     with torch.no_grad():
         runner.alg.get_policy().distribution.std_param.fill_(0.3)
-    runner.env.difficulty.fill_(0.4)
+    runner.env.curriculum.difficulty.fill_(0.4)
     runner.alg.iteration = runner.current_learning_iteration = 5
     runner.save_checkpoint()
     runner.env.sim.close()
@@ -62,7 +62,7 @@ def test_what_is_left_unsaid_is_restored(resumed: Any) -> None:
     assert runner.alg.learning_rate == pytest.approx(4e-4) and std(runner) == pytest.approx(0.3)
     assert rate(runner.alg.estimator_optimizer) == pytest.approx(7e-4)
     assert rate(runner.teacher.trainer.optimizer) == pytest.approx(7e-4)
-    assert runner.env.difficulty.item() == pytest.approx(0.4) and runner.alg.iteration == 5
+    assert runner.env.curriculum.difficulty.item() == pytest.approx(0.4) and runner.alg.iteration == 5
 
 
 def test_rates_and_noise_that_are_said(resumed: Any) -> None:
@@ -74,7 +74,7 @@ def test_rates_and_noise_that_are_said(resumed: Any) -> None:
     assert rate(runner.alg.estimator_optimizer) == pytest.approx(0.005)
     assert rate(runner.teacher.trainer.optimizer) == pytest.approx(0.006)
     assert std(runner) == pytest.approx(0.2)
-    assert runner.env.difficulty.item() == pytest.approx(0.4), "and nothing else is forgotten"
+    assert runner.env.curriculum.difficulty.item() == pytest.approx(0.4), "and nothing else is forgotten"
 
 
 def test_a_fixed_schedule_has_the_configured_rate(resumed: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_schedule_of_the_imitation_goes_on_at_its_iteration(resumed: Any) -> N
     ],
 )
 def test_the_curriculum_that_is_said(resumed: Any, argv: str, difficulty: float) -> None:
-    assert resumed(argv).env.difficulty.item() == pytest.approx(difficulty)
+    assert resumed(argv).env.curriculum.difficulty.item() == pytest.approx(difficulty)
 
 
 def test_a_seed_that_is_said(resumed: Any) -> None:

@@ -115,7 +115,7 @@ def test_a_training_config_has_no_second_place_for_them(tmp_path: Path, capsys: 
     old = to_dict(cfg)
     old["teacher"]["dcm"]["control"] = {"kp": 99.0}
     (tmp_path / "train_cfg.json").write_text(json.dumps(old))
-    assert load_json(PointFootFlatCfgPPO, tmp_path / "train_cfg.json") == cfg
+    assert load_json(PointFootFlatCfgPPO(), tmp_path / "train_cfg.json") == cfg
     assert "skipped what this version does not have: teacher.dcm.control" in capsys.readouterr().err
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from legged_gym.evaluation import loading
 from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.options.cli import run_main
 from legged_gym.runners.export import export_policy
 from legged_gym.scripts import evaluate
-from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.checkpoint import load_checked
 
 SHORT = ("--num_envs=3", "--time_scale=0.02", "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu")
 MEASURED = ("rmse_vx", "rmse_vy", "rmse_wz", "bias_vx", "bias_vy", "bias_wz", "torque_rms", "base_height")
@@ -144,10 +145,10 @@ def test_a_policy_whose_weights_are_no_numbers_is_refused(
     shutil.copytree(trained_run, folder)
     data = load_checked(folder / "model_1.pt")
     data["actor_state_dict"]["mlp.0.weight"][3, 2] = float("nan")
-    save_atomically(data, folder / "model_1.pt")
+    torch.save(data, folder / "model_1.pt")  # as no version of this package would
     assert run(monkeypatch, f"--load_run={folder}", "--suite=track", *SHORT, f"--json={tmp_path / 'x.json'}") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"error: {folder}/model_1.pt: holds numbers that are not finite, in mlp.0.weight"
+    assert line == f"error: {folder}/model_1.pt: is of no use: actor_state_dict.mlp.0.weight is not finite"
     assert not (tmp_path / "x.json").exists()
 
 
@@ -210,7 +211,8 @@ def test_an_unknown_robot_is_not_told_of_policies(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "--env.asset.robot_type=PF_X") == 2
-    assert capsys.readouterr().err.endswith("P441C2, PF_TRON1A\n")
+    errors = capsys.readouterr().err
+    assert "unknown ROBOT_TYPE 'PF_X', known: PF_P441A" in errors and "pretrained" not in errors
 
 
 def test_a_damaged_checkpoint_is_refused(

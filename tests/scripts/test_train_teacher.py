@@ -23,7 +23,7 @@ def test_trains_and_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert {path.name for path in made.iterdir()} >= {"env_cfg.json", "train_cfg.json", "offset_1.pt"}
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert command[3:] == [
-        *("--task=pointfoot_flat", "--env.asset.robot_type=PF_TRON1A", "--agent=teacher"),
+        *("--task=pointfoot_flat", "--robot=PF_TRON1A", "--agent=teacher"),
         f"--offset={made / 'offset_1.pt'}",
     ]
     run(monkeypatch, f"--offset={made / 'offset_1.pt'}")

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.options.resolve import choose_engine
 from legged_gym.sim import registry
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import make_simulator, register_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import Placement, SimOptions, Simulator
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import Machine
 from tests.envs.making import build
 
 DOC = Path(LEGGED_GYM_ROOT_DIR) / "docs" / "add_a_simulator.md"
@@ -26,9 +29,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path with the page's example in it; what it registers is forgotten afterwards."""
     (tmp_path / "free_fall.py").write_text(re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)[0])
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(registry, "SIMULATORS", dict(registry.SIMULATORS))
+    before = dict(registry.SIMULATORS)
     yield tmp_path
     sys.modules.pop("free_fall", None)
+    registry.SIMULATORS.clear()
+    registry.SIMULATORS.update(before)
 
 
 def fall(sim: Simulator) -> torch.Tensor:
@@ -87,6 +92,15 @@ def test_the_conformance_suite_picks_it_up(folder: Path) -> None:
     )
     assert f"FAILED tests/sim/conformance/{checks[1]}[free_fall]" in done.stdout, done.stdout
     assert "1 failed, 1 passed" in done.stdout, done.stdout
+
+
+def test_a_machine_with_a_gpu_keeps_it_on_the_cpu(folder: Path) -> None:
+    """Its registry line says so; nothing else knows its name."""
+    __import__("free_fall")
+    with_gpu = Machine(cores=8, memory_gib=16.0, cuda_devices=1)
+    assert choose_engine("free_fall", None, with_gpu) == ("free_fall", "cpu")
+    with pytest.raises(UserError, match="--sim_device=cuda:0: the simulator free_fall runs on the CPU"):
+        choose_engine("free_fall", "cuda:0", with_gpu)
 
 
 def test_names_are_taken_once(folder: Path) -> None:

@@ -63,7 +63,8 @@ def test_a_robot_is_its_folder_or_its_urdf(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_urdf_of_another_name_is_taken_if_it_is_the_only_one(tmp_path: Path) -> None:
     (tmp_path / "mine.urdf").write_text(PLAIN)
-    assert find_robot(tmp_path).urdf == tmp_path / "mine.urdf" and find_robot(tmp_path).name == tmp_path.name
+    found = find_robot(tmp_path)
+    assert (found.urdf, found.name) == (tmp_path / "mine.urdf", f"{tmp_path.name}_mine"), "two files are two robots"
     (tmp_path / "second.urdf").write_text(PLAIN)
     with pytest.raises(UserError, match=r"or one URDF of another name; it has mine\.urdf, second\.urdf"):
         find_robot(tmp_path)

@@ -274,7 +274,7 @@ def test_own_urdf_goes_before_robot_type(tmp_path: Path) -> None:
     path.write_text(robot_urdf("PF_P441C").read_text())
     assert robot_urdf("PF_P441A", urdf=str(path)) == path.resolve()
     read = RobotModel.from_urdf(path)
-    assert read.name == tmp_path.name
+    assert read.name == f"{tmp_path.name}_mine"
     assert build_spec(read).compile().nu == 6
     with pytest.raises(ValueError, match=r"no such URDF file: .*nothing\.urdf"):
         robot_urdf(urdf=tmp_path / "nothing.urdf")

@@ -48,6 +48,25 @@ def test_a_closed_window_ends_the_run_like_ctrl_c() -> None:
     assert issubclass(ViewerClosed, KeyboardInterrupt)
 
 
+def test_who_wants_to_hears_of_it_instead() -> None:
+    viewer, screen = make_viewer()
+    closed = []
+    viewer.on_close = lambda: closed.append(True)
+    viewer.close()
+    viewer.update()
+    assert closed == [True] and screen.pictures == 0
+
+
+def test_a_pause_does_not_outlast_what_ends_the_run() -> None:
+    controls = Controls(LIMITS)
+    viewer, _ = make_viewer(controls)
+    controls.press("pause")
+    viewer.must_go_on = lambda: True
+    start = time.perf_counter()
+    viewer.update()
+    assert time.perf_counter() - start < 1.0
+
+
 def test_drawing_does_not_slow_training_down() -> None:
     viewer, screen = make_viewer()
     start = time.perf_counter()

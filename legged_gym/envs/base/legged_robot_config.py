@@ -402,9 +402,9 @@ class NormalizationCfg(Config):
     """Scales and clips of observations and actions."""
 
     obs_scales: ObsScalesCfg = field(default_factory=ObsScalesCfg)
-    clip_observations: float = bounded(100.0, gt=0)
+    clip_observations: float = bounded(100.0, gt=0, le=1e6)
     """Largest magnitude of what policy and critic see."""
-    clip_actions: float = bounded(100.0, gt=0)
+    clip_actions: float = bounded(100.0, gt=0, le=1e6)
     """Largest magnitude of an action."""
 
 
@@ -457,7 +457,7 @@ class SimCfg(Config):
 class LeggedRobotCfg(Config):
     """Everything about an environment."""
 
-    seed: int = bounded(1, ge=0)
+    seed: int = bounded(1, ge=0, le=2**32 - 1)
     """Of the random numbers of all robots."""
     env: EnvCfg = field(default_factory=EnvCfg)
     terrain: TerrainCfg = field(default_factory=TerrainCfg)
@@ -483,6 +483,11 @@ class LeggedRobotCfg(Config):
 
     def validate(self) -> None:
         """Check values that depend on each other."""
+        if self.env.episode_length_s < 2.0 * self.policy_dt:
+            raise ConfigError(
+                f"env.episode_length_s: {self.env.episode_length_s} s is less than two policy steps of "
+                f"{self.policy_dt:g} s"
+            )
         rand = self.domain_rand
         delays = {
             "control.action_delay": self.control.action_delay,
