@@ -29,7 +29,7 @@ COM_PATH: Color = (0.6, 0.3, 0.9)
 FORCE: Color = (0.9, 0.15, 0.1)
 PUSH: Color = (0.95, 0.1, 0.75)
 
-OVER_BASE = 0.32
+OVER_BASE = 0.26
 """Height of the velocity arrows over the base's origin [m]."""
 METRES_PER_VELOCITY = 0.6
 """Length of an arrow for 1 m/s [s]."""

@@ -10,11 +10,17 @@ import imageio.v2 as imageio
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from PIL import Image, ImageSequence
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.evaluation.loading import make_agent
 from legged_gym.options.cli import run_main
+from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
 from legged_gym.scripts import play
+from legged_gym.utils.checkpoint_names import checkpoints
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "play.py"
 
@@ -130,3 +136,38 @@ def test_an_mp4_has_the_size_and_the_overlays_that_are_asked_for(tmp_path: Path)
     assert with_overlays.shape == without.shape == (10, 180, 320, 3), "25 pictures a second without a GPU"
     changed = np.abs(with_overlays - without).max(-1) > 60.0
     assert 0.001 < changed.mean() < 0.2, "arrows and balls are drawn, and the rest stays"
+
+
+def test_a_run_s_checkpoints_are_switched_while_it_plays(
+    tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also to one that is written meanwhile; one that cannot be read changes nothing."""
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    first = checkpoints(run)[max(checkpoints(run))]
+    argv = ["--headless", f"--load_run={run}", "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu"]
+    spec = resolve(parse_args(play.make_play_parser(), argv).request, play.played_cfg)
+    env = make_env(spec, headless=True)
+    agent = make_agent(spec, env)
+    policies = play.Policies(spec, env, agent)
+    assert policies.present == first.stem and policies.names[-1] == first.stem
+    obs = env.get_observations()
+    before = agent.act(obs)
+
+    saved = torch.load(first, weights_only=False)
+    for value in saved["actor_state_dict"].values():
+        if value.is_floating_point():
+            value.mul_(0.5)
+    torch.save(saved, run / "model_900.pt")
+    (run / "model_901.pt").write_bytes(b"half a checkpoint")
+    assert policies.names[-2:] == ["model_900", "model_901"]
+    policies.switch("model_900")
+    other = agent.act(obs)
+    assert not torch.allclose(other, before, atol=1e-3) and "model_900.pt" in capsys.readouterr().out
+    for name in ("model_901", "model_902", "../../elsewhere"):
+        policies.switch(name)
+        assert torch.equal(agent.act(obs), other)
+    assert "model_901.pt" in capsys.readouterr().out
+    policies.switch(first.stem)
+    assert torch.equal(agent.act(obs), before)
+    env.sim.close()

@@ -40,7 +40,8 @@ class Scene:
         """
         self._field = None if terrain is None else HeightField(_coarser(terrain), GROUND_NAME, extent)
         spec = build_spec(robot, field=self._field)
-        spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 0
+        quality = spec.visual.quality
+        quality.shadowsize, quality.offsamples, quality.numslices, quality.numstacks = 1024, 0, 20, 10
         self.model = spec.compile()
         self._data = mujoco.MjData(self.model)
         self._renderer: mujoco.Renderer | None = None
