@@ -329,7 +329,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if load_cfg is None:
             self._load_simulation(simulation_file(Path(path)))
         self.health.forget()
-        return checkpoint["infos"]
+        return checkpoint.get("infos")
 
     def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
         """Take over what `checkpoint` returned."""

@@ -6,18 +6,26 @@ policy.
 
 import argparse
 import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from legged_gym.deployment.robot_log import write_log
 from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.driving import drivable_cfg
-from legged_gym.evaluation.loading import load_actor, make_agent
+from legged_gym.evaluation.loading import make_agent
 from legged_gym.evaluation.plots import plot_states
-from legged_gym.evaluation.recording import VIDEO_SIZE, FilmRecorder, GifRecorder, StateRecorder, VideoRecorder
+from legged_gym.evaluation.policies import Policies
+from legged_gym.evaluation.recording import (
+    VIDEO_SIZE,
+    FilmRecorder,
+    GifRecorder,
+    LogRecorder,
+    StateRecorder,
+    VideoRecorder,
+)
 from legged_gym.evaluation.report import check_writable
 from legged_gym.evaluation.shipping import export_agent
 from legged_gym.evaluation.showing import make_planner, open_playing
@@ -31,7 +39,6 @@ from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
-from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import detect, prefer_egl
 from legged_gym.viewer.viewer import Viewer
@@ -40,8 +47,6 @@ DURATION = 10.0
 """Simulated time without a viewer [s]."""
 VIDEO_FPS, SOFTWARE_FPS, GIF_FPS = 50.0, 25.0, 16.7
 """Pictures per second [1/s]: of an mp4, of one that is drawn without a GPU, of a GIF."""
-LOOK_INTERVAL = 1.0
-"""Between two looks for new checkpoints [s]."""
 MAX_PLOTTED = 30.0
 """Time at the start that is plotted [s]."""
 
@@ -66,6 +71,7 @@ def make_play_parser() -> Parser:
     add("--size", metavar="WxH", help="of an mp4 [pixels] (default: {}x{})".format(*VIDEO_SIZE))
     add("--overlays", action=argparse.BooleanOptionalAction, help="draw velocities, capture point, footholds, forces")
     add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a viewer: endless)")
+    add("--log", type=cli.path, metavar="FILE", help="log the robot as CSV, in the columns of a real robot's log")
     add("--out", type=cli.path, metavar="DIR", help="where plots, video and export go (default: in the run's folder)")
     parser.set_defaults(num_envs=1)
     return parser
@@ -89,6 +95,8 @@ class Show:
     """Simulated time [s]; None for the film's own, or without end in a viewer."""
     out: Path | None = None
     """Folder of plots, video and export; None for the run's."""
+    log: Path | None = None
+    """A CSV of the robot."""
 
     def check(self) -> None:
         """Refuse what cannot be done, before anything takes time.
@@ -106,6 +114,8 @@ class Show:
                 if path.suffix != suffix:
                     raise UserError(f"--{name}: got '{path}', expected a file name that ends with {suffix}")
                 check_writable(path)
+        if self.log is not None:
+            check_writable(self.log)
         if self.video is not None and self.gif is not None:
             raise UserError("--video and --gif: give one of them, a GIF shows commands of its own")
 
@@ -151,48 +161,6 @@ def output_dir(out: Path | None, spec: RunSpec) -> Path:
     return runs.logs_root() / "play" / kind
 
 
-class Policies:
-    """The checkpoints of a run, to switch between while one plays."""
-
-    def __init__(self, spec: RunSpec, env: Any, agent: Agent) -> None:
-        """Begin with the agent's own."""
-        self._spec, self._env, self._agent = spec, env, agent
-        self._looked_at = 0.0
-
-    @property
-    def names(self) -> list[str]:
-        """What one may switch to, the newest last; nothing for an agent that is no checkpoint."""
-        spec = self._spec
-        if spec.run is None or not isinstance(self._agent, PolicyAgent):
-            return []
-        return [path.stem for path in checkpoints(spec.run).values()]
-
-    @property
-    def present(self) -> str | None:
-        """The agent's own."""
-        return None if self._spec.checkpoint is None else self._spec.checkpoint.stem
-
-    def due(self) -> bool:
-        """It is time to look for new ones."""
-        now = time.monotonic()
-        if now - self._looked_at < LOOK_INTERVAL:
-            return False
-        self._looked_at = now
-        return True
-
-    def switch(self, name: str) -> None:
-        """Let another checkpoint control the robots; says so if it cannot."""
-        if self._spec.run is None or name not in self.names:
-            return
-        path = self._spec.run / f"{name}.pt"
-        try:
-            self._agent.actor = load_actor(replace(self._spec, checkpoint=path), self._env)  # type: ignore[attr-defined]
-        except UserError as error:
-            print(f"policy:   {error}", flush=True)
-            return
-        print(f"policy:   {path.name} (iteration {iteration(path)})", flush=True)
-
-
 @torch.inference_mode()
 def play(
     env: Any,
@@ -203,6 +171,7 @@ def play(
     spectator: Spectator,
     tour: Tour | None = None,
     policies: Policies | None = None,
+    log: LogRecorder | None = None,
 ) -> None:
     """Run an agent for `duration` [s], or until the user closes the viewer or presses Ctrl-C."""
     agent.reset(env.cfg.seed)
@@ -217,6 +186,8 @@ def play(
             steps += 1
             if steps <= plotted:
                 states.add()
+            if log is not None:
+                log.add()
             if film is not None:
                 if env.viewer is None:  # else the viewer has seen to it
                     spectator.after_step()
@@ -272,7 +243,11 @@ def run(spec: RunSpec, show: Show, viewer: str, viewing: Viewing) -> None:
     tour = None if show.gif is None else Tour(env)
     film_duration = DURATION if tour is None else TOUR_DURATION
     duration = show.duration or (film_duration if env.viewer is None else math.inf)
-    play(env, agent, duration, states, film, spectator, tour, policies)
+    log = None if show.log is None else LogRecorder(env)
+    play(env, agent, duration, states, film, spectator, tour, policies, log)
+    if log is not None and show.log is not None:
+        write_log(show.log, log.log())
+        print(f"log: {show.log}")
     if film is not None:
         film.close()
         print(f"video: {film.path} ({film.path.stat().st_size / 1e6:.1f} MB)")
@@ -288,7 +263,7 @@ def main() -> None:
     """Play from the command line."""
     args = parse_args(make_play_parser())
     overlays = args.gif is None if args.overlays is None else args.overlays
-    show = Show(args.video, args.gif, args.fps, parse_size(args.size), overlays, args.duration, args.out)
+    show = Show(args.video, args.gif, args.fps, parse_size(args.size), overlays, args.duration, args.out, args.log)
     show.check()
     viewing, films = read_viewing(args), show.video is not None or show.gif is not None
     viewer = choose_viewer(viewing, args.request.headless, required=False, films=films)

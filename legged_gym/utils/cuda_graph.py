@@ -160,8 +160,10 @@ def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
     """
     own_shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
     for k, moments in state["state"].items():
-        given = tuple(moments["exp_avg"].shape)
-        if not (0 <= int(k) < len(own_shapes)) or given != own_shapes[int(k)]:
+        if not all(isinstance(value, torch.Tensor) for value in moments.values()):
+            raise ValueError(f"the optimiser's state {k} holds something else than tensors")
+        given = {tuple(moments[name].shape) for name in ("exp_avg", "exp_avg_sq")}
+        if not (0 <= int(k) < len(own_shapes)) or given != {own_shapes[int(k)]}:
             raise ValueError(f"the optimiser's state {k} has shape {given}, the networks' are {own_shapes}")
     for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
         saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}

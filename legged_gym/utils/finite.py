@@ -27,6 +27,8 @@ def first_not_finite(tree: Any, path: str = "") -> str | None:
     Returns:
         Where the first one is, as `actor_state_dict.mlp.0.weight`; None if all are finite.
     """
+    if isinstance(tree, torch.Tensor) and tree.layout != torch.strided:
+        return f"{path}, which is sparse,"  # nobody saves that: it is not looked into
     if isinstance(tree, torch.Tensor):
         return path if tree.is_floating_point() and not bool(tree.isfinite().all()) else None
     if isinstance(tree, float):

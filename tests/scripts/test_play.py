@@ -15,6 +15,7 @@ from PIL import Image, ImageSequence
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.evaluation.loading import make_agent
+from legged_gym.evaluation.policies import Policies
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import parse_args
 from legged_gym.options.resolve import resolve
@@ -149,7 +150,7 @@ def test_a_run_s_checkpoints_are_switched_while_it_plays(
     spec = resolve(parse_args(play.make_play_parser(), argv).request, play.played_cfg)
     env = make_env(spec, headless=True)
     agent = make_agent(spec, env)
-    policies = play.Policies(spec, env, agent)
+    policies = Policies(spec, env, agent)
     assert policies.present == first.stem and policies.names[-1] == first.stem
     obs = env.get_observations()
     before = agent.act(obs)

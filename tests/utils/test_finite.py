@@ -22,6 +22,7 @@ def test_where_the_first_one_is() -> None:
     assert first_not_finite(tree) == "b.1.d"
     assert first_not_finite({"a": float("inf")}) == "a"
     assert first_not_finite({"a": torch.arange(3), "b": 10**400}) is None
+    assert first_not_finite({"a": torch.eye(2).to_sparse()}) == "a, which is sparse,"
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -76,5 +77,5 @@ def test_the_state_of_another_optimiser_is_refused() -> None:
         network(torch.ones(network.in_features)).sum().backward()
         optimizer.step()
         states.append(optimizer)
-    with pytest.raises(ValueError, match=r"state 0 has shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"state 0 has shape \{\(2, 3\)\}"):
         load_adam(states[0], states[1].state_dict())

@@ -40,8 +40,8 @@ def test_the_page_shows_the_robot_where_mujoco_draws_it() -> None:
     assert seen[:, 2].min() == pytest.approx(lowest, abs=0.005), "it stands on its feet"
     assert seen[:, 2].max() == pytest.approx(POSE[2] + HANDLE, abs=0.002), "and ends with its handle"
     left, right = (positions[foot] - POSE[:3] for foot in feet)
-    yaw = 0.8
-    assert np.cross([np.cos(yaw), np.sin(yaw)], left[:2]) > np.cross([np.cos(yaw), np.sin(yaw)], right[:2])
+    to_the_left = np.array([-np.sin(0.8), np.cos(0.8), 0.0])
+    assert to_the_left @ left > to_the_left @ right
 
 
 def test_bars_point_to_where_the_reward_goes() -> None:
