@@ -20,6 +20,7 @@ class Policies:
     def __init__(self, spec: RunSpec, env: Any, agent: Agent) -> None:
         """Begin with the agent's own."""
         self._spec, self._env, self._agent = spec, env, agent
+        self._grows = spec.agent is not None and spec.agent.kind == "checkpoint"  # a shipped run does not
         self._looked_at = 0.0
 
     @property
@@ -28,7 +29,8 @@ class Policies:
         spec = self._spec
         if spec.run is None or not isinstance(self._agent, PolicyAgent):
             return []
-        return [path.stem for path in checkpoints(spec.run).values()]
+        found = [path.stem for path in checkpoints(spec.run).values()]
+        return found if len(found) > 1 or self._grows else []
 
     @property
     def present(self) -> str | None:

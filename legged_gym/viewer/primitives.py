@@ -1,7 +1,7 @@
 """What overlays are made of: a few shapes in the world that a web page, a window and a film can all draw."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,3 +48,12 @@ class Path:
 Primitive = Arrow | Ball | Path
 Layers = Mapping[str, Sequence[Primitive]]
 """Primitives by the name under which they are switched on and off together."""
+
+
+def moved(primitive: Primitive, by: np.ndarray) -> Primitive:
+    """Return a primitive elsewhere, `by` (3,) [m] from where it is."""
+    if isinstance(primitive, Arrow):
+        return replace(primitive, start=primitive.start + by, end=primitive.end + by)
+    if isinstance(primitive, Ball):
+        return replace(primitive, center=primitive.center + by)
+    return replace(primitive, points=primitive.points + by)

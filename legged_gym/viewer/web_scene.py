@@ -6,12 +6,12 @@ import numpy as np
 import trimesh
 import viser
 
-from legged_gym.viewer.primitives import Arrow, Ball, Color, Layers, Path, Primitive
+from legged_gym.viewer.primitives import Arrow, Ball, Color, Layers, Path, Primitive, moved
 from legged_gym.viewer.view import Body, Ground, Shape, View
 
 GHOST_OPACITY = 0.25
-GROUND_COLOR = (0.55, 0.58, 0.62)
-"""Of a ground with heights."""
+GROUND_COLORS = ((0.52, 0.56, 0.60), (0.44, 0.48, 0.53))
+"""Of the two kinds of squares on a ground with heights."""
 PLANE_SIZE = 60.0
 """Side of the plane that is drawn around the robot [m]."""
 CELL = 1.0
@@ -41,13 +41,14 @@ class WebScene:
         self._ghosts: dict[int, Any] = {}
         self._num_ghosts = 0
         self._plane = None if not plane else _add_plane(scene)
-        self._ground: Any = None
+        self._ground: list[Any] = []
         self._drawn: dict[tuple[str, int], tuple[type, Any]] = {}
 
     def show(self, view: View) -> None:
         """Draw a picture."""
         x, y, z = view.poses[0, :3]
-        self._world.position = (-x, -y, 0.0 if self._plane is not None else -self._level(z))
+        origin = np.array((-x, -y, 0.0 if self._plane is not None else -self._level(z)))
+        self._world.position = origin
         if self._plane is not None:
             self._plane.position = (CELL * round(x / CELL), CELL * round(y / CELL), 0.0)
         positions, quats = self._body.places(view.poses[0])
@@ -56,7 +57,8 @@ class WebScene:
         self._show_ghosts(view.poses[1:])
         if view.ground is not None:
             self._show_ground(view.ground)
-        self._show_layers(view.layers)
+        # Relative to the robot: a slow browser shows arrows late, but then still where the robot is.
+        self._show_layers({name: [moved(each, origin) for each in drawn] for name, drawn in view.layers.items()})
 
     def _level(self, z: float) -> float:
         """Height that the picture is centred on, which follows the robot slowly: steps do not shake it [m]."""
@@ -90,16 +92,22 @@ class WebScene:
             )
 
     def _show_ground(self, ground: Ground) -> None:
-        if self._ground is not None:
-            self._ground.remove()
-        self._ground = self._scene.add_mesh_simple(
-            "/world/ground",
-            ground.vertices.astype(np.float32),
-            ground.faces.astype(np.uint32),
-            color=_bytes(GROUND_COLOR),
-            flat_shading=True,
-            cast_shadow=False,
-        )
+        """Draw it as a chequerboard with squares of a `CELL`, without which one does not see the robot move."""
+        for handle in self._ground:
+            handle.remove()
+        middles = ground.vertices[ground.faces, :2].mean(axis=1)
+        dark = np.floor(middles / CELL).sum(-1) % 2 > 0.0
+        self._ground = [
+            self._scene.add_mesh_simple(
+                f"/world/ground/{name}",
+                ground.vertices.astype(np.float32),
+                ground.faces[squares].astype(np.uint32),
+                color=_bytes(color),
+                flat_shading=True,
+                cast_shadow=False,
+            )
+            for name, squares, color in zip(("light", "dark"), (~dark, dark), GROUND_COLORS, strict=True)
+        ]
 
     def _show_layers(self, layers: Layers) -> None:
         """Move what is drawn already, add what is not, and hide the rest."""
@@ -111,7 +119,7 @@ class WebScene:
                     handle.visible = True
                     continue
                 handle.remove()
-            self._drawn[place] = type(primitive), self._add("/world/overlay/{}/{}".format(*place), primitive)
+            self._drawn[place] = type(primitive), self._add("/overlay/{}/{}".format(*place), primitive)
         for place, (_, handle) in self._drawn.items():
             if place not in wanted:
                 handle.visible = False

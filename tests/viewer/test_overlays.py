@@ -20,7 +20,7 @@ from legged_gym.viewer.overlays import (
     draw_overlays,
     lip_path,
 )
-from legged_gym.viewer.primitives import Arrow, Ball, Path
+from legged_gym.viewer.primitives import Arrow, Ball, Path, moved
 
 MOTION = Motion(
     base_pos_w=np.array([1.0, 2.0, 0.8]),
@@ -114,3 +114,13 @@ def test_the_path_of_the_com_obeys_the_pendulum() -> None:
         np.testing.assert_allclose(acceleration, omega**2 * (part[1:-1] - pivot)[:, :2], rtol=1e-3, atol=1e-4)
     before, after = (first[-1] - first[-2]) / dt, (second[1] - second[0]) / (STEP.duration / (samples - 1))
     np.testing.assert_allclose(before, after, atol=0.02)
+
+
+def test_overlays_are_moved_whole() -> None:
+    by, drawn = np.array([1.0, -2.0, 0.5]), draw_overlays(replace(MOTION, step=STEP))
+    for primitive in (each for layer in drawn.values() for each in layer):
+        other = moved(primitive, by)
+        for name in ("start", "end", "center", "points"):
+            if hasattr(primitive, name):
+                np.testing.assert_allclose(getattr(other, name) - getattr(primitive, name) - by, 0.0, atol=1e-12)
+        assert other.color == primitive.color
