@@ -4,6 +4,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.loading import load_actor
 from legged_gym.options.spec import RunSpec
@@ -51,7 +53,8 @@ class Policies:
             return
         path = self._spec.run / f"{name}.pt"
         try:
-            self._agent.actor = load_actor(replace(self._spec, checkpoint=path), self._env)
+            with torch.inference_mode(False):  # networks are made, not only used
+                self._agent.actor = load_actor(replace(self._spec, checkpoint=path), self._env)
         except UserError as error:
             print(f"policy:   {error}", flush=True)
             return

@@ -5,6 +5,7 @@ what was asked. Before training has begun there is nothing to save, and the exit
 it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def train(
     """
     env = make_env(spec, headless=True)
     runner = make_runner(spec, env)
-    if viewer != "none":
+    if viewer != "none" and os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the first one shows itself
         watch(runner, spec, env, viewer, viewing or Viewing())
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)

@@ -139,6 +139,7 @@ def test_an_mp4_has_the_size_and_the_overlays_that_are_asked_for(tmp_path: Path)
     assert 0.001 < changed.mean() < 0.2, "arrows and balls are drawn, and the rest stays"
 
 
+@torch.inference_mode()
 def test_a_run_s_checkpoints_are_switched_while_it_plays(
     tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
