@@ -1,7 +1,7 @@
-"""Says what works here: `python legged_gym/scripts/doctor.py`. One line each for simulators, GPU,
-rendering, display and web page.
+"""Says what works here: `python legged_gym/scripts/doctor.py`.
 
-Nothing is changed, and the exit code is 0 whatever is found.
+One line for each simulator, GPU, rendering, display and web page. Nothing is changed, and the exit code is 0 whatever
+is found.
 """
 
 import argparse
