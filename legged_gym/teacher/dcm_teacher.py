@@ -115,6 +115,8 @@ class DcmTeacher:
         self.network = net.to(device=like.device, dtype=like.dtype)
         self.memory = TeacherMemory.allocate(num_envs, like)
         self.ground = ground
+        self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
+        """Called with every plan, for who wants to draw it."""
         self._way = like.new_tensor(WAY).view(-1, 1, 1)
         self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
@@ -200,6 +202,8 @@ class DcmTeacher:
             state.base_ang_vel_b,
         )
         error, miss = self._touchdown(frame, plan, memory.offset_b, foothold, switched)
+        if self.on_plan is not None:
+            self.on_plan(frame, plan)
         output = TeacherOutput(
             action=action.t(),
             weight=self._weight(frame, plan, new, flag_contact),
