@@ -23,9 +23,9 @@ SCALES = {"friction": 1.0, "damping": 0.5, "armature": 0.02, DELAY: 0.01}
 LIMITS = {"friction": 8.0, "damping": 4.0, "armature": 0.3, DELAY: 0.05}
 """Largest values that are searched; the smallest are 0."""
 START = {"friction": 0.3, "damping": 0.1, "armature": 0.02, DELAY: 0.01}
-RESOLUTION = {"friction": 0.03, "damping": 0.03, "armature": 0.001, DELAY: 0.0005}
+RESOLUTION = {"friction": 0.02, "damping": 0.008, "armature": 0.001, DELAY: 0.0005}
 """What is known this well counts as known, however small it is."""
-RELATIVE = 0.04
+RELATIVE = 0.03
 """Else the standard error must be below this share of the value."""
 NOISE_FLOOR = np.array([2e-4, 1e-2])
 """No encoder is better than this [rad, rad/s]: without it, a simulated log without noise would explain everything."""
@@ -37,7 +37,7 @@ GUARD = 0.02
 """Time next to a stance that does not count as air [s]."""
 MAX_STEP = 0.0055
 """Longest time between rows of a usable log [s]: targets and motors act faster than that."""
-BLOCK = 0.1
+BLOCK = 0.14
 """Residuals closer together than this [s] are not independent."""
 FINITE_DIFFERENCE = 1e-3
 """[units of `SCALES`]"""
