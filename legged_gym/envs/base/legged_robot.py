@@ -121,6 +121,7 @@ class LeggedRobot(VecEnv):
         self._terminating = self._bodies(cfg.asset.terminate_after_contacts_on)
         self.penalized_bodies = self._bodies(cfg.asset.penalize_contacts_on)
         self._feet = self._bodies(("foot",))
+        self._body_masses = torch.as_tensor(robot.body_masses, dtype=torch.float32, device=device)  # (B,)
         limits = torch.as_tensor(robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
         middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
         self.soft_joint_limits = (middle - half, middle + half)
@@ -267,6 +268,12 @@ class LeggedRobot(VecEnv):
     def base_lin_vel_y(self) -> torch.Tensor:
         """Velocity of the base [m/s]. Shape (N, 3)."""
         return rotate_yaw(-self.yaw, self.state.root_lin_vel_w)
+
+    @property
+    def mass(self) -> torch.Tensor:
+        """Mass of the whole robot with its payload and its randomised links [kg]. Shape (N,)."""
+        parameters = self.sim.parameters
+        return parameters["link_mass_scale"] @ self._body_masses + parameters["base_mass_added"]
 
     @property
     def base_height(self) -> torch.Tensor:
