@@ -46,6 +46,8 @@ class StepPlan(NamedTuple):
     """T_r = (1 - phi) T (N,) [s]."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
+    hurry: Tensor
+    """How much of a recovery this step is, 0 to 1 (N,)."""
     present: Tensor
     """Velocity of the gait that the present motion belongs to (2, N) [m/s]."""
 
@@ -135,6 +137,7 @@ class DcmPredictor:
             phase=1.0 - time_left / duration,
             time_left=time_left,
             clock_shift=0.5 * (duration - frame.elapsed - time_left) / duration,
+            hurry=(torch.hypot(*(present - command).unbind()) / self.cfg.swing.hurry).clamp(max=1.0),
             present=present,
         )
 

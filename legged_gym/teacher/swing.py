@@ -65,8 +65,8 @@ class SwingFoot:
     ) -> list[Motion]:
         """The motion in frame M (3, N) each at some times from now.
 
-        In the plane the foot comes to rest over p* a little before the step ends (`landing`). In height it follows an
-        arc and aims at where that is `horizon` ahead.
+        In the plane the foot is to come to rest over p* about when the step ends (`late`). In height it follows an arc
+        and aims at where that is `horizon` ahead.
 
         Args:
             frame: the state at the stance foot.
@@ -77,13 +77,18 @@ class SwingFoot:
             times: ahead of now [s].
         """
         cfg = self.cfg
-        early = (1.0 - cfg.landing) * frame.duration
-        left = (plan.time_left - early).clamp(min=cfg.last)
+        late = self.late(frame, plan)
+        left = (plan.time_left + late).clamp(min=cfg.last)
         height, climb = self.arc(frame, plan, liftoff, swing_height)
         zero = torch.zeros_like(plan.foothold)
         end = Motion(torch.cat((plan.foothold, height)), torch.cat((zero, climb)), start.acceleration)
         duration = torch.stack((left, left, torch.full_like(left, cfg.horizon)))
         return [cubic(start, end, duration, duration.clamp(max=time)) for time in times]
+
+    def late(self, frame: StepFrame, plan: StepPlan) -> Tensor:
+        """How long after the step's end the foot would come to rest (N,) [s]."""
+        cfg = self.cfg
+        return (cfg.landing - 1.0 + (cfg.hurried_landing - cfg.landing) * plan.hurry) * frame.duration
 
     def arc(self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, swing_height: Tensor) -> tuple[Tensor, Tensor]:
         """Height of the foot over the stance foot `horizon` ahead [m], and its rate [m/s], (1, N) each.
@@ -91,11 +96,12 @@ class SwingFoot:
         A half-sine over a line from lift-off to `depth` under the ground at the landing; long swings go higher.
         """
         cfg = self.cfg
-        span = (plan.elapsed + plan.time_left - (1.0 - cfg.landing) * frame.duration).clamp(min=0.05)
+        span = (plan.elapsed + plan.time_left + self.late(frame, plan)).clamp(min=0.05)
         s = (plan.elapsed + cfg.horizon) / span
         moving, s = (s < 1.0).to(s.dtype), s.clamp(max=1.0)
         x, y = plan.foothold - liftoff[:2]
-        apex = cfg.height * swing_height + cfg.lift * torch.hypot(x, y)
+        share = cfg.height + (1.0 - cfg.height) * plan.hurry
+        apex = share * swing_height + cfg.lift * torch.hypot(x, y)
         start, landing = liftoff[2], frame.swing_ground_w[0] - frame.stance_w[2] + self.landing_z
         height = start + (landing - start) * (3.0 * s**2 - 2.0 * s**3) + apex * (math.pi * s).sin()
         climb = (landing - start) * 6.0 * (s - s**2) + apex * math.pi * (math.pi * s).cos() * moving

@@ -209,13 +209,14 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
         ),
         "swing": (
             *("lead", "measured", "horizon", "last", "inertia", "height", "true_base", "lift", "landing", "depth"),
+            *("hurry", "hurried_landing"),
         ),
         "body": (
             "hip_height",
             "attitude_kp",
             "attitude_kd",
             "lead",
-            "swing_reaction",
+            *("swing_reaction", "swing_roll", "swing_pitch"),
             "heading_gain",
             "heading_limit",
             "yaw_gain",
@@ -224,7 +225,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "yaw_force_limit",
         ),
         "timing": (
-            *("min_step", "max_step", "min_left", "candidates", "swing_accel", "swing_speed"),
+            *("min_step", "max_step", "min_left", "candidates", "swing_accel", "swing_speed", "tolerance"),
             *("w_outward", "w_viable", "w_time"),
         ),
         "offset": ("constant",),
