@@ -1,5 +1,5 @@
 # make train | play | evaluate | doctor | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
-# The first call makes .venv from constraints.txt; it is made again only when setup.py or constraints.txt change.
+# The first call makes .venv from constraints.txt; it is made again only when pyproject.toml or constraints.txt change.
 
 TASK ?= pointfoot_flat
 VENV := .venv
@@ -10,7 +10,7 @@ STAMP := $(VENV)/.made
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # With an NVIDIA GPU, MuJoCo Warp comes along.
-EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,sim2sim,gpu || echo dev,sim2sim)
+EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,sim2sim,gym,gpu || echo dev,sim2sim,gym)
 # Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
@@ -20,12 +20,12 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) legged_gym/sim/servo.py \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
-.PHONY: setup train play evaluate doctor test lint clean
+.PHONY: setup train play evaluate doctor test lint campaign clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
 
-$(STAMP): setup.py constraints.txt
+$(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "legged_gym needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$("$(PYTHON)" --version): torch, MuJoCo, rsl_rl (a few minutes, once)"
@@ -56,6 +56,11 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat.
+N ?= 100
+campaign: $(STAMP)
+	OMP_NUM_THREADS=1 ROBOT_TYPE=PF_TRON1A $(BIN)/python -m tests.campaign $(KIND) --n=$(N) $(if $(SEED),--seed=$(SEED))
 
 # Runs stay: logs/ is never removed.
 clean:

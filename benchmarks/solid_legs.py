@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 import torch
 
-from legged_gym.sim.mujoco_spec import LEG_SHAPES, SELF_TIME_CONSTANT, build_spec
+from legged_gym.sim.mujoco.spec import LEG_SHAPES, SELF_TIME_CONSTANT, build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 

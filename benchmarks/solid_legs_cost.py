@@ -12,7 +12,7 @@ import torch
 
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.simulator import Placement, SimOptions, Simulator
 
 ROUNDS, EPISODES, EPISODE_STEPS = 2, 6, 20
 
@@ -29,7 +29,8 @@ def place(sim: Simulator, height: float, spread: float, draw: torch.Generator) -
     upright = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device)
     quat = torch.nn.functional.normalize(upright + spread * noise(4), dim=-1)
     everyone = torch.ones(n, dtype=torch.bool, device=device)
-    sim.reset(everyone, pos, quat, 0.3 * noise(3), 3.0 * spread * noise(3), 0.1 * noise(6), torch.zeros_like(noise(6)))
+    twist, joints = (0.3 * noise(3), 3.0 * spread * noise(3)), (0.1 * noise(6), torch.zeros_like(noise(6)))
+    sim.reset(everyone, Placement(pos, quat, *twist, *joints))
 
 
 def step_time(robot: RobotModel, num_envs: int, solid: bool) -> float:
@@ -50,7 +51,7 @@ def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) ->
     """Print the most contacts and rows that thrashing robots had, and what was lost."""
     import warp as wp
 
-    from legged_gym.sim.mujoco_warp import MAX_CONTACTS, MujocoWarpSimulator
+    from legged_gym.sim.mujoco_warp.simulator import MAX_CONTACTS, MujocoWarpSimulator
 
     sim, draw = MujocoWarpSimulator(robot, num_envs, SimOptions(), device), torch.Generator().manual_seed(0)
     most = rows = 0

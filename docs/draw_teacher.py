@@ -16,14 +16,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.runners.config import TeacherInLoopCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.frame import observe
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.task_registry import task_registry
 
 FIGURES = Path(__file__).parent / "figures"
 SCHEDULE = ((0.0, (0.0, 0.0, 0.0)), (1.5, (0.5, 0.0, 0.0)), (5.0, (0.5, 0.0, 0.5)), (8.0, (0.0, 0.2, 0.0)))
@@ -36,10 +36,9 @@ DURATION = 10.0
 @torch.inference_mode()
 def walk(offset: Path | None) -> dict[str, np.ndarray]:
     """One robot's walk; arrays over time."""
-    env_cfg, _ = task_registry.get_cfgs("pointfoot_flat")
-    cfg = evaluation_cfg(env_cfg, 1, seed=0)
+    cfg = evaluation_cfg(PointFootFlatCfg(), 1, seed=0)
     cfg.init_state.yaw = (0.0, 0.0)
-    env, _ = task_registry.make_env("pointfoot_flat", env_cfg=cfg)
+    env = PointFootFlat(cfg)
     teacher_cfg = TeacherInLoopCfg().dcm
     teacher_cfg.offset.enabled = offset is not None
     teacher = DcmTeacher(teacher_cfg, LegGeometry.from_model(env.sim.robot), 1, env.observation_terms["teacher"])

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from legged_gym.utils import machine, runs
+from legged_gym.options import runs
+from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.config import Config, bounded
-from legged_gym.utils.task_registry import TaskRegistry
+from legged_gym.utils.task_registry import Task, TaskRegistry, task_registry
 
 if find_library("EGL"):  # without it, to ask for it would fail the import of MuJoCo
     machine.prefer_egl()
@@ -101,11 +102,10 @@ class DummyRunner:
 
 
 @pytest.fixture
-def registry() -> TaskRegistry:
-    """A registry with the task `dummy`."""
-    registry = TaskRegistry()
-    registry.register("dummy", DummyEnv, DummyCfg, DummyCfgPPO, DummyRunner)
-    return registry
+def registry(monkeypatch: pytest.MonkeyPatch) -> TaskRegistry:
+    """The registry, with the task `dummy` for as long as the test runs."""
+    monkeypatch.setitem(task_registry._tasks, "dummy", Task(DummyEnv, DummyCfg, DummyCfgPPO, DummyRunner))
+    return task_registry
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,25 @@
 
 from dataclasses import dataclass, field
 
-from legged_gym.utils.config import Config, bounded
+from legged_gym.utils.config import Config, ConfigError, bounded, check_ranges
+
+ACTIVATIONS = (
+    *("elu", "selu", "relu", "crelu", "lrelu", "tanh"),
+    *("sigmoid", "softplus", "gelu", "swish", "mish", "identity"),
+)
+"""Activation functions that rsl_rl knows."""
+WIDEST = 16384
+"""Most neurons of a layer."""
+
+
+def check_layers(cfg: Config, *names: str) -> None:
+    """Raise if a network has no hidden layer, or one that is too wide."""
+    for name in names:
+        widths = getattr(cfg, name)
+        if not widths or max(widths) > WIDEST:
+            raise ConfigError(
+                f"{type(cfg).__name__}.{name}: got {widths}, expected the width of one layer or more, to {WIDEST}"
+            )
 
 
 @dataclass
@@ -12,7 +30,9 @@ class PolicyCfg(Config):
     actor_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
     """Hidden layers of the actor; its input is velocity estimate, policy observation and command."""
     critic_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
-    activation: str = "elu"
+    """Hidden layers of the critic."""
+    activation: str = bounded("elu", choices=ACTIVATIONS)
+    """Of all hidden layers, a name that rsl_rl knows."""
     init_noise_std: float = bounded(1.0, gt=0)
     """Standard deviation of the action at the start."""
     noise_std_range: tuple[float, float] = bounded((0.01, 10.0), gt=0)
@@ -20,17 +40,30 @@ class PolicyCfg(Config):
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
 
+    def validate(self) -> None:
+        """Check that there are hidden layers, and that the deviation's bounds are ordered."""
+        check_layers(self, "actor_hidden_dims", "critic_hidden_dims")
+        check_ranges(self, "noise_std_range")
+
 
 @dataclass
 class EstimatorCfg(Config):
     """The network that tells the base velocity from the observation history."""
 
     hidden_dims: tuple[int, ...] = bounded((256, 128), ge=1)
-    learning_rate: float = bounded(1e-3, gt=0)
+    """Its hidden layers."""
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
+    """Of its own optimiser."""
     num_learning_epochs: int = bounded(5, ge=0)
     """Passes over the rollout per iteration."""
     num_mini_batches: int = bounded(8, ge=1)
+    """Parts of a pass."""
     max_grad_norm: float = bounded(1.0, gt=0)
+    """Largest norm of a gradient."""
+
+    def validate(self) -> None:
+        """Check that there are hidden layers."""
+        check_layers(self, "hidden_dims")
 
 
 @dataclass
@@ -38,6 +71,7 @@ class ImitationCfg(Config):
     """How strongly the policy's mean follows the reference: the weight λ over the iterations."""
 
     schedule: str = bounded("exponential", choices=("constant", "linear", "exponential"))
+    """How λ goes from its initial to its final value."""
     initial: float = bounded(1.0, ge=0)
     """λ at the start; 0 switches imitation off."""
     final: float = bounded(0.01, ge=0)
@@ -57,17 +91,29 @@ class AlgorithmCfg(Config):
     """Proximal policy optimisation."""
 
     value_loss_coef: float = bounded(1.0, ge=0)
+    """Weight of the value loss."""
     use_clipped_value_loss: bool = True
+    """Clip the change of the value as that of the policy."""
     clip_param: float = bounded(0.2, gt=0)
+    """Largest change of the probability ratio that is rewarded."""
     entropy_coef: float = bounded(0.01, ge=0)
+    """Weight of the entropy, while nothing is imitated."""
     num_learning_epochs: int = bounded(5, ge=1)
+    """Passes over a rollout."""
     num_mini_batches: int = bounded(4, ge=1)
-    learning_rate: float = bounded(1e-3, gt=0)
+    """Parts of a pass."""
+    learning_rate: float = bounded(1e-3, gt=0, le=1)
+    """Of policy and value; at the start, if it is adaptive."""
     schedule: str = bounded("adaptive", choices=("adaptive", "fixed"))
+    """adaptive: the rate follows the divergence of the policy from the one before."""
     gamma: float = bounded(0.99, gt=0, le=1)
+    """Discount of a policy step."""
     lam: float = bounded(0.95, ge=0, le=1)
+    """Decay λ of generalised advantage estimation."""
     desired_kl: float = bounded(0.01, gt=0)
+    """Divergence per update that an adaptive rate aims at."""
     max_grad_norm: float = bounded(1.0, gt=0)
+    """Largest norm of a gradient, of policy and of value."""
     mixed_precision: bool = True
     """On CUDA, compute the hidden layers of actor and critic in bfloat16 while training."""
     imitation: ImitationCfg = field(default_factory=ImitationCfg)

@@ -9,6 +9,7 @@ changes from call to call is a tensor that keeps its memory.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -32,8 +33,10 @@ from legged_gym.algorithms.losses import (
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
 from legged_gym.algorithms.replay import Replay
+from legged_gym.algorithms.widening import widen_critic
 from legged_gym.utils.config import to_dict
-from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
+from legged_gym.utils.cuda_graph import Branch, Graphed, adam_tensors, load_adam, make_adam
+from legged_gym.utils.finite import GuardedStep
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
@@ -41,6 +44,17 @@ REPLAYED_GROUPS = ("history", "reference", "reference_weight")
 """What is kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
+
+
+@dataclass(frozen=True)
+class SkippedSteps:
+    """Optimiser steps of policy and value that were left out because something in them was not finite."""
+
+    tried: int
+    policy: int
+    """Left out, of those."""
+    losses: list[str]
+    """Losses that were not finite, or whose gradients were not."""
 
 
 @contextmanager
@@ -95,6 +109,12 @@ class PPO(RslPPO):
         self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
         estimator_parameters = self._raw_actor.estimator.parameters()
         self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
+        shared = self.is_multi_gpu
+        self._policy_step = GuardedStep(self.optimizer, device, shared)
+        self._estimator_step = GuardedStep(self.estimator_optimizer, device, shared)
+        self._not_finite = torch.zeros(len(LOSSES), device=device)
+        """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
+        self._steps_tried = 0
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
@@ -212,6 +232,8 @@ class PPO(RslPPO):
         self._update_normalization()
         self.storage.clear()
         self.iteration += 1
+        self._steps_tried += int(share * self.imitation["replay_mini_batches"])
+        self._steps_tried += self.num_learning_epochs * self.num_mini_batches
         means = total / (self.num_learning_epochs * self.num_mini_batches)
         return torch.stack((*means, estimator_loss, self._imitation_weight))
 
@@ -220,6 +242,25 @@ class PPO(RslPPO):
         *losses, estimator, weight = means.tolist()
         named = dict(zip(LOSSES, losses, strict=False)) | {"estimator": estimator}
         return named | ({"imitation_weight": weight} if "imitation" in named else {})
+
+    def read_skipped(self) -> "SkippedSteps":
+        """Say which optimiser steps were left out since the last call; waits for the device."""
+        counts = torch.stack((self._policy_step.skipped, self._estimator_step.skipped, *self._not_finite)).tolist()
+        named = zip((*LOSSES, "estimator"), (*counts[2:], counts[1]), strict=True)
+        skipped = SkippedSteps(self._steps_tried, int(counts[0]), [name for name, count in named if count])
+        for step in (self._policy_step, self._estimator_step):
+            step.clear()
+        self._not_finite.zero_()
+        self._steps_tried = 0
+        return skipped
+
+    def state_tensors(self) -> dict[str, torch.Tensor]:
+        """All tensors that an update changes and that the next one starts from, by name."""
+        tensors = {f"actor.{name}": value for name, value in self._raw_actor.state_dict(keep_vars=True).items()}
+        tensors |= {f"critic.{name}": value for name, value in self._raw_critic.state_dict(keep_vars=True).items()}
+        tensors |= adam_tensors(self.optimizer, "optimizer")
+        tensors |= adam_tensors(self.estimator_optimizer, "estimator_optimizer")
+        return tensors | {"learning_rate": self._rate}
 
     def _shuffled(self, parts: int) -> torch.Tensor:
         """Deal the samples of the rollout out at random. Shape (parts, samples // parts)."""
@@ -270,10 +311,12 @@ class PPO(RslPPO):
         loss.backward()
         if self.is_multi_gpu:
             self.reduce_parameters()
-        nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
-        nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
-        self.optimizer.step()
-        return torch.stack(losses).detach()
+        policy_norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
+        critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
+        skipped = self._policy_step(loss, policy_norm, critic_norm)
+        means = torch.stack(losses).detach()
+        self._not_finite[: len(losses)] += (~means.isfinite()).float()
+        return means.masked_fill(skipped > 0.0, 0.0)
 
     def _imitate_replayed(self, share: float) -> None:
         """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
@@ -297,8 +340,8 @@ class PPO(RslPPO):
         (self._imitation_weight * loss).backward()
         if self.is_multi_gpu:
             reduce_gradients_in_buckets(self.policy_parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
-        nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
-        self.optimizer.step()
+        norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
+        self._policy_step(loss, norm)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Parameters that the policy gradient moves: the actor's without its estimator's."""
@@ -343,9 +386,9 @@ class PPO(RslPPO):
         loss.backward()
         if self.is_multi_gpu:
             reduce_gradients_in_buckets(estimator.parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
-        nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
-        self.estimator_optimizer.step()
-        return loss.detach()
+        norm = nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
+        skipped = self._estimator_step(loss, norm)
+        return loss.detach().masked_fill(skipped > 0.0, 0.0)
 
     def _update_normalization(self) -> None:
         """Show the rollout to the critic's normaliser, whose buffers stay where they are."""
@@ -372,7 +415,10 @@ class PPO(RslPPO):
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
         """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""
         selected = dict.fromkeys(("actor", "critic", "iteration"), True) if load_cfg is None else dict(load_cfg)
-        if load_cfg is None or selected.pop("optimizer", False):
+        widen_critic(loaded_dict, self._raw_critic, len(self.policy_parameters()))
+        optimizers = load_cfg is None or selected.pop("optimizer", False)
+        counts = super().load(loaded_dict, selected, strict)
+        if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             load_adam(self.estimator_optimizer, loaded_dict["estimator_optimizer_state_dict"])
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -382,4 +428,4 @@ class PPO(RslPPO):
                 graphed.forget()
             self.replay.clear()
             self.iteration = loaded_dict["ppo_iteration"]
-        return super().load(loaded_dict, selected, strict)
+        return counts

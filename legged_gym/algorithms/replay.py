@@ -1,6 +1,7 @@
 """Samples of past rollouts, to learn from again."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -38,6 +39,21 @@ class Replay:
     def clear(self) -> None:
         """Keep nothing of what was added so far."""
         self._added = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is kept, in place, and how much was added."""
+        kept = {} if self._kept is None else {name: rows[: len(self)] for name, rows in self._kept.items()}
+        return {"kept": kept, "size": self._size, "added": self._added}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.clear()
+        if not state["kept"]:
+            return
+        rows = TensorDict(dict(state["kept"]), batch_size=[len(next(iter(state["kept"].values())))])
+        for rollout in rows.split(state["size"]):
+            self.add(rollout.unsqueeze(0))
+        self._added = state["added"]
 
     def draw(self, count: int, device: torch.device | str) -> torch.Tensor:
         """Choose samples at random, with repetitions. Shape (count,)."""

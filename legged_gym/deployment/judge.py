@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -272,8 +271,3 @@ def _walk_part(setup: Setup, part: Part) -> list[Series]:
         return [walk(engine, _networks(setup.onnx), job, setup.joint_order) for job in jobs]
     finally:
         engine.close()
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

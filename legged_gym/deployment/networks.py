@@ -60,7 +60,12 @@ class OnnxNetwork:
         self._check_shapes(inputs, outputs)
         self._input = self._session.get_inputs()[0].name
         for probe in (np.zeros(inputs), np.random.default_rng(0).standard_normal(inputs)):
-            width = self(probe.astype(np.float32)).shape
+            try:
+                width = self(probe.astype(np.float32)).shape
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001  onnxruntime raises classes of its own
+                raise UserError(f"{path}: cannot be run ({str(error).splitlines()[0][:100]})") from None
             if width != (outputs,):
                 raise UserError(f"{path}: gives numbers of shape {list(width)}, the controller expects [{outputs}]")
 
@@ -68,6 +73,8 @@ class OnnxNetwork:
         """Compare what the file says of itself with the contract."""
         got = [value.shape for value in self._session.get_inputs()], [v.shape for v in self._session.get_outputs()]
         for what, shapes, width in zip(("input", "output"), got, (inputs, outputs), strict=True):
+            if len(shapes) != 1:
+                raise UserError(f"{self._path}: has {len(shapes)} {what}s, the controller's contract is one")
             if shapes != [[width]]:
                 shown = " and ".join(str(shape) for shape in shapes)
                 raise UserError(f"{self._path}: its {what} has shape {shown}, the controller's contract is [{width}]")

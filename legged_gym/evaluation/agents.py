@@ -8,13 +8,10 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
-
-AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
-"""Names for the command line."""
 
 
 class Agent(Protocol):
@@ -79,7 +76,7 @@ class PolicyAgent:
 class TeacherAgent:
     """The DCM teacher, told the true state."""
 
-    def __init__(self, env: Any, cfg: TeacherCfg, offset: str | Path | None = None) -> None:
+    def __init__(self, env: Any, cfg: DcmCfg, offset: str | Path | None = None) -> None:
         """Build the teacher for an environment's robot.
 
         Args:
@@ -159,11 +156,26 @@ class OnnxNetwork:
             self._single = onnxruntime.InferenceSession(model.SerializeToString(), options)
         except Exception as error:  # noqa: BLE001  protobuf and onnxruntime raise classes of their own for broken files
             raise UserError(f"{path}: is no ONNX model ({str(error).splitlines()[0][:100]})") from None
+        for what, values in (("input", self._single.get_inputs()), ("output", self._single.get_outputs())):
+            if len(values) != 1:
+                raise UserError(f"{path}: has {len(values)} {what}s, expected one")
+            shape = values[0].shape
+            if len(shape) != 1 or not isinstance(shape[0], int) or values[0].type != "tensor(float)":
+                raise UserError(f"{path}: its {what} is {values[0].type} of shape {shape}, expected floats on one axis")
         source = self._single.get_inputs()[0]
-        self._input, self.width = source.name, source.shape[-1]
-        if len(source.shape) != 1 or not isinstance(self.width, int):
-            raise UserError(f"{path}: its input has shape {source.shape}, expected one axis")
+        self._input, self.width = source.name, source.shape[0]
+        self._check_answers(path)
         self._batched = self._with_batch_axis(model, options)
+
+    def _check_answers(self, path: Path) -> None:
+        """Refuse a graph that cannot be run, or that makes something else than finite numbers of finite ones."""
+        probes = np.stack((np.zeros(self.width), np.random.default_rng(0).standard_normal(self.width)))
+        try:
+            answers = self._one_by_one(probes.astype(np.float32))
+        except Exception as error:  # noqa: BLE001  onnxruntime raises classes of its own
+            raise UserError(f"{path}: cannot be run ({str(error).splitlines()[0][:100]})") from None
+        if not np.isfinite(answers).all():
+            raise UserError(f"{path}: answers with NaN or infinity; its weights are broken")
 
     def _with_batch_axis(self, model: Any, options: Any) -> Any | None:
         """Make a session of the same graph for inputs (N, width), or None if that changes its results."""

@@ -68,7 +68,7 @@ def measure_response(env: Any, agent: Agent, seed: int) -> Response:
         total = torch.zeros(env.num_envs, 3, device=env.device)
         for step in range(settling + averaging):
             obs, *_ = env.step(agent.act(obs))
-            stands &= ~env.fell
+            stands &= ~env.episodes.fell
             if step >= settling:
                 total += Sample.of(env).velocity_y
         commands.append(command)

@@ -37,7 +37,7 @@ class LaneRows:
         x = self.env.state.root_pos_w[:, 0]
         self._start = x.clone() if self._start is None else self._start
         command = self.env.commands.command.clone()
-        turn = (-STEERING_GAIN * self.env.yaw).clamp(-STEERING_LIMIT, STEERING_LIMIT)
+        turn = (-STEERING_GAIN * self.env.state.yaw).clamp(-STEERING_LIMIT, STEERING_LIMIT)
         command[:, 2] = torch.where(self._steered, turn, command[:, 2])
         self.env.commands.set(command, self._everyone)
 

@@ -61,22 +61,22 @@ class Sample:
         s, robot = env.state, env.sim.robot
         others = [i for i, name in enumerate(robot.body_names) if name not in robot.foot_names]
         return cls(
-            velocity_y=torch.cat((env.base_lin_vel_y[:, :2], s.root_ang_vel_w[:, 2:]), dim=-1),
+            velocity_y=torch.cat((s.base_lin_vel_y[:, :2], s.root_ang_vel_w[:, 2:]), dim=-1),
             command=env.commands.command,
-            action=env.applied_actions,
+            action=env.actions.applied,
             torque=s.joint_torque,
             power=s.peak_power,
-            contact=env.feet_contact,
+            contact=s.feet_contact,
             foot_speed=s.feet_lin_vel_w[..., :2].norm(dim=-1),
             landing_speed=s.landing_speed,
             foot_force=s.peak_foot_force,
             other_contact=(s.contact_force_w[:, others].square().sum(-1) > LEAST_FORCE**2).any(-1),
             legs_touch=s.peak_leg_force > LEAST_FORCE,
-            base_height=env.base_height,
-            height_share=env.base_height / (STANDING_SHARE * robot.zero_pose_height),
-            tilt=torch.acos((-env.projected_gravity_b[:, 2]).clamp(-1.0, 1.0)),
+            base_height=s.base_height,
+            height_share=s.base_height / (STANDING_SHARE * robot.zero_pose_height),
+            tilt=torch.acos((-s.projected_gravity_b[:, 2]).clamp(-1.0, 1.0)),
             position_w=s.root_pos_w[:, :2],
-            yaw=env.yaw,
+            yaw=s.yaw,
         )
 
 

@@ -30,16 +30,16 @@ class StateRecorder:
     def add(self) -> None:
         """Record the environment's current state."""
         env, s = self.env, self.env.state
-        target = env.joint_zero + env.cfg.control.action_scale * env.actions
-        velocity = (env.base_lin_vel_y[:, 0], env.base_lin_vel_y[:, 1], s.root_ang_vel_w[:, 2])
+        target = env.joint_zero + env.cfg.control.action_scale * env.actions.now
+        velocity = (s.base_lin_vel_y[:, 0], s.base_lin_vel_y[:, 1], s.root_ang_vel_w[:, 2])
         values = {
             "joint_target": target,
             "joint_pos": s.joint_pos,
             "joint_torque": s.joint_torque,
             "command": env.commands.command,
-            "feet_force": env.feet_force_w[..., 2],
+            "feet_force": s.feet_force_w[..., 2],
             "clock": env.gait.clock,
-            "desired_contact": env.desired_contact,
+            "desired_contact": env.rewards.desired_contact,
         }
         step = {name: value[self.robot].cpu().numpy().copy() for name, value in values.items()}
         self._steps.append(step | {"velocity": np.array([component[self.robot].item() for component in velocity])})

@@ -13,14 +13,13 @@ from typing import Any
 
 import torch
 
-from legged_gym import resources_dir
 from legged_gym.evaluation.agents import OnnxAgent, PolicyAgent
 from legged_gym.evaluation.report import write_json
-from legged_gym.utils import runs
+from legged_gym.options import commands
+from legged_gym.runners.export import TOLERANCE, export_policy
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.export import TOLERANCE, export_policy
 
 KEPT = ("actor_state_dict", "critic_state_dict", "env_state", "infos", "iter", "total_steps", "total_time")
 """What a shipped checkpoint holds: enough to act, not to go on training."""
@@ -34,26 +33,6 @@ ENV_PARTS: dict[str, tuple[str, ...]] = {
 TRAIN_PARTS: dict[str, tuple[str, ...]] = {"policy": (), "estimator": ()}
 """The same of the training config."""
 TRAINING_FILE = "training.json"
-
-
-def policies_dir() -> Path:
-    """Return the folder of the policies that come with the package."""
-    return resources_dir() / "policies"
-
-
-def pretrained_checkpoint(name: str, robot: str) -> Path:
-    """Return the checkpoint of a policy that comes with the package.
-
-    Raises:
-        UserError: There is none; lists what there is.
-    """
-    root = policies_dir()
-    found = runs.checkpoints(root / robot / name)
-    if not found:
-        there = sorted(str(path.parent.relative_to(root)) for path in root.glob(f"*/*/{TRAINING_FILE}"))
-        listed = ", ".join(there) or "none"
-        raise UserError(f"no pretrained policy for robot {robot} by the name {name}; there are: {listed}")
-    return found[max(found)]
 
 
 def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> list[str]:
@@ -84,7 +63,7 @@ def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
     Raises:
         UserError: The run noted nothing and the user says nothing.
     """
-    noted = checkpoint.parent / runs.COMMAND_FILE
+    noted = checkpoint.parent / commands.FILE
     if command is None and not noted.is_file():
         raise UserError(f"{noted} is not there: say what trained the policy with --command='python ...'")
     data = load_checked(checkpoint)

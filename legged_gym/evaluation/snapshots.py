@@ -14,8 +14,8 @@ from torch import nn
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.suites import evaluation_cfg, run_rows
+from legged_gym.runners.export import JitPolicy
 from legged_gym.utils.checkpoint import load_checked, save_atomically
-from legged_gym.utils.export import JitPolicy
 
 
 def snapshot_iterations(budget: int, count: int) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from legged_gym.envs.base.legged_robot_config import GaitNominalCfg, NoiseCfg
+from legged_gym.envs.base.legged_robot_config import EventsCfg, GaitNominalCfg, NoiseCfg
 from legged_gym.evaluation.agents import Agent, TeacherAgent
 from legged_gym.evaluation.lanes import LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
@@ -38,7 +38,16 @@ HOPELESS = 1.25
 """Multiple of the gate's errors from which on an unfinished row is given up; most come down by less in what is left."""
 FIXED_SECTIONS: dict[str, tuple[str, ...]] = {
     "ideal": (
-        *("commands", "domain_rand", "noise", "init_state", "env.episode_length_s", "gait.nominal", "sim.armature"),
+        *(
+            "commands",
+            "domain_rand",
+            "events",
+            "noise",
+            "init_state",
+            "env.episode_length_s",
+            "gait.nominal",
+            "sim.armature",
+        ),
         *("control.action_delay", "control.clamp_targets", "control.motor_curve"),
         *("terrain.mesh_type", "terrain.profile", "terrain.static_friction"),
     ),
@@ -51,7 +60,7 @@ FIXED_SECTIONS["deployed"] = (
 
 
 def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
-    """Copy an environment config with all randomisation and pushes off and a start at rest.
+    """Copy an environment config with all randomisation, pushes and events off and a start at rest.
 
     Args:
         cfg: The config.
@@ -65,6 +74,7 @@ def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
     rand = cfg.domain_rand
     rand.push_robots = rand.shove_robots = rand.trip_robots = False
     cfg.curriculum.enabled = False
+    cfg.events = EventsCfg()
     cfg.noise = NoiseCfg()
     for name in ("lin_vel", "ang_vel", "joint_pos"):
         setattr(cfg.init_state, name, (0.0, 0.0))
@@ -223,7 +233,7 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
             standing = metrics.alive & counting.view_as(metrics.alive) & scripts.tracking(step)
             touchdowns.add(agent.output, standing)
         obs, *_ = env.step(actions)
-        metrics.add(Sample.of(env), env.fell, scripts.tracking(step), counting)
+        metrics.add(Sample.of(env), env.episodes.fell, scripts.tracking(step), counting)
         if lanes is not None:
             lanes.add(metrics.alive.flatten() & counting)
         if (step + 1) % _CHECK_INTERVAL == 0:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
-from legged_gym.teacher.config import OffsetCfg, TeacherCfg
+from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.utils.config import Config, bounded, to_dict
 
 
@@ -33,7 +33,7 @@ class TeacherInLoopCfg(Config):
     """Reward of a step that lands right on the teacher's foothold p*; 0 switches it off."""
     foothold_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|landed - p*|²/s²) [m]."""
-    dcm: TeacherCfg = field(default_factory=lambda: TeacherCfg(offset=OffsetCfg(enabled=True)))
+    dcm: DcmCfg = field(default_factory=lambda: DcmCfg(offset=OffsetCfg(enabled=True)))
     """The teacher itself."""
 
 
@@ -44,16 +44,31 @@ class RunnerCfg(Config):
     num_steps_per_env: int = bounded(24, ge=1)
     """Policy steps per robot and iteration."""
     max_iterations: int = bounded(1500, ge=1)
+    """Iterations of this run."""
     save_interval: int = bounded(50, ge=1)
     """Iterations between two checkpoints."""
+    save_seconds: float = bounded(45.0, ge=0, le=86400)
+    """Longest time between two checkpoints [s], stretched where a save takes long; 0 saves by iterations only."""
+    keep: tuple[int, int] = bounded((5, 10), ge=0)
+    """Which checkpoints stay: that many of the newest (0: all of them), and of those due by `save_interval` the first
+    in so many (0: none of them)."""
+    update_threads: int = bounded(0, ge=0, le=1024)
+    """Threads of an update on a CPU; 0 measures at the start and notes here what was chosen."""
+    exact_resume: bool | None = None
+    """Save the robots' state and what is replayed as well, beside the newest checkpoint: a resumed run then goes on
+    bit for bit as if it had not stopped. None: where physics and learning run on the CPU."""
     experiment_name: str = "pointfoot_flat"
+    """Folder of the run in the folder of all runs."""
     run_name: str = ""
+    """Added to the time in the name of the run's folder."""
     resume: bool = False
+    """Go on from a checkpoint."""
     load_run: str = "-1"
     """Name of the run to load; -1 is the newest."""
     checkpoint: int = bounded(-1, ge=-1)
     """Iteration to load; -1 is the last."""
     logger: str = bounded("tensorboard", choices=("tensorboard", "wandb", "neptune"))
+    """Where curves go."""
 
 
 @dataclass
@@ -70,7 +85,8 @@ class TraceCfg(Config):
 class LeggedRobotCfgPPO(Config):
     """Everything about how a task is learned."""
 
-    seed: int = bounded(1, ge=0)
+    seed: int = bounded(1, ge=0, le=2**32 - 1)
+    """Of the networks."""
     policy: PolicyCfg = field(default_factory=PolicyCfg)
     estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
     algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)

@@ -15,13 +15,22 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
+from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.fitting import check_counters, misfit
+from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
+from legged_gym.runners.quarantine import Quarantine
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
+from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
-from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
+from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import one_torch_thread
+from legged_gym.utils.machine import torch_threads, usable_cores
+
+MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What torch and Python raise where the content of a checkpoint is not what it should be."""
 
 
 class OnPolicyRunner(RslOnPolicyRunner):
@@ -60,10 +69,26 @@ class OnPolicyRunner(RslOnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=device,
         )
+        groups = tuple(name for name, value in env.get_observations().items() if value.is_floating_point())
+        self.quarantine = Quarantine(groups, env.num_envs, self.device)
+        self.health = Health(self._learned_tensors)
         self.trace = None
         if train_cfg.trace.robots and log_dir is not None:
             steps = train_cfg.runner.num_steps_per_env
             self.trace = Trace(train_cfg.trace, env, steps, Path(log_dir) / "trace.csv", device)
+        self.update_threads = torch.get_num_threads()
+        """Threads of an update; only on a CPU do they matter."""
+        if log_dir is not None and torch.device(device).type == "cpu":
+            samples = env.num_envs * train_cfg.runner.num_steps_per_env
+            rows = max(1, samples // train_cfg.algorithm.num_mini_batches)
+            width = max(*train_cfg.policy.actor_hidden_dims, *train_cfg.policy.critic_hidden_dims)
+            self.update_threads = update_threads(train_cfg.runner.update_threads, width, rows)
+            train_cfg.runner.update_threads = self.update_threads  # a run that goes on from this one takes as many
+        self.checkpoints = None
+        if log_dir is not None and not self.logger.disable_logs:
+            self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
+        self._robots_go_on = False
+        """The robots are where a checkpoint left them."""
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self.after_iteration: Callable[[dict[str, float]], None] | None = None
@@ -74,19 +99,37 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Directory of this run."""
         return self.logger.log_dir
 
+    def _write_configs(self, folder: Path) -> None:
+        """Write both configs into a run's folder."""
+        save_json(self.env.cfg, folder / "env_cfg.json")
+        save_json(self.train_cfg, folder / "train_cfg.json")
+
+    def _learned_tensors(self) -> dict[str, torch.Tensor]:
+        """All tensors that training changes, by name."""
+        offset = {} if self.teacher is None else self.teacher.trainer.state_tensors()
+        return self.alg.state_tensors() | offset
+
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = True) -> None:
-        """Train, and save a checkpoint at the end even when interrupted.
+        """Train, and save checkpoints at the ends of iterations: the last one, too, but not if one failed half-way.
 
         Args:
             num_learning_iterations: Iterations to add.
-            init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once.
+            init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once; not
+                those of a run that goes on exactly where it was.
+
+        Raises:
+            UserError: Nothing can be learned any more, or the last checkpoint cannot be written to its folder.
         """
-        if init_at_random_ep_len:
+        self.health.forget()
+        if init_at_random_ep_len and not self._robots_go_on:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
             )
         obs = self.env.get_observations().to(self.device)
+        self.quarantine.check(obs)
         self.alg.train_mode()
+        if torch.device(self.device).type == "cpu" and (note := busy_note(usable_cores())) is not None:
+            print(note)
         if self.is_distributed:
             self.alg.broadcast_parameters()
         self.logger.init_logging_writer()
@@ -95,12 +138,15 @@ class OnPolicyRunner(RslOnPolicyRunner):
         try:
             for it in range(start_it, total_it):
                 obs = self._iterate(obs, it, start_it, total_it)
-                if self.current_learning_iteration % self.cfg["save_interval"] == 0:
+                if self.checkpoints is not None and self.checkpoints.due(self.current_learning_iteration):
                     self.save_checkpoint()
                 if self.interrupted:
                     break
+            self.save_checkpoint(last=True)
+        except TrainingBrokenError as error:  # the weights are good ones again
+            path = self.save_checkpoint(last=True)
+            raise TrainingBrokenError(f"{error}; the last good checkpoint is {path}") from None
         finally:
-            self.save_checkpoint()
             self.logger.stop_logging_writer()
 
     def _iterate(self, obs: TensorDict, it: int, start_it: int, total_it: int) -> TensorDict:
@@ -109,7 +155,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         obs = self._collect(obs)
         episodes = self.env.episode_log()
         collected = time.perf_counter()
-        means = self.alg.learn()
+        with torch_threads(self.update_threads):
+            means = self.alg.learn()
         robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs
         self.env.update_curriculum(episodes["fall_rate"], robot_steps)  # queued while the device learns
         losses = self.alg.read_losses(means)
@@ -121,11 +168,22 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars |= {f"Sim/overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
+        scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
+        self._look_after_weights(scalars, it + 1)
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         self.current_learning_iteration = it + 1
         if self.after_iteration is not None:
             self.after_iteration(scalars)
         return obs
+
+    def _look_after_weights(self, scalars: dict[str, float], iteration: int) -> None:
+        """Take the iteration back if it spoilt the weights; notes what was left out in `scalars`."""
+        skipped = self.alg.read_skipped()
+        said = self.health.check(skipped, iteration)
+        if skipped.policy or skipped.losses:
+            scalars["Loss/skipped_steps"] = float(skipped.policy)
+        if said is not None:
+            print(f"warning: iteration {iteration}: {said}", flush=True)
 
     def _collect(self, obs: TensorDict) -> TensorDict:
         """Fill the storage with one rollout; returns the observations after it."""
@@ -134,7 +192,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.trace is not None:
             self.trace.begin(self.current_learning_iteration)
         step: tuple[Any, ...] | None = None
-        with torch.inference_mode(), one_torch_thread():
+        with torch.inference_mode(), torch_threads(1):
             for _ in range(self.cfg["num_steps_per_env"]):
                 if self.teacher is not None:
                     self.teacher.add_reference(obs)
@@ -142,11 +200,13 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 actions = self.alg.act(obs)
                 if self.teacher is not None:
                     actions = self.teacher.act(actions, obs)
+                actions = self.quarantine.release(actions)
                 acted_on = obs
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
                 if self.teacher is not None:
                     rewards = self.teacher.add_reward(rewards)
+                self.quarantine.check(obs, rewards)
                 if self.trace is not None:
                     output = None if self.teacher is None else self.teacher.output
                     self.trace.add(acted_on, actions, rewards, dones, output)
@@ -165,29 +225,81 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.alg.process_env_step(*step)
             self.logger.process_env_step(*step[1:])
 
-    def save_checkpoint(self) -> Path | None:
-        """Write `model_<iteration>.pt` into the run's directory; None if there is no directory to write to."""
-        if self.log_dir is None or self.logger.disable_logs:
+    def save_checkpoint(self, last: bool = False) -> Path | None:
+        """Write `model_<iteration>.pt` into the run's directory, unless it is there.
+
+        Args:
+            last: Nothing comes after it: put it elsewhere rather than nowhere.
+
+        Returns:
+            The file; None if it was not written, or there is no directory to write to.
+        """
+        if self.checkpoints is None:
             return None
-        path = Path(self.log_dir) / f"model_{self.current_learning_iteration}.pt"
-        self.save(str(path))
+        save = self.checkpoints.save_last if last else self.checkpoints.save
+        path = save(self.current_learning_iteration, self.checkpoint, self._simulation if self._exact else None)
+        if path is not None:
+            self.logger.reopen()
         return path
 
-    def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint atomically: networks, optimisers, normalisers, counters, random state."""
+    def checkpoint(self, infos: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return networks, optimisers, normalisers, counters and random state."""
         checkpoint = self.alg.save() | {
             "iter": self.current_learning_iteration,
             "infos": infos,
             "env_state": self.env.state_dict(),
             "teacher_state": None if self.teacher is None else self.teacher.state_dict(),
-            "total_steps": self.logger.tot_timesteps,
-            "total_time": self.logger.tot_time,
             "rng_state": torch.get_rng_state(),
+            **self.logger.state_dict(),
         }
         if torch.cuda.is_available():
             checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
+        return checkpoint
+
+    def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint atomically, whatever lies there."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        save_atomically(checkpoint, path)
+        save_atomically(self.checkpoint(infos), path)
+
+    @property
+    def _exact(self) -> bool:
+        """A run that goes on from a checkpoint of this one is to do so bit for bit."""
+        asked = self.train_cfg.runner.exact_resume
+        if asked is None:
+            asked = not self.is_distributed and {str(self.device), str(self.env.device)} == {"cpu"}
+        return asked and getattr(self.env, "exact_state", lambda: None)() is not None
+
+    def _simulation(self) -> dict[str, Any]:
+        """Return what such a run needs besides the checkpoint: the robots' state, and what is replayed."""
+        state = {
+            "environment": self.env.exact_state(),
+            "teacher": None if self.teacher is None else self.teacher.exact_state(),
+            "quarantine": self.quarantine.exact_state(),
+            "replay": self.alg.replay.state_dict(),
+            "logger": self.logger.exact_state(),
+        }
+        return {"iter": self.current_learning_iteration, SIMULATION: state}
+
+    def _load_simulation(self, path: Path) -> None:
+        """Let the robots go on where they were, if that was saved and fits; says so if it does not."""
+        if not self._exact or not path.is_file():
+            return
+        try:
+            saved = load_checked(path, self.device)
+            if saved["iter"] != self.current_learning_iteration:
+                raise ValueError(f"it is of iteration {saved['iter']}")
+            state = saved[SIMULATION]
+            self.env.load_exact_state(state["environment"])
+            if self.teacher is not None:
+                self.teacher.load_exact_state(state["teacher"])
+            self.quarantine.load_exact_state(state["quarantine"])
+            self.alg.replay.load_state_dict(state["replay"])
+            self.logger.load_exact_state(state["logger"])
+        except MISFITS as error:
+            self.env.reset()
+            print(f"note: all robots begin anew, for {path.name} does not fit: {' '.join(str(error).split())[:200]}")
+            return
+        self._robots_go_on = True
 
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
@@ -204,23 +316,40 @@ class OnPolicyRunner(RslOnPolicyRunner):
             What was saved as `infos`.
 
         Raises:
-            UserError: The file is missing, truncated, or no checkpoint.
+            UserError: The file is missing, damaged, no checkpoint, or of other networks.
         """
         checkpoint = load_checked(path, map_location or self.device)
         if load_cfg is None and "optimizer_state_dict" not in checkpoint:
             raise UserError(f"{path}: holds a policy only, without optimisers: training cannot go on from it")
+        try:
+            self._take_over(checkpoint, load_cfg, strict)
+        except MISFITS as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: does not fit this task, its networks or its config ({reason})") from None
+        if load_cfg is None:
+            self._load_simulation(simulation_file(Path(path)))
+        self.health.forget()
+        return checkpoint.get("infos")
+
+    def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
+        """Take over what `checkpoint` returned."""
+        if load_cfg is None:
+            check_counters(checkpoint)
+        own = {"actor_state_dict": self.alg.get_policy().state_dict()}
+        if load_cfg is None or load_cfg.get("critic"):
+            own["critic_state_dict"] = self.alg.critic.state_dict()
+        if strict and (reason := misfit(checkpoint, own)) is not None:
+            raise ValueError(reason)
         if self.alg.load(checkpoint, load_cfg, strict):
             self.current_learning_iteration = checkpoint["iter"]
         if load_cfg is None:
             self.env.load_state_dict(checkpoint["env_state"])
             if self.teacher is not None and checkpoint["teacher_state"] is not None:
                 self.teacher.load_state_dict(checkpoint["teacher_state"])
-            self.logger.tot_timesteps = checkpoint["total_steps"]
-            self.logger.tot_time = checkpoint["total_time"]
+            self.logger.load_state_dict(checkpoint)
             torch.set_rng_state(checkpoint["rng_state"].cpu())
             if torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
                 torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
-        return checkpoint["infos"]
 
     def get_inference_policy(self, device: str | None = None) -> EstimatorActor:
         """Return the actor, which maps observations to mean actions (N, A), in evaluation mode."""

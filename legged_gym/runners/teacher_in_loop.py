@@ -1,5 +1,6 @@
 """The teacher in the rollout: references for imitation as data, robots that it drives, and its own learning."""
 
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
+from legged_gym.utils.math import known_empty
 
 GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 """Its multiples, modulo 1, are spread evenly, however many are taken."""
@@ -52,6 +54,9 @@ class TeacherInLoop:
         self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
+        self._broken = torch.zeros(env.num_envs, dtype=torch.bool, device=device)
+        self._not_finite = torch.zeros((), device=device)
+        self._no_number = torch.tensor(torch.nan, device=device)
         self._recorded = 0
         self._fitted: torch.Tensor | None = None
         self._branch = Branch(device)
@@ -82,7 +87,7 @@ class TeacherInLoop:
 
     def _step(self, obs: torch.Tensor) -> TeacherOutput:
         """Evaluate the teacher on its observation (N, ·) and add up what is logged."""
-        output = self.teacher.step(obs)
+        output = self._without_broken(self.teacher.step(obs))
         landed, error = output.touchdown, output.touchdown_error
         # The foot moves one-to-one with the offset: the error without it is the error plus the offset.
         squares = [error, error + self._last_offset, output.foothold_error]
@@ -90,6 +95,18 @@ class TeacherInLoop:
         self._sums += torch.stack((*sums, output.weight.mean(), output.offset.norm(dim=-1).mean()))
         self._last_offset.copy_(output.offset)
         return output
+
+    def _without_broken(self, output: TeacherOutput) -> TeacherOutput:
+        """Let the robots of which the teacher's answer is not finite teach nothing; `act` has them begin anew."""
+        values = {field.name: getattr(output, field.name) for field in fields(output)}
+        sums = [value.flatten(1).sum(-1) if value.ndim > 1 else value for value in values.values()]
+        torch.logical_not(torch.stack(sums).sum(0).isfinite(), out=self._broken)
+        if known_empty(self._broken):
+            return output
+        self._not_finite += self._broken.sum()
+        for name, value in values.items():
+            values[name] = value.masked_fill(self._broken.view(-1, *[1] * (value.ndim - 1)), 0.0)
+        return replace(output, **values)
 
     def act(self, actions: torch.Tensor, obs: TensorDict) -> torch.Tensor:
         """Replace the driven robots' actions by the reference; note what is executed, and train Δξ if that is due.
@@ -99,7 +116,8 @@ class TeacherInLoop:
             obs: The observations, with the reference.
 
         Returns:
-            What is to be executed. Shape (N, A).
+            What is to be executed; not a number for a robot that is to begin anew because the teacher's memory of it
+            is broken. Shape (N, A).
         """
         executed = actions
         if self.adapts_clock and self._output is not None:
@@ -114,7 +132,10 @@ class TeacherInLoop:
             self._recorded += 1
             if self.cfg.offset_update == "steps" and self._recorded % self.interval == 0:
                 self._fit()
-        return executed
+        if known_empty(self._broken):
+            return executed
+        self.join()
+        return torch.where(self._broken.unsqueeze(-1), self._no_number, executed)
 
     def end_rollout(self) -> None:
         """Complete what was added to the last observations, then train Δξ if it is trained once per collection."""
@@ -145,8 +166,9 @@ class TeacherInLoop:
     def log(self, steps: int) -> dict[str, float]:
         """Means over the last `steps` policy steps, by tensorboard tag."""
         self.join()
-        landed, *squares, weight, offset = self._sums.tolist()
+        landed, *squares, weight, offset, broken = torch.cat((self._sums, self._not_finite.view(1))).tolist()
         self._sums.zero_()
+        self._not_finite.zero_()
         fitted = {} if self._fitted is None else self.trainer.read(self._fitted)
         dcm, dcm_without, foothold = ((square / max(landed, 1.0)) ** 0.5 for square in squares)
         return {
@@ -156,7 +178,22 @@ class TeacherInLoop:
             "Teacher/weight": weight / steps,
             "Teacher/offset_abs": offset / steps,
             "Teacher/driven_share": self.share,
+            **({"Teacher/not_finite_reference": broken} if broken else {}),
         } | {f"Offset/{name}": value for name, value in fitted.items()}
+
+    def exact_state(self) -> dict[str, Any]:
+        """Return what the teacher remembers of the robots, in place."""
+        self.join()
+        memory = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
+        return memory | {"teacher": self.teacher.exact_state(), "trainer": self.trainer.exact_state()}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Take over what `exact_state` returned."""
+        self.teacher.load_exact_state(state["teacher"])
+        self._last_offset.copy_(state["last_offset"])
+        self._broken.copy_(state["broken"])
+        self._recorded = state["recorded"]
+        self.trainer.load_exact_state(state["trainer"])
 
     def state_dict(self) -> dict[str, Any]:
         """Return Δξ and its optimiser."""

@@ -8,9 +8,13 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.errors import UserError
+
+SAVE_SECONDS = 45.0
+"""Longest time between two checkpoints [s]."""
 
 
 class TeacherRunner:
@@ -24,7 +28,7 @@ class TeacherRunner:
         device: Where the teacher lives.
     """
 
-    def __init__(self, env: Any, cfg: TeacherCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
+    def __init__(self, env: Any, cfg: DcmCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
         cfg.offset.enabled = True
         self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
         self.teacher = make_teacher(cfg, env, device)
@@ -33,6 +37,7 @@ class TeacherRunner:
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self._writer: SummaryWriter | None = None
+        self._saved = time.monotonic()
 
     def load(self, path: str | Path) -> None:
         """Goes on from a saved offset."""
@@ -45,7 +50,7 @@ class TeacherRunner:
         save_atomically({**self.trainer.state_dict(), "iteration": self.iteration}, path)
 
     def learn(self, iterations: int, save_interval: int = 50) -> dict[str, float]:
-        """Trains for a number of rollouts, ever finer; saves a checkpoint at the end even when interrupted.
+        """Trains for a number of rollouts, ever finer; saves at the ends of iterations: the last one, too.
 
         Returns:
             The scalars of the last iteration.
@@ -62,10 +67,10 @@ class TeacherRunner:
                 scalars = self.trainer.update() | {"falls": falls}
                 self.iteration += 1
                 self._report(scalars, first, iterations, time.perf_counter() - start)
-                if self.iteration % save_interval == 0:
+                if self.iteration % save_interval == 0 or time.monotonic() - self._saved > SAVE_SECONDS:
                     self._save_checkpoint()
+            self._save_checkpoint(last=True)
         finally:
-            self._save_checkpoint()
             if self._writer is not None:
                 self._writer.close()
         return scalars
@@ -98,6 +103,15 @@ class TeacherRunner:
             for name, value in scalars.items():
                 self._writer.add_scalar(f"Offset/{name}", value, self.iteration)
 
-    def _save_checkpoint(self) -> None:
-        if self.log_dir is not None:
-            self.save(self.log_dir / f"offset_{self.iteration}.pt")
+    def _save_checkpoint(self, last: bool = False) -> None:
+        """Writes `offset_<iteration>.pt`, unless it is there; a disk that does not take it ends the last try only."""
+        self._saved = time.monotonic()
+        path = None if self.log_dir is None else self.log_dir / f"offset_{self.iteration}.pt"
+        if path is None or path.exists():
+            return
+        try:
+            self.save(path)
+        except OSError as error:
+            if last:
+                raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+            print(f"warning: no checkpoint: {path}: cannot be written ({error.strerror or error})", flush=True)

@@ -1,21 +1,21 @@
 """The teacher of an environment's robots."""
 
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
-from legged_gym.teacher.config import ControlCfg, TeacherCfg
+from legged_gym.teacher.config import ControlCfg, DcmCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.utils.errors import UserError
 
 
-def make_teacher(cfg: TeacherCfg, env: Any, device: str) -> DcmTeacher:
+def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
     """Build the teacher for the robots of an environment, which observes them and looks up the ground under them.
 
-    Servo gains, action scale, default angles and time step are the environment's, whatever `cfg.control` says.
+    Gains, torque limit, action scale, default angles and time step are those of the environment: they are nowhere else.
 
     Args:
-        cfg: Parameters.
+        cfg: What is tuned.
         env: The environments.
         device: Where the teacher lives.
 
@@ -24,8 +24,8 @@ def make_teacher(cfg: TeacherCfg, env: Any, device: str) -> DcmTeacher:
     """
     _refuse_other_gaits(env.cfg.gait)
     control, robot = env.cfg.control, env.sim.robot
-    cfg = replace(
-        cfg,
+    setup = TeacherCfg(
+        **{section.name: getattr(cfg, section.name) for section in fields(DcmCfg)},
         control=ControlCfg(
             kp=control.stiffness,
             kd=control.damping,
@@ -37,7 +37,7 @@ def make_teacher(cfg: TeacherCfg, env: Any, device: str) -> DcmTeacher:
     )
     geometry = LegGeometry.from_model(env.sim.robot, device)
     terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
-    return DcmTeacher(cfg, geometry, env.num_envs, terms, ground)
+    return DcmTeacher(setup, geometry, env.num_envs, terms, ground)
 
 
 def _refuse_other_gaits(gait: Any) -> None:

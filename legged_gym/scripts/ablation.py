@@ -8,9 +8,7 @@ DIR, finished runs are kept and an unfinished one goes on from its last checkpoi
 comparable with `--jobs 1` only.
 """
 
-import argparse
 import contextlib
-import copy
 import gc
 import io
 import multiprocessing
@@ -19,22 +17,27 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.report import write_json
 from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.snapshots import Snapshots, evaluate_snapshots, load_snapshots, snapshot_iterations
 from legged_gym.evaluation.suites import evaluate
-from legged_gym.utils import runs
-from legged_gym.utils.cli import Override, Parser, make_parser, parse_args, run_main
+from legged_gym.options import cli, runs
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.request import Request, Setting, make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.resolve import summary as run_summary
+from legged_gym.options.setup import make_env, make_runner
+from legged_gym.options.spec import RunSpec
+from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError, unknown_name
-from legged_gym.utils.task_registry import task_registry
 
 CHECKPOINTS = 5
 """Checkpoints of a run, from which it can go on."""
@@ -47,110 +50,145 @@ AT_ONCE = {"cpu": 8, "cuda": 64}
 """Snapshots that walk side by side."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how."""
+
+    request: Request
+    """What the user asks for of all runs."""
+    iterations: int
+    """Budget of each run."""
+    out: Path
+    """Where they go."""
+    arms: tuple[str, ...] = tuple(ARMS)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    snapshots: int = 40
+    """Points of the learning curves."""
+    suites: tuple[str, ...] = ("track", "push")
+    """Walked by the last policies."""
+    time_scale: float = 1.0
+    """Factor on the rows' durations."""
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before anything takes time.
+
+        Raises:
+            UserError: A value is not usable.
+        """
+        for arm in self.arms:
+            if arm not in ARMS:
+                raise UserError(unknown_name("arm", arm, ARMS))
+        for setting in self.request.settings:
+            if setting.field in _DECIDED_HERE:
+                raise UserError(f"{setting.option}: is decided here, run by run")
+        for name, number in (("snapshots", self.snapshots), ("max_iterations", self.iterations)):
+            if number < 2:
+                raise UserError(f"--{name}: got {number}, expected a number >= 2")
+        select_rows(self.suites, self.time_scale)
+        for file in self.out.glob("*/run.json"):
+            if Run.load(file).iterations != self.iterations:
+                raise UserError(f"{self.out} holds runs of {Run.load(file).iterations} iterations: give another --out")
+
+    def run_request(self, arm: str, seed: int, root: Path) -> Request:
+        """Return what one run's command line would be, from the last checkpoint on if there is one."""
+        fields = {f"train.{path}": text for path, text in ARMS[arm].items()}
+        fields |= {"env.seed": str(seed), "train.seed": str(seed), "train.runner.max_iterations": str(self.iterations)}
+        fields["train.runner.save_interval"] = str(max(1, self.iterations // CHECKPOINTS))
+        found = {iteration: part for part in root.glob("*/*/*/") for iteration in checkpoints(part)}
+        if found:
+            last = max(found)
+            fields |= {"train.runner.resume": "true", "train.runner.load_run": str(found[last].resolve())}
+            fields["train.runner.checkpoint"] = str(last)
+        settings = tuple(Setting(f"--{field}", field, text) for field, text in fields.items())
+        return replace(self.request, settings=(*self.request.settings, *settings), log_root=root)
+
+
+_DECIDED_HERE = ("env.seed", "train.seed", *(f"train.runner.{name}" for name in ("resume", "load_run", "checkpoint")))
+
+
 def make_ablation_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Compare training with and without the teacher.")
     add = parser.add_argument
     add("--arms", default=",".join(ARMS), metavar="LIST", help="what to compare (default: %(default)s)")
     add("--seeds", default="0,1,2", metavar="LIST", help="seeds of each arm (default: %(default)s)")
+    add("--max_iterations", type=int, default=500, metavar="N", help="budget of each run (default: %(default)s)")
     add("--snapshots", type=int, default=40, metavar="N", help="points of the learning curves (default: %(default)s)")
     add("--suite", default="track,push", metavar="LIST", help="walked by the last policies (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on the rows' durations, for a quick look")
     add("--jobs", type=int, default=1, metavar="N", help="processes side by side (default: %(default)s)")
-    add("--out", type=Path, required=True, metavar="DIR", help="where runs, ablation.json and ablation.png go")
-    parser.set_defaults(headless=True, max_iterations=500)
+    add("--out", type=cli.path, required=True, metavar="DIR", help="where runs, ablation.json and ablation.png go")
+    parser.set_defaults(headless=True)
     return parser
 
 
-def check_args(args: argparse.Namespace) -> tuple[list[str], list[int]]:
-    """Check this script's own options; returns arms and seeds.
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read `--seeds`.
 
     Raises:
-        UserError: A value is not usable.
+        UserError: It is no list of whole numbers.
     """
-    arms = [name.strip() for name in args.arms.split(",") if name.strip()]
-    for arm in arms:
-        if arm not in ARMS:
-            raise UserError(unknown_name("arm", arm, ARMS))
     try:
-        seeds = [int(seed) for seed in args.seeds.split(",")]
+        return tuple(int(seed) for seed in text.split(","))
     except ValueError:
-        raise UserError(f"--seeds: got '{args.seeds}', expected whole numbers like 0,1,2") from None
-    for name, least in (("jobs", 1), ("snapshots", 2), ("max_iterations", 2)):
-        if getattr(args, name) < least:
-            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= {least}")
-    for name in ("seed", "resume", "load_run", "checkpoint"):
-        if getattr(args, name) is not None:
-            raise UserError(f"--{name}: is decided here, run by run")
-    select_rows(args.suite.split(","), args.time_scale)
-    for file in args.out.glob("*/run.json"):
-        if Run.load(file).iterations != args.max_iterations:
-            raise UserError(f"{args.out} holds runs of {Run.load(file).iterations} iterations: give another --out")
-    return arms, seeds
+        raise UserError(f"--seeds: got '{text}', expected whole numbers like 0,1,2") from None
 
 
-def run_args(args: argparse.Namespace, arm: str, seed: int, root: Path) -> argparse.Namespace:
-    """Return what the command line of this run's training would be, from the last checkpoint on if there is one."""
-    args = copy.copy(args)
-    args.seed = seed
-    fields = ARMS[arm] | {"runner.save_interval": str(max(1, args.max_iterations // CHECKPOINTS))}
-    args.overrides = [*args.overrides, *(Override("train", path, text) for path, text in fields.items())]
-    found = {iteration: part for part in root.glob("*/*/*/") for iteration in runs.checkpoints(part)}
-    if found:
-        args.resume, args.checkpoint, args.load_run = True, max(found), str(found[max(found)])
-    return args
+def train(spec: RunSpec, iterations: int, folder: Path | None = None, snapshots: Sequence[int] = ()) -> Any:
+    """Train up to an iteration.
 
+    Args:
+        spec: The run.
+        iterations: The last one.
+        folder: Of the snapshots; None to write nothing at all.
+        snapshots: After which iterations to take them.
 
-def train(args: argparse.Namespace, log_root: Path | None, iterations: int, snapshots: Sequence[int] = ()) -> Any:
-    """Train up to an iteration; returns the runner."""
-    env_cfg, train_cfg = task_registry.cfgs_from_args(args)
-    env, _ = task_registry.make_env(args.task, args, env_cfg)
-    runner, _ = task_registry.make_alg_runner(env, args.task, args, train_cfg, log_root)
-    if log_root is not None:
-        Snapshots(runner, log_root, snapshots)
+    Returns:
+        The runner.
+    """
+    print(run_summary(spec))
+    env = make_env(spec)
+    runner = make_runner(spec, env, write=folder is not None)
+    if folder is not None:
+        Snapshots(runner, folder, snapshots)
     runner.learn(max(0, iterations - runner.current_learning_iteration))
     return runner
 
 
-def judge(args: argparse.Namespace, arm: str, seed: int, runner: Any, root: Path) -> Run:
+def judge(plan: Plan, arm: str, seed: int, spec: RunSpec, runner: Any) -> Run:
     """Let the snapshots of a run walk, and its last policy."""
-    start, kind = time.perf_counter(), torch.device(args.sim_device).type
-    settled = argparse.Namespace(**vars(args) | {"num_envs": None, "seed": None, "overrides": []})
+    start, kind = time.perf_counter(), torch.device(spec.sim_device).type
     actor, cfg = runner.get_inference_policy(), runner.env.cfg
-
-    def make_env(cfg: Any) -> Any:
-        return task_registry.make_env(args.task, settled, cfg)[0]
-
-    snapshots = load_snapshots(root, runner.device)
+    snapshots = load_snapshots(spec.log_root, runner.device)
     results = evaluate_snapshots(
-        snapshots, actor, make_env, cfg, EVALUATED_ROBOTS[kind], AT_ONCE[kind], args.time_scale
+        snapshots, actor, lambda cfg: make_env(spec, cfg), cfg, EVALUATED_ROBOTS[kind], AT_ONCE[kind], plan.time_scale
     )
-    rows = select_rows(args.suite.split(","), args.time_scale)
+    rows = select_rows(plan.suites, plan.time_scale)
     agent = PolicyAgent(actor, runner.device)
-    last = evaluate(lambda cfg: (make_env(cfg), agent), cfg, rows, FINAL_ROBOTS, 0, at_once=kind != "cpu")
+    last = evaluate(lambda cfg: (make_env(spec, cfg), agent), cfg, rows, FINAL_ROBOTS, 0, at_once=kind != "cpu")
     curve = make_curve(snapshots, results)
-    return Run(arm, seed, args.max_iterations, curve, find_gate(curve), last, time.perf_counter() - start)
+    return Run(arm, seed, plan.iterations, curve, find_gate(curve), last, time.perf_counter() - start)
 
 
-def train_and_judge(args: argparse.Namespace, arm: str, seed: int, root: Path) -> Run:
+def train_and_judge(plan: Plan, arm: str, seed: int, root: Path) -> Run:
     """Do what is left of a run, and give back what it held."""
-    args = run_args(args, arm, seed, root)
-    runner = train(args, root, args.max_iterations, snapshot_iterations(args.max_iterations, args.snapshots))
+    spec = resolve(plan.run_request(arm, seed, root))
+    runner = train(spec, plan.iterations, root, snapshot_iterations(plan.iterations, plan.snapshots))
     try:
-        return judge(args, arm, seed, runner, root)
+        return judge(plan, arm, seed, spec, runner)
     finally:
         runner.env.sim.close()
 
 
-def run_one(args: argparse.Namespace, arm: str, seed: int) -> Run | None:
+def run_one(plan: Plan, arm: str, seed: int) -> Run | None:
     """Train and judge an arm with a seed, or what is left of that; None if it failed, which is in its log."""
-    root = args.out.resolve() / f"{arm}_seed{seed}"
+    root = plan.out.resolve() / f"{arm}_seed{seed}"
     file = root / "run.json"
     if not file.is_file():
         root.mkdir(parents=True, exist_ok=True)
         try:
             with (root / "train.log").open("a") as log, contextlib.redirect_stdout(log):
-                train_and_judge(args, arm, seed, root).save(file)
+                train_and_judge(plan, arm, seed, root).save(file)
         except Exception:  # noqa: BLE001  the other runs go on, whatever this one's trouble
             with (root / "train.log").open("a") as log:
                 traceback.print_exc(file=log)
@@ -164,42 +202,57 @@ def run_one(args: argparse.Namespace, arm: str, seed: int) -> Run | None:
     return run
 
 
-def warm_up(args: argparse.Namespace) -> None:
+def warm_up(plan: Plan) -> None:
     """Load all kernels by a few iterations that nobody looks at, for the first run not to pay for it."""
     if torch.cuda.is_available():
         with contextlib.redirect_stdout(io.StringIO()):
-            train(run_args(args, "dcm+offset", 0, args.out / "none"), None, WARM_UP_ITERATIONS).env.sim.close()
+            spec = resolve(plan.run_request("dcm+offset", 0, plan.out / "none"))
+            train(spec, WARM_UP_ITERATIONS).env.sim.close()
             gc.collect()
 
 
-def run_all(args: argparse.Namespace, arms: Sequence[str], seeds: Sequence[int]) -> list[Run | None]:
+def run_all(plan: Plan, jobs: int) -> list[Run | None]:
     """Do all runs, seed by seed, so that a first comparison of the arms is there early."""
-    wanted = [(arm, seed) for seed in seeds for arm in arms]
-    if args.jobs == 1:
-        warm_up(args)
-        return [run_one(args, arm, seed) for arm, seed in wanted]
+    wanted = [(arm, seed) for seed in plan.seeds for arm in plan.arms]
+    if jobs == 1:
+        warm_up(plan)
+        return [run_one(plan, arm, seed) for arm, seed in wanted]
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-    with ProcessPoolExecutor(args.jobs, context, initializer=warm_up, initargs=(args,)) as pool:
-        futures = [pool.submit(run_one, args, arm, seed) for arm, seed in wanted]
+    with ProcessPoolExecutor(jobs, context, initializer=warm_up, initargs=(plan,)) as pool:
+        futures = [pool.submit(run_one, plan, arm, seed) for arm, seed in wanted]
         return [future.result() for future in futures]
 
 
 def main() -> None:
     """Run the ablation from the command line."""
     args = parse_args(make_ablation_parser())
-    arms, seeds = check_args(args)
-    runs.make_folder(args.out)
-    found = [run for run in run_all(args, arms, seeds) if run is not None]
+    arms = tuple(name.strip() for name in args.arms.split(",") if name.strip())
+    suites = tuple(args.suite.split(","))
+    plan = Plan(
+        request=args.request,
+        iterations=args.max_iterations,
+        out=args.out,
+        arms=arms,
+        seeds=parse_seeds(args.seeds),
+        snapshots=args.snapshots,
+        suites=suites,
+        time_scale=args.time_scale,
+    )
+    if args.jobs < 1:
+        raise UserError(f"--jobs: got {args.jobs}, expected a number >= 1")
+    plan.check()
+    runs.make_folder(plan.out)
+    found = [run for run in run_all(plan, args.jobs) if run is not None]
     found.sort(key=lambda run: (arms.index(run.arm), run.seed))
     if found:
         budget = max(point["steps"] or 0.0 for run in found for point in run.curve)
         compared = summary(found, budget)
-        content = {"iterations": args.max_iterations, "robot_steps": budget, "arms": compared}
-        write_json(content | {"runs": [vars(run) for run in found]}, args.out / "ablation.json")
-        draw(found, args.out / "ablation.png")
-        print(f"{table(compared)}\nfigure: {args.out / 'ablation.png'}")
-    if len(found) < len(arms) * len(seeds):
-        sys.exit(f"runs that failed: {len(arms) * len(seeds) - len(found)}; the same command tries them again")
+        content = {"iterations": plan.iterations, "robot_steps": budget, "arms": compared}
+        write_json(content | {"runs": [vars(run) for run in found]}, plan.out / "ablation.json")
+        draw(found, plan.out / "ablation.png")
+        print(f"{table(compared)}\nfigure: {plan.out / 'ablation.png'}")
+    if len(found) < len(arms) * len(plan.seeds):
+        sys.exit(f"runs that failed: {len(arms) * len(plan.seeds) - len(found)}; the same command tries them again")
 
 
 if __name__ == "__main__":

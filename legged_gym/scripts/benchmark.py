@@ -9,7 +9,6 @@ again as they fall: both see the same contacts and the same other load on the ma
 start of the process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
 """
 
-import argparse
 import contextlib
 import copy
 import io
@@ -21,19 +20,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.report import check_writable, write_json
-from legged_gym.sim.registry import resolve_simulator
+from legged_gym.options import cli
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.request import Request, make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env, make_runner
+from legged_gym.options.spec import RunSpec
 from legged_gym.utils import machine
-from legged_gym.utils.cli import Parser, apply_args, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.profiling import Profile, profile
-from legged_gym.utils.task_registry import apply_scale, choose_devices, task_registry
 
 BLOCK = 10
 """Policy steps between two looks at the clock; 0.2 s, in which a robot does not get far without a reset."""
@@ -63,27 +66,15 @@ def make_benchmark_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Measure bare engine, env.step and training iteration.")
     num_envs = next(action for action in parser._actions if action.dest == "num_envs")
-    num_envs.type, num_envs.metavar, num_envs.help = _sizes, "LIST", "robot counts, e.g. 256,512 (default: 512)"
+    num_envs.type, num_envs.metavar, num_envs.dest = _sizes, "LIST", "sizes"  # runs of their own, not one field's value
+    num_envs.help = "robot counts, e.g. 256,512 (default: 512)"
     parser.add_argument("--repeats", type=int, default=20, help="blocks of engine and env.step (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=5, help="timed training iterations (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="tell where the time goes")
     parser.add_argument("--starts", action="store_true", help="time two starts of train.py, the first without kernels")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
-    parser.set_defaults(headless=True, num_envs=[512])
+    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    parser.set_defaults(headless=True, sizes=[512])
     return parser
-
-
-def check_args(args: argparse.Namespace) -> None:
-    """Check this script's own options.
-
-    Raises:
-        UserError: A value is not usable.
-    """
-    for name, least in (("repeats", 1), ("iterations", 0)):
-        if getattr(args, name) < least:
-            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= {least}")
-    if args.json is not None:
-        check_writable(args.json)
 
 
 def device_name(sim_device: str) -> str:
@@ -132,17 +123,16 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
         for _ in actions:
             env.sim.step_engine()
 
-    with machine.one_torch_thread():  # as in training's rollouts
+    with machine.torch_threads(1):  # as in training's rollouts
         times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
     engine, step = (statistics.median(column) for column in zip(*times, strict=True))
     return BLOCK * env.num_envs / engine, BLOCK * env.num_envs / step
 
 
-def make_runner(env: Any, args: argparse.Namespace, train_cfg: Any) -> Any:
+def warm_runner(env: Any, spec: RunSpec) -> Any:
     """Build a runner that has done its first iterations, in which it warms up and records its graphs."""
-    settled = argparse.Namespace(**vars(args) | {"overrides": []})  # they are in the config
     env.reset()
-    runner, _ = task_registry.make_alg_runner(env, args.task, settled, train_cfg, log_root=None)
+    runner = make_runner(spec, env, write=False)
     with _silence():
         runner.learn(WARM_UP)
     return runner
@@ -162,16 +152,16 @@ def measure_iteration(runner: Any, iterations: int) -> tuple[float, float]:
     return statistics.median(durations), statistics.median(updates)
 
 
-def measure_training(env: Any, args: argparse.Namespace, train_cfg: Any) -> dict[str, Any]:
+def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]:
     """Time iterations with the teacher, if the config has one, and without; see `measure`."""
-    steps = train_cfg.runner.num_steps_per_env * env.num_envs
+    steps = spec.train_cfg.runner.num_steps_per_env * env.num_envs
     row: dict[str, Any] = {}
-    if train_cfg.teacher.enabled:
-        seconds, row["update_s"] = measure_iteration(make_runner(env, args, train_cfg), args.iterations)
+    if spec.train_cfg.teacher.enabled:
+        seconds, row["update_s"] = measure_iteration(warm_runner(env, spec), iterations)
         row["iteration"] = steps / seconds
-    plain = copy.deepcopy(train_cfg)
+    plain = copy.deepcopy(spec.train_cfg)
     plain.teacher.enabled = False
-    seconds, _ = measure_iteration(make_runner(env, args, plain), args.iterations)
+    seconds, _ = measure_iteration(warm_runner(env, replace(spec, train_cfg=plain)), iterations)
     row["no_teacher"] = steps / seconds
     if "iteration" in row:
         row["teacher_share"] = 1.0 - row["iteration"] / row["no_teacher"]
@@ -184,13 +174,13 @@ def profile_steps(env: Any) -> Profile:
     action = torch.zeros(env.num_envs, env.num_actions, device=env.device)
     for _ in range(BLOCK):
         env.step(action)
-    with machine.one_torch_thread():
+    with machine.torch_threads(1):
         return profile(lambda: env.step(action), PROFILED_STEPS, env.device)
 
 
-def profile_training(env: Any, args: argparse.Namespace, train_cfg: Any) -> Profile:
+def profile_training(env: Any, spec: RunSpec) -> Profile:
     """Profile training iterations."""
-    runner = make_runner(env, args, train_cfg)
+    runner = warm_runner(env, spec)
     with _silence():
         return profile(lambda: runner.learn(1, False), PROFILED_ITERATIONS, env.device)
 
@@ -200,17 +190,18 @@ def _silence() -> contextlib.redirect_stdout[io.StringIO]:
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def measure_start(args: argparse.Namespace, num_envs: int, scratch: Path) -> float:
+def measure_start(request: Request, num_envs: int, scratch: Path) -> float:
     """Time a process of train.py up to the end of its first iteration, its kernels and logs in `scratch` [s].
 
     Raises:
         UserError: It ended before that.
     """
-    command = [sys.executable, str(Path(__file__).with_name("train.py")), f"--task={args.task}", "--headless"]
+    command = [sys.executable, str(Path(__file__).with_name("train.py")), f"--task={request.task}", "--headless"]
+    command += [f"--import={name}" for name in request.imports]
+    devices = {"sim_device": request.sim_device, "rl_device": request.rl_device}
+    command += [f"--{name}={value}" for name, value in devices.items() if value is not None]
+    command += [f"--{setting.field}={setting.text}" for setting in request.settings]
     command += [f"--num_envs={num_envs}", "--max_iterations=1", f"--log_root={scratch / 'logs'}"]
-    named = {name: getattr(args, name) for name in ("sim", "sim_device", "rl_device")}
-    command += [f"--{name}={value}" for name, value in named.items() if value is not None]
-    command += [f"--{change.scope}.{change.path}={change.text}" for change in args.overrides]
     caches = {name: str(scratch / name) for name in CACHES}
     start, output = time.perf_counter(), []
     with subprocess.Popen(
@@ -226,10 +217,10 @@ def measure_start(args: argparse.Namespace, num_envs: int, scratch: Path) -> flo
     raise UserError(f"train.py ended before its first iteration: {output[-1].strip() if output else 'without a word'}")
 
 
-def measure_starts(args: argparse.Namespace, num_envs: int) -> dict[str, float]:
+def measure_starts(request: Request, num_envs: int) -> dict[str, float]:
     """Time a first start and a second one."""
     with tempfile.TemporaryDirectory() as scratch:
-        return {name: measure_start(args, num_envs, Path(scratch)) for name in ("first_start_s", "second_start_s")}
+        return {name: measure_start(request, num_envs, Path(scratch)) for name in ("first_start_s", "second_start_s")}
 
 
 def memory_gib(device: torch.device) -> float:
@@ -237,38 +228,49 @@ def memory_gib(device: torch.device) -> float:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return (total - free) / 2**30
-    import resource
+    try:
+        import resource
+    except ImportError:  # Windows, which says what is used now
+        return psutil.Process().memory_info().rss / 2**30
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
+def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False) -> dict[str, Any]:
+    """Measure one robot count.
 
-def measure(args: argparse.Namespace, num_envs: int, starts: bool) -> dict[str, Any]:
-    """Measure one robot count, and if asked for how long starts take.
+    Args:
+        spec: The run.
+        repeats: Blocks of engine and `env.step`.
+        iterations: Timed training iterations; 0 for none.
+        profiled: Tell where the time goes.
 
     Returns:
         A row of the JSON.
     """
-    args.num_envs = num_envs
-    env_cfg, train_cfg = task_registry.get_cfgs(args.task)
-    apply_scale(env_cfg, train_cfg, machine.suggest(machine.detect(), args.sim_device))
-    apply_args(args, env_cfg, train_cfg)
-    row: dict[str, Any] = {"sim": resolve_simulator(env_cfg.sim.backend), "num_envs": num_envs}
-    if starts:
-        row |= measure_starts(args, num_envs)
-    env, _ = task_registry.make_env(args.task, args, env_cfg)
-    row["engine"], row["env_step"] = measure_steps(env, args.repeats)
+    num_envs = spec.env_cfg.env.num_envs
+    row: dict[str, Any] = {"sim": spec.env_cfg.sim.backend, "num_envs": num_envs}
+    env = make_env(spec)
+    row["engine"], row["env_step"] = measure_steps(env, repeats)
     row["env_step_ratio"] = row["env_step"] / row["engine"]
-    if args.iterations:
-        row |= measure_training(env, args, train_cfg)
+    if iterations:
+        row |= measure_training(env, spec, iterations)
         row["iteration_ratio"] = row.get("iteration", row["no_teacher"]) / row["engine"]
     row["memory_gib"] = memory_gib(env.device)
-    if args.profile:
-        profiles = {"env.step": profile_steps(env), "training iteration": profile_training(env, args, train_cfg)}
+    if profiled:
+        profiles = {"env.step": profile_steps(env), "training iteration": profile_training(env, spec)}
         row["profile"] = {name: result.as_dict() for name, result in profiles.items()}
         for name, result in profiles.items():
             print("\n".join(result.lines(f"{name}, {num_envs} robots, mean of one:")))
     env.sim.close()
     return row
+
+
+def resized(spec: RunSpec, num_envs: int) -> RunSpec:
+    """Return a run with another number of robots."""
+    cfg = copy.deepcopy(spec.env_cfg)
+    cfg.env.num_envs = num_envs
+    return replace(spec, env_cfg=cfg)
 
 
 def table_line(row: dict[str, Any]) -> str:
@@ -280,30 +282,26 @@ def table_line(row: dict[str, Any]) -> str:
     return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>12}" for cell in cells)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure what the command line asks for, and print a table.
-
-    Returns:
-        The JSON's content.
-    """
-    check_args(args)
-    sizes, args.resume = args.num_envs, None
-    choose_devices(args, machine.detect())
-    content: dict[str, Any] = {"device": device_name(args.sim_device), "rows": []}
-    heads = (*COLUMNS, "env/engine", "iter/engine", "teacher", "memory GiB", "update ms", "start 1 s", "start 2 s")
-    print(f"{content['device']}; policy steps/s, all robots together")
-    print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>12}" for head in heads))
-    for num_envs in sizes:
-        starts = args.starts and num_envs == sizes[0]  # kernels are the same for all of them
-        content["rows"].append(measure(args, num_envs, starts))
-        print(table_line(content["rows"][-1]), flush=True)
-    return content
-
-
 def main() -> None:
     """Benchmark from the command line."""
     args = parse_args(make_benchmark_parser())
-    content = run(args)
+    for name, least in (("repeats", 1), ("iterations", 0)):
+        if getattr(args, name) < least:
+            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= {least}")
+    if args.json is not None:
+        check_writable(args.json)
+    spec = resolve(args.request)
+    content: dict[str, Any] = {"device": device_name(spec.sim_device), "rows": []}
+    heads = (*COLUMNS, "env/engine", "iter/engine", "teacher", "memory GiB", "update ms", "start 1 s", "start 2 s")
+    print(f"{content['device']}; policy steps/s, all robots together")
+    print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>12}" for head in heads))
+    for i, num_envs in enumerate(args.sizes):
+        starts = (
+            measure_starts(args.request, num_envs) if args.starts and i == 0 else {}
+        )  # the kernels are all the same
+        row = starts | measure(resized(spec, num_envs), args.repeats, args.iterations, args.profile)
+        content["rows"].append(row)
+        print(table_line(row), flush=True)
     if args.json is not None:
         write_json(content, args.json)
 

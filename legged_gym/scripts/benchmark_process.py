@@ -8,26 +8,30 @@ The floor is what remains when the worker has next to nothing to do: the convers
 context, from one process to the other and back.
 """
 
-import argparse
+import copy
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.report import check_writable, write_json
+from legged_gym.options import cli
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
+from legged_gym.options.spec import RunSpec
 from legged_gym.scripts.benchmark import ACTION_NOISE, BLOCK, device_name, timed
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.hosting import launch
 from legged_gym.sim.process.protocol import Request
 from legged_gym.sim.process.serve import Backend
-from legged_gym.sim.registry import resolve_simulator
+from legged_gym.sim.registry import SIMULATORS
 from legged_gym.utils import machine
-from legged_gym.utils.cli import make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.task_registry import choose_devices, task_registry
 
 MAX_OVERHEAD = 0.05
 """Share of a policy step that a process of its own may cost."""
@@ -35,13 +39,13 @@ TIMEOUT = 60.0
 """Longest wait for the worker that does next to nothing [s]."""
 
 
-def make_envs(args: argparse.Namespace) -> tuple[Any, Any]:
+def make_envs(spec: RunSpec) -> tuple[Any, Any]:
     """Build the environment in this process, and the one whose simulator is in a worker."""
     envs = []
     for enabled in (False, True):
-        env_cfg, _ = task_registry.get_cfgs(args.task)
-        env_cfg.sim.process.enabled = enabled
-        envs.append(task_registry.make_env(args.task, args, env_cfg)[0])
+        cfg = copy.deepcopy(spec.env_cfg)
+        cfg.sim.process.enabled = enabled
+        envs.append(make_env(spec, cfg))
     near, far = envs
     return near, far
 
@@ -52,8 +56,8 @@ class NextToNothing(Backend):
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
         self._number = shared["number"]
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Take over nothing."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """Apply nothing."""
 
     def step(self) -> None:
         """Add one."""
@@ -64,7 +68,7 @@ SERVE = """
 import sys
 from legged_gym.scripts.benchmark_process import NextToNothing
 from legged_gym.sim.process.serve import Server, open_channel
-Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), dict, NextToNothing).run()
+Server(open_channel(*map(int, sys.argv[1:])), dict, NextToNothing).run()
 """
 
 
@@ -105,6 +109,9 @@ def measure_floor(device: torch.device, repeats: int) -> float:
 def processor_time(pid: int) -> float:
     """Return the processor time that this process and another one have spent so far [s]."""
     spent = [int(file.read_text().split()[0]) for file in Path("/proc", str(pid), "task").glob("*/schedstat")]
+    if not spent:  # not Linux: less finely, then
+        times = psutil.Process(pid).cpu_times()
+        return time.process_time() + times.user + times.system
     return time.process_time() + 1e-9 * sum(spent)
 
 
@@ -133,12 +140,16 @@ def measure(near: Any, far: Any, repeats: int) -> torch.Tensor:
         took = timed(steps, env.device)
         return took / BLOCK, (processor_time(far.sim.worker_pid) - before) / BLOCK
 
-    with machine.one_torch_thread():  # as in training's rollouts
+    with machine.torch_threads(1):  # as in training's rollouts
         return torch.tensor([(block(near), block(far)) for _ in range(repeats + 2)][2:], dtype=torch.float64)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure what the command line asks for, and print it.
+def run(spec: RunSpec, repeats: int) -> dict[str, Any]:
+    """Measure, and print the result.
+
+    Args:
+        spec: The run.
+        repeats: Blocks of each.
 
     Returns:
         The JSON's content.
@@ -146,19 +157,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UserError: The simulator has no other place than a worker.
     """
-    args.resume = None
-    choose_devices(args, machine.detect())
-    sim = resolve_simulator(args.sim or "auto")
-    if sim == "isaacgym":
-        raise UserError("--sim=isaacgym: it always has a process of its own, there is nothing to compare it with")
-    near, far = make_envs(args)
-    times = measure(near, far, args.repeats)
+    sim, num_envs = spec.env_cfg.sim.backend, spec.env_cfg.env.num_envs
+    if SIMULATORS[sim].own_process:
+        raise UserError(f"--sim={sim}: it always has a process of its own, there is nothing to compare it with")
+    near, far = make_envs(spec)
+    times = measure(near, far, repeats)
     for env in (near, far):
         env.sim.close()
-    floor = measure_floor(near.device, args.repeats)
+    floor = measure_floor(near.device, repeats)
     (here, processor_here), (there, processor_there) = times.quantile(0.5, 0).tolist()
     overhead, processor_overhead = (times[:, 1] / times[:, 0] - 1.0).quantile(0.5, 0).tolist()
-    print(f"{device_name(args.sim_device)}; {sim}, {args.num_envs} robots, {args.repeats} blocks of {BLOCK} steps each")
+    print(f"{device_name(spec.sim_device)}; {sim}, {num_envs} robots, {repeats} blocks of {BLOCK} steps each")
     print(f"policy step in this process {1e3 * here:.3f} ms, in a worker {1e3 * there:.3f} ms")
     verdict = "within" if overhead <= MAX_OVERHEAD else "above"
     print(f"overhead {100 * overhead:+.1f} % (median of the blocks' ratios), {verdict} {100 * MAX_OVERHEAD:.0f} %")
@@ -166,22 +175,27 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         change = f"{1e3 * processor_here:.3f} ms, with a worker {1e3 * processor_there:.3f} ms"
         print(f"processor time in this process {change}: {100 * processor_overhead:+.1f} %")
     print(f"with a worker that does next to nothing: +{1e3 * floor:.3f} ms, {100 * floor / here:.1f} % of the former")
-    row = {"sim": sim, "num_envs": args.num_envs, "here": here, "worker": there, "overhead": overhead, "floor": floor}
+    row = {"sim": sim, "num_envs": num_envs, "here": here, "worker": there, "overhead": overhead, "floor": floor}
     return row | {"processor_overhead": processor_overhead}
+
+
+def make_process_parser() -> Parser:
+    """Build the parser of this script."""
+    parser = make_parser("Compare a simulator in this process with the same one in a worker.")
+    parser.add_argument("--repeats", type=int, default=40, help="blocks of each (default: %(default)s)")
+    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    parser.set_defaults(headless=True, num_envs=512)
+    return parser
 
 
 def main() -> None:
     """Benchmark from the command line."""
-    parser = make_parser("Compare a simulator in this process with the same one in a worker.")
-    parser.add_argument("--repeats", type=int, default=40, help="blocks of each (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
-    parser.set_defaults(headless=True, num_envs=512)
-    args = parse_args(parser)
+    args = parse_args(make_process_parser())
     if args.repeats < 1:
         raise UserError(f"--repeats: got {args.repeats}, expected a number >= 1")
     if args.json is not None:
         check_writable(args.json)
-    content = run(args)
+    content = run(resolve(args.request), args.repeats)
     if args.json is not None:
         write_json(content, args.json)
 

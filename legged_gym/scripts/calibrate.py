@@ -4,22 +4,21 @@ Writes `<RUN>_calibrated` beside the run: the same but for the actor's first lay
 trained on like any run.
 """
 
-import argparse
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.calibration import Response, calibrate_actor, measure_response
-from legged_gym.evaluation.loading import Session, make_builder, open_session
+from legged_gym.evaluation.loading import make_builder
 from legged_gym.evaluation.suites import evaluation_cfg
-from legged_gym.utils import runs
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.commands import commands_for, note_command
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint import load_checked, save_atomically
-from legged_gym.utils.cli import Parser, make_parser, parse_args, run_main
 from legged_gym.utils.errors import UserError
 
 SUFFIX = "_calibrated"
@@ -27,17 +26,17 @@ SUFFIX = "_calibrated"
 
 def make_calibrate_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Make a run's policy do on the nominal robot what it is asked.")
-    parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint", onnx=None, offset=None)
+    parser = make_parser("Make a run's policy do on the nominal robot what it is asked.", runs=True)
+    parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint")
     return parser
 
 
-def measure(args: argparse.Namespace, session: Session, checkpoint: Path) -> tuple[Response, torch.Tensor]:
+def measure(spec: RunSpec) -> tuple[Response, torch.Tensor]:
     """Measure a checkpoint's response; also returns the factors on the command in the actor's input (3,)."""
-    build = make_builder(replace(session, checkpoint=checkpoint), args)
-    env, agent = build(evaluation_cfg(session.env_cfg, args.num_envs, args.seed))
+    cfg = spec.env_cfg
+    env, agent = make_builder(spec)(evaluation_cfg(cfg, cfg.env.num_envs, cfg.seed))
     try:
-        response = measure_response(env, agent, args.seed)
+        response = measure_response(env, agent, cfg.seed)
     finally:
         env.sim.close()
     scales = env.cfg.normalization.obs_scales
@@ -53,26 +52,27 @@ def tell(when: str, response: Response) -> None:
     print(f"{when}: of v_x, v_y, w_z it achieves {gain} of what is asked, and {offset} more; error {error} rms")
 
 
-def run(args: argparse.Namespace) -> Path:
-    """Calibrate what the command line asks for.
+def run(spec: RunSpec) -> Path:
+    """Calibrate a run's checkpoint.
 
     Returns:
         The new run's folder.
     """
-    session = open_session(args)
-    source: Any = session.checkpoint
+    source = spec.checkpoint
+    if source is None:
+        raise ValueError("there is no policy to calibrate")
     folder = source.parent.with_name(source.parent.name + SUFFIX)
     if folder.exists():
         raise UserError(f"{folder}: is there already; move it away to calibrate again")
-    response, scale = measure(args, session, source)
+    response, scale = measure(spec)
     tell("before", response)
     checkpoint = load_checked(source)
     calibrate_actor(checkpoint["actor_state_dict"], response, scale)
-    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "events.*"))
+    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
     try:
         save_atomically(checkpoint, folder / source.name)
-        runs.note_command(folder, ["python", "legged_gym/scripts/calibrate.py", *args.argv], source.parent)
-        tell("after", measure(args, session, folder / source.name)[0])
+        note_command(folder, "calibrate", spec)
+        tell("after", measure(replace(spec, checkpoint=folder / source.name))[0])
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -81,8 +81,9 @@ def run(args: argparse.Namespace) -> Path:
 
 def main() -> None:
     """Calibrate from the command line."""
-    folder = run(parse_args(make_calibrate_parser()))
-    print(f"run:      {folder}\nevaluate: {sys.executable} legged_gym/scripts/evaluate.py --load_run={folder}")
+    spec = resolve(parse_args(make_calibrate_parser()).request)
+    folder = run(spec)
+    print(f"run:      {folder}\n{commands_for(spec, folder)}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from legged_gym.sim.registry import SIMULATORS
 
 TIMEOUT = 120.0
 """Longest time for a check in a process of its own [s]."""
@@ -56,6 +59,14 @@ def run_code(code: str, **environment: str) -> str:
         return f"no answer within {TIMEOUT:g} s"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+
+
+def check_simulator(name: str) -> str:
+    """Import what a simulator needs."""
+    module = SIMULATORS[name].path.partition(":")[0]
+    if error := run_code(f"import {module}"):
+        raise Fault(error)
+    return f"{module} can be imported"
 
 
 def check_mujoco() -> str:
@@ -143,6 +154,7 @@ def check_display() -> str:
 
 
 CHECKS: dict[str, Callable[[], str]] = {
+    **{name: partial(check_simulator, name) for name in SIMULATORS},  # of most there is more to say
     "mujoco": check_mujoco,
     "mujoco_warp": check_mujoco_warp,
     "isaacgym": check_isaacgym,

@@ -1,4 +1,4 @@
-"""Measures what MuJoCo's options cost and change on this robot: the figures behind `legged_gym.sim.mujoco_spec`.
+"""Measures what MuJoCo's options cost and change on this robot: the figures behind `legged_gym.sim.mujoco.spec`.
 
 Random targets drive robots from standing until they lie on the ground. Every variant steps the same start states:
 its speed is policy steps per second of one thread's processor time (which other processes hardly disturb), its errors
@@ -18,9 +18,9 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.options.cli import run_main
+from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.utils.cli import run_main
 from legged_gym.utils.errors import UserError
 
 STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS

@@ -6,7 +6,7 @@ itself. On a field a riser leans over one cell: what matters is whether that mak
 onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
 field, which the engine takes for separate bodies, a foot is held from all sides. Last comes what `env.step` costs on
 the terrain `mixed`, in processor time, which other processes disturb less; robots twitch around their stand and fall.
-There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco_treads.py`.
+There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/treads.py`.
 """
 
 import argparse
@@ -17,13 +17,13 @@ import mujoco
 import numpy as np
 import torch
 
-import legged_gym.envs  # noqa: F401  registers the tasks
-from legged_gym.sim.mujoco_spec import CONTACT_TIME_CONSTANT
-from legged_gym.sim.mujoco_terrain import HeightField
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.options.cli import run_main
+from legged_gym.sim.mujoco.spec import CONTACT_TIME_CONSTANT
+from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.terrain.terrain import Terrain
-from legged_gym.utils.cli import run_main
-from legged_gym.utils.task_registry import task_registry
 
 RISE = 0.1
 """Height of the step, which begins at x = 0 and goes up towards +x [m]."""
@@ -136,13 +136,12 @@ def stamp(model: mujoco.MjModel, robot: RobotModel) -> tuple[float, bool]:
 
 def make_env(cell: float | None, robot: str) -> Any:
     """Make robots on a terrain with these cells, or on a plane."""
-    cfg, _ = task_registry.get_cfgs("pointfoot_flat")
+    cfg = PointFootFlatCfg()
     cfg.asset.robot_type, cfg.env.num_envs = robot, COSTED_ROBOTS
     cfg.sim.backend, cfg.sim.num_threads = "mujoco", 1
     if cell is not None:
-        cfg.terrain.mesh_type, cfg.terrain.horizontal_scale = "trimesh", cell
-    env, _ = task_registry.make_env("pointfoot_flat", env_cfg=cfg)
-    return env
+        cfg.terrain.profile, cfg.terrain.horizontal_scale = "mixed", cell
+    return PointFootFlat(cfg)
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ Writes `map.png`, the map from above with its levels and types, and `robots.png`
 each tile.
 """
 
-import argparse
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ import torch
 from matplotlib.colors import LightSource
 from PIL import Image
 
-import legged_gym.envs  # noqa: F401  registers the tasks
 from legged_gym.evaluation.agents import TeacherAgent
 from legged_gym.evaluation.suites import nominal_cfg
+from legged_gym.options import cli, runs
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
+from legged_gym.options.spec import RunSpec
 from legged_gym.terrain.terrain import Terrain
-from legged_gym.utils import machine, runs
-from legged_gym.utils.cli import Parser, apply_args, make_parser, parse_args, run_main
+from legged_gym.utils import machine
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.run_setup import choose_devices
-from legged_gym.utils.task_registry import task_registry
 
 VIEW = 24.0
 """Side of the part of the map that `robots.png` shows [m]."""
@@ -40,10 +42,10 @@ def make_show_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Draw the terrain of a task, and robots on it.")
     parser.add_argument(
-        "--out", type=Path, default=Path("terrain"), metavar="DIR", help="folder (default: %(default)s)"
+        "--out", type=cli.path, default=Path("terrain"), metavar="DIR", help="folder (default: %(default)s)"
     )
     parser.add_argument("--at", default="0.75,0.6", metavar="X,Y", help="middle of robots.png, as shares of the map")
-    parser.set_defaults(headless=True)
+    parser.set_defaults(headless=True, task="pointfoot_rough")
     return parser
 
 
@@ -103,7 +105,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
     """
     import mujoco  # not before `prefer_egl`
 
-    from legged_gym.sim.mujoco_scene import Scene
+    from legged_gym.sim.mujoco.scene import Scene
 
     agent, obs = TeacherAgent(env, teacher_cfg), env.get_observations()
     for _ in range(round(0.5 / env.dt)):
@@ -125,33 +127,40 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
         scene.close()
 
 
-def make_env(args: argparse.Namespace) -> tuple[Any, Any]:
-    """Build the environment, robots all over the map, and return it with the training config."""
-    choose_devices(args, machine.detect())
-    env_cfg, train_cfg = task_registry.get_cfgs(args.task)
-    apply_args(args, env_cfg, train_cfg)
-    if env_cfg.terrain.mesh_type == "plane":
-        env_cfg.terrain.mesh_type = "trimesh"
-    env_cfg.terrain.curriculum = False
-    rows, cols = env_cfg.terrain.grid
-    env_cfg.env.num_envs = args.num_envs or ROBOTS_PER_TILE * rows * cols
-    env_cfg.terrain.spawn_spread = 0.45 * env_cfg.terrain.platform_size
-    args.overrides = [override for override in args.overrides if override.scope != "env"]
-    args.num_envs = None
-    env, _ = task_registry.make_env(args.task, args, nominal_cfg(env_cfg))
-    return env, train_cfg
+def shown_cfg(cfg: Any) -> Any:
+    """Return an environment's config with ground of all levels under robots that nothing disturbs."""
+    cfg = nominal_cfg(cfg)
+    cfg.terrain.curriculum = False
+    cfg.terrain.spawn_spread = 0.45 * cfg.terrain.platform_size
+    return cfg
+
+
+def env_cfg_of(spec: RunSpec) -> Any:
+    """Return the config of the environment, with some robots on each tile unless the user says how many.
+
+    Raises:
+        UserError: There is nothing to draw.
+    """
+    cfg = copy.deepcopy(spec.env_cfg)
+    if cfg.terrain.is_plane:
+        raise UserError(f"--task={spec.task}: level ground looks the same everywhere; try --env.terrain.profile=mixed")
+    if "env.env.num_envs" not in spec.said:
+        rows, cols = cfg.terrain.grid
+        cfg.env.num_envs = ROBOTS_PER_TILE * rows * cols
+    return cfg
 
 
 def main() -> None:
     """Draw from the command line."""
     args = parse_args(make_show_parser())
     machine.prefer_egl()
-    at, args.resume = parse_at(args.at), None
-    env, train_cfg = make_env(args)
+    at = parse_at(args.at)
+    spec = resolve(args.request, shown_cfg)
+    env = make_env(spec, env_cfg_of(spec))
     runs.make_folder(args.out)
     draw_map(env.sim.options.terrain, args.out / "map.png")
     print(f"wrote {args.out / 'map.png'}")
-    draw_robots(env, train_cfg.teacher.dcm, at, args.out / "robots.png")
+    draw_robots(env, spec.train_cfg.teacher.dcm, at, args.out / "robots.png")
     print(f"wrote {args.out / 'robots.png'}")
     env.sim.close()
 

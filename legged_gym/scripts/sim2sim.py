@@ -3,23 +3,25 @@
 `python legged_gym/scripts/sim2sim.py --onnx DIR --engine mujoco|drake --suite track,push --json FILE`
 """
 
-import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from legged_gym import resources_dir
 from legged_gym.deployment.contract import GAIT, JOINT_ORDERS
 from legged_gym.deployment.engine import Physics
-from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine, num_cores
+from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine
 from legged_gym.deployment.mujoco_scene import write_scene
 from legged_gym.deployment.networks import OnnxNetworks
 from legged_gym.deployment.rollout import ACTION_DELAY, NOISE
 from legged_gym.evaluation import report
 from legged_gym.evaluation.metrics import Result
-from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, select_rows
-from legged_gym.utils.cli import Parser, run_main
+from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, select_rows
+from legged_gym.options import cli
+from legged_gym.options.cli import Parser, run_main
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.machine import usable_cores
 
 NUM_ENVS = {"mujoco": 64, "drake": 16}
 """Robots of each row, by engine."""
@@ -31,9 +33,9 @@ def make_sim2sim_parser() -> Parser:
     parser = Parser(description="Judge an exported policy by the contract in another simulator.", allow_abbrev=False)
     add = parser.add_argument
     known = ", ".join(["all", DEPLOYED, *SUITES])
-    add("--onnx", type=Path, metavar="DIR", help="folder with encoder.onnx and policy.onnx")
+    add("--onnx", type=cli.path, metavar="DIR", help="folder with encoder.onnx and policy.onnx")
     add("--engine", choices=ENGINES, default="mujoco", help="simulator (default: %(default)s)")
-    add("--model", type=Path, metavar="FILE", help="URDF, or for mujoco an MJCF (default: the robot's URDF)")
+    add("--model", type=cli.path, metavar="FILE", help="URDF, or for mujoco an MJCF (default: the robot's URDF)")
     add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
     add(
         "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
@@ -44,61 +46,54 @@ def make_sim2sim_parser() -> Parser:
     add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
     add("--exact", action="store_true", help="no sensor noise, no delay of actions")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
-    add("--json", type=Path, metavar="FILE", help="write the results here too")
-    add("--write_scene", type=Path, metavar="FILE", help="write MuJoCo's scene as an MJCF, and stop without --onnx")
+    add("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    add("--write_scene", type=cli.path, metavar="FILE", help="write MuJoCo's scene as an MJCF, and stop without --onnx")
     return parser
 
 
-def model_file(args: argparse.Namespace) -> tuple[str, Path]:
+def model_file(robot: str | None, model: Path | None) -> tuple[str, Path]:
     """Return the robot's name and the file of its model.
+
+    Args:
+        robot: Its folder under resources/robots; None for ROBOT_TYPE.
+        model: A file instead of that folder's.
 
     Raises:
         UserError: There is no such robot or file.
     """
-    robot = args.robot or os.environ.get("ROBOT_TYPE", "PF_TRON1A")
+    robot = robot or os.environ.get("ROBOT_TYPE", "PF_TRON1A")
     folder = resources_dir() / "robots"
-    if args.model is None and not (folder / robot / "urdf" / "robot.urdf").is_file():
+    if model is None and not (folder / robot / "urdf" / "robot.urdf").is_file():
         raise UserError(unknown_name("robot", robot, (path.parent.name for path in folder.glob("*/urdf"))))
-    model = args.model or folder / robot / "urdf" / "robot.urdf"
+    model = model or folder / robot / "urdf" / "robot.urdf"
     if not model.is_file():
         raise UserError(f"--model {model}: no such file")
     return robot, model
 
 
-def check_args(args: argparse.Namespace) -> None:
-    """Refuse what cannot be done, before anything takes time.
+def run(
+    setup: Setup, robot: str, rows: Sequence[Row], num_envs: int, seed: int = 0, num_procs: int | None = None
+) -> dict[str, Any]:
+    """Judge a policy, and print the table as it grows.
 
-    Raises:
-        UserError: A value is not usable.
-    """
-    for name in ("num_envs", "num_procs"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name}: got {value}, expected a number >= 1")
-    for file in filter(None, (args.json, args.write_scene)):
-        report.check_writable(file)
-    if args.onnx is None and args.write_scene is None:
-        raise UserError("--onnx: name the folder with encoder.onnx and policy.onnx")
-
-
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Judge what the command line asks for, and print the table as it grows.
+    Args:
+        setup: Policy, engine and model.
+        robot: The robot's name.
+        rows: From `select_rows`.
+        num_envs: Robots of each row.
+        seed: Of all draws.
+        num_procs: Processes; None for one on each core.
 
     Returns:
         The JSON's content.
     """
-    rows = select_rows(args.suite.split(","), args.time_scale)
-    robot, model = model_file(args)
-    setup = Setup(args.onnx, args.engine, model, args.joint_order, noisy=not args.exact)
-    OnnxNetworks(args.onnx)  # a broken file is to be named before processes are started
-    engine = make_engine(setup, Physics())
-    robots = args.num_envs or NUM_ENVS[args.engine]
-    content: dict[str, Any] = {"agent": AGENT, "robot": robot, "engine": engine.title, "source": str(args.onnx)}
-    content |= {"model": _shown(model), "seed": args.seed, "joint_order": args.joint_order}
+    OnnxNetworks(setup.onnx)  # a broken file is to be named before processes are started
+    engine, model = make_engine(setup, Physics()), _shown(setup.model)
+    content: dict[str, Any] = {"agent": AGENT, "robot": robot, "engine": engine.title, "source": str(setup.onnx)}
+    content |= {"model": model, "seed": seed, "joint_order": setup.joint_order}
     content |= {"figures": engine.figures | _controller_figures(setup)}
-    content |= {} if args.time_scale == 1.0 else {"time_scale": args.time_scale}
     engine.close()
-    print(f"{args.onnx} by contract in {engine.title} on {_shown(model)}: {robots} robots a row, seed {args.seed}")
+    print(f"{setup.onnx} by contract in {content['engine']} on {model}: {num_envs} robots a row, seed {seed}")
     columns = report.columns(AGENT, rows)
     print(report.header(columns))
 
@@ -106,9 +101,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         text = f"{name}: left out: {result}" if isinstance(result, str) else report.line(columns, name, result)
         print(text, flush=True)
 
-    verdict = judge(rows, setup, robots, args.seed, args.num_procs or num_cores(), print_row)
+    verdict = judge(rows, setup, num_envs, seed, num_procs or usable_cores(), print_row)
     print(report.units(AGENT))
-    _print_hint(verdict, args.joint_order)
+    _print_hint(verdict, setup.joint_order)
     return content | {"rows": verdict.rows, "left_out": verdict.left_out}
 
 
@@ -138,13 +133,24 @@ def _print_hint(verdict: Verdict, joint_order: str) -> None:
 def main() -> None:
     """Judge from the command line."""
     args = make_sim2sim_parser().parse_args()
-    check_args(args)
+    for name in ("num_envs", "num_procs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name}: got {value}, expected a number >= 1")
+    for file in filter(None, (args.json, args.write_scene)):
+        report.check_writable(file)
+    robot, model = model_file(args.robot, args.model)
     if args.write_scene is not None:
-        write_scene(model_file(args)[1], Physics(), args.write_scene)
+        write_scene(model, Physics(), args.write_scene)
         print(f"scene: {args.write_scene}")
     if args.onnx is None:
+        if args.write_scene is None:
+            raise UserError("--onnx: name the folder with encoder.onnx and policy.onnx")
         return
-    content = run(args)
+    rows = select_rows(args.suite.split(","), args.time_scale)
+    setup = Setup(args.onnx, args.engine, model, args.joint_order, noisy=not args.exact)
+    content = run(setup, robot, rows, args.num_envs or NUM_ENVS[args.engine], args.seed, args.num_procs)
+    content |= {} if args.time_scale == 1.0 else {"time_scale": args.time_scale}
     if args.json is not None:
         report.write_json(content, args.json)
     if args.time_scale == 1.0 and not args.exact:

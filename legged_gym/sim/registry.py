@@ -1,36 +1,82 @@
-"""The simulators there are. Adding one is one file and one line here."""
+"""The simulators there are. Adding one is one package and one line here, see docs/add_a_simulator.md."""
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 
-from legged_gym.sim.isaacgym.config import IsaacGymCfg
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
 
-SIMULATORS: dict[str, str] = {
-    "mujoco": "legged_gym.sim.mujoco:MujocoSimulator",
-    "mujoco_warp": "legged_gym.sim.mujoco_warp:MujocoWarpSimulator",
-    "isaacgym": "legged_gym.sim.isaacgym.simulator:IsaacGymSimulator",
+
+class Engine(NamedTuple):
+    """Where a simulator's class is, and what must be known of it before its engine is imported."""
+
+    path: str
+    """module:class"""
+    cpu_only: bool = False
+    """It does not run on a GPU."""
+    own_process: bool = False
+    """It starts a process of its own, always, and is built with a `ProcessCfg` instead of shared memory."""
+
+
+SIMULATORS: dict[str, Engine] = {
+    "mujoco": Engine("legged_gym.sim.mujoco.simulator:MujocoSimulator", cpu_only=True),
+    "mujoco_warp": Engine("legged_gym.sim.mujoco_warp.simulator:MujocoWarpSimulator"),
+    "isaacgym": Engine("legged_gym.sim.isaacgym.simulator:IsaacGymSimulator", own_process=True),
 }
-"""Name -> module:class. A backend's module, and with it its engine, is imported only when it is asked for."""
+"""By name. A simulator's module, and with it its engine, is imported only when it is asked for."""
+
+
+def register_simulator(name: str, path: str, *, cpu_only: bool = False, own_process: bool = False) -> None:
+    """Add a simulator of another package.
+
+    Args:
+        name: What `--sim` calls it.
+        path: module:class. The module is importable wherever it is asked for, in a worker, too.
+        cpu_only: See `Engine`.
+        own_process: See `Engine`.
+
+    Raises:
+        ValueError: The name is taken, or the path is none.
+    """
+    if name == "auto" or name in SIMULATORS:
+        raise ValueError(f"there is a simulator '{name}' already; taken: auto, {', '.join(SIMULATORS)}")
+    module, _, cls = path.partition(":")
+    if not (module and cls):
+        raise ValueError(f"simulator '{name}': '{path}' is no path, expected module:class")
+    SIMULATORS[name] = Engine(path, cpu_only, own_process)
 
 
 def resolve_simulator(name: str) -> str:
     """Turn 'auto' into the simulator for this machine: MuJoCo Warp if it and a GPU are there, else MuJoCo.
 
     Raises:
-        ValueError: The name is unknown; lists the known ones.
+        ValueError: The name is unknown, or its package is not installed; says what there is, or what to install.
     """
+    engine = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
+    if name == "mujoco_warp" and not engine:
+        raise ValueError("mujoco_warp is not installed here: pip install -e '.[gpu]', or --sim=mujoco")
     if name == "auto":
-        engine = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
         return "mujoco_warp" if engine and torch.cuda.is_available() else "mujoco"
     if name not in SIMULATORS:
         raise ValueError(f"unknown simulator '{name}'; known: auto, {', '.join(SIMULATORS)}")
     return name
+
+
+def load_simulator(path: str) -> type[Simulator]:
+    """Import a simulator's class from its module:class.
+
+    Raises:
+        ValueError: There is no such class.
+    """
+    module, _, cls = path.partition(":")
+    found = getattr(importlib.import_module(module), cls, None)
+    if not (isinstance(found, type) and issubclass(found, Simulator)):
+        raise ValueError(f"{module} has no simulator '{cls}'")
+    return found
 
 
 def make_simulator(
@@ -40,26 +86,26 @@ def make_simulator(
     options: SimOptions,
     device: str | torch.device,
     process: ProcessCfg | None = None,
-    isaacgym: IsaacGymCfg | None = None,
-    shared: Mapping[str, torch.Tensor] | None = None,
 ) -> Simulator:
     """Build a simulator by name, see `resolve_simulator`.
 
     Args:
-        name: The backend, or auto.
+        name: The simulator, or auto.
         robot: The robot.
         num_envs: Robots.
         options: What every engine is built with.
         device: Where it runs.
-        process: Whether and how the simulator gets a process of its own; isaacgym has one always.
-        isaacgym: What only isaacgym has.
-        shared: In a worker: memory that the trainer sees, too, see `Simulator`.
+        process: Whether and how the simulator gets a process of its own.
+
+    Raises:
+        ValueError: The name is unknown, or the simulator refuses what it is built with.
     """
     name, process = resolve_simulator(name), process or ProcessCfg()
-    if process.enabled and name != "isaacgym":
+    engine = SIMULATORS[name]
+    if engine.own_process:
+        return load_simulator(engine.path)(robot, num_envs, options, str(device), process)  # type: ignore[arg-type]
+    if process.enabled:
         from legged_gym.sim.process.hosting import host_simulator
 
-        return host_simulator(name, robot, num_envs, options, str(device), process)
-    module, _, cls = SIMULATORS[name].partition(":")
-    extra = (process, isaacgym) if name == "isaacgym" else (shared,)
-    return getattr(importlib.import_module(module), cls)(robot, num_envs, options, str(device), *extra)
+        return host_simulator(name, engine.path, robot, num_envs, options, str(device), process)
+    return load_simulator(engine.path)(robot, num_envs, options, str(device))

@@ -5,9 +5,12 @@ All tensors are batched over N robots, float32, SI units, on one device. Frames 
 feet are left then right.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +19,9 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.viewer import Viewer
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.math import overwrite
+
+if TYPE_CHECKING:
+    from legged_gym.sim.mujoco.scene import Scene
 
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
@@ -66,7 +72,7 @@ class SimState:
     """Largest force between the two legs of the step's physics steps [N]. Shape (N,)."""
 
     @classmethod
-    def zeros(cls, num_envs: int, robot: RobotModel, device: str | torch.device) -> "SimState":
+    def zeros(cls, num_envs: int, robot: RobotModel, device: str | torch.device) -> SimState:
         """Allocate a state of zeros with identity orientations."""
         joints, feet, bodies = len(robot.joint_names), len(robot.foot_names), len(robot.body_names)
         shapes: dict[str, tuple[int, ...]] = {
@@ -86,6 +92,47 @@ class SimState:
         state = cls(**{f.name: torch.zeros(num_envs, *shapes.get(f.name, (3,)), device=device) for f in fields(cls)})
         state.root_quat_xyzw[:, 3] = 1.0
         return state
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where `Simulator.reset` puts robots, and how they move there; rows of robots that are not reset are ignored."""
+
+    root_pos_w: torch.Tensor
+    """Origin of the base link [m]. Shape (N, 3)."""
+    root_quat_xyzw: torch.Tensor
+    """Rotation base -> world; it is normalised. Shape (N, 4)."""
+    root_lin_vel_w: torch.Tensor
+    """Velocity of the base link's origin [m/s]. Shape (N, 3)."""
+    root_ang_vel_w: torch.Tensor
+    """Angular velocity of the base [rad/s]. Shape (N, 3)."""
+    joint_pos: torch.Tensor
+    """[rad]. Shape (N, J)."""
+    joint_vel: torch.Tensor
+    """[rad/s]. Shape (N, J)."""
+
+    @classmethod
+    def of(cls, state: SimState) -> Placement:
+        """Where robots are, without a copy."""
+        return cls(**{f.name: getattr(state, f.name) for f in fields(cls)})
+
+    @classmethod
+    def at_rest(cls, root_pos_w: torch.Tensor, num_joints: int) -> Placement:
+        """Upright, heading along x, with all joint angles and velocities zero.
+
+        Args:
+            root_pos_w: Origin of the base link [m]. Shape (N, 3).
+            num_joints: Joints J of a robot.
+        """
+        n = len(root_pos_w)
+        upright = root_pos_w.new_tensor((0.0, 0.0, 0.0, 1.0)).repeat(n, 1)
+        # A tensor for each field: who keeps a placement may write to it.
+        zeros = [root_pos_w.new_zeros(n, width) for width in (3, 3, num_joints, num_joints)]
+        return cls(root_pos_w, upright, *zeros)
+
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """The fields in their order."""
+        return tuple(getattr(self, f.name) for f in fields(self))
 
 
 def forget_forces(state: SimState, mask: torch.Tensor, joint_pos: torch.Tensor) -> None:
@@ -122,6 +169,16 @@ class SimOptions:
     """Physics threads of a CPU backend; 0 takes the cores this process may use."""
     terrain: Terrain | None = None
     """The ground; None is the plane z = 0."""
+    engine: Any = None
+    """What only this engine has: the config of its package, or None for that one's defaults."""
+
+
+def motor_speeds(robot: RobotModel, options: SimOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Corner and no-load speeds of the joints' motors [rad/s]; out of reach for motors without a curve. Shapes (J,)."""
+    if options.motor_curve:
+        return robot.corner_speeds, robot.no_load_speeds
+    ones = np.ones(len(robot.joint_names))
+    return 1e6 * ones, 2e6 * ones
 
 
 class Simulator(ABC):
@@ -177,6 +234,7 @@ class Simulator(ABC):
         self.num_envs = num_envs
         self.options = options
         self.device = torch.device(device)
+        self._scene: Scene | None = None
         self.shows_interventions = shared is None
         """Resets and pushes show in `state` at once."""
         if shared is None:
@@ -228,6 +286,7 @@ class Simulator(ABC):
             ValueError: A shape does not fit or, seen on the CPU only, a delay is out of range. Nothing is changed.
         """
         everyone = torch.ones(self.num_envs, dtype=torch.bool, device=self.device) if mask is None else mask
+        # All are checked before any is set: a refused call changes nothing.
         for name, value in values.items():
             self._check_parameter(name, value, everyone)
         for name, value in values.items():
@@ -265,29 +324,15 @@ class Simulator(ABC):
         """
 
     @abstractmethod
-    def reset(
-        self,
-        mask: torch.Tensor,
-        root_pos_w: torch.Tensor,
-        root_quat_xyzw: torch.Tensor,
-        root_lin_vel_w: torch.Tensor,
-        root_ang_vel_w: torch.Tensor,
-        joint_pos: torch.Tensor,
-        joint_vel: torch.Tensor,
-    ) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """Place the robots in `mask`; the others' state stays as it is, bit for bit.
 
         The reset robots' torques, contact forces and peaks read zero until the next step; their delayed target is
-        `joint_pos`.
+        the placement's `joint_pos`.
 
         Args:
             mask: Robots to place, bool. Shape (N,).
-            root_pos_w: Base position [m]. Shape (N, 3), rows outside the mask ignored (so below).
-            root_quat_xyzw: Base orientation. Shape (N, 4).
-            root_lin_vel_w: Base velocity [m/s]. Shape (N, 3).
-            root_ang_vel_w: Base angular velocity [rad/s]. Shape (N, 3).
-            joint_pos: [rad]. Shape (N, J).
-            joint_vel: [rad/s]. Shape (N, J).
+            placement: Where to, and how they move there.
         """
 
     @abstractmethod
@@ -299,9 +344,16 @@ class Simulator(ABC):
             delta_vel_w: Velocity change [m/s]. Shape (N, 3).
         """
 
-    @abstractmethod
+    def exact_state(self) -> dict[str, torch.Tensor] | None:
+        """Return all that the next step depends on, by name, in place; None where the engine cannot say."""
+        return None
+
+    def load_exact_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what `exact_state` of a like simulator returned: from then on both do the same, bit for bit."""
+        raise NotImplementedError(f"{type(self).__name__} cannot take over a state")
+
     def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
-        """Draw one robot, seen from a camera that follows it.
+        """Draw one robot, seen from a camera that follows it. MuJoCo draws, whatever the engine.
 
         Returns:
             RGB image, uint8. Shape (height, width, 3).
@@ -309,6 +361,14 @@ class Simulator(ABC):
         Raises:
             RuntimeError: No off-screen rendering here; says what to install.
         """
+        if self._scene is None:
+            self._scene = self._make_scene()
+        return self._scene.image(self.state, [robot], width, height)
+
+    def _make_scene(self) -> Scene:
+        from legged_gym.sim.mujoco.scene import Scene  # not needed to simulate
+
+        return Scene(self.robot, self.options.terrain)
 
     def step_engine(self) -> None:
         """Advance the engine by a policy step at the last targets and leave `state` alone: the yardstick for `step`."""
@@ -322,12 +382,13 @@ class Simulator(ABC):
         return {}
 
     def open_viewer(self, robot: int = 0) -> Viewer:
-        """Open a window that shows one robot.
+        """Open a window that shows one robot. MuJoCo draws, whatever the engine."""
+        from legged_gym.sim.mujoco.viewer import MujocoViewer  # needs a display's libraries
 
-        Raises:
-            RuntimeError: This simulator has no viewer.
-        """
-        raise RuntimeError(f"{type(self).__name__} has no viewer: add --headless")
+        return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
 
-    def close(self) -> None:  # noqa: B027 - not every engine holds something
-        """Free what the engine holds. The simulator is not used afterwards."""
+    def close(self) -> None:
+        """Free the renderer; an engine that holds more frees it, too. The simulator is not used afterwards."""
+        if self._scene is not None:
+            self._scene.close()
+            self._scene = None

@@ -54,6 +54,7 @@ class Viewer(ABC):
             self._draw()
             self._drawn_at = now
         if self.realtime:
+            # A step that came late is not made up for by more than one faster one.
             self._due = max(self._due + self.step_time, now - self.step_time)
             time.sleep(max(0.0, self._due - time.perf_counter()))
 

@@ -10,7 +10,7 @@ from legged_gym.utils.config import Config, bounded
 
 @dataclass
 class ControlCfg(Config):
-    """The joint servo that the teacher's action is meant for; an environment puts its own here."""
+    """The joint servo that the teacher's action is meant for: the environment's, never the user's to set here."""
 
     kp: float = bounded(42.0, gt=0.0)
     """Proportional gain K_p [N m/rad]."""
@@ -222,11 +222,9 @@ class ValidityCfg(Config):
 
 
 @dataclass
-class TeacherCfg(Config):
-    """All parameters of the teacher."""
+class DcmCfg(Config):
+    """What can be tuned of the teacher: part of a training config."""
 
-    control: ControlCfg = field(default_factory=ControlCfg)
-    """Joint servo."""
     stepping: SteppingCfg = field(default_factory=SteppingCfg)
     """Foothold law."""
     swing: SwingCfg = field(default_factory=SwingCfg)
@@ -239,3 +237,11 @@ class TeacherCfg(Config):
     """Learned DCM offset."""
     validity: ValidityCfg = field(default_factory=ValidityCfg)
     """Where the reference may be trusted."""
+
+
+@dataclass
+class TeacherCfg(DcmCfg):
+    """All parameters of a teacher: what is tuned, and the servo of the environment that it walks in."""
+
+    control: ControlCfg = field(default_factory=ControlCfg)
+    """Joint servo; no part of a training config, where it would be a second place to set the environment's gains."""

@@ -28,7 +28,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +43,6 @@ from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.predictor import DcmPredictor, StepPlan
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout, TeacherState
 from legged_gym.teacher.validity import ValidityWeight
-from legged_gym.utils.cpu_trace import Traced
 
 __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "TeacherOutput"]
 
@@ -116,7 +116,6 @@ class DcmTeacher:
         self.memory = TeacherMemory.allocate(num_envs, like)
         self.memory.adapts.fill_(float(cfg.timing.enabled))
         self.ground = ground
-        self._traced = Traced(self._step, self.network)
         self._way = like.new_tensor(WAY).view(-1, 1, 1)
         self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
@@ -134,20 +133,19 @@ class DcmTeacher:
 
     @torch.no_grad()
     def step(self, obs: Tensor) -> TeacherOutput:
-        """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory.
-
-        On a CPU the operations are recorded (`Traced`): network and ground are not to be replaced after the first call.
-        """
+        """Evaluates the teacher on the flat observation (N, num_obs) and updates its memory."""
         self.layout.check(obs)
-        step = self._step if obs.is_cuda else self._traced
-        return TeacherOutput(*step(obs, self.memory.buffer))
+        output, new = self.evaluate(obs, self.memory)
+        self.memory.store(new)
+        return output
 
-    def _step(self, obs: Tensor, buffer: Tensor) -> tuple[Tensor, ...]:
-        """The outputs; updates the memory in the buffer (rows, N)."""
-        memory = TeacherMemory.of(buffer)
-        output, new = self.evaluate(obs, memory)
-        memory.store(new)
-        return tuple(getattr(output, field.name) for field in fields(output))
+    def exact_state(self) -> dict[str, Any]:
+        """All that the next `step` depends on besides the network, in place."""
+        return {"memory": self.memory.buffer}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `exact_state`."""
+        self.memory.buffer.copy_(state["memory"])
 
     def evaluate(self, obs: Tensor, memory: TeacherMemory) -> tuple[TeacherOutput, TeacherMemory]:
         """One evaluation without side effects.

@@ -12,7 +12,8 @@ from legged_gym.teacher.config import OffsetCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.losses import assign_touchdowns, follow_weight, magnitude_loss, stability_loss, tracking_loss
 from legged_gym.teacher.preview import preview_steps
-from legged_gym.utils.cuda_graph import Graphed, load_adam, make_adam
+from legged_gym.utils.cuda_graph import Graphed, adam_tensors, load_adam, make_adam
+from legged_gym.utils.finite import GuardedStep
 
 LONGEST_STEP = 0.5
 """For how long a policy step waits for the touchdown that it leads to [s]; longer than any step."""
@@ -39,6 +40,7 @@ class OffsetTrainer:
         like, n = teacher.geometry.abad_pos, teacher.num_envs
         rate = like.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
         self.optimizer = make_adam(teacher.network.parameters(), rate, like.device)
+        self._guarded_step = GuardedStep(self.optimizer, like.device)
         self._kept = math.ceil(LONGEST_STEP / teacher.cfg.control.dt)
         rows = self._kept + num_steps  # those of earlier rollouts that may still wait, then this one's
         widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2, "target": 2}
@@ -162,9 +164,33 @@ class OffsetTrainer:
         losses = self.losses(*(self._data[name].flatten(0, 1)[rows] for name in names))
         self.optimizer.zero_grad()
         losses["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.teacher.network.parameters(), self.cfg.max_grad_norm)
-        self.optimizer.step()
-        return torch.stack([value.detach() for value in losses.values()])
+        norm = torch.nn.utils.clip_grad_norm_(self.teacher.network.parameters(), self.cfg.max_grad_norm)
+        skipped = self._guarded_step(losses["loss"], norm)
+        return torch.stack([value.detach() for value in losses.values()]).masked_fill(skipped > 0.0, 0.0)
+
+    def read_skipped(self) -> int:
+        """Optimiser steps left out since the last call because something was not finite; waits for the device."""
+        skipped = int(self._guarded_step.skipped.item())
+        self._guarded_step.clear()
+        return skipped
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """All tensors that training changes, by name."""
+        named = self.teacher.network.state_dict(keep_vars=True)
+        return {f"offset.{name}": value for name, value in named.items()} | adam_tensors(
+            self.optimizer, "offset_optimizer"
+        )
+
+    def exact_state(self) -> dict[str, Any]:
+        """The steps recorded so far and those that wait for their touchdown, in place."""
+        rows = slice(self._kept + self._step)
+        return {"step": self._step} | {name: values[rows] for name, values in self._data.items()}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Inverse of `exact_state`."""
+        self._step = state["step"]
+        for name, values in self._data.items():
+            values[: self._kept + self._step].copy_(state[name])
 
     def state_dict(self) -> dict[str, Any]:
         """Network and optimiser, to be checkpointed."""

@@ -17,7 +17,7 @@ def make_terrain(cfg: TerrainCfg) -> Terrain | None:
     Returns:
         The map, or None for a plane.
     """
-    if cfg.mesh_type == "plane":
+    if cfg.is_plane:
         return None
     rows, cols = cfg.grid
     border, n = cfg.border_cells, cfg.tile_cells

@@ -18,13 +18,21 @@ class TerrainProportionsCfg(Config):
     """Shares of the columns that each profile gets in the profile `mixed`; only their ratios count."""
 
     flat: float = bounded(0.1, ge=0)
+    """Level ground."""
     noise: float = bounded(0.15, ge=0)
+    """Bumps of random height."""
     smooth_slope: float = bounded(0.1, ge=0)
+    """A slope up or down."""
     rough_slope: float = bounded(0.1, ge=0)
+    """The same with bumps on it."""
     stairs_up: float = bounded(0.25, ge=0)
+    """Steps that rise from the middle."""
     stairs_down: float = bounded(0.2, ge=0)
+    """Steps that sink from the middle."""
     blocks: float = bounded(0.1, ge=0)
+    """Blocks of random height."""
     stepping_stones: float = bounded(0.0, ge=0)
+    """Stones with gaps between them."""
 
     def validate(self) -> None:
         """Check that something is left to choose from."""
@@ -61,8 +69,8 @@ class TerrainCfg(Config):
     """The ground: a plane, or square tiles in rows (levels of difficulty) and columns (types)."""
 
     mesh_type: str = bounded("plane", choices=("plane", "heightfield", "trimesh"))
-    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes, the MuJoCo engines take its
-    height field, in which a riser is one cell wide."""
+    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes; the MuJoCo engines take its
+    height field, in which a riser is one cell wide. A trimesh of the profile `flat` is a plane: see `is_plane`."""
     static_friction: float = bounded(0.6, ge=0)
     """Friction coefficient between robot and ground where it is not randomised."""
     profile: str = bounded(MIXED_PROFILE, choices=(*PROFILES, MIXED_PROFILE, LANES_PROFILE))
@@ -102,6 +110,11 @@ class TerrainCfg(Config):
     """Where, ahead of the base [m]."""
     measured_points_y: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-4, 5))
     """Where, to the left of the base [m]."""
+
+    @property
+    def is_plane(self) -> bool:
+        """Engines are given the plane z = 0 and no map: all triangles of a flat mesh lie in it, and it costs less."""
+        return self.mesh_type == "plane" or (self.mesh_type == "trimesh" and self.profile == "flat")
 
     @property
     def tile_cells(self) -> int:

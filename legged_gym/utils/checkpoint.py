@@ -1,19 +1,31 @@
-"""Checkpoints that are either whole or not there, and that run no code when they are loaded."""
+"""Checkpoints that are either whole or not there, hold finite numbers only, and run no code when they are loaded."""
 
+import contextlib
 import os
-import pickle
+import re
+import socket
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.finite import first_not_finite
 
 FORMAT = "legged_gym checkpoint"
 """Marks a file as ours."""
 VERSION = 1
 """Raised when older files can no longer be read."""
+SIMULATION = "simulation"
+"""Name of what may hold any number: what an engine keeps besides the robots' state may be infinite."""
+_UNCHECKED = (SIMULATION, "return")  # the latter is a figure of a snapshot, none before an episode has ended
+_TEMPORARY = re.compile(r"\..+\.pt\.(?P<host>.+)\.(?P<pid>\d+)")
+
+
+class NotFiniteError(UserError):
+    """What is to be saved holds a number that is not finite."""
 
 
 def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
@@ -22,18 +34,77 @@ def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
     Args:
         obj: What to save: tensors, numbers, strings and containers of these.
         path: The file; an existing one stays whole until the new one is complete.
+
+    Raises:
+        NotFiniteError: Something in it is not finite, but for what is under `SIMULATION`.
+        OSError: It cannot be written; what was there before is still there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    if broken := _broken(obj):
+        raise NotFiniteError(f"{path}: is not written, for {broken} is not finite")
+    temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "version": VERSION, **obj}, file)
+            try:
+                torch.save({"format": FORMAT, "version": VERSION, **obj}, file)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise OSError(None, " ".join(str(error).split())[:100], str(path)) from error
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except BaseException:  # also Ctrl-C: the temporary file must go, then the exception goes on
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
+
+
+def _broken(data: dict[str, Any]) -> str | None:
+    """Returns where a checkpoint's content is not finite, if anywhere."""
+    return first_not_finite({name: value for name, value in data.items() if name not in _UNCHECKED})
+
+
+def _host() -> str:
+    """Returns a name of this machine that can be part of a file's."""
+    return re.sub(r"[^\w-]", "-", socket.gethostname())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Lets a new name in a folder outlive a power failure, where the file system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep(folder: Path) -> int:
+    """Removes the temporary files that processes of this machine left in a folder when they were killed.
+
+    Returns:
+        How many.
+    """
+    removed = 0
+    for path in folder.glob(".*.pt.*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None or match["host"] != _host() or _alive(int(match["pid"])):
+            continue
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    """Tells whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is there and not ours, or the number is none of a process
+        return True
+    return True
 
 
 def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
@@ -47,32 +118,40 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
         What was saved, with `format` and `version`.
 
     Raises:
-        UserError: The file is missing, damaged, or something else than a checkpoint of this package.
+        UserError: The file is missing, damaged, or something else than a checkpoint of this package, or holds numbers
+            that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such checkpoint: {path}")
     try:
+        _check_archive(path)
         with warnings.catch_warnings(action="ignore"):  # about foreign files; the error below says it all
             data = torch.load(path, map_location=map_location, weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        TypeError,
-    ) as e:
-        raise UserError(f"{path}: is damaged or no checkpoint of legged_gym ({_first_words(e)})") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    except Exception as error:  # noqa: BLE001  a damaged file may raise anything in the unpickler
+        raise UserError(f"{path}: is damaged or no checkpoint of legged_gym ({_first_words(error)})") from None
+    if not isinstance(data, dict) or not isinstance(data.get("format"), str) or data["format"] != FORMAT:
         raise UserError(f"{path}: is a torch file, but no checkpoint of legged_gym")
-    if data.get("version") != VERSION:
-        raise UserError(
-            f"{path}: has checkpoint version {data.get('version')}, this legged_gym reads version {VERSION}"
-        )
+    version = data.get("version")
+    if not isinstance(version, int) or version != VERSION:
+        raise UserError(f"{path}: has checkpoint version {version!s:.20}, this legged_gym reads version {VERSION}")
+    if broken := _broken(data):
+        raise UserError(f"{path}: is of no use: {broken} is not finite")
     return data
+
+
+def _check_archive(path: Path) -> None:
+    """Raises where a file is not the archive that torch writes: stored as it is, and each part as its checksum says."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is cut short, or no archive of torch")
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED or part.flag_bits & 1 for part in parts):
+            raise ValueError("its parts are compressed or encrypted")  # so that it cannot grow when it is read
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {damaged!r:.60} is wrong")
 
 
 def _first_words(error: Exception) -> str:
@@ -80,4 +159,5 @@ def _first_words(error: Exception) -> str:
     text = " ".join(str(error).split())
     if " " not in text:  # a bare key or number says nothing
         text = type(error).__name__
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= 100 else text[:97] + "..."

@@ -105,11 +105,6 @@ class Config:
             raise ConfigError(unknown_name(f"field of {type(self).__name__}", name, specs))
         object.__setattr__(self, name, _checked(specs[name], value, f"{type(self).__name__}.{name}"))
 
-    def settle(self) -> None:
-        """Hook for defaults that follow from others, such as the kind of ground: called before training, between two
-        rounds of the user's options, which go before them.
-        """
-
     def validate(self) -> None:
         """Hook for checks across fields: raise `ConfigError` with one line. Called on construction and by `check`."""
 
@@ -144,18 +139,64 @@ def check(cfg: Config, path: str = "") -> None:
         raise ConfigError(f"{path}: {error}" if path else str(error)) from None
 
 
-def set_by_path(cfg: Config, path: str, text: str) -> None:
-    """Sets one field from text, as it comes from a command line.
+def parse_field(cfg: Config, path: str, text: str) -> Any:
+    """Reads a value of one field from text, as it comes from a command line; changes nothing.
 
     Limits of the field itself are checked; call `check` after the last assignment for checks across fields.
 
     Args:
-        cfg: The config to change.
+        cfg: The config that has the field.
         path: Dotted path of the field, e.g. `"commands.resampling_time"`.
         text: The value, e.g. `"3"`, `"true"`, `"none"`, `"-1,1"`, `"(-1, 1)"`, `"[-1, 1]"`.
 
+    Returns:
+        The value, in the type of the field.
+
     Raises:
         ConfigError: When the path is unknown or the text is not a value of the field.
+    """
+    section, name = _locate(cfg, path)
+    spec = _specs(type(section))[name]
+    value = parse_text(text, spec[0])
+    if value is mismatch:
+        raise ConfigError(f"{path}: got '{text}', expected {describe(*spec)}")
+    return _checked(spec, value, path)
+
+
+def set_field(cfg: Config, path: str, value: object) -> None:
+    """Sets one field to a value.
+
+    Raises:
+        ConfigError: When the path is unknown or the value not allowed.
+    """
+    section, name = _locate(cfg, path)
+    object.__setattr__(section, name, _checked(_specs(type(section))[name], value, path))
+
+
+def set_by_path(cfg: Config, path: str, text: str) -> None:
+    """Sets one field from text; see `parse_field`."""
+    set_field(cfg, path, parse_field(cfg, path, text))
+
+
+def get_field(cfg: Config, path: str, default: T | None = None) -> Any:
+    """Returns the value of a field, or the default if the config has no such field."""
+    try:
+        section, name = _locate(cfg, path)
+    except ConfigError:
+        return default
+    return getattr(section, name)
+
+
+def allowed(cls: type[Config], name: str) -> str:
+    """Says in words what a field of a config class accepts."""
+    return describe(*_specs(cls)[name])
+
+
+def _locate(cfg: Config, path: str) -> tuple[Config, str]:
+    """Returns the section that holds a field, and the field's name.
+
+    Raises:
+        ConfigError: When there is no such field, or it is a section itself.
     """
     *sections, name = path.split(".")
     node = cfg
@@ -170,11 +211,7 @@ def set_by_path(cfg: Config, path: str, text: str) -> None:
         raise ConfigError(
             f"{path}: is a section; set one of its fields: {', '.join(_specs(type(getattr(node, name))))}"
         )
-    spec = _specs(type(node))[name]
-    value = parse_text(text, spec[0])
-    if value is mismatch:
-        raise ConfigError(f"{path}: got '{text}', expected {describe(*spec)}")
-    object.__setattr__(node, name, _checked(spec, value, path))
+    return node, name
 
 
 def _require_field(cfg: Config, name: str, path: str) -> None:
@@ -188,30 +225,37 @@ def to_dict(cfg: Config) -> dict[str, Any]:
     return dataclasses.asdict(cast(Any, cfg))
 
 
-def from_dict(cls: type[ConfigT], data: dict[str, Any], unknown: list[str] | None = None) -> ConfigT:
+def from_dict(cls: type[ConfigT], data: dict[str, Any]) -> ConfigT:
     """Builds a config from nested dicts; fields that are not in `data` keep their defaults.
-
-    Args:
-        cls: The config class.
-        data: Values by field name; lists become tuples where the field is a tuple.
-        unknown: Takes the paths of unknown fields, which are then skipped; None to refuse them.
-
-    Returns:
-        A new, checked config.
 
     Raises:
         ConfigError: On an unknown field or a value that is not allowed.
     """
     cfg = cls()
-    _fill(cfg, data, "", unknown)
+    for path, value in fields_of(cfg, data).items():
+        set_field(cfg, path, value)
     check(cfg)
     return cfg
 
 
-def _fill(cfg: Config, data: object, path: str, unknown: list[str] | None) -> None:
-    """Copies nested dicts into a config in place; see `from_dict`."""
+def fields_of(cfg: Config, data: object, unknown: list[str] | None = None, path: str = "") -> dict[str, Any]:
+    """Reads nested dicts as fields of a config, which stays as it is.
+
+    Args:
+        cfg: The config.
+        data: Values by field name; lists become tuples where the field is a tuple.
+        unknown: Takes the paths of unknown fields, which are then skipped; None to refuse them.
+        path: Dotted path of `cfg`, put before those of the fields.
+
+    Returns:
+        Values by the path of their field, in the fields' types.
+
+    Raises:
+        ConfigError: On an unknown field or a value that is not allowed.
+    """
     if not isinstance(data, dict):
         raise ConfigError(f"{path or type(cfg).__name__}: got {data!r}, expected a section (name: value pairs)")
+    found: dict[str, Any] = {}
     for name, value in data.items():
         label = f"{path}.{name}" if path else str(name)
         if unknown is not None and name not in _specs(type(cfg)):
@@ -220,20 +264,31 @@ def _fill(cfg: Config, data: object, path: str, unknown: list[str] | None) -> No
         _require_field(cfg, str(name), label)
         child = getattr(cfg, name)
         if isinstance(child, Config):
-            _fill(child, value, label, unknown)
+            found |= fields_of(child, value, unknown, label)
         else:
-            object.__setattr__(cfg, name, _checked(_specs(type(cfg))[name], value, label))
+            found[label] = _checked(_specs(type(cfg))[name], value, label)
+    return found
 
 
 def save_json(cfg: Config, path: str | Path) -> None:
     """Writes a config as indented JSON."""
-    Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    try:
+        Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:
-    """Reads a config that `save_json` wrote, perhaps with another version of the package.
+def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
+    """Reads what `save_json` wrote, perhaps with another version of the package.
 
     Fields that are no more are skipped with a line on stderr that names them: a run outlives them.
+
+    Args:
+        cfg: A config of the class that was saved; stays as it is.
+        path: The file.
+
+    Returns:
+        Values by the path of their field.
 
     Raises:
         ConfigError: When the file is missing, is no JSON, or holds values that are not allowed.
@@ -242,13 +297,28 @@ def load_json(cls: type[ConfigT], path: str | Path) -> ConfigT:
         data = json.loads(Path(path).read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not a JSON config ({str(error).splitlines()[0]})") from None
     unknown: list[str] = []
     try:
-        cfg = from_dict(cls, data, unknown)
+        found = fields_of(cfg, data, unknown)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     if unknown:
         print(f"warning: {path}: skipped what this version does not have: {', '.join(unknown)}", file=sys.stderr)
+    return found
+
+
+def load_json(cfg: ConfigT, path: str | Path) -> ConfigT:
+    """Puts what `save_json` wrote into a config, which keeps what the file does not name; returns the config.
+
+    Raises:
+        ConfigError: See `read_json`.
+    """
+    for name, value in read_json(cfg, path).items():
+        set_field(cfg, name, value)
+    try:
+        check(cfg)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     return cfg

@@ -21,8 +21,10 @@ class Graphed:
 
     What the function does on the device must not depend on values that only the host knows and that change between
     calls; it must not wait for the device, and the tensors that it reads besides its arguments must keep their memory.
-    What Python does in it happens at the recording only. Attributes that it binds to new values are bound to them again
-    after each replay, on the objects given as `owners`.
+    What Python does in it happens at the recording only. That includes `self.x = tensor`: a replay writes new numbers
+    into the tensor of the recording, but if a plain call has bound `self.x` to another one since (an environment's
+    `reset` calls some of what `step` has recorded), readers would find that one's old numbers. So after each replay the
+    attributes that the recording bound are bound again to its tensors, on the objects given as `owners`.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Graphed:
         finally:
             if collecting:
                 gc.enable()
+        # What differs from before is what the function has bound; `_replay` binds it again.
         self._bound = [
             {name: value for name, value in vars(owner).items() if name not in old or old[name] is not value}
             for owner, old in zip(self._owners, before, strict=True)
@@ -110,7 +113,8 @@ class Graphed:
             torch._foreach_copy_(self._arguments, list(arguments))
         self._graph.replay()
         for owner, bound in zip(self._owners, self._bound, strict=True):
-            vars(owner).update(bound)
+            for name, value in bound.items():
+                setattr(owner, name, value)
 
 
 class Branch:
@@ -142,8 +146,25 @@ def make_adam(parameters: Iterable[torch.nn.Parameter], lr: float | torch.Tensor
     return Adam(parameters, lr=lr, capturable=recordable, fused=recordable or None)
 
 
+def adam_tensors(optimizer: Adam, prefix: str) -> dict[str, torch.Tensor]:
+    """The moments and step counts of an optimiser by name, in place; none before its first step."""
+    states = (optimizer.state.get(p, {}) for group in optimizer.param_groups for p in group["params"])
+    return {f"{prefix}.{k}.{name}": value for k, state in enumerate(states) for name, value in state.items()}
+
+
 def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Take over a saved state, whatever device it is from; all tensors are new ones then."""
+    """Take over a saved state, whatever device it is from; all tensors are new ones then.
+
+    Raises:
+        ValueError: It is of parameters of other number or shape.
+    """
+    own_shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
+    for k, moments in state["state"].items():
+        if not all(isinstance(value, torch.Tensor) for value in moments.values()):
+            raise ValueError(f"the optimiser's state {k} holds something else than tensors")
+        given = {tuple(moments[name].shape) for name in ("exp_avg", "exp_avg_sq")}
+        if not (0 <= int(k) < len(own_shapes)) or given != {own_shapes[int(k)]}:
+            raise ValueError(f"the optimiser's state {k} has shape {given}, the networks' are {own_shapes}")
     for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
         saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
     optimizer.load_state_dict(state)

@@ -150,12 +150,12 @@ def prefer_egl() -> None:
 
 
 @contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Compute with one thread in the body: a rollout's tensors are small, and the cores are the physics'."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with that many threads in the body: with one where tensors are small and the cores are the physics'."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -30,8 +30,8 @@ def overwrite(target: torch.Tensor, mask: torch.Tensor, value: torch.Tensor) -> 
     torch.where(mask.view(-1, *[1] * (target.ndim - 1)), value, target, out=target)
 
 
-def nobody(mask: torch.Tensor) -> bool:
-    """Tell whether `mask` (N,) is empty, where that costs no wait for the device: on the CPU. False elsewhere."""
+def known_empty(mask: torch.Tensor) -> bool:
+    """Whether no robot is in `mask` (N,), on the CPU; False on a GPU, where to know it would be to wait for it."""
     return mask.device.type == "cpu" and not bool(mask.any())
 
 

@@ -85,6 +85,27 @@ def test_learning_goes_on_after_loading(device: str) -> None:
     assert second.learning_rate == pytest.approx(first.learning_rate)
 
 
+def test_a_critic_that_sees_more_goes_on_with_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = algorithm("cpu")
+    torch.manual_seed(2)
+    iterate(narrow, "cpu")
+    saved = copy.deepcopy(narrow.save())
+    monkeypatch.setitem(WIDTHS, "critic", WIDTHS["critic"] + 7)
+    wide = algorithm("cpu")
+    wide.load(copy.deepcopy(saved), None, True)
+    seen = observations("cpu")
+    with torch.no_grad():
+        narrower = TensorDict(seen.to_dict() | {"critic": seen["critic"][:, :-7]}, batch_size=seen.batch_size)
+        torch.testing.assert_close(wide.critic(seen), narrow.critic(narrower))
+    moments = wide.optimizer.state[wide.critic.mlp[0].weight]
+    assert torch.equal(moments["exp_avg"][:, :-7], narrow.optimizer.state[narrow.critic.mlp[0].weight]["exp_avg"])
+    iterate(wide, "cpu")  # and learns to use them
+    assert wide.critic.mlp[0].weight[:, -7:].abs().max() > 0.0
+    with pytest.raises(RuntimeError, match="size mismatch"):  # fewer inputs are refused
+        monkeypatch.setitem(WIDTHS, "critic", WIDTHS["critic"] - 10)
+        algorithm("cpu").load(saved, None, True)
+
+
 def test_the_normaliser_keeps_its_memory() -> None:
     alg = algorithm("cpu")
     before = {name: buffer.data_ptr() for name, buffer in alg.critic.named_buffers()}

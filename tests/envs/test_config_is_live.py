@@ -35,6 +35,7 @@ STEPS = 12
 PLAIN = CLEAN | {"env.episode_length_s": 0.5}
 TERRAIN: Settings = {
     "terrain.mesh_type": "trimesh",
+    "terrain.profile": "mixed",
     "terrain.num_rows": 3,
     "terrain.num_cols": 16,
     "terrain.tile_size": 6.0,
@@ -130,9 +131,15 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "domain_rand.shove_duration_range": (0.1, 0.2),
     "domain_rand.trip_interval_s": 0.1,
     "domain_rand.trip_duration_range": (0.1, 0.2),
+    "rewards.terms": ("tests.envs.own_terms:torques",),
+    "observations.policy": ("tests.envs.own_terms:feet_height",),
+    "observations.critic": ("tests.envs.own_terms:feet_height",),
+    "events.reset": ("tests.envs.own_terms:stand",),
+    "events.step": ("tests.envs.own_terms:pull_down",),
     "rewards.only_positive_rewards": True,
     "rewards.gait_when_standing": False,
     "rewards.recovery_time": 0.0,
+    "rewards.capture_reach": (0.01, {"rewards.scales.v_stab": -1.0}),
     "rewards.gait_force_sigma": 1e5,
     "rewards.about_landing_threshold": (0.12, {"init_state.pos": (0.0, 0.0, 0.09)}),
     "rewards.min_feet_distance": 0.5,
@@ -186,14 +193,14 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
     draw = torch.Generator().manual_seed(5)
     seen: list[Any] = [env.num_envs, env.dt, env.max_episode_length, getattr(env.sim, "num_threads", None)]
     seen += terrain_seen(env.sim.options.terrain)
-    seen += [(term.__name__, scale) for term, scale in env.reward_terms]
+    seen += [(term.__name__, scale) for term, scale in env.rewards.terms]
     for k in range(STEPS):
         actions = torch.randn(1, 6, generator=draw).expand(env.num_envs, 6)
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
             env.update_curriculum((0.076, 0.0, 0.15)[k // 4], 200_000)
-            seen += [env.difficulty.item(), *env.sim.parameters.values()]
+            seen += [env.curriculum.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 
 
@@ -237,7 +244,8 @@ def test_probes_name_real_fields() -> None:
 
 
 def test_a_users_urdf_goes_before_the_robot_type(tmp_path: Path) -> None:
-    urdf = tmp_path / "mine.urdf"
+    urdf = tmp_path / "mine" / "robot.urdf"
+    urdf.parent.mkdir()
     urdf.write_text(robot_urdf("PF_P441A").read_text())
     env = build(1, {"asset.file": str(urdf)})
     assert env.sim.robot.name == "mine"

@@ -115,7 +115,7 @@ def test_the_last_action_is_the_clamped_one(make_env: MakeEnv) -> None:
     torch.testing.assert_close(shown[0], actions[0], rtol=0.0, atol=1e-5)
     assert (shown[1].abs() < 12.0).all() and (shown[1].sign() == actions[1].sign()).all()
     torch.testing.assert_close(shown[1], env.state.joint_target[1] / 0.25, rtol=0.0, atol=1e-5)
-    assert torch.equal(env.actions, actions)
+    assert torch.equal(env.actions.now, actions)
 
 
 def test_robots_that_recover_are_not_judged(make_env: MakeEnv) -> None:
@@ -125,8 +125,12 @@ def test_robots_that_recover_are_not_judged(make_env: MakeEnv) -> None:
     seen = 0
     for _ in range(200):
         stand(env)
-        quiet = env.undisturbed == 0.0
+        quiet = env.disturbances.undisturbed == 0.0
         error, kernel = rewards.lin_vel_error(env), rewards.tracking_lin_vel(env)
-        assert (error[quiet] == 0.0).all() and (kernel[quiet] == 1.0).all() and (env.gait_active[quiet] == 0.0).all()
+        assert (
+            (error[quiet] == 0.0).all()
+            and (kernel[quiet] == 1.0).all()
+            and (env.rewards.gait_active[quiet] == 0.0).all()
+        )
         seen += int(quiet.sum())
     assert 0.6 * 48 * 5 < seen < 1.4 * 48 * 5, "48 of 60 robots are pushed in 4 s, and recover for five policy steps"

@@ -1,12 +1,14 @@
 """How episodes end and begin: falls, time-outs, broken robots, resets; and what becomes of an action."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 UPRIGHT, ON_ITS_SIDE = [0.0, 0.0, 0.0, 1.0], [math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)]
@@ -20,9 +22,8 @@ def place(
     mask = torch.zeros(n, dtype=torch.bool)
     mask[rows] = True
     pos, lin = torch.tensor([0.0, 0.0, height]).repeat(n, 1), torch.tensor([speed, 0.0, 0.0]).repeat(n, 1)
-    env.sim.reset(
-        mask, pos, torch.tensor(quat).repeat(n, 1), lin, torch.zeros(n, 3), torch.zeros(n, 6), torch.zeros(n, 6)
-    )
+    there = replace(Placement.at_rest(pos, 6), root_quat_xyzw=torch.tensor(quat).repeat(n, 1), root_lin_vel_w=lin)
+    env.sim.reset(mask, there)
 
 
 def test_time_out_is_no_fall(make_env: MakeEnv) -> None:
@@ -49,7 +50,7 @@ def test_contact_of_base_or_abad_ends_the_episode(make_env: MakeEnv) -> None:
     _, reward, done, extras = env.step(torch.zeros(4, 6))
     assert done.tolist() == [True, True, False, False]
     assert extras["time_outs"].tolist() == [False] * 4
-    assert env.fell.tolist() == [True, True, False, False]
+    assert env.episodes.fell.tolist() == [True, True, False, False]
     log = env.episode_log()
     assert log["fall_rate"] == pytest.approx(2 / (4 * 0.02))
     assert reward.isfinite().all()
@@ -156,7 +157,7 @@ def test_robots_start_in_the_configured_ranges(make_env: MakeEnv) -> None:
     start = torch.tensor([1.0, 2.0, 5.0 + env.sim.robot.zero_pose_height])
     assert torch.allclose(s.root_pos_w, start.expand(400, 3))
     for value, low, high in (
-        *((env.yaw, -0.5, 1.0), (s.root_lin_vel_w, -0.2, 0.3)),
+        *((env.state.yaw, -0.5, 1.0), (s.root_lin_vel_w, -0.2, 0.3)),
         *((s.root_ang_vel_w, -0.4, 0.1), (s.joint_pos, 0.05, 0.25)),
     ):
         margin = 0.03 * (high - low)

@@ -1,5 +1,6 @@
 """The environment on terrain: what it knows of the ground, where robots start, and how they move through the levels."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from legged_gym.envs.base.ground import AHEAD, HeightMap, TiledGround
 from legged_gym.envs.base.legged_robot import LeggedRobot
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.profiles import PROFILES
@@ -16,6 +17,7 @@ from tests.envs.making import CLEAN, MakeEnv
 
 SMALL: dict[str, Any] = {
     "terrain.mesh_type": "trimesh",
+    "terrain.profile": "mixed",
     "terrain.num_rows": 3,
     "terrain.num_cols": 8,
     "terrain.border_size": 2.0,
@@ -66,8 +68,8 @@ def test_heights_count_from_the_ground(make_env: MakeEnv) -> None:
     for env in (flat, hilly):
         env.step(torch.zeros(24, 6))
     assert hilly.state.root_pos_w[:, 2].std() > 0.3, "all robots are equally high"
-    torch.testing.assert_close(hilly.base_height, flat.base_height, rtol=0.0, atol=1e-3)
-    torch.testing.assert_close(hilly.feet_height, flat.feet_height, rtol=0.0, atol=1e-3)
+    torch.testing.assert_close(hilly.state.base_height, flat.state.base_height, rtol=0.0, atol=1e-3)
+    torch.testing.assert_close(hilly.state.feet_height, flat.state.feet_height, rtol=0.0, atol=1e-3)
     feet = on_the_map(hilly, hilly.state.feet_pos_w)
     torch.testing.assert_close(hilly.ground.under_feet, feet, rtol=0.0, atol=1e-4)
 
@@ -79,7 +81,7 @@ def test_the_critic_sees_the_ground_around_the_robot(make_env: MakeEnv) -> None:
     cfg = env.cfg.terrain
     points = torch.cartesian_prod(torch.tensor(cfg.measured_points_x), torch.tensor(cfg.measured_points_y))
     assert points.shape == (117, 2)
-    around = env.state.root_pos_w[:, None, :2] + rotate_yaw(env.yaw.unsqueeze(1), points)
+    around = env.state.root_pos_w[:, None, :2] + rotate_yaw(env.state.yaw.unsqueeze(1), points)
     expected = on_the_map(env, around) - env.ground.under_base.unsqueeze(-1)
     torch.testing.assert_close(term(env, "critic", "ground_around"), 5.0 * expected.clamp(-1.0, 1.0), rtol=0, atol=2e-3)
     plane = make_env(2)
@@ -95,7 +97,7 @@ def test_the_teacher_sees_the_ground(make_env: MakeEnv) -> None:
     env = make_env(24, SPREAD, {"terrain.platform_size": 0.7, "terrain.spawn_spread": 0.3})
     env.step(torch.zeros(24, 6))
     ahead = torch.tensor([(x, 0.0) for x in AHEAD])
-    points = env.state.root_pos_w[:, None, :2] + rotate_yaw(env.yaw.unsqueeze(1), ahead)
+    points = env.state.root_pos_w[:, None, :2] + rotate_yaw(env.state.yaw.unsqueeze(1), ahead)
     torch.testing.assert_close(term(env, "teacher", "ground_ahead"), on_the_map(env, points), rtol=0, atol=2e-4)
     feet = on_the_map(env, env.state.feet_pos_w)
     torch.testing.assert_close(term(env, "teacher", "feet_ground_height"), feet, rtol=0.0, atol=2e-4)
@@ -116,8 +118,8 @@ def test_robots_start_on_their_tiles_with_nothing_inside_the_ground(make_env: Ma
     middles = torch.as_tensor(terrain.origins)[ground.levels, ground.types, :2]
     away = env.state.root_pos_w[:, :2] - middles
     assert away.abs().max() <= 0.3 and away.std() > 0.1
-    assert env.feet_height.min() > -0.001
-    assert env.feet_height.amin(-1).max() < 0.13  # over the highest cell of rough ground
+    assert env.state.feet_height.min() > -0.001
+    assert env.state.feet_height.amin(-1).max() < 0.13  # over the highest cell of rough ground
 
 
 def test_the_end_of_the_map_is_a_time_out(make_env: MakeEnv) -> None:
@@ -129,11 +131,12 @@ def test_the_end_of_the_map_is_a_time_out(make_env: MakeEnv) -> None:
     pos[:3, 2] = env.state.root_pos_w[:3, 2].max() + 1.0
     s = env.state
     still = torch.zeros(4, 3)
-    env.sim.reset(torch.ones(4, dtype=torch.bool), pos, s.root_quat_xyzw, still, still, s.joint_pos, s.joint_vel)
+    there = replace(Placement.of(s), root_pos_w=pos, root_lin_vel_w=still, root_ang_vel_w=still)
+    env.sim.reset(torch.ones(4, dtype=torch.bool), there)
     _, _, done, extras = env.step(torch.zeros(4, 6))
     assert done.tolist() == [True, True, False, False]
     assert extras["time_outs"].tolist() == [True, True, False, False]
-    assert not env.fell.any()
+    assert not env.episodes.fell.any()
 
 
 # -- levels ------------------------------------------------------------------------------------------------------------
@@ -143,7 +146,7 @@ def ground_of(num_envs: int, **settings: Any) -> TiledGround:
     cfg = TerrainCfg(
         **(
             {
-                "mesh_type": "trimesh",
+                "mesh_type": "heightfield",
                 "profile": "flat",
                 "num_rows": 4,
                 "num_cols": 1,
@@ -228,7 +231,8 @@ def test_without_the_curriculum_levels_stay() -> None:
 
 def test_levels_change_where_robots_start(make_env: MakeEnv) -> None:
     """Robots that do nothing but should walk fall back to the first row, and start there."""
-    settings = {"env.episode_length_s": 4.0, "commands.standing_share": 0.0, "terrain.profile": "flat"}
+    settings = {"env.episode_length_s": 4.0, "commands.standing_share": 0.0}
+    settings |= {"terrain.mesh_type": "heightfield", "terrain.profile": "flat"}
     env = make_env(4, CLEAN, SMALL, settings, {"init_state.pos": (0.0, 0.0, 30.0)})
     assert isinstance(env.ground, TiledGround)
     env.ground.levels.fill_(2)

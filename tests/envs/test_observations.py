@@ -8,6 +8,7 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv
 
 POLICY = [
@@ -59,12 +60,12 @@ def place(env: LeggedRobot, **given: list[float]) -> None:
         "qd": zero * 2,
     }
     rows = [torch.tensor(value).repeat(n, 1) for value in (values | given).values()]
-    env.sim.reset(torch.ones(n, dtype=torch.bool), *rows)
+    env.sim.reset(torch.ones(n, dtype=torch.bool), Placement(*rows))
 
 
 def observe(env: LeggedRobot) -> None:
     """Assemble the observations of the present state anew."""
-    env._derive()
+    env.state.refresh()
     env._observe(torch.zeros(env.num_envs, dtype=torch.bool))
 
 
@@ -96,7 +97,7 @@ def test_policy_observation_by_hand(make_env: MakeEnv) -> None:
         q=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
     )
     env.sim.state.joint_vel.copy_(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))
-    env.applied_actions.copy_(torch.tensor([[0.6, 0.5, 0.4, 0.3, 0.2, 0.1]]))
+    env.actions.applied.copy_(torch.tensor([[0.6, 0.5, 0.4, 0.3, 0.2, 0.1]]))
     env.gait.clock.fill_(0.125)
     env.gait.params.copy_(torch.tensor([[2.0, 0.5, 0.6, 0.08]]))
     env.commands.command.copy_(torch.tensor([[0.5, -0.25, 0.8]]))
@@ -124,7 +125,7 @@ def test_true_velocity_is_in_the_base_frame(make_env: MakeEnv) -> None:
     torch.testing.assert_close(
         term(env, "critic", "base_lin_vel_b"), torch.tensor([[2.0, 0.0, 0.4]]), atol=1e-6, rtol=0.0
     )
-    torch.testing.assert_close(env.base_lin_vel_y, torch.tensor([[1.0, 0.0, 0.2]]), atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(env.state.base_lin_vel_y, torch.tensor([[1.0, 0.0, 0.2]]), atol=1e-6, rtol=0.0)
 
 
 def test_teacher_reads_the_true_state(make_env: MakeEnv) -> None:
@@ -231,7 +232,7 @@ def test_noise_is_bounded_fresh_and_only_on_measurements(make_env: MakeEnv) -> N
     first = env.get_observations()["policy"].clone()
     observe(env)
     assert (env.get_observations()["policy"] != first).any(0).sum() == 18
-    env.difficulty.fill_(0.0)
+    env.curriculum.difficulty.fill_(0.0)
     observe(env)
     largest = (term(env, "policy", "joint_vel") - term(env, "critic", "joint_vel")).abs().max().item()
     assert largest >= 0.95 * 0.5 * 1.5 * 0.05, "sensors are as noisy at difficulty 0"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.sim.simulator import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 
@@ -34,12 +35,12 @@ def test_a_push_is_in_the_next_observation(make_env: MakeEnv) -> None:
 
 def test_push_size_and_direction_are_uniform(make_env: MakeEnv) -> None:
     env = make_env(2, {"curriculum.enabled": False, "domain_rand.max_push_vel_xy": 1.5})
-    drawn = torch.cat([env.randomizer.push_velocity() for _ in range(2000)])
+    drawn = torch.cat([env.disturbances.draw_kicks() for _ in range(2000)])
     size = drawn.norm(dim=-1)
     assert 1.48 < size.max() <= 1.5 and size.mean().item() == pytest.approx(0.75, abs=0.03)
     assert drawn.mean(0).abs().max() < 0.05
-    env.difficulty.fill_(0.5)
-    assert torch.cat([env.randomizer.push_velocity() for _ in range(500)]).norm(dim=-1).max() <= 0.75
+    env.curriculum.difficulty.fill_(0.5)
+    assert torch.cat([env.disturbances.draw_kicks() for _ in range(500)]).norm(dim=-1).max() <= 0.75
 
 
 def parameters(env: LeggedRobot) -> dict[str, torch.Tensor]:
@@ -128,11 +129,7 @@ def test_the_first_observation_knows_the_new_masses(make_env: MakeEnv) -> None:
     """The centre of mass after `reset` is that of the robot with its new body."""
     env = make_env(4, IN_THE_AIR, {"curriculum.enabled": False})
     for _ in range(2):
-        env.sim.reset(
-            torch.ones(4, dtype=torch.bool),
-            *(env.state.root_pos_w, env.state.root_quat_xyzw, env.state.root_lin_vel_w, env.state.root_ang_vel_w),
-            *(env.state.joint_pos, env.state.joint_vel),
-        )
+        env.sim.reset(torch.ones(4, dtype=torch.bool), Placement.of(env.state))
         torch.testing.assert_close(env.get_observations()["teacher"][:, 13:16], env.state.com_pos_w)
         env.reset()
 
@@ -148,16 +145,16 @@ def test_curriculum(make_env: MakeEnv) -> None:
     assert seen == [0.5, 0.7, 0.7, 0.7, 0.5, 0.7, 0.9, 1.0, 1.0]
     env.cfg.curriculum.fall_rate_up, env.cfg.curriculum.fall_rate_down = (0.0, 0.2), (0.1, 0.3)
     for rate, at, then in ((0.05, 0.0, 0.0), (0.15, 1.0, 1.0), (0.15, 0.5, 0.5), (0.25, 0.5, 0.3), (0.05, 0.5, 0.7)):
-        env.difficulty.fill_(at)
+        env.curriculum.difficulty.fill_(at)
         env.update_curriculum(rate, 1_000_000)
-        assert env.difficulty.item() == pytest.approx(then), (rate, at)
-    env.difficulty.fill_(1.0)
+        assert env.curriculum.difficulty.item() == pytest.approx(then), (rate, at)
+    env.curriculum.difficulty.fill_(1.0)
     other = make_env(1)
     other.load_state_dict(env.state_dict())
-    assert other.difficulty.item() == 1.0
+    assert other.curriculum.difficulty.item() == 1.0
     off = make_env(1, {"curriculum.enabled": False})
     off.update_curriculum(10.0, 1_000_000)
-    assert off.difficulty.item() == 1.0
+    assert off.curriculum.difficulty.item() == 1.0
 
 
 def test_difficulty_zero_starts_every_robot_alike(make_env: MakeEnv) -> None:

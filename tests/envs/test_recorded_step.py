@@ -22,13 +22,14 @@ def rollout(mesh_type: str, num_envs: int = 64, steps: int = 40) -> list[dict[st
     cfg.env.num_envs, cfg.sim.backend, cfg.asset.robot_type = num_envs, "mujoco_warp", "PF_TRON1A"
     cfg.env.episode_length_s, cfg.commands.resampling_time, cfg.domain_rand.push_interval_s = 0.3, 0.2, 0.1
     cfg.curriculum.enabled = False
-    cfg.terrain.mesh_type, cfg.terrain.num_rows, cfg.terrain.num_cols = mesh_type, 3, 8
+    cfg.terrain.mesh_type, cfg.terrain.profile = mesh_type, "mixed"
+    cfg.terrain.num_rows, cfg.terrain.num_cols = 3, 8
     env = PointFootFlat(cfg, "cuda:0")
     generator, rows = torch.Generator().manual_seed(0), []
     for k in range(steps):
         actions = 0.5 * torch.randn(num_envs, 6, generator=generator)
         obs, reward, done, extras = env.step(actions.cuda())
-        rows.append({**dict(obs.items()), "reward": reward, "done": done, **extras, "fell": env.fell.clone()})
+        rows.append({**dict(obs.items()), "reward": reward, "done": done, **extras, "fell": env.episodes.fell.clone()})
         if k == steps // 2:
             env.reset()
     env.sim.close()

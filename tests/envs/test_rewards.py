@@ -9,16 +9,25 @@ import torch
 from legged_gym.envs.base import rewards
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg, RewardScalesCfg
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimState
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv
+
+WHERE = {
+    **dict.fromkeys(("fell",), "episodes"),
+    **dict.fromkeys(("desired_contact", "gait_active", "penalized_bodies", "soft_joint_limits"), "rewards"),
+    **dict.fromkeys(("now", "before"), "actions"),
+    **dict.fromkeys(("command", "standing"), "commands"),
+    "undisturbed": "disturbances",
+}
+"""Part of the environment that has a quantity, where it is not the state."""
 
 
 def fake(**given: Any) -> Any:
     """An environment of two robots in a state of zeros, standing upright on nothing, with some of it set."""
     robot = RobotModel.from_urdf(robot_urdf("PF_TRON1A"))
-    cfg = LeggedRobotCfg()
-    zeros: dict[str, Any] = {
+    quantities: dict[str, Any] = vars(SimState.zeros(2, robot, "cpu")) | {
         "fell": torch.zeros(2, dtype=torch.bool),
         "base_lin_vel_y": torch.zeros(2, 3),
         "base_ang_vel_b": torch.zeros(2, 3),
@@ -28,25 +37,25 @@ def fake(**given: Any) -> Any:
         "feet_contact": torch.zeros(2, 2, dtype=torch.bool),
         "feet_height": torch.zeros(2, 2),
         "desired_contact": torch.zeros(2, 2),
-        "swing_heights": torch.zeros(2, 2),
         "gait_active": torch.ones(2),
         "undisturbed": torch.ones(2),
-        "actions": torch.zeros(2, 6),
-        "last_actions": torch.zeros(2, 2, 6),
+        "now": torch.zeros(2, 6),
+        "before": torch.zeros(2, 2, 6),
         "last_joint_vel": torch.zeros(2, 6),
         "penalized_bodies": torch.tensor([0, 1, 2]),
         "soft_joint_limits": (torch.full((6,), -0.5), torch.full((6,), 1.0)),
+        "command": torch.zeros(2, 3),
     }
-    state, command = SimState.zeros(2, robot, "cpu"), torch.zeros(2, 3)
-    env = SimpleNamespace(**zeros, state=state, cfg=cfg, dt=0.02, commands=SimpleNamespace(command=command))
-    for name, value in given.items():
-        if name == "command":
-            command.copy_(torch.tensor(value))
-        elif hasattr(state, name):
-            getattr(state, name).copy_(torch.tensor(value))
-        else:
-            setattr(env, name, torch.tensor(value))
-    env.gait = SimpleNamespace(swing_heights=lambda: env.swing_heights)
+    swing_heights = torch.tensor(given.pop("swing_heights", [[0.0, 0.0]] * 2))
+    quantities |= {name: torch.tensor(value) for name, value in given.items()}
+    quantities["standing"] = (quantities["command"] == 0.0).all(-1)
+    env = SimpleNamespace(cfg=LeggedRobotCfg(), dt=0.02, gait=SimpleNamespace(swing_heights=lambda: swing_heights))
+    env.sim = SimpleNamespace(robot=SimpleNamespace(total_mass=10.0))
+    for name, value in quantities.items():
+        part = WHERE.get(name, "state")
+        if not hasattr(env, part):
+            setattr(env, part, SimpleNamespace())
+        setattr(getattr(env, part), name, value)
     return env
 
 
@@ -58,6 +67,14 @@ CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
         {"swing_heights": [[0.1, 0.0], [0.1, 0.05]], "feet_height": [[0.04, 0.02], [0.07, 0.01]]},
         [0.0036, 0.0025],
     ),
+    # one foot in the air, standing; both in the air, walking
+    "feet_air_standing": (
+        {"feet_contact": [[True, False], [False, False]], "command": [[0.0] * 3, [0.1, 0.0, 0.0]]},
+        [1.0, 0.0],
+    ),
+    "touchdown_speed": ({"landing_speed": [[1.0, 0.5], [0.0, 2.0]]}, [1.25, 4.0]),
+    # a robot of 10 kg: 3 and 1 weights; 2.5 and 4 weights
+    "landing_force": ({"peak_foot_force": [[294.3, 98.1], [245.25, 392.4]]}, [1.0, 2.5]),
     "keep_balance": ({"fell": [False, True]}, [1.0, 0.0]),
     "termination": ({"fell": [False, True]}, [0.0, 1.0]),
     # exp(-(0.3^2 + 0.4^2) / 0.2) = exp(-1.25); the vertical velocity does not count
@@ -108,12 +125,12 @@ CASES: dict[str, tuple[dict[str, Any], list[float]]] = {
         [25.0, 6.0],
     ),
     "action_rate": (
-        {"actions": ONE_JOINT, "last_actions": [[[0.0] * 6, [9.0] * 6], [[0.5] * 6, [9.0] * 6]]},
+        {"now": ONE_JOINT, "before": [[[0.0] * 6, [9.0] * 6], [[0.5] * 6, [9.0] * 6]]},
         [25.0, 1.5],
     ),
     # (1 - 2 * 0.5 + 2)^2 per joint
     "action_smooth": (
-        {"actions": ONE_JOINT, "last_actions": [[[0.0] * 6, [0.0] * 6], [[0.5] * 6, [2.0] * 6]]},
+        {"now": ONE_JOINT, "before": [[[0.0] * 6, [0.0] * 6], [[0.5] * 6, [2.0] * 6]]},
         [25.0, 24.0],
     ),
     "collision": (
@@ -176,6 +193,15 @@ def test_kernel_width_by_hand(name: str) -> None:
     assert getattr(rewards, name)(env)[0].item() == pytest.approx(expected, rel=1e-5)
 
 
+ALL_OFF = {f"rewards.scales.{name}": 0.0 for name in vars(PointFootFlatCfg().rewards.scales)}
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch, *terms: rewards.RewardTerm) -> None:
+    """Put terms in the place of those of their names."""
+    own = {term.__name__: term for term in terms}
+    monkeypatch.setattr(rewards, "TERMS", tuple(own.get(term.__name__, term) for term in rewards.TERMS))
+
+
 def test_scales_weigh_per_second_and_zero_switches_off(make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step's reward is the sum of scale times dt times term; terms of scale 0 are never evaluated."""
 
@@ -188,8 +214,8 @@ def test_scales_weigh_per_second_and_zero_switches_off(make_env: MakeEnv, monkey
     def lin_vel_z(env: LeggedRobot) -> torch.Tensor:
         raise AssertionError("a term of scale 0 was evaluated")
 
-    monkeypatch.setattr(rewards, "TERMS", (torques, orientation, lin_vel_z))
-    scales = {"rewards.scales.torques": 3.0, "rewards.scales.orientation": -2.0, "rewards.scales.lin_vel_z": 0.0}
+    put_in_place(monkeypatch, torques, orientation, lin_vel_z)
+    scales = ALL_OFF | {"rewards.scales.torques": 3.0, "rewards.scales.orientation": -2.0}
     env = make_env(2, CLEAN, IN_THE_AIR, scales)
     _, reward, _, _ = env.step(torch.zeros(2, 6))
     torch.testing.assert_close(reward, 0.02 * torch.tensor([3.0 - 8.0, 30.0]))
@@ -205,8 +231,9 @@ def test_episode_log_is_per_second_of_a_full_episode(make_env: MakeEnv, monkeypa
     def torques(env: LeggedRobot) -> torch.Tensor:
         return torch.ones(2)
 
-    monkeypatch.setattr(rewards, "TERMS", (torques,))
-    env = make_env(2, CLEAN, IN_THE_AIR, {"rewards.scales.torques": 3.0, "env.episode_length_s": 0.1})
+    put_in_place(monkeypatch, torques)
+    settings = ALL_OFF | {"rewards.scales.torques": 3.0, "env.episode_length_s": 0.1}
+    env = make_env(2, CLEAN, IN_THE_AIR, settings)
     for _ in range(4):
         env.step(torch.zeros(2, 6))
     assert "rew_torques" not in env.episode_log()
@@ -225,21 +252,21 @@ def test_step_feeds_the_terms_with_what_happened(make_env: MakeEnv) -> None:
     for action in (a, b):
         env.step(action)
     before = env.state.joint_vel.clone()
-    assert torch.equal(env.last_joint_vel, before)
+    assert torch.equal(env.state.last_joint_vel, before)
     seen: dict[str, torch.Tensor] = {}
 
     def spy(name: str) -> None:
         term = getattr(rewards, name)
         seen[name] = term(env).clone()
 
-    original = env._compute_reward
+    original = env.rewards.compute
 
-    def compute() -> torch.Tensor:
+    def compute(env: LeggedRobot) -> torch.Tensor:
         for name in ("action_rate", "action_smooth", "dof_acc"):
             spy(name)
-        return original()
+        return original(env)
 
-    env._compute_reward = compute  # type: ignore[method-assign]
+    env.rewards.compute = compute  # type: ignore[method-assign]
     env.step(c)
     assert seen["action_rate"].item() == pytest.approx(6 * 0.7**2, rel=1e-5)
     assert seen["action_smooth"].item() == pytest.approx(6 * (-0.3 - 0.8 + 0.1) ** 2, rel=1e-5)
@@ -261,8 +288,8 @@ def test_a_new_episode_starts_from_zero_actions(make_env: MakeEnv) -> None:
 
 def test_soft_limits_and_bodies_come_from_the_robot(make_env: MakeEnv) -> None:
     env = make_env(1, {"rewards.soft_dof_pos_limit": 0.5})
-    low, high = env.soft_joint_limits
+    low, high = env.rewards.soft_joint_limits
     # hip_L of PF_TRON1A: -1.012291 .. 1.396263, the middle half of it
     assert low[1].item() == pytest.approx(-0.4101525, abs=1e-5) and high[1].item() == pytest.approx(0.7941245, abs=1e-5)
     bodies = env.sim.robot.body_names
-    assert {bodies[i] for i in env.penalized_bodies} == {name for name in bodies if "foot" not in name}
+    assert {bodies[i] for i in env.rewards.penalized_bodies} == {name for name in bodies if "foot" not in name}

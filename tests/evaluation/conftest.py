@@ -92,16 +92,21 @@ class FakeEnv:
 
     def _observe(self, actions: torch.Tensor) -> None:
         n, time = self.num_envs, self.sim.step * self.dt
-        self.applied_actions = actions
+        self.actions = SimpleNamespace(applied=actions)
         velocity = self.commands.command + self.error
         if self.falls is not None and self.sim.step >= self.falls[1]:
             velocity[self.falls[0]] = 100.0  # what happens after the fall is not to count
-        self.fell = torch.zeros(n, dtype=torch.bool)
+        fell = torch.zeros(n, dtype=torch.bool)
         if self.falls is not None:
-            self.fell[self.falls[0]] = self.sim.step == self.falls[1]
-        self.base_lin_vel_y = torch.cat((velocity[:, :2], torch.zeros(n, 1)), dim=-1)
-        self.yaw = torch.remainder(self.turn_rate * time + torch.pi, 2.0 * torch.pi) - torch.pi
+            fell[self.falls[0]] = self.sim.step == self.falls[1]
+        self.episodes = SimpleNamespace(fell=fell)
+        on_left = self.sim.step % 50 < 25
         self.state = SimpleNamespace(
+            base_lin_vel_y=torch.cat((velocity[:, :2], torch.zeros(n, 1)), dim=-1),
+            yaw=torch.remainder(self.turn_rate * time + torch.pi, 2.0 * torch.pi) - torch.pi,
+            feet_contact=torch.tensor([on_left, not on_left]).repeat(n, 1),
+            base_height=torch.full((n,), 0.7),
+            projected_gravity_b=torch.tensor([[0.0, 0.0, -1.0]]).repeat(n, 1),
             root_pos_w=torch.cat((self.drift_w * time + 3.0, torch.full((n, 1), 0.7)), dim=-1),
             root_quat_xyzw=self.quat,
             root_ang_vel_w=torch.cat((torch.zeros(n, 2), velocity[:, 2:]), dim=-1),
@@ -113,10 +118,6 @@ class FakeEnv:
             peak_foot_force=torch.full((n, 2), 212.0),
             peak_leg_force=torch.full((n,), 5.0 if self.sim.step % 4 == 0 else 0.0),
         )
-        on_left = self.sim.step % 50 < 25
-        self.feet_contact = torch.tensor([on_left, not on_left]).repeat(n, 1)
-        self.base_height = torch.full((n,), 0.7)
-        self.projected_gravity_b = torch.tensor([[0.0, 0.0, -1.0]]).repeat(n, 1)
         for robot, posture, first, last in self.postures:
             if first <= self.sim.step <= last:
                 self._take_posture(robot, posture)
@@ -124,16 +125,16 @@ class FakeEnv:
     def _take_posture(self, robot: int, posture: str) -> None:
         """Each is just beyond what is upright, or just within it if its name says so."""
         if posture in ("crouches", "crouches a little"):
-            self.base_height[robot] = 0.57 if posture == "crouches" else 0.573  # 0.85 * 0.84 * 0.8 = 0.5712
+            self.state.base_height[robot] = 0.57 if posture == "crouches" else 0.573  # 0.85 * 0.84 * 0.8 = 0.5712
         elif posture in ("leans", "leans a little"):
             tilt = torch.tensor(20.5 if posture == "leans" else 19.5).deg2rad()
-            self.projected_gravity_b[robot] = torch.stack((torch.zeros(()), tilt.sin(), -tilt.cos()))
+            self.state.projected_gravity_b[robot] = torch.stack((torch.zeros(()), tilt.sin(), -tilt.cos()))
         elif posture in ("touches with a shin", "touches with a foot"):
             body = "knee_R_Link" if posture == "touches with a shin" else "foot_R_Link"
             self.state.contact_force_w[robot, BODY_NAMES.index(body)] = torch.tensor([0.8, 0.8, 0.0])
         else:
             assert posture == "lies"
-            self.base_height[robot], self.projected_gravity_b[robot] = 0.15, torch.tensor([1.0, 0.0, 0.0])
+            self.state.base_height[robot], self.state.projected_gravity_b[robot] = 0.15, torch.tensor([1.0, 0.0, 0.0])
             self.state.contact_force_w[robot, 0, 2] = 150.0
 
 

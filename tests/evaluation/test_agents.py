@@ -12,10 +12,10 @@ from torch import nn
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.agents import OnnxAgent, OnnxNetwork, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
+from legged_gym.runners.export import export_policy
 from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.export import export_policy
 
 
 def observation(num_envs: int) -> TensorDict:

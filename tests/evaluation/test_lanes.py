@@ -27,8 +27,8 @@ class LaneEnv:
         self.num_envs, self.dt, self.device = 4, 0.02, torch.device("cpu")
         self.ground = SimpleNamespace(types=torch.zeros(4, dtype=torch.long))
         self.commands = SimpleNamespace(command=torch.tensor([[0.5, 0.0, 0.9]]).repeat(4, 1), set=self._set)
-        self.state = SimpleNamespace(root_pos_w=torch.full((4, 3), 2.0))
-        self.yaw = torch.tensor([0.2, -0.3, 2.0, 0.1])
+        yaw = torch.tensor([0.2, -0.3, 2.0, 0.1])
+        self.state = SimpleNamespace(root_pos_w=torch.full((4, 3), 2.0), yaw=yaw)
 
     def _set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
         assert mask.all()
@@ -41,7 +41,7 @@ def test_rows_start_on_their_lanes_and_are_steered_along_them() -> None:
     assert env.ground.types.tolist() == [list(LANES).index("stairs_up_8")] * 2 + [0, 0]
     lanes.steer()
     assert env.commands.command[:, 2].tolist() == pytest.approx([-0.2, 0.3, 0.9, 0.9])  # the others are not steered
-    env.yaw = torch.tensor([3.0, -3.0, 0.0, 0.0])
+    env.state.yaw = torch.tensor([3.0, -3.0, 0.0, 0.0])
     lanes.steer()
     assert env.commands.command[:2, 2].tolist() == [-0.5, 0.5]
     assert (env.commands.command[:, 0] == 0.5).all()
@@ -76,7 +76,7 @@ def test_terrain_rows_stand_on_what_they_are_named_after() -> None:
     assert len(results) == 3 and all(abs(row["distance"] or 1.0) < 0.1 for row in results)
     x, y, _ = env.state.root_pos_w.unbind(-1)
     assert ((x + 3.25).abs() < 0.4).all()
-    assert env.yaw.abs().max() < 0.2
+    assert env.state.yaw.abs().max() < 0.2
     lanes = torch.tensor([list(LANES).index(row.lane) for row in rows]).repeat_interleave(2)
     expected_y = (lanes + 0.5 - 0.5 * len(LANES)) * 8.0
     assert ((y - expected_y).abs() < 0.4).all()

@@ -243,7 +243,7 @@ def test_checkpoint_restores_everything(tmp_path: Path) -> None:
         assert all(torch.equal(mine["state"][k]["exp_avg"], theirs["state"][k]["exp_avg"]) for k in mine["state"])
 
 
-def test_resumed_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+def test_resumed_run_learns_as_the_unbroken_one_on_the_same_environment(tmp_path: Path) -> None:
     whole = runner(tmp_path / "whole")
     whole.learn(4, init_at_random_ep_len=False)
     first = runner(tmp_path / "first")
@@ -344,14 +344,16 @@ def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_rollouts_take_one_torch_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the update as many as there were."""
+    """And the update as many as were chosen for it."""
     env, seen = DummyEnv(), []
     step = env.step
     monkeypatch.setattr(env, "step", lambda actions: (seen.append(torch.get_num_threads()), step(actions))[1])
-    runner = OnPolicyRunner(env, small_cfg(), str(tmp_path))
+    cfg = small_cfg()
+    cfg.runner.update_threads = 2
+    runner = OnPolicyRunner(env, cfg, str(tmp_path))
     learn, before = runner.alg.learn, torch.get_num_threads()
     monkeypatch.setattr(runner.alg, "learn", lambda: (seen.append(torch.get_num_threads()), learn())[1])
-    torch.set_num_threads(2)
+    torch.set_num_threads(3)
     try:
         runner.learn(1)
     finally:

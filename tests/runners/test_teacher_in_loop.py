@@ -1,8 +1,10 @@
 """The teacher in a real rollout: data for imitation, driven robots, and Δξ that learns, is saved and comes back."""
 
 import copy
+import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, Po
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.teacher.config import ControlCfg, TeacherCfg
+from legged_gym.teacher.config import BodyCfg, DcmCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.utils.config import ConfigError, load_json, set_by_path, to_dict
 from legged_gym.utils.errors import UserError
 
 
@@ -57,21 +61,66 @@ def test_reference_arrives_as_data(env: PointFootFlat) -> None:
     assert obs["reference"].std() > 0.01, "the reference depends on the robot's state"
 
 
-def test_the_teacher_goes_by_the_servos_of_its_environment() -> None:
-    """Whatever its own config says; another servo or time step makes other actions of the same plan."""
-    cfg, actions = PointFootFlatCfg(), []
-    cfg.env.num_envs, cfg.asset.robot_type = 2, "PF_TRON1A"
-    for kp, scale, decimation in ((42.0, 0.25, 4), (30.0, 0.5, 2)):
-        cfg.control.stiffness, cfg.control.damping = kp, 0.1 * kp
-        cfg.control.action_scale, cfg.control.decimation = scale, decimation
-        env = PointFootFlat(cfg)
-        teacher = make_teacher(TeacherCfg(control=ControlCfg(kp=99.0, kd=9.0, dt=0.5)), env, "cpu")
-        control = teacher.cfg.control
-        assert (control.kp, control.kd, control.action_scale) == (kp, pytest.approx(0.1 * kp), scale)
-        assert control.dt == pytest.approx(0.005 * decimation) and control.torque_limit == 80.0
-        actions.append(teacher.step(env.get_observations()["teacher"]).action)
-        env.sim.close()
-    assert (actions[0] - actions[1]).abs().max() > 0.01
+SERVO: dict[str, tuple[Any, str, Any]] = {
+    "control.stiffness": (60.0, "kp", 60.0),
+    "control.damping": (2.0, "kd", 2.0),
+    "control.action_scale": (0.5, "action_scale", 0.5),
+    "control.decimation": (2, "dt", 0.01),
+    "sim.dt": (0.004, "dt", 0.016),
+    "init_state.default_joint_angles": ((0.1,) * 6, "default_angles", (0.1,) * 6),
+}
+"""What the environment and the teacher both go by: path and value of the one, name and value of the other."""
+
+
+def small_cfg() -> Any:
+    cfg = PointFootFlatCfg()
+    cfg.env.num_envs, cfg.asset.robot_type, cfg.sim.num_threads, cfg.sim.backend = 2, "PF_TRON1A", 1, "mujoco"
+    return cfg
+
+
+def teacher_of(path: str | None = None, value: Any = None) -> DcmTeacher:
+    """The teacher of an environment with one field changed; its stance leg answers the swing leg's servo."""
+    cfg = small_cfg()
+    if path is not None:
+        section, name = path.split(".")
+        setattr(getattr(cfg, section), name, value)
+    env = PointFootFlat(cfg)
+    env.sim.close()
+    return make_teacher(DcmCfg(body=BodyCfg(swing_reaction=0.5)), env, "cpu")
+
+
+@pytest.mark.parametrize("path", SERVO)
+def test_the_teacher_goes_by_the_servos_of_its_environment(env: PointFootFlat, path: str) -> None:
+    """Where one of them is changed, the teacher is told, and makes another action of the same state."""
+    value, name, expected = SERVO[path]
+    teacher, unchanged = teacher_of(path, value), teacher_of()
+    obs = env.step(torch.full((16, 6), 0.5))[0]["teacher"][:2]  # in motion
+    action, before = teacher.step(obs).action, unchanged.step(obs).action
+    told, default = teacher.cfg.control, unchanged.cfg.control
+    assert getattr(told, name) == pytest.approx(expected)
+    others = [other for other in vars(default) if other != name]
+    assert [getattr(told, other) for other in others] == [getattr(default, other) for other in others]
+    assert (action - before).abs().max() > 1e-3
+
+
+def test_limit_and_gravity_are_those_of_the_robot_and_the_engine() -> None:
+    env: Any = PointFootFlat(small_cfg())
+    control = make_teacher(DcmCfg(), env, "cpu").cfg.control
+    assert control.torque_limit == env.sim.robot.torque_limits.min()
+    assert control.gravity == -env.sim.models[0].opt.gravity[2]
+    env.sim.close()
+
+
+def test_a_training_config_has_no_second_place_for_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not on the command line; and what an older run has saved there changes nothing."""
+    cfg = PointFootFlatCfgPPO()
+    with pytest.raises(ConfigError, match="unknown field 'control'"):
+        set_by_path(cfg, "teacher.dcm.control.kp", "60")
+    old = to_dict(cfg)
+    old["teacher"]["dcm"]["control"] = {"kp": 99.0}
+    (tmp_path / "train_cfg.json").write_text(json.dumps(old))
+    assert load_json(PointFootFlatCfgPPO(), tmp_path / "train_cfg.json") == cfg
+    assert "skipped what this version does not have: teacher.dcm.control" in capsys.readouterr().err
 
 
 def test_driven_robots_execute_the_reference_and_their_share_shrinks(env: PointFootFlat) -> None:
@@ -137,9 +186,9 @@ def test_a_gait_that_the_teacher_does_not_walk_is_refused(env: PointFootFlat) ->
             env.cfg.gait = copy.deepcopy(kept)
             setattr(getattr(env.cfg.gait, place), name, 0.6 if place == "nominal" else (0.5, 0.6))
             with pytest.raises(UserError, match=rf"gait.{name} is .*0.6.*--train.teacher.enabled=false"):
-                make_teacher(TeacherCfg(), env, "cpu")
+                make_teacher(DcmCfg(), env, "cpu")
     env.cfg.gait = kept
-    make_teacher(TeacherCfg(), env, "cpu")
+    make_teacher(DcmCfg(), env, "cpu")
 
 
 def test_a_policy_with_constant_imitation_explores_in_the_end(env: PointFootFlat) -> None:
@@ -156,7 +205,7 @@ def test_a_policy_with_constant_imitation_explores_in_the_end(env: PointFootFlat
 
 
 def test_the_planned_stance_costs_no_reward(env: PointFootFlat) -> None:
-    assert TeacherCfg().stepping.stance_width >= env.cfg.rewards.min_feet_distance
+    assert DcmCfg().stepping.stance_width >= env.cfg.rewards.min_feet_distance
 
 
 def test_the_teacher_knows_the_true_mass(env: PointFootFlat) -> None:

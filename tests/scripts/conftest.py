@@ -4,22 +4,20 @@ from pathlib import Path
 
 import pytest
 
-import legged_gym.envs  # noqa: F401  registers the tasks
-from legged_gym.utils.runs import checkpoints
-from legged_gym.utils.task_registry import task_registry
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env, make_runner
 
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the run."""
-    env_cfg, train_cfg = task_registry.get_cfgs("pointfoot_flat")
-    env_cfg.env.num_envs, env_cfg.asset.robot_type, env_cfg.sim.backend = 4, "PF_TRON1A", "mujoco"
-    train_cfg.policy.actor_hidden_dims = train_cfg.policy.critic_hidden_dims = (32, 16)
-    train_cfg.runner.num_steps_per_env = 4
-    env, _ = task_registry.make_env("pointfoot_flat", env_cfg=env_cfg)
     root = tmp_path_factory.mktemp("logs")
-    runner, _ = task_registry.make_alg_runner(env, "pointfoot_flat", train_cfg=train_cfg, log_root=root)
+    argv = [f"--log_root={root}", "--num_envs=4", "--env.asset.robot_type=PF_TRON1A", "--sim=mujoco", "--headless"]
+    argv += [f"--train.policy.{name}_hidden_dims=32,16" for name in ("actor", "critic")]
+    argv += ["--train.runner.num_steps_per_env=4", "--rl_device=cpu"]
+    spec = resolve(parse_args(make_parser("test", training=True), argv).request)
+    runner = make_runner(spec, make_env(spec))
     runner.learn(1)
-    env.sim.close()
-    (run,) = (path for path in root.glob("*/*/*") if checkpoints(path))
-    return run
+    runner.env.sim.close()
+    return Path(runner.log_dir)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from legged_gym.evaluation.ablation import Run
+from legged_gym.options.cli import run_main
 from legged_gym.scripts import ablation
-from legged_gym.utils.cli import run_main
 
 TOY = (
     *("--num_envs=4", "--max_iterations=4", "--snapshots=3", "--suite=track", "--time_scale=0.02", "--sim=mujoco"),
@@ -62,7 +62,7 @@ def test_a_run_that_fails_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judge = ablation.judge
-    monkeypatch.setattr(ablation, "judge", lambda args, arm, *more: judge(args, arm, *more) if arm == "dcm" else 1 / 0)
+    monkeypatch.setattr(ablation, "judge", lambda plan, arm, *more: judge(plan, arm, *more) if arm == "dcm" else 1 / 0)
     assert (
         run(monkeypatch, tmp_path, "--arms=ppo,dcm", "--seeds=0")
         == "runs that failed: 1; the same command tries them again"
@@ -78,7 +78,9 @@ def test_a_run_that_fails_does_not_stop_the_others(
         (["--arms=dmc"], "unknown arm 'dmc'; did you mean 'dcm'?"),
         (["--seeds=a"], "--seeds: got 'a'"),
         (["--jobs=0"], "--jobs: got 0"),
-        (["--resume"], "--resume: is decided here"),
+        (["--resume"], "unknown option '--resume'"),
+        (["--seed=3"], "--seed: is decided here"),
+        (["--train.runner.resume=true"], "--train.runner.resume: is decided here"),
         (["--suite=trak"], "unknown suite 'trak'"),
         (["--time_scale=-1"], "--time_scale: got -1.0"),
         (["--max_iterations=8"], "holds runs of 100 iterations: give another --out"),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.options.cli import run_main
+from legged_gym.options.request import parse_args
 from legged_gym.scripts import benchmark
-from legged_gym.utils.cli import parse_args, run_main
 from legged_gym.utils.errors import UserError
 
 
@@ -73,11 +74,11 @@ def test_a_first_start_has_no_kernels_and_a_second_one_has(monkeypatch: pytest.M
     (tmp_path / "train.py").write_text(FAKE_TRAIN)
     monkeypatch.setattr(benchmark, "__file__", str(tmp_path / "benchmark.py"))
     parser = benchmark.make_benchmark_parser()
-    args = parse_args(parser, ["--sim=mujoco", "--train.seed=3"])
-    times = benchmark.measure_starts(args, 4)
+    request = parse_args(parser, ["--sim=mujoco", "--train.seed=3"]).request
+    times = benchmark.measure_starts(request, 4)
     assert 0.0 < times["second_start_s"] < times["first_start_s"] - 0.3
     with pytest.raises(UserError, match=r"train\.py ended before its first iteration: error: no such field"):
-        benchmark.measure_start(parse_args(parser, []), 4, tmp_path)
+        benchmark.measure_start(parse_args(parser, []).request, 4, tmp_path)
 
 
 @pytest.mark.parametrize(

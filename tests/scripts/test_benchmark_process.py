@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.options.cli import run_main
 from legged_gym.scripts import benchmark_process
-from legged_gym.utils.cli import run_main
 from tests.sim.process.pool import pooled_workers
 
 

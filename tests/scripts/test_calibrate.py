@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from legged_gym.evaluation import shipping
 from legged_gym.evaluation.suites import evaluation_cfg
+from legged_gym.options import runs
+from legged_gym.options.cli import run_main
+from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.scripts import calibrate
-from legged_gym.utils.cli import parse_args, run_main
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 
 ON_CPU = ("--num_envs=12", "--sim_device=cpu", "--rl_device=cpu")
 
@@ -32,11 +35,11 @@ def test_a_calibrated_policy_does_what_it_is_asked(
     """
     monkeypatch.setattr(calibrate, "evaluation_cfg", lambda *args: evaluation_cfg(*args, physics="ideal"))
     source = tmp_path / "run"
-    shutil.copytree(shipping.policies_dir() / "PF_TRON1A" / "pointfoot_flat", source)
+    shutil.copytree(runs.policies_dir() / "PF_TRON1A" / "pointfoot_flat", source)
     (checkpoint,) = source.glob("model_*.pt")
-    data = shipping.load_checked(checkpoint)
+    data = load_checked(checkpoint)
     data["actor_state_dict"]["mlp.0.weight"][:, -3:-1] *= 0.75
-    shipping.save_atomically(data, checkpoint)
+    save_atomically(data, checkpoint)
     assert run(monkeypatch, f"--load_run={source}") == 0
     before, after = (
         [float(x) for x in line.split("achieves ")[1].split(" of what")[0].split(", ")]
@@ -47,7 +50,7 @@ def test_a_calibrated_policy_does_what_it_is_asked(
     assert after == pytest.approx([1.0, 1.0, 1.0], abs=0.08)
     folder = tmp_path / "run_calibrated"
     assert (folder / checkpoint.name).is_file()
-    assert "calibrate.py --load_run" in (folder / "command.txt").read_text()
+    assert "python -m legged_gym calibrate --load_run" in (folder / "command.txt").read_text()
     assert run(monkeypatch, f"--load_run={source}") == 2
     assert "is there already" in capsys.readouterr().err
 
@@ -56,7 +59,8 @@ def test_calibration_is_for_the_robot_as_deployed(monkeypatch: pytest.MonkeyPatc
     seen: list[Any] = []
     monkeypatch.setattr(calibrate, "measure_response", lambda env, *args: seen.append(env.cfg) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        calibrate.run(parse_args(calibrate.make_calibrate_parser(), [f"--load_run={trained_run}", *ON_CPU]))
+        args = parse_args(calibrate.make_calibrate_parser(), [f"--load_run={trained_run}", *ON_CPU])
+        calibrate.run(resolve(args.request))
     (cfg,) = seen
     assert (cfg.control.damping, cfg.control.action_delay, cfg.gait.ranges.frequency) == (3.5, 0.01, (2.0, 2.0))
     assert cfg.noise.add_noise and cfg.control.clamp_targets and cfg.terrain.static_friction == 0.6

@@ -2,18 +2,22 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from legged_gym.evaluation import shipping
-from legged_gym.evaluation.loading import open_session
 from legged_gym.evaluation.rows import SUITES
+from legged_gym.options import commands, runs
+from legged_gym.options.cli import run_main
+from legged_gym.options.request import Request, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.spec import AgentSpec
 from legged_gym.scripts import evaluate, export_policy, train
-from legged_gym.utils import runs
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.cli import parse_args, run_main
+from legged_gym.utils.errors import UserError
 
 SHORT = ("--suite=track", "--num_envs=3", "--time_scale=0.02", "--sim_device=cpu", "--rl_device=cpu")
 PLACE = Path("PF_TRON1A") / "pointfoot_flat"
@@ -30,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, script: Any, *argv: str) -> object:
 @pytest.fixture
 def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of the package's own policies."""
-    monkeypatch.setattr(shipping, "policies_dir", lambda: tmp_path / "policies")
+    monkeypatch.setattr(runs, "policies_dir", lambda: tmp_path / "policies")
     return tmp_path / "policies"
 
 
@@ -73,8 +77,8 @@ def test_a_second_policy_has_a_name_of_its_own(
     assert run(monkeypatch, export_policy, *argv, f"--out={hills}") == 0
     for agent, folder in (("pretrained", PLACE.name), ("pretrained:hills", "hills")):
         args = parse_args(evaluate.make_evaluate_parser(), [f"--agent={agent}", "--env.asset.robot_type=PF_TRON1A"])
-        session = open_session(args)
-        assert session.source == f"{folder}/model_1.pt" and session.agent == "pretrained"
+        spec = resolve(args.request)
+        assert spec.source == f"{folder}/model_1.pt" and spec.agent == AgentSpec("pretrained")
 
 
 def test_training_does_not_go_on_from_a_shipped_policy(
@@ -108,11 +112,13 @@ def test_the_command_is_what_the_run_noted(
     for name in ("model_1.pt", "env_cfg.json", "train_cfg.json"):
         (tmp_path / name).write_bytes((trained_run / name).read_bytes())
     monkeypatch.setenv("ROBOT_TYPE", "PF_TRON1A")
-    runs.note_command(tmp_path, ["python", "train.py", "--run_name=a b"])
-    runs.note_command(tmp_path, ["python", "train.py", "--resume"], resumed=tmp_path)
+    spec = resolve(Request("pointfoot_flat", argv=("--run_name=a b",)))
+    commands.note_command(tmp_path, "train", spec)
+    more = replace(spec, argv=("--resume",), checkpoint=tmp_path / "model_1.pt")
+    commands.note_command(tmp_path, "train", more)
     assert shipping.training_record(tmp_path / "model_1.pt", None)["commands"] == [
-        "ROBOT_TYPE=PF_TRON1A python train.py '--run_name=a b'",
-        "ROBOT_TYPE=PF_TRON1A python train.py --resume",
+        "ROBOT_TYPE=PF_TRON1A python -m legged_gym train '--run_name=a b'",
+        "ROBOT_TYPE=PF_TRON1A python -m legged_gym train --resume",
     ]
 
 
@@ -146,19 +152,17 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 
 def test_without_a_shipped_policy_the_others_are_listed(policies: Path, tmp_path: Path) -> None:
     (policies / "PF_P441A" / "pointfoot_flat").mkdir(parents=True)
-    (policies / "PF_P441A" / "pointfoot_flat" / "training.json").write_text("{}")
-    with pytest.raises(
-        runs.UserError, match="for robot PF_TRON1A by the name pointfoot_flat; there are: PF_P441A/point"
-    ):
-        shipping.pretrained_checkpoint("pointfoot_flat", "PF_TRON1A")
+    (policies / "PF_P441A" / "pointfoot_flat" / "model_3.pt").touch()
+    with pytest.raises(UserError, match="for robot PF_TRON1A by the name pointfoot_flat; there are: PF_P441A/point"):
+        runs.shipped_checkpoint("pointfoot_flat", "PF_TRON1A")
 
 
 def test_every_policy_of_the_package_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    for file in shipping.policies_dir().glob(f"*/*/{shipping.TRAINING_FILE}"):
+    for file in runs.policies_dir().glob(f"*/*/{shipping.TRAINING_FILE}"):
         monkeypatch.setenv("ROBOT_TYPE", file.parts[-3])
         args = parse_args(evaluate.make_evaluate_parser(), [f"--agent=pretrained:{file.parts[-2]}"])
-        session = open_session(args)
-        assert session.checkpoint is not None and session.checkpoint.parent == file.parent
-        assert session.env_cfg.asset.robot_type == file.parts[-3]
+        spec = resolve(args.request)
+        assert spec.checkpoint is not None and spec.checkpoint.parent == file.parent
+        assert spec.env_cfg.asset.robot_type == file.parts[-3]
         assert json.loads((file.parent / "evaluate.json").read_text())["rows"]
         assert (file.parent / "policy.onnx").is_file() and (file.parent / "encoder.onnx").is_file()

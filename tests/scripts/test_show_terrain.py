@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.options.cli import run_main
 from legged_gym.scripts import show_terrain
-from legged_gym.utils.cli import run_main
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "show_terrain.py"
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from legged_gym import resources_dir
+from legged_gym.options.cli import run_main
 from legged_gym.scripts import sim2sim
-from legged_gym.utils.cli import run_main
 
 POLICY = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
 SHORT = ("--num_envs=2", "--time_scale=0.1", "--num_procs=1")

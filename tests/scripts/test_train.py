@@ -12,18 +12,20 @@ from typing import Any
 import pytest
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.options.cli import run_main
+from legged_gym.options.commands import commands_for
+from legged_gym.options.request import Request
+from legged_gym.options.resolve import resolve
 from legged_gym.scripts import train
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.cli import run_main
-from legged_gym.utils.task_registry import TaskRegistry, task_registry
+from legged_gym.utils.task_registry import TaskRegistry
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "train.py"
 
 
 @pytest.fixture(autouse=True)
-def dummy_task(registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Puts the dummy task in place of the real ones, and the signal handlers back afterwards."""
-    monkeypatch.setattr(train, "task_registry", registry)
+def dummy_task(registry: TaskRegistry) -> Iterator[None]:
+    """Registers the dummy task, and puts the signal handlers back afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -47,12 +49,11 @@ def the_run(logs: Path) -> Path:
 def test_the_run_notes_the_commands_that_trained_it(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
     assert run(monkeypatch, "--headless", "--max_iterations=2") == 0
     first = (the_run(logs) / "command.txt").read_text()
-    assert first == "python legged_gym/scripts/train.py --task=dummy --headless --max_iterations=2\n"
+    assert first == "python -m legged_gym train --task=dummy --headless --max_iterations=2\n"
     assert run(monkeypatch, "--headless", "--resume", "--run_name=more") == 0
     (resumed,) = logs.rglob("*_more/command.txt")
     assert (
-        resumed.read_text()
-        == first + "python legged_gym/scripts/train.py --task=dummy --headless --resume --run_name=more\n"
+        resumed.read_text() == first + "python -m legged_gym train --task=dummy --headless --resume --run_name=more\n"
     )
 
 
@@ -72,8 +73,9 @@ def test_trains_and_says_how_to_go_on(
 
 def test_commands_are_short_in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(LEGGED_GYM_ROOT_DIR)
-    text = train.next_commands("dummy", LEGGED_GYM_ROOT_DIR / "logs" / "x")
-    assert " legged_gym/scripts/play.py --task=dummy --load_run=logs/x --checkpoint=-1" in text
+    spec = resolve(Request("dummy", imports=("json",)))
+    text = commands_for(spec, LEGGED_GYM_ROOT_DIR / "logs" / "x")
+    assert " legged_gym/scripts/play.py --task=dummy --import=json --load_run=logs/x --checkpoint=-1" in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -81,7 +83,7 @@ def test_commands_are_short_in_the_repository(monkeypatch: pytest.MonkeyPatch) -
 def test_a_signal_saves_and_ends_cleanly(
     registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch, logs: Path, number: signal.Signals, times: int
 ) -> None:
-    runner_class: Any = registry._task("dummy").runner_class
+    runner_class: Any = registry.get("dummy").runner_class
 
     def learn(self: Any, num_iterations: int) -> None:
         try:
@@ -98,15 +100,16 @@ def test_a_signal_saves_and_ends_cleanly(
             self.save(f"{self.log_dir}/model_{self.current_learning_iteration}.pt")
 
     monkeypatch.setattr(runner_class, "learn", learn)
-    assert run(monkeypatch, "--headless", "--max_iterations=1000") == 0
+    expected = 0 if times == 1 else 128 + number
+    assert run(monkeypatch, "--headless", "--max_iterations=1000") == expected
     assert load_checked(the_run(logs) / "model_4.pt")["iter"] == 4
 
 
-def test_ctrl_c_before_training(registry: TaskRegistry, monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
-    def interrupted(args: object) -> None:
+def test_ctrl_c_before_training(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    def interrupted(request: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(registry, "cfgs_from_args", interrupted)
+    monkeypatch.setattr(train, "resolve", interrupted)
     assert run(monkeypatch, "--headless") == 130 and not logs.exists()
 
 
@@ -129,7 +132,6 @@ def test_a_window_needs_a_display(
 def test_the_real_task_trains_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path
 ) -> None:
-    monkeypatch.setattr(train, "task_registry", task_registry)
     options = ["--task=pointfoot_flat", "--headless", "--max_iterations=1", "--sim=mujoco", "--rl_device=cpu"]
     small = ["--num_envs=3", "--train.runner.num_steps_per_env=8", "--train.policy.actor_hidden_dims=8,4"]
     assert run(monkeypatch, *options, *small) == 0

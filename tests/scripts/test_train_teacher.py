@@ -1,5 +1,6 @@
 """Training Δξ from the command line."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,7 +21,11 @@ def test_trains_and_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     run(monkeypatch)
     (made,) = logs.glob("pointfoot_flat_teacher/PF_TRON1A/*")
     assert {path.name for path in made.iterdir()} >= {"env_cfg.json", "train_cfg.json", "offset_1.pt"}
-    assert f"--agent teacher --offset {made / 'offset_1.pt'}" in capsys.readouterr().out
+    command = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert command[3:] == [
+        *("--task=pointfoot_flat", "--robot=PF_TRON1A", "--agent=teacher"),
+        f"--offset={made / 'offset_1.pt'}",
+    ]
     run(monkeypatch, f"--offset={made / 'offset_1.pt'}")
     assert len(list(logs.glob("pointfoot_flat_teacher/PF_TRON1A/*/offset_*.pt"))) == 2
 

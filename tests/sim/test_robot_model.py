@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from legged_gym.sim import robot_model
-from legged_gym.sim.mujoco_spec import COLLISION_GROUP, build_spec
+from legged_gym.sim import robot_files
+from legged_gym.sim.mujoco.spec import COLLISION_GROUP, build_spec
 from legged_gym.sim.robot_model import (
     BODY_NAMES,
     DEFAULT_ROBOT_TYPE,
@@ -23,6 +23,7 @@ from legged_gym.sim.robot_model import (
     robot_urdf,
     robots_dir,
 )
+from legged_gym.utils.errors import UserError
 
 ROBOTS = ("PF_P441A", "PF_P441B", "PF_P441C", "PF_P441C2", "PF_TRON1A")
 GEOM_SHAPES = {
@@ -250,7 +251,7 @@ def test_unset_robot_type_means_the_default_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ROBOT_TYPE", raising=False)
-    robot_model._say_default.cache_clear()
+    robot_files._say_default.cache_clear()
     assert robot_urdf() == robot_urdf() == robots_dir() / "PF_TRON1A" / "urdf" / "robot.urdf"
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 and lines[0].startswith("ROBOT_TYPE is not set: using PF_TRON1A")
@@ -273,7 +274,7 @@ def test_own_urdf_goes_before_robot_type(tmp_path: Path) -> None:
     path.write_text(robot_urdf("PF_P441C").read_text())
     assert robot_urdf("PF_P441A", urdf=str(path)) == path.resolve()
     read = RobotModel.from_urdf(path)
-    assert read.name == "mine"
+    assert read.name == f"{tmp_path.name}_mine"
     assert build_spec(read).compile().nu == 6
     with pytest.raises(ValueError, match=r"no such URDF file: .*nothing\.urdf"):
         robot_urdf(urdf=tmp_path / "nothing.urdf")
@@ -283,7 +284,11 @@ def test_own_urdf_goes_before_robot_type(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("</robot>", "", "not a readable URDF"),
-        ('"hip_R_Link"', '"thigh_R_Link"', "no link hip_R_Link; its links: base_Link, "),
+        (
+            '"hip_R_Link"',
+            '"thigh_R_Link"',
+            "two legs of three.*link_names.*not there: hip_R_Link; its links: base_Link, ",
+        ),
         (
             '"knee_L_Joint" type="revolute"',
             '"knee_L_Joint" type="fixed"',
@@ -324,6 +329,7 @@ def test_own_meshes_are_drawn_where_they_can_be_read(tmp_path: Path) -> None:
     path.write_text(plain.replace('<link name="base_Link">', '<link name="base_Link">' + "".join(drawn + left_out)))
     model = build_spec(RobotModel.from_urdf(path)).compile()
     assert (model.geom_type == mujoco.mjtGeom.mjGEOM_MESH).sum() == len(drawn)
-    path.write_text(path.read_text().replace("visual>", "collision>"))
-    with pytest.raises(ValueError, match=r"link base_Link: cannot load collision mesh \.\./meshes/torso\.dae"):
+    for shape in drawn + left_out:
+        path.write_text(path.read_text().replace(shape, shape.replace("visual>", "collision>")))
+    with pytest.raises(UserError, match=r"link base_Link: cannot load collision mesh \.\./meshes/torso\.dae"):
         build_spec(RobotModel.from_urdf(path))

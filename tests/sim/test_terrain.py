@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.mujoco_scene import Scene
-from legged_gym.sim.mujoco_spec import build_spec
-from legged_gym.sim.mujoco_terrain import HeightField
-from legged_gym.sim.mujoco_treads import Treads
+from legged_gym.sim.mujoco.scene import Scene
+from legged_gym.sim.mujoco.spec import build_spec
+from legged_gym.sim.mujoco.terrain import HeightField
+from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, SimState, Simulator
 from legged_gym.terrain.build import make_terrain
@@ -358,7 +358,7 @@ def test_warp_has_room_for_robots_that_lie_on_rough_ground() -> None:
 
 def contacts_of_feet(robot: RobotModel, terrain: Terrain, feet: np.ndarray) -> list[list[tuple[float, np.ndarray]]]:
     """Distance and normal of MuJoCo Warp's contacts of left feet at (N, 3) with a terrain."""
-    backend = pytest.importorskip("legged_gym.sim.mujoco_warp")
+    backend = pytest.importorskip("legged_gym.sim.mujoco_warp.simulator")
     sim = backend.MujocoWarpSimulator(robot, len(feet), SimOptions(terrain=terrain), "cpu")
     foot = sim._model.geom("foot_L_collision").id
     places = np.full((len(feet), sim._model.ngeom, 3), 1e3, np.float32)

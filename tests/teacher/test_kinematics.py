@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_types
 from legged_gym.teacher.kinematics import InverseKinematics, LegGeometry, LegStatics
 

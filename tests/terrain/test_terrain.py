@@ -16,7 +16,7 @@ from legged_gym.utils.config import ConfigError
 
 
 def build(**settings: Any) -> Terrain:
-    small = {"mesh_type": "trimesh", "num_rows": 3, "num_cols": 2, "border_size": 1.0, "max_init_terrain_level": 0}
+    small = {"mesh_type": "heightfield", "num_rows": 3, "num_cols": 2, "border_size": 1.0, "max_init_terrain_level": 0}
     small |= {"horizontal_scale": 0.05}
     terrain = make_terrain(TerrainCfg(**(small | settings)))
     assert terrain is not None
@@ -39,6 +39,9 @@ def risers(line: np.ndarray) -> np.ndarray:
 
 def test_a_plane_needs_no_map() -> None:
     assert make_terrain(TerrainCfg()) is None
+    assert make_terrain(TerrainCfg(mesh_type="trimesh", profile="flat")) is None
+    assert make_terrain(TerrainCfg(mesh_type="plane", profile="mixed")) is None
+    assert not build(profile="flat").heights.any()  # a field is a field, however level
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -1,6 +1,8 @@
 """Checkpoints: whole or not there, and no code runs on loading."""
 
 import pickle
+import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,39 @@ def test_an_interrupted_save_leaves_the_old_file_whole(
     with pytest.raises(exception):
         save_atomically(CONTENT, path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_flipped_bit_never_gives_other_numbers(tmp_path: Path) -> None:
+    path, draw = tmp_path / "model_3.pt", random.Random(0)
+    save_atomically(CONTENT, path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            data = load_checked(path)
+        except UserError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        else:  # in what is not read
+            assert torch.equal(data["weights"], CONTENT["weights"]) and torch.equal(data["rng"], CONTENT["rng"])  # type: ignore[arg-type]
+            assert data["state"] == CONTENT["state"] and data["iter"] == 3
+    assert refused > 180
+
+
+@pytest.mark.parametrize("text", [b"", b"abc", b"root:x:0:0:root:/root:/bin/bash\n", b"\x80\x04.", b"cos\nsystem\n"])
+def test_files_of_any_kind_are_refused_in_one_line(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "model_3.pt"
+    path.write_bytes(text)
+    assert "is damaged or no checkpoint" in refusal(path)
+
+
+def test_an_archive_that_grows_when_it_is_read_is_refused(tmp_path: Path) -> None:
+    path, bomb = tmp_path / "model_3.pt", tmp_path / "bomb.pt"
+    torch.save({"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "x": torch.zeros(1_000_000)}, path)
+    with zipfile.ZipFile(path) as stored, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in stored.infolist():
+            packed.writestr(part.filename, stored.read(part))
+    assert bomb.stat().st_size < 100_000 and "compressed" in refusal(bomb)

@@ -16,6 +16,7 @@ from legged_gym.utils.config import (
     ConfigError,
     bounded,
     check,
+    fields_of,
     from_dict,
     load_json,
     save_json,
@@ -190,27 +191,40 @@ def test_json_round_trip_restores_tuples(tmp_path: Path) -> None:
     cfg = RobotCfg(num_envs=7)
     cfg.commands.lin_vel_x = (-0.5, 0.5)
     save_json(cfg, tmp_path / "cfg.json")
-    assert load_json(RobotCfg, tmp_path / "cfg.json") == cfg
+    assert load_json(RobotCfg(), tmp_path / "cfg.json") == cfg
 
 
-def test_from_dict_is_strict_and_keeps_defaults() -> None:
+def test_fields_are_read_strictly_and_the_config_stays() -> None:
+    cfg = RobotCfg()
+    assert fields_of(cfg, {"commands": {"heading": True, "lin_vel_x": [0, 1]}}) == {
+        "commands.heading": True,
+        "commands.lin_vel_x": (0.0, 1.0),
+    }
+    assert cfg == RobotCfg()
+    assert refusal(fields_of, cfg, {"commands": {"headng": True}}).startswith("commands.headng: unknown field")
+    assert "expected a section" in refusal(fields_of, cfg, {"commands": 3})
+
+
+def test_a_config_from_nested_dicts() -> None:
     assert from_dict(RobotCfg, {"commands": {"heading": True}}).commands.resampling_time == 5.0
-    assert refusal(from_dict, RobotCfg, {"commands": {"headng": True}}).startswith("commands.headng: unknown field")
-    assert "expected a section" in refusal(from_dict, RobotCfg, {"commands": 3})
     assert "lower end is above" in refusal(from_dict, RobotCfg, {"commands": {"lin_vel_x": [2, 1]}})
 
 
-def test_from_dict_follows_the_factory_of_a_section() -> None:
-    cfg = from_dict(FastRobotCfg, {"commands": {"extra": 2}})
-    assert isinstance(cfg.commands, FastCommandsCfg) and cfg.commands.extra == 2
+def test_a_saved_config_keeps_what_the_file_does_not_name(tmp_path: Path) -> None:
+    """Defaults of the task's, which need not be those of the class, and the fields that a task has added."""
+    (tmp_path / "cfg.json").write_text(json.dumps({"commands": {"extra": 2}}))
+    cfg = load_json(FastRobotCfg(num_envs=9), tmp_path / "cfg.json")
+    assert isinstance(cfg.commands, FastCommandsCfg) and cfg.commands.extra == 2 and cfg.num_envs == 9
+    (tmp_path / "cfg.json").write_text(json.dumps({"commands": {"lin_vel_x": [2, 1]}}))
+    assert "lower end is above" in refusal(load_json, RobotCfg(), tmp_path / "cfg.json")
 
 
 def test_load_json_errors_name_the_file(tmp_path: Path) -> None:
-    assert "cannot be read" in refusal(load_json, RobotCfg, tmp_path / "none.json")
+    assert "cannot be read" in refusal(load_json, RobotCfg(), tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
-    assert "bad.json: is not a JSON config" in refusal(load_json, RobotCfg, tmp_path / "bad.json")
+    assert "bad.json: is not a JSON config" in refusal(load_json, RobotCfg(), tmp_path / "bad.json")
     (tmp_path / "odd.json").write_text(json.dumps({"num_envs": -1}))
-    assert "odd.json: num_envs: got -1" in refusal(load_json, RobotCfg, tmp_path / "odd.json")
+    assert "odd.json: num_envs: got -1" in refusal(load_json, RobotCfg(), tmp_path / "odd.json")
 
 
 def test_load_json_skips_fields_that_are_no_more_and_says_so(
@@ -218,12 +232,12 @@ def test_load_json_skips_fields_that_are_no_more_and_says_so(
 ) -> None:
     old = {"num_envs": 7, "num_legs": 2, "commands": {"jump": 0.3, "heading": True}, "gone": {"a": 1}}
     (tmp_path / "old.json").write_text(json.dumps(old))
-    cfg = load_json(RobotCfg, tmp_path / "old.json")
+    cfg = load_json(RobotCfg(), tmp_path / "old.json")
     assert cfg.num_envs == 7 and cfg.commands.heading
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {tmp_path / 'old.json'}: ") and line.endswith(": num_legs, commands.jump, gone")
     save_json(cfg, tmp_path / "new.json")
-    assert load_json(RobotCfg, tmp_path / "new.json") == cfg
+    assert load_json(RobotCfg(), tmp_path / "new.json") == cfg
     assert capsys.readouterr().err == ""
 
 

@@ -1,7 +1,10 @@
-"""What befalls robots while they walk: shoves on the base and trips of the swing foot, as forces that last."""
+"""What befalls robots while they walk: kicks, which change the base's velocity at once, and forces that last, on the
+base (shoves) and on the swing foot (trips).
+"""
 
 import torch
 
+from legged_gym.envs.base.episodes import Episodes
 from legged_gym.envs.base.legged_robot_config import DomainRandCfg
 from legged_gym.sim.simulator import SimState, Simulator
 from legged_gym.utils.math import quat_rotate
@@ -33,9 +36,9 @@ class Force:
         shortest, longest = self._durations
         return (shortest + (longest - shortest) * torch.rand_like(self._left)).round().clamp(min=1.0)
 
-    def begins(self, episode_length: torch.Tensor) -> torch.Tensor:
-        """Robots whose time has come, by policy steps since their reset (N,). Shape (N,)."""
-        return ((episode_length + self._phase) % self._interval == 0) & (episode_length > 0)
+    def begins(self, episodes: Episodes) -> torch.Tensor:
+        """Robots whose time has come. Shape (N,)."""
+        return episodes.is_every(self._interval, self._phase)
 
     def begin(self, mask: torch.Tensor, force_w: torch.Tensor, steps: torch.Tensor) -> None:
         """Let a force (N, 3) [N] of so many policy steps (N,) begin for the robots in `mask` (N,)."""
@@ -59,15 +62,16 @@ class Force:
 
 
 class Disturbances:
-    """Writes the simulator's external forces."""
+    """Kicks robots, writes the simulator's external forces, and knows who is still recovering from either."""
 
-    def __init__(self, cfg: DomainRandCfg, sim: Simulator, difficulty: torch.Tensor) -> None:
+    def __init__(self, cfg: DomainRandCfg, sim: Simulator, difficulty: torch.Tensor, recovery_time: float) -> None:
         """Allocate.
 
         Args:
             cfg: How often, how long, how hard.
-            sim: Its `wrench_w` is written, if there are disturbances at all.
-            difficulty: Factor on impulses and forces, 0 to 1. Scalar tensor.
+            sim: Its `wrench_w` is written, if there are shoves or trips at all.
+            difficulty: Factor on kicks, impulses and forces, 0 to 1. Scalar tensor.
+            recovery_time: How long a robot counts as disturbed afterwards [s].
         """
         self._cfg, self._sim, self._difficulty = cfg, sim, difficulty
         dt, n, device = sim.policy_dt, sim.num_envs, sim.device
@@ -78,24 +82,61 @@ class Disturbances:
         """Where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
         self._foot = torch.zeros(n, 2, device=device)
         """1 for the foot that is tripped. Shape (N, F)."""
+        self._kick_interval = max(1, round(cfg.push_interval_s / dt))
+        self._kick_phase = torch.randint(0, self._kick_interval, (n,), device=device)
+        self._recovery_time, self._dt = recovery_time, dt
+        self._recovery_left = torch.zeros(n, device=device)
+        self.undisturbed = torch.ones(n, device=device)
+        """0 while a robot recovers: it may yield and step as it must. Shape (N,)."""
 
-    def advance(self, episode_length: torch.Tensor, swing: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
-        """Set the forces of the next policy step; returns the robots (N,) on which one acts.
+    def recover(self) -> None:
+        """Let a policy step pass for the robots that recover; sets `undisturbed`."""
+        self.undisturbed = (self._recovery_left <= 0.0).float()
+        self._recovery_left.sub_(self._dt).clamp_(min=0.0)
+
+    def forget(self, mask: torch.Tensor) -> None:
+        """Let the robots in `mask` (N,) begin an episode undisturbed."""
+        self._recovery_left.masked_fill_(mask, 0.0)
+
+    def advance(self, episodes: Episodes, swing: torch.Tensor) -> None:
+        """Kick the robots whose time has come, and set the forces of the next policy step.
 
         Args:
-            episode_length: Policy steps since each robot's reset. Shape (N,).
+            episodes: How old each robot's episode is, and which have just ended.
             swing: Feet that the clock has in the air. Shape (N, F), bool.
-            ended: Robots that begin a new episode. Shape (N,), bool.
         """
+        disturbed = self._kick(episodes) | self._press(episodes, swing, episodes.done)
+        self._recovery_left.copy_(torch.where(disturbed, self._recovery_time, self._recovery_left))
+
+    def _kick(self, episodes: Episodes) -> torch.Tensor:
+        """Kick the robots whose time has come; returns them. Shape (N,)."""
+        if not self._cfg.push_robots:
+            return torch.zeros_like(episodes.fell)
+        due = episodes.is_every(self._kick_interval, self._kick_phase)
+        self._sim.push(due, self.draw_kicks())
+        return due
+
+    def draw_kicks(self) -> torch.Tensor:
+        """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].
+
+        Returns:
+            World frame. Shape (N, 3).
+        """
+        u, v = torch.rand(2, self._sim.num_envs, device=self._sim.device)
+        angle, size = 2.0 * torch.pi * u, self._difficulty * self._cfg.max_push_vel_xy * v
+        return torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
+
+    def _press(self, episodes: Episodes, swing: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
+        """Set the forces of the next policy step; returns the robots on which one acts. Shape (N,)."""
         acting = torch.zeros_like(ended)
         if not (self._cfg.shove_robots or self._cfg.trip_robots):
             return acting  # others may use the external forces
         for force in (self.shove, self.trip):
             force.end(ended)
         if self._cfg.shove_robots:
-            acting = acting | self._shove(self.shove.begins(episode_length), self._sim.state)
+            acting = acting | self._shove(self.shove.begins(episodes), self._sim.state)
         if self._cfg.trip_robots:
-            acting = acting | self._trip(self.trip.begins(episode_length), swing, self._sim.state)
+            acting = acting | self._trip(self.trip.begins(episodes), swing, self._sim.state)
         return acting
 
     def _shove(self, due: torch.Tensor, state: SimState) -> torch.Tensor:

@@ -150,14 +150,3 @@ class DomainRandomizer:
     def _set(self, drawn: dict[str, torch.Tensor], mask: torch.Tensor) -> None:
         current = self.sim.parameters
         self.sim.set_parameters({name: value.view_as(current[name]) for name, value in drawn.items()}, mask)
-
-    def push_velocity(self) -> torch.Tensor:
-        """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].
-
-        Returns:
-            World frame. Shape (N, 3).
-        """
-        n, device = self.sim.num_envs, self.sim.device
-        u, v = torch.rand(2, n, device=device)
-        angle, size = 2.0 * torch.pi * u, self._difficulty * self.cfg.max_push_vel_xy * v
-        return torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)

@@ -142,9 +142,10 @@ class AssetCfg(Config):
     """The robot."""
 
     robot_type: str | None = None
-    """Name of a robot in resources/robots; None takes the environment variable ROBOT_TYPE."""
+    """Name of a robot in resources/robots, or the path of another one's folder or URDF; None takes the environment
+    variable ROBOT_TYPE."""
     file: str | None = None
-    """Path of a user's own URDF, instead of `robot_type`."""
+    """Path of a URDF; goes before `robot_type`, which says the same. Runs are saved with `robot_type` alone."""
     self_collisions: bool = True
     """The legs touch each other, and shins and feet touch the base."""
     penalize_contacts_on: tuple[str, ...] = ("abad", "hip", "knee", "base")
@@ -176,6 +177,7 @@ class CurriculumCfg(Config):
     """
 
     enabled: bool = True
+    """Without it, the difficulty is 1 throughout."""
     initial: float = bounded(0.0, ge=0, le=1)
     """Difficulty at the start."""
     speed: float = bounded(0.1, ge=0)
@@ -201,30 +203,39 @@ class DomainRandCfg(Config):
     """
 
     randomize_friction: bool = True
+    """Draw the friction coefficient."""
     friction_range: Range = bounded((0.1, 1.6), ge=0)
     """Friction coefficient between robot and ground."""
     randomize_foot_friction: bool = True
+    """Draw a factor on it for each foot."""
     foot_friction_range: Range = bounded((0.6, 1.0), ge=0)
     """Factor on it for each foot."""
     randomize_contact_stiffness: bool = True
+    """Draw how stiff the ground is."""
     contact_time_constant_range: Range = bounded((0.0, 0.03), ge=0)
     """Time constant of contacts with the ground [s]; none is shorter than two physics steps."""
     randomize_armature: bool = True
+    """Draw the rotor inertia."""
     armature_range: Range = bounded((0.0, 0.03), ge=0)
     """Rotor inertia seen by each joint [kg m^2]."""
     randomize_base_mass: bool = True
+    """Draw a mass to add to the base."""
     added_mass_range: Range = (-0.5, 5.0)
     """Mass added to the base [kg]."""
     randomize_base_com: bool = True
+    """Draw a shift of the base's centre of mass."""
     base_com_range: tuple[float, float, float] = bounded((0.03, 0.02, 0.03), ge=0)
     """Largest shift of the base's centre of mass along x, y, z [m]."""
     randomize_link_mass: bool = True
+    """Draw a factor on each link's mass."""
     link_mass_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on each link's mass."""
     randomize_link_inertia: bool = True
+    """Draw a factor on each link's inertia."""
     link_inertia_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on each link's rotational inertia."""
     randomize_gains: bool = True
+    """Draw factors on K_p, K_d and strength."""
     stiffness_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on K_p."""
     damping_range: Range = bounded((0.6, 1.2), gt=0)
@@ -232,27 +243,33 @@ class DomainRandCfg(Config):
     strength_range: Range = bounded((0.8, 1.2), gt=0)
     """Factor on the PD torque."""
     randomize_default_pose: bool = True
+    """Draw an error of each joint's zero."""
     default_pose_range: Range = (-0.05, 0.05)
     """Error of each joint's zero [rad]."""
     randomize_action_delay: bool = True
+    """Draw the delay of the action."""
     action_delay_range: Range = bounded((0.0, 0.02), ge=0)
     """Delay of the action [s], rounded to physics steps."""
     randomize_observation_delay: bool = True
+    """Draw the age of what is measured."""
     observation_delay_range: Range = bounded((0.0, 0.01), ge=0)
     """Age of what is measured when it is shown [s], up to a policy step; interpolated between policy steps."""
     delay_jitter: float = bounded(0.003, ge=0)
     """Largest change of both delays from one policy step to another [s]."""
     randomize_imu: bool = True
+    """Draw mounting error and bias of the IMU."""
     imu_tilt_range: Range = (-0.021, 0.021)
     """Mounting error of the IMU in roll and in pitch [rad]."""
     gyro_bias_range: Range = (-0.04, 0.04)
     """Bias of each component of the gyroscope [rad/s]."""
     push_robots: bool = True
+    """Change the velocity of the base from time to time."""
     push_interval_s: float = bounded(7.0, gt=0)
     """Time between two pushes of a robot [s]."""
     max_push_vel_xy: float = bounded(1.5, ge=0)
     """Largest change of the base velocity by a push, in a random horizontal direction [m/s]."""
     shove_robots: bool = True
+    """Push and hold the base from time to time."""
     shove_interval_s: float = bounded(5.0, gt=0)
     """Time between two shoves of a robot [s]: forces on its base, in a random horizontal direction."""
     max_shove_impulse: float = bounded(40.0, ge=0)
@@ -260,6 +277,7 @@ class DomainRandCfg(Config):
     shove_duration_range: Range = bounded((0.02, 0.3), gt=0)
     """How long a shove lasts [s], rounded to policy steps. It acts at a point between centre of mass and lid."""
     trip_robots: bool = True
+    """Hold back the swing foot from time to time."""
     trip_interval_s: float = bounded(7.0, gt=0)
     """Time between two trips of a robot [s]: forces on the swing foot, against its motion."""
     max_trip_force: float = bounded(150.0, ge=0)
@@ -304,6 +322,9 @@ class RewardScalesCfg(Config):
     foot_landing_vel: float = -0.15
     feet_regulation: float = -0.05
     feet_clearance: float = 0.0
+    feet_air_standing: float = 0.0
+    touchdown_speed: float = 0.0
+    landing_force: float = 0.0
     termination: float = -100.0
 
 
@@ -337,6 +358,29 @@ class RewardsCfg(Config):
     about_landing_threshold: float = bounded(0.08, gt=0)
     """Height of a foot over the ground below which its downward velocity is penalised [m]."""
     scales: RewardScalesCfg = field(default_factory=RewardScalesCfg)
+    terms: tuple[str, ...] = ()
+    """Further terms as `package.module:function`, functions of the environment that return (N,); each has the scale of
+    its name, in a class derived from that of `scales`."""
+
+
+@dataclass
+class ObservationsCfg(Config):
+    """Further observation terms as `package.module:function`, functions of the environment that return (N, width)."""
+
+    policy: tuple[str, ...] = ()
+    """At the end of what the policy sees, which then is not what the robot maker's controller gives."""
+    critic: tuple[str, ...] = ()
+    """At the end of what the critic sees."""
+
+
+@dataclass
+class EventsCfg(Config):
+    """What else happens, as `package.module:function`; see docs/add_a_task.md for what these may do on a GPU."""
+
+    reset: tuple[str, ...] = ()
+    """Called as `function(env, mask)` once the robots in `mask` (N,) are placed and have their commands."""
+    step: tuple[str, ...] = ()
+    """Called as `function(env)` in each policy step, before what it leads to is observed."""
 
 
 @dataclass
@@ -344,9 +388,13 @@ class ObsScalesCfg(Config):
     """Factors on the observed quantities."""
 
     lin_vel: float = bounded(2.0, gt=0)
+    """On linear velocities [s/m]."""
     ang_vel: float = bounded(0.25, gt=0)
+    """On angular velocities [s/rad]."""
     dof_pos: float = bounded(1.0, gt=0)
+    """On joint angles [1/rad]."""
     dof_vel: float = bounded(0.05, gt=0)
+    """On joint velocities [s/rad]."""
 
 
 @dataclass
@@ -354,8 +402,10 @@ class NormalizationCfg(Config):
     """Scales and clips of observations and actions."""
 
     obs_scales: ObsScalesCfg = field(default_factory=ObsScalesCfg)
-    clip_observations: float = bounded(100.0, gt=0)
-    clip_actions: float = bounded(100.0, gt=0)
+    clip_observations: float = bounded(100.0, gt=0, le=1e6)
+    """Largest magnitude of what policy and critic see."""
+    clip_actions: float = bounded(100.0, gt=0, le=1e6)
+    """Largest magnitude of an action."""
 
 
 @dataclass
@@ -365,6 +415,7 @@ class NoiseScalesCfg(Config):
     ang_vel: float = bounded(0.2, ge=0)
     """[rad/s]"""
     gravity: float = bounded(0.05, ge=0)
+    """On each component of the unit vector."""
     dof_pos: float = bounded(0.01, ge=0)
     """[rad]"""
     dof_vel: float = bounded(1.5, ge=0)
@@ -376,6 +427,7 @@ class NoiseCfg(Config):
     """Observation noise."""
 
     add_noise: bool = True
+    """Add noise to what the policy sees."""
     noise_level: float = bounded(1.0, ge=0)
     """Factor on all noise scales."""
     noise_scales: NoiseScalesCfg = field(default_factory=NoiseScalesCfg)
@@ -405,7 +457,8 @@ class SimCfg(Config):
 class LeggedRobotCfg(Config):
     """Everything about an environment."""
 
-    seed: int = bounded(1, ge=0)
+    seed: int = bounded(1, ge=0, le=2**32 - 1)
+    """Of the random numbers of all robots."""
     env: EnvCfg = field(default_factory=EnvCfg)
     terrain: TerrainCfg = field(default_factory=TerrainCfg)
     commands: CommandsCfg = field(default_factory=CommandsCfg)
@@ -417,6 +470,8 @@ class LeggedRobotCfg(Config):
     curriculum: CurriculumCfg = field(default_factory=CurriculumCfg)
     domain_rand: DomainRandCfg = field(default_factory=DomainRandCfg)
     rewards: RewardsCfg = field(default_factory=RewardsCfg)
+    observations: ObservationsCfg = field(default_factory=ObservationsCfg)
+    events: EventsCfg = field(default_factory=EventsCfg)
     normalization: NormalizationCfg = field(default_factory=NormalizationCfg)
     noise: NoiseCfg = field(default_factory=NoiseCfg)
     sim: SimCfg = field(default_factory=SimCfg)
@@ -428,6 +483,11 @@ class LeggedRobotCfg(Config):
 
     def validate(self) -> None:
         """Check values that depend on each other."""
+        if self.env.episode_length_s < 2.0 * self.policy_dt:
+            raise ConfigError(
+                f"env.episode_length_s: {self.env.episode_length_s} s is less than two policy steps of "
+                f"{self.policy_dt:g} s"
+            )
         rand = self.domain_rand
         delays = {
             "control.action_delay": self.control.action_delay,

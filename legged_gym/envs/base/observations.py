@@ -1,10 +1,12 @@
 """Observations as ordered lists of named terms; widths, noise and slices follow from the list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+
+from legged_gym.envs.base.extensions import load_functions
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
@@ -46,6 +48,8 @@ class ObservationGroup:
     @staticmethod
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
         value = term.value(env).contiguous()  # `cat` is slow if one piece is not
+        if value.shape[0] != env.num_envs or value.ndim > 3:
+            raise ValueError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:
@@ -59,16 +63,56 @@ class ObservationGroup:
         return observation
 
 
+class Observer:
+    """Takes all observation groups of an instant, and keeps the history of the policy's."""
+
+    def __init__(self, groups: dict[str, list[Term]], env: "LeggedRobot") -> None:
+        """Allocate the history.
+
+        Args:
+            groups: The terms of each group; the group `policy` is noisy and repeated in the history.
+            env: The environment, with its state allocated.
+        """
+        self._clip = env.cfg.normalization.clip_observations
+        noisy = env.cfg.noise.add_noise
+        self.groups = {name: ObservationGroup(terms, env, noisy and name == "policy") for name, terms in groups.items()}
+        width = sum(w for _, w in self.groups["policy"].layout)
+        self.history = torch.zeros(env.num_envs, env.cfg.env.history_length, width, device=env.device)
+        """The last policy observations, the newest last. Shape (N, H, width)."""
+
+    def observe(self, env: "LeggedRobot", fresh: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
+        groups = {name: group.compute(env) for name, group in self.groups.items()}
+        for name in ("policy", "critic"):
+            groups[name].clamp_(-self._clip, self._clip)
+        newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
+        older = torch.lerp(self.history[:, 1:], newest, fresh.view(-1, 1, 1).float())  # many times faster than `where`
+        history = torch.cat((older, newest), dim=1)
+        self.history.copy_(history)
+        groups["history"] = history.flatten(1)
+        return groups
+
+    def forget(self, mask: torch.Tensor) -> None:
+        """Clear the history of the robots in `mask` (N,): what is weighed by zero later must be finite."""
+        self.history.masked_fill_(mask.view(-1, 1, 1), 0.0)
+
+
+def further_terms(references: Sequence[str], group: str) -> list[Term]:
+    """Terms of the user's own that `observations.<group>` of the config lists."""
+    functions = load_functions(references, f"observations.{group}")
+    return [Term(name, function) for name, function in functions.items()]
+
+
 def policy_terms(env: "LeggedRobot") -> list[Term]:
     """What the robot itself measures and knows: 30 numbers in the order of the robot maker's controller."""
     scales, noise = env.cfg.normalization.obs_scales, env.cfg.noise.noise_scales
     level = env.cfg.noise.noise_level
     return [
-        Term("base_ang_vel_b", lambda e: e.measured_ang_vel, scales.ang_vel, noise.ang_vel * level),
-        Term("projected_gravity_b", lambda e: e.measured_gravity, 1.0, noise.gravity * level),
-        Term("joint_pos", lambda e: e.measured_joint_pos, scales.dof_pos, noise.dof_pos * level),
-        Term("joint_vel", lambda e: e.measured_joint_vel, scales.dof_vel, noise.dof_vel * level),
-        Term("last_action", lambda e: e.applied_actions),
+        Term("base_ang_vel_b", lambda e: e.sensors.ang_vel, scales.ang_vel, noise.ang_vel * level),
+        Term("projected_gravity_b", lambda e: e.sensors.gravity, 1.0, noise.gravity * level),
+        Term("joint_pos", lambda e: e.sensors.joint_pos, scales.dof_pos, noise.dof_pos * level),
+        Term("joint_vel", lambda e: e.sensors.joint_vel, scales.dof_vel, noise.dof_vel * level),
+        Term("last_action", lambda e: e.actions.applied),
         Term("clock_sin", lambda e: torch.sin(2.0 * torch.pi * e.gait.clock)),
         Term("clock_cos", lambda e: torch.cos(2.0 * torch.pi * e.gait.clock)),
         Term("gait_params", lambda e: e.gait.params),
@@ -86,7 +130,7 @@ def command_terms(env: "LeggedRobot") -> list[Term]:
 
 def velocity_terms(env: "LeggedRobot") -> list[Term]:
     """The true base velocity, which the estimator learns to tell from the history."""
-    return [Term("base_lin_vel_b", lambda e: e.base_lin_vel_b)]
+    return [Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b)]
 
 
 def critic_terms(env: "LeggedRobot") -> list[Term]:
@@ -94,20 +138,20 @@ def critic_terms(env: "LeggedRobot") -> list[Term]:
     scales, p = env.cfg.normalization.obs_scales, env.sim.parameters
     weight = env.sim.robot.total_mass * 9.81
     return [
-        Term("base_lin_vel_b", lambda e: e.base_lin_vel_b, scales.lin_vel),
-        Term("base_ang_vel_b", lambda e: e.base_ang_vel_b, scales.ang_vel),
-        Term("projected_gravity_b", lambda e: e.projected_gravity_b),
+        Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b, scales.lin_vel),
+        Term("base_ang_vel_b", lambda e: e.state.base_ang_vel_b, scales.ang_vel),
+        Term("projected_gravity_b", lambda e: e.state.projected_gravity_b),
         Term("joint_pos", lambda e: e.state.joint_pos - e.default_joint_pos, scales.dof_pos),
         Term("joint_vel", lambda e: e.state.joint_vel, scales.dof_vel),
-        Term("last_action", lambda e: e.applied_actions),
+        Term("last_action", lambda e: e.actions.applied),
         Term("clock_sin", lambda e: torch.sin(2.0 * torch.pi * e.gait.clock)),
         Term("clock_cos", lambda e: torch.cos(2.0 * torch.pi * e.gait.clock)),
         Term("gait_params", lambda e: e.gait.params),
         *command_terms(env),
-        Term("base_height", lambda e: e.base_height),
-        Term("feet_height", lambda e: e.feet_height),
-        Term("feet_force", lambda e: e.feet_force_w, 1.0 / weight),
-        Term("feet_pos_y", lambda e: e.feet_pos_y),
+        Term("base_height", lambda e: e.state.base_height),
+        Term("feet_height", lambda e: e.state.feet_height),
+        Term("feet_force", lambda e: e.state.feet_force_w, 1.0 / weight),
+        Term("feet_pos_y", lambda e: e.state.feet_pos_y),
         Term("friction", lambda e: p["friction"]),
         Term("base_mass_added", lambda e: p["base_mass_added"], 0.2),
         Term("base_com_offset", lambda e: p["base_com_offset"], 10.0),
@@ -121,8 +165,12 @@ def critic_terms(env: "LeggedRobot") -> list[Term]:
         Term("gyro_bias", lambda e: e.randomizer.gyro_bias, 10.0),
         Term("wrench", lambda e: e.sim.wrench_w[:, :, :2], 1.0 / weight),
         Term("joint_zero", lambda e: e.joint_zero - e.default_joint_pos, 10.0),
-        *([] if env.ground.around.shape[-1] == 0 else [Term("ground_around", lambda e: e.ground.around, 5.0)]),
     ]
+
+
+def ground_terms(env: "LeggedRobot") -> list[Term]:
+    """Heights of the ground around the robot, where they are measured."""
+    return [Term("ground_around", lambda e: e.ground.around, 5.0)] if env.ground.around.shape[-1] else []
 
 
 def teacher_terms(env: "LeggedRobot") -> list[Term]:
@@ -132,21 +180,21 @@ def teacher_terms(env: "LeggedRobot") -> list[Term]:
         Term("base_pos_w", lambda e: s.root_pos_w),
         Term("base_quat_xyzw", lambda e: s.root_quat_xyzw),
         Term("base_lin_vel_w", lambda e: s.root_lin_vel_w),
-        Term("base_ang_vel_b", lambda e: e.base_ang_vel_b),
+        Term("base_ang_vel_b", lambda e: e.state.base_ang_vel_b),
         Term("com_pos_w", lambda e: s.com_pos_w),
         Term("com_lin_vel_w", lambda e: s.com_lin_vel_w),
         Term("joint_pos", lambda e: s.joint_pos),
         Term("joint_vel", lambda e: s.joint_vel),
         Term("feet_pos_w", lambda e: s.feet_pos_w),
         Term("feet_lin_vel_w", lambda e: s.feet_lin_vel_w),
-        Term("feet_force_w", lambda e: e.feet_force_w),
+        Term("feet_force_w", lambda e: e.state.feet_force_w),
         Term("command", lambda e: e.commands.command),
         Term("clock", lambda e: e.gait.clock),
         Term("gait_frequency", lambda e: e.gait.params[:, 0]),
         Term("swing_height", lambda e: e.gait.params[:, 3]),
         Term("feet_ground_height", lambda e: e.ground.under_feet),
         Term("ground_ahead", lambda e: e.ground.ahead),
-        Term("episode_time", lambda e: e.episode_length_buf * e.dt),
+        Term("episode_time", lambda e: e.episodes.length * e.dt),
         Term("standing", lambda e: e.commands.standing.float()),
         Term("mass", lambda e: e.mass),
     ]

@@ -21,7 +21,7 @@ def write_asset(robot: RobotModel, folder: Path) -> None:
     Raises:
         ValueError: A collision mesh is not there.
     """
-    root = ElementTree.parse(robot.urdf).getroot()
+    root = robot.urdf_root()
     for joint in root.iterfind("joint"):
         child = joint.find("child")
         if child is not None and child.get("link") in robot.foot_names:

@@ -134,15 +134,15 @@ class IsaacGymBackend(Backend):
 
     # -- what the trainer has noted ------------------------------------------------------------------------------------
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """See `Backend.take`."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """See `Backend.apply`."""
         if parameters:
-            self._take_parameters(parameters)
+            self._apply_parameters(parameters)
         if not self._prepared:
             self._prepare()
         self._place_and_push(reset, push)
 
-    def _take_parameters(self, names: list[str]) -> None:
+    def _apply_parameters(self, names: list[str]) -> None:
         """Set what PhysX has of them, where it has changed; gains, strength and delay are read in `_advance`."""
         if "friction" in names:
             rows = self._changed("friction")
@@ -185,6 +185,7 @@ class IsaacGymBackend(Backend):
         shared = self._shared
         placed = shared["reset_mask"].bool() if reset else torch.zeros_like(self._broken)
         pushed = (shared["push_delta_w"] != 0.0).any(-1) if push else torch.zeros_like(self._broken)
+        # Resets come first: a push after one adds to the velocity that the robot was placed with.
         rows = placed.nonzero().flatten()
         if len(rows):
             self._write_placement(rows)
@@ -232,6 +233,7 @@ class IsaacGymBackend(Backend):
         for name in PEAKS:
             shared["state." + name].zero_()
         for k in range(self._decimation):
+            # The law of `Simulator`, on the joints as they are now.
             q, qd = state[:, self._dofs].unbind(-1)
             target = clamp_target(servo, target, q, qd)
             arrived = k * self._timestep > delay - 0.5 * self._timestep
@@ -241,6 +243,7 @@ class IsaacGymBackend(Backend):
             torques[:, self._dofs] = torch.nan_to_num(torque - self._damping * qd)
             self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
             self._apply_wrenches()
+            # How feet move and whether they touch before the physics step: a landing is told from that.
             self._gym.refresh_rigid_body_state_tensor(self._sim)
             sinking = -self._feet_velocities()[..., 2]
             touched = self._contact_forces()[:, self._feet].norm(dim=-1)
@@ -272,8 +275,8 @@ class IsaacGymBackend(Backend):
     ) -> None:
         """Keep the largest power, foot forces and landing speeds.
 
-        Who pushes a leg, ground or other leg, PhysX does not tell. `sinking` (N, F) [m/s] and `touched` (N, F) [N] are
-        the feet's downward speeds and contact forces before the physics step.
+        Whether ground or the other leg pushes a leg, PhysX does not say. `sinking` (N, F) [m/s] and `touched` (N, F)
+        [N] are the feet's downward speeds and contact forces before the physics step.
         """
         power, forces, landings = (self._shared["state." + name] for name in PEAKS[:3])
         torch.max(power, (torque * speed).abs().sum(-1), out=power)
@@ -322,6 +325,7 @@ class IsaacGymBackend(Backend):
         s["joint_vel"].copy_(qd)
         s["contact_force_w"].copy_(self._contact_forces())
         motion = torch.cat((s["root_pos_w"], s["root_lin_vel_w"], s["root_ang_vel_w"], q, qd), -1)
+        # PhysX goes on with a broken robot as it likes; the trainer sees NaN until the robot is placed anew.
         self._broken |= ~motion.abs().lt(DIVERGED).all(-1)
         for tensor in s.values():
             tensor.masked_fill_(self._broken.view(-1, *[1] * (tensor.dim() - 1)), float("nan"))

@@ -162,7 +162,7 @@ class Scene:
         for i in range(self.num_envs):
             env = self.gym.create_env(self.sim, lower, upper, per_row)
             # Groups of their own: robots do not touch each other. A common bit: nor does a robot touch itself.
-            # Without one it is the shapes' filters that tell.
+            # Without one the shapes' filters decide.
             actor = self.gym.create_actor(env, self.asset, pose, "robot", i, 0 if touches_itself else 1, 0)
             self.gym.set_actor_dof_properties(env, actor, dofs)
             if touches_itself:

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from legged_gym.sim.isaacgym.asset import ASSET_FILE, write_asset
@@ -25,7 +24,7 @@ from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.simulator import SimOptions, motor_speeds
 from legged_gym.utils.machine import usable_cores
 
 VARIABLE = "ISAACGYM_PYTHON"
@@ -69,7 +68,7 @@ class IsaacGymSimulator(ProcessSimulator):
     for all robots, without a mask, starts PhysX anew at the next step, with the robots where they are. To set them for
     some has no effect, and `parameters` go on to say what is in force.
 
-    PhysX tells the net force on a body but not who pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
+    PhysX gives the net force on a body but not what pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
     """
 
     UNSUPPORTED = frozenset({"contact_time_constant"})
@@ -81,23 +80,21 @@ class IsaacGymSimulator(ProcessSimulator):
         options: SimOptions,
         device: str = "cpu",
         process: ProcessCfg | None = None,
-        cfg: IsaacGymCfg | None = None,
     ) -> None:
         """Start Isaac Gym.
 
         Args:
             robot: The robot.
             num_envs: Robots.
-            options: What every engine is built with.
+            options: What every engine is built with; `engine` is an `IsaacGymCfg`.
             device: "cpu" takes the CPU pipeline, a CUDA device the GPU pipeline.
             process: Timeouts and restarts.
-            cfg: What only Isaac Gym has.
 
         Raises:
             WorkerError: It cannot be started; says why and what to do.
         """
         self._stepped, self._on_gpu_pipeline = False, torch.device(device).type == "cuda"
-        self._told = self._masses_are_new = False
+        self._has_warned = self._masses_are_new = False
         terrain = options.terrain
         mesh = {} if terrain is None else {"terrain.vertices": terrain.vertices, "terrain.triangles": terrain.triangles}
         # int32: torch has no such unsigned type
@@ -105,7 +102,7 @@ class IsaacGymSimulator(ProcessSimulator):
         folder = Path(tempfile.mkdtemp(prefix="legged_gym_"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         write_asset(robot, folder)
-        ones = np.ones(len(robot.joint_names))
+        corner_speeds, no_load_speeds = motor_speeds(robot, options)
         spec = {
             "asset_root": str(folder),
             "asset_file": ASSET_FILE,
@@ -113,8 +110,8 @@ class IsaacGymSimulator(ProcessSimulator):
             "body_names": robot.body_names,
             "foot_names": robot.foot_names,
             "torque_limits": robot.torque_limits.tolist(),
-            "corner_speeds": (robot.corner_speeds if options.motor_curve else 1e6 * ones).tolist(),
-            "no_load_speeds": (robot.no_load_speeds if options.motor_curve else 2e6 * ones).tolist(),
+            "corner_speeds": corner_speeds.tolist(),
+            "no_load_speeds": no_load_speeds.tolist(),
             "clamp_targets": options.clamp_targets,
             "self_collisions": options.self_collisions,
             "kp": options.kp,
@@ -127,7 +124,7 @@ class IsaacGymSimulator(ProcessSimulator):
             "joint_damping": options.joint_damping,
             "num_threads": options.num_threads or usable_cores(),
             "mesh": terrain is not None,
-            "cfg": dataclasses.asdict(cfg or IsaacGymCfg()),
+            "cfg": dataclasses.asdict(options.engine or IsaacGymCfg()),
         }
         super().__init__(robot, num_envs, options, device, process or ProcessCfg(), launch, spec, arrays)
 
@@ -146,13 +143,13 @@ class IsaacGymSimulator(ProcessSimulator):
             if mask is None:
                 self._masses_are_new = True
             else:
-                self._say_that_masses_stay()
+                self._warn_that_masses_stay()
                 values = {name: value for name, value in values.items() if name not in late}
         super().set_parameters(values, mask)
 
-    def _say_that_masses_stay(self) -> None:
-        if not self._told:
-            self._told = True
+    def _warn_that_masses_stay(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             print(
                 "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that is"
                 " its initial difficulty, --env.curriculum.initial",

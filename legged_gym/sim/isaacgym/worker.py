@@ -1,4 +1,4 @@
-"""Hosts Isaac Gym; run by its path, under the interpreter that has isaacgym: `python worker.py SOCKET LIFELINE`.
+"""Hosts Isaac Gym; run by its path, under the interpreter that has isaacgym, with the arguments of `open_channel`.
 
 Python 3.8. Nothing is imported before it is known how to report that it is missing, and isaacgym before torch.
 """
@@ -16,7 +16,7 @@ def _find_siblings() -> None:
     """Make `legged_gym` mean the folder that this file is in, without running its `__init__`.
 
     Nothing is put on the path: the folder may lie among another Python's packages. Nor is a legged_gym of this Python's
-    own found. The script's own folder is taken off: nobody else's `import config` means ours.
+    own found. The script's own folder is taken off: no other package's `import config` means ours.
     """
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
@@ -57,7 +57,7 @@ def main() -> None:
     _find_siblings()
     from legged_gym.sim.process.serve import Server, open_channel
 
-    Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), hello, build).run()
+    Server(open_channel(*map(int, sys.argv[1:])), hello, build).run()
 
 
 if __name__ == "__main__":

@@ -18,25 +18,27 @@ from legged_gym.sim.simulator import SimOptions
 
 
 def launch(name: str, program: Sequence[str] = ("-m", "legged_gym.sim.process.worker")) -> Worker:
-    """Start a worker under this interpreter, with this very package.
+    """Start a worker under this interpreter, with this very package and whatever else can be imported here.
 
     Args:
         name: The simulator's name, for messages.
         program: What the interpreter runs.
     """
     root = str(Path(__file__).parents[3])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # A simulator of the user's own may lie beside the script; this package comes first, whatever lies there.
+    path = os.pathsep.join(dict.fromkeys([root, *(os.path.abspath(folder) for folder in sys.path)]))
     # -P: a legged_gym in the current folder is not meant.
     return Worker(name, [sys.executable, "-P", *program], os.environ | {"PYTHONPATH": path})
 
 
 def host_simulator(
-    name: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str, cfg: ProcessCfg
+    name: str, path: str, robot: RobotModel, num_envs: int, options: SimOptions, device: str, cfg: ProcessCfg
 ) -> ProcessSimulator:
     """Build a simulator in a process of its own.
 
     Args:
-        name: A backend of the registry that runs under this interpreter.
+        name: The simulator's name, for messages.
+        path: module:class of a simulator that runs under this interpreter.
         robot: The robot.
         num_envs: Robots.
         options: What the engine is built with.
@@ -52,5 +54,5 @@ def host_simulator(
         arrays = {"terrain.heights": terrain.heights}
         bare = dataclasses.replace(options, terrain=dataclasses.replace(terrain, heights=np.empty((0, 0))))
     pickled = base64.b64encode(pickle.dumps(bare)).decode()
-    spec = {"name": name, "urdf": str(robot.urdf), "num_envs": num_envs, "options": pickled}
+    spec = {"simulator": path, "urdf": str(robot.urdf), "num_envs": num_envs, "options": pickled}
     return ProcessSimulator(robot, num_envs, options, device, cfg, lambda: launch(name), spec, arrays)

@@ -1,13 +1,14 @@
 """Resets, pushes and new masses as the trainer's end sees them: noted for the worker, and shown in the state."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState, forget_forces
+from legged_gym.sim.simulator import Placement, SimState, forget_forces
 from legged_gym.utils.math import overwrite, quat_rotate_inverse
 
 
@@ -47,22 +48,18 @@ class Interventions:
         torch.div(masses, masses.sum(-1, keepdim=True), out=self._mass_share)
         torch.add(self._nominal_base_com, p["base_com_offset"], out=self._base_com)
 
-    def reset(self, mask: torch.Tensor, given: tuple[torch.Tensor, ...]) -> None:
-        """See `Simulator.reset`.
-
-        Args:
-            mask: Robots to place. Shape (N,).
-            given: How, in the order of `PLACEMENT`.
-        """
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
+        """See `Simulator.reset`."""
         shared, s = self._shared, self._state
-        pos, quat, *rest = given
-        normed = (pos, torch.nn.functional.normalize(quat, dim=-1), *rest)
-        for name, value in zip(PLACEMENT, normed, strict=True):
+        placed = replace(placement, root_quat_xyzw=torch.nn.functional.normalize(placement.root_quat_xyzw, dim=-1))
+        for name in PLACEMENT:
+            value = getattr(placed, name)
             overwrite(shared[f"reset.{name}"], mask, value)
             overwrite(getattr(s, name), mask, value)
+        # A push before a reset is forgotten with the state that it changed; the worker applies resets first.
         shared["reset_mask"].masked_fill_(mask, True)
         shared["push_delta_w"].masked_fill_(mask.unsqueeze(-1), 0.0)
-        forget_forces(s, mask, given[PLACEMENT.index("joint_pos")])
+        forget_forces(s, mask, placed.joint_pos)
         self._derive(mask)
 
     def _derive(self, mask: torch.Tensor) -> None:

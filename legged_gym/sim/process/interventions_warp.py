@@ -6,13 +6,13 @@ from typing import Any
 import torch
 import warp as wp
 
-from legged_gym.sim import mujoco_warp_kernels as motion_kernels
-from legged_gym.sim.mujoco_warp_graph import TorchStream, launch
+from legged_gym.sim.mujoco_warp import kernels as motion_kernels
+from legged_gym.sim.mujoco_warp.graph import TorchStream, launch, wrap_placement, wrap_vectors
 from legged_gym.sim.process import kernels
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import PEAKS, SimState
+from legged_gym.sim.simulator import PEAKS, Placement, SimState
 
 
 class WarpInterventions(Interventions):
@@ -51,42 +51,30 @@ class WarpInterventions(Interventions):
             *(0, wp.from_torch(legs), wp.from_torch(body_pos, dtype=wp.vec3), wp.from_torch(axes, dtype=wp.vec3)),
             *(wp.from_torch(self._mass_share), wp.from_torch(body_com, dtype=wp.vec3)),
         ]
-        self._placement = _wrap([shared[f"reset.{name}"] for name in PLACEMENT])
-        self._mask, self._push = wp.from_torch(shared["reset_mask"]), _vectors(shared["push_delta_w"])
+        self._placement = wrap_placement(Placement(*(shared[f"reset.{name}"] for name in PLACEMENT)))
+        self._mask, self._push = wp.from_torch(shared["reset_mask"]), wrap_vectors(shared["push_delta_w"])
         peaks = [wp.from_torch(getattr(s, name)) for name in PEAKS]
         self._forces = [
             wp.from_torch(s.joint_target),
             wp.from_torch(s.joint_torque),
-            _vectors(s.contact_force_w),
+            wrap_vectors(s.contact_force_w),
             *peaks,
         ]
-        velocities = [_vectors(x) for x in (s.feet_pos_w, s.feet_lin_vel_w, s.com_pos_w, s.com_lin_vel_w)]
-        self._motion = [*_wrap([getattr(s, name) for name in PLACEMENT]), *velocities]
-        self._pushed = [_vectors(x) for x in (s.root_lin_vel_w, s.com_lin_vel_w, s.feet_lin_vel_w)]
+        derived = [wrap_vectors(x) for x in (s.feet_pos_w, s.feet_lin_vel_w, s.com_pos_w, s.com_lin_vel_w)]
+        self._motion = [*wrap_placement(Placement.of(s)), *derived]
+        self._pushed = [wrap_vectors(x) for x in (s.root_lin_vel_w, s.com_lin_vel_w, s.feet_lin_vel_w)]
 
-    def reset(self, mask: torch.Tensor, given: tuple[torch.Tensor, ...]) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Interventions.reset`."""
         with self._on_stream():
-            n, wp_mask, placement = len(mask), wp.from_torch(mask), _wrap(given)
-            launch(kernels.note_reset, n, [wp_mask, *placement, *self._placement, self._mask, self._push])
+            n, wp_mask, given = len(mask), wp.from_torch(mask), wrap_placement(placement)
+            launch(kernels.note_reset, n, [wp_mask, *given, *self._placement, self._mask, self._push])
             engine = [self._ignored_time, self._qpos, self._qvel, *self._ignored]
-            launch(motion_kernels.place_robots, n, [wp_mask, *placement, *engine, *self._forces])
+            launch(motion_kernels.place_robots, n, [wp_mask, *given, *engine, *self._forces])
             launch(motion_kernels.read_motion, n, [wp_mask, *self._geometry, self._qpos, self._qvel, *self._motion])
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Interventions.push`."""
         with self._on_stream():
-            arguments = [wp.from_torch(mask), _vectors(delta_vel_w), self._push, *self._pushed]
+            arguments = [wp.from_torch(mask), wrap_vectors(delta_vel_w), self._push, *self._pushed]
             launch(kernels.push_all, len(mask), arguments)
-
-
-def _vectors(tensor: torch.Tensor) -> Any:
-    """View a (..., 3) tensor as Warp vectors."""
-    return wp.from_torch(tensor.contiguous(), dtype=wp.vec3)
-
-
-def _wrap(placement: Any) -> list[Any]:
-    """View tensors in the order of `PLACEMENT` as the kernels take them."""
-    pos, quat, lin_vel, ang_vel, joint_pos, joint_vel = placement
-    root = [_vectors(pos), wp.from_torch(quat.contiguous(), dtype=wp.quat), _vectors(lin_vel), _vectors(ang_vel)]
-    return [*root, wp.from_torch(joint_pos), wp.from_torch(joint_vel)]

@@ -47,7 +47,7 @@ class Worker:
 
         Args:
             name: What to call it in messages.
-            command: Interpreter, script and arguments; the two inherited descriptors are added.
+            command: Interpreter, script and arguments; those of `serve.open_channel` are added.
             environment: The process's environment variables.
             remedies: What to do, by error.
 
@@ -58,29 +58,9 @@ class Worker:
         self._program = command[0]
         self._remedies = remedies
         self._number = 0
-        ours, theirs = socket.socketpair()
-        read_end, self._lifeline = os.pipe()
-        try:
-            # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(read_end)],
-                env=dict(environment),
-                pass_fds=(theirs.fileno(), read_end),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            os.close(self._lifeline)
-            raise self._error(InterpreterMissing, f"cannot run {command[0]} ({error.strerror})") from None
-        finally:
-            theirs.close()
-            os.close(read_end)
+        self._process, self._channel, lifeline = self._start_process(command, environment)
         self._output = _Output(self._process.stdout)
-        self._channel = Channel(ours)
-        self._end = weakref.finalize(self, _end, self._process, self._channel, self._lifeline, self._output)
+        self._end = weakref.finalize(self, _end, self._process, self._channel, lifeline, self._output)
         notice = threading.Timer(NOTICE_AFTER, print, (f"waiting for the worker of {name}: imports may compile, once",))
         notice.start()
         try:
@@ -92,6 +72,35 @@ class Worker:
         finally:
             notice.cancel()
         self._output.show()
+
+    def _start_process(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[subprocess.Popen[bytes], Channel, int]:
+        """Return the process, our end of the channel, and the lifeline that only we hold, see `serve.open_channel`."""
+        # Both are inherited: nothing has a name in the file system, and the kernel closes all of it.
+        ours, theirs = socket.socketpair()
+        read_end, lifeline = os.pipe()
+        # The worker may ask Linux to be killed with its parent, which is this thread: only the main one outlives it.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        try:
+            # Its own session: Ctrl-C in the terminal is for the trainer, which ends the worker when it is time.
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(read_end), str(int(in_main_thread))],
+                env=dict(environment),
+                pass_fds=(theirs.fileno(), read_end),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(lifeline)
+            raise self._error(InterpreterMissing, f"cannot run {command[0]} ({error.strerror})") from None
+        finally:
+            theirs.close()
+            os.close(read_end)
+        return process, Channel(ours), lifeline
 
     def ask(
         self, request: Request, payload: dict[str, Any] | None = None, *, timeout: float, descriptor: int | None = None
@@ -117,11 +126,12 @@ class Worker:
                 self._channel.send_descriptor(descriptor)
             reply = self._channel.receive(timeout)
             while reply.number < self._number and reply.kind != Reply.FAILED:
-                # the answer to what was only told, or to a request that Ctrl-C cut short
+                # the answer to a notice, or to a request that Ctrl-C cut short
                 reply = self._channel.receive(timeout)
         except Closed:
             raise self._obituary() from None
         except TimeoutError:
+            # A late answer could not be told from the next one's, and its memory is half written.
             self.close(patience=0.0)
             what = f"did not answer {request.name} within {timeout:g} s and was killed"
             remedy = STILL_COMPILING if request == Request.HELLO else None
@@ -137,7 +147,7 @@ class Worker:
             raise self._error(FAILURES[Failure(reply.payload["failure"])], reply.payload["text"])
         return reply.payload
 
-    def tell(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
+    def notify(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
         """Send a request and do not wait for its end; if it fails, or cannot be sent any more, the next `ask` says so.
 
         Args:
@@ -156,6 +166,7 @@ class Worker:
         code = self._process.poll()
         self.close(patience=0.0)
         words = self._output.last_words()
+        # The dynamic linker's complaint comes before any Python: only the output tells.
         if "libpython" in words:
             return self._error(LibPythonMissing, words)
         if self._number == 1 and code is not None and code >= 0:

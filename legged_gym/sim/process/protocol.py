@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import socket
 import struct
-import time
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-VERSION = 3
+VERSION = 4
 """Of this conversation; both ends must have the same."""
-
 _MAGIC = b"LGYM"
-_HEADER = struct.Struct("<4sHHQI")
-"""Magic, version, kind of message, number of the request, bytes of the payload."""
-MAX_PAYLOAD = 64 * 2**20
-"""[bytes]"""
-
-
+_HEADER = struct.Struct("<4sHHQ")
+"""Magic, version, kind of message, number of the request."""
+MAX_SIZE = 64 * 2**20
+"""Longest message [bytes]: a length above it is no length, but bytes of something else."""
 PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
-"""What a reset is given, in the order of `Simulator.reset`."""
+"""The fields of the simulators' `Placement`, which a worker of another Python cannot import."""
 BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale", "armature")
 """The parameters that change masses, inertias, rotors or centres of mass."""
 
@@ -37,15 +36,15 @@ class Request(enum.IntEnum):
     BUILD = 2
     """Build a simulator around shared memory; takes as long as it takes."""
     STEP = 3
-    """Take over parameters, resets and pushes, then advance a policy step and write the state: one round trip."""
+    """Apply parameters, resets and pushes, then advance a policy step and write the state: one round trip."""
     STEP_ENGINE = 4
-    """Take over the same, advance the engine, and write nothing."""
+    """Apply the same, advance the engine, and write nothing."""
     COUNT_OVERFLOWS = 5
     """Count what the engine ran out of."""
     RELEASE = 6
     """Free the simulator; another may be built. The worker ends when the trainer closes the connection."""
-    TAKE = 7
-    """Take over parameters, resets and pushes only: the trainer goes on meanwhile, and asks for the step later."""
+    APPLY = 7
+    """Apply parameters, resets and pushes only: the trainer goes on meanwhile, and asks for the step later."""
 
 
 class Reply(enum.IntEnum):
@@ -90,11 +89,18 @@ class Closed(Exception):
 
 
 class Channel:
-    """One end of the conversation, over a connected stream socket."""
+    """One end of the conversation: messages as bytes over a `multiprocessing` connection.
+
+    Two versions of Python read each other's bytes, but not each other's pickles: none are sent.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
-        """Take over a socket."""
-        self._connection = connection
+        """Take over a connected stream socket."""
+        connection.setblocking(True)
+        self._socket = connection
+        self._connection = Connection(os.dup(connection.fileno()))
+        self._limits: dict[int, float | None] = {socket.SO_SNDTIMEO: None, socket.SO_RCVTIMEO: None}
+        """The time-outs in force [s]. To set one costs half as much as a message, so that is done when it changes."""
 
     def send(self, kind: int, number: int, payload: dict[str, Any] | None = None, timeout: float | None = None) -> None:
         """Send a message.
@@ -103,17 +109,17 @@ class Channel:
             kind: A `Request` or a `Reply`.
             number: Number of the request.
             payload: What belongs to it.
-            timeout: Longest wait for the other end to read [s]; None waits for ever.
+            timeout: Longest wait for the other end to read on [s]; None waits for ever.
 
         Raises:
             Closed: The other end is gone.
             TimeoutError: It did not read in time.
         """
         body = json.dumps(payload).encode() if payload else b""
-        self._connection.settimeout(timeout)
+        self._limit_wait(socket.SO_SNDTIMEO, timeout)
         try:
-            self._connection.sendall(_HEADER.pack(_MAGIC, VERSION, int(kind), number, len(body)) + body)
-        except socket.timeout as error:  # not yet TimeoutError in Python 3.8
+            self._connection.send_bytes(_HEADER.pack(_MAGIC, VERSION, int(kind), number) + body)
+        except BlockingIOError as error:
             raise TimeoutError from error
         except OSError as error:
             raise Closed(str(error)) from error
@@ -122,50 +128,32 @@ class Channel:
         """Wait for a message.
 
         Args:
-            timeout: Longest wait for all of it [s]; None waits for ever.
+            timeout: Longest wait for it, or for more of it [s]; None waits for ever.
 
         Raises:
             Closed: The other end is gone.
             ProtocolError: What came is no message of this version.
             TimeoutError: It did not come in time.
         """
-        due = None if timeout is None else time.monotonic() + timeout
-        magic, version, kind, number, size = _HEADER.unpack(self._read(_HEADER.size, due))
-        if magic != _MAGIC:
-            raise ProtocolError(f"got {magic!r}, which is no message")
-        if version != VERSION:
-            raise ProtocolError(f"the other end speaks version {version}, this one {VERSION}")
-        if size > MAX_PAYLOAD:
-            raise ProtocolError(f"got a message of {size} bytes, {MAX_PAYLOAD} are allowed")
+        self._limit_wait(socket.SO_RCVTIMEO, timeout)
         try:
-            payload = json.loads(self._read(size, due)) if size else {}
-        except ValueError as error:
-            raise ProtocolError(f"got a payload that is no JSON: {error}") from error
-        if not isinstance(payload, dict):
-            raise ProtocolError(f"got a payload of type {type(payload).__name__}, expected an object")
-        return Message(kind, number, payload)
+            return _parse(self._connection.recv_bytes(MAX_SIZE))
+        except BlockingIOError as error:
+            raise TimeoutError from error
+        except EOFError as error:
+            raise Closed("end of the stream") from error
+        except OSError as error:
+            if not self._connection.readable:  # it has given up on bytes whose length is none
+                raise ProtocolError("what came is no message") from error
+            raise Closed(str(error)) from error
 
-    def _read(self, size: int, due: float | None) -> bytes:
-        parts = []
-        while size:
-            if due is None:
-                self._connection.settimeout(None)
-            else:
-                left = due - time.monotonic()
-                if left <= 0.0:
-                    raise TimeoutError
-                self._connection.settimeout(left)
-            try:
-                part = self._connection.recv(size)
-            except socket.timeout as error:  # not yet TimeoutError in Python 3.8
-                raise TimeoutError from error
-            except OSError as error:
-                raise Closed(str(error)) from error
-            if not part:
-                raise Closed("end of the stream")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+    def _limit_wait(self, option: int, timeout: float | None) -> None:
+        """Let the kernel end a wait: `Connection` itself has a time-out for the first byte of a message only."""
+        if self._limits[option] == timeout:
+            return
+        self._limits[option] = timeout
+        microseconds = 0 if timeout is None else max(1, round(1e6 * timeout))  # 0 waits for ever
+        self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", *divmod(microseconds, 10**6)))
 
     def send_descriptor(self, descriptor: int) -> None:
         """Send an open file along; the other end must be waiting for one.
@@ -173,9 +161,8 @@ class Channel:
         Raises:
             Closed: The other end is gone.
         """
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("@i", descriptor))
         try:
-            self._connection.sendmsg([b"d"], [rights])
+            reduction.send_handle(self._connection, descriptor, None)  # Windows asks for whom
         except OSError as error:
             raise Closed(str(error)) from error
 
@@ -186,14 +173,31 @@ class Channel:
             Closed: The other end is gone.
             ProtocolError: Something else came.
         """
-        self._connection.settimeout(None)
-        data, rights, _, _ = self._connection.recvmsg(1, socket.CMSG_SPACE(struct.calcsize("@i")))
-        if not data:
-            raise Closed("end of the stream")
-        if not rights:
-            raise ProtocolError(f"got {data!r}, expected an open file")
-        return int(struct.unpack("@i", rights[0][2])[0])
+        self._limit_wait(socket.SO_RCVTIMEO, None)
+        try:
+            return int(reduction.recv_handle(self._connection))
+        except EOFError as error:
+            raise Closed("end of the stream") from error
+        except RuntimeError as error:
+            raise ProtocolError(f"expected an open file: {error}") from error
 
     def close(self) -> None:
         """Close this end."""
         self._connection.close()
+        self._socket.close()
+
+
+def _parse(data: bytes) -> Message:
+    """Read a message, or raise a `ProtocolError`."""
+    if len(data) < _HEADER.size or not data.startswith(_MAGIC):
+        raise ProtocolError(f"got {data[:4]!r}, which is no message")
+    _, version, kind, number = _HEADER.unpack_from(data)
+    if version != VERSION:
+        raise ProtocolError(f"the other end speaks version {version}, this one {VERSION}")
+    try:
+        payload = json.loads(data[_HEADER.size :]) if len(data) > _HEADER.size else {}
+    except ValueError as error:
+        raise ProtocolError(f"got a payload that is no JSON: {error}") from error
+    if not isinstance(payload, dict):
+        raise ProtocolError(f"got a payload of type {type(payload).__name__}, expected an object")
+    return Message(kind, number, payload)

@@ -5,6 +5,7 @@ Python 3.8, standard library and `protocol`; `memory`, and with it torch, comes 
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import platform
@@ -16,6 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolError, Reply, Request
+
+_PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
 
 
 class Refusal(Exception):
@@ -30,8 +34,8 @@ class Refusal(Exception):
 class Backend:
     """A simulator as the worker drives it; its tensors are those of the shared memory, by the names of `simulator`."""
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Take over what the trainer has noted since the last step, and clear the masks and the pushes.
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """Apply what the trainer has noted since the last step, and clear the masks and the pushes.
 
         Args:
             parameters: Names of the parameters that were set since the last step, for the robots in `changed`.
@@ -56,17 +60,23 @@ class Backend:
         """Free the engine."""
 
 
-def open_channel(connection: int, lifeline: int) -> Channel:
-    """Take over the inherited descriptors.
+def open_channel(connection: int, lifeline: int, dies_with_parent: int = 0) -> Channel:
+    """Take over the inherited descriptors, and see to it that this process ends with the trainer, however that ends.
 
-    The lifeline is a pipe's reading end whose writing end only the trainer has. When the trainer is gone, however it
-    went, the kernel raises SIGIO here, which ends this process even inside an engine that holds on to the interpreter.
+    The lifeline is a pipe's reading end whose writing end only the trainer has. When the trainer is gone the kernel
+    raises SIGIO here, which ends this process even inside an engine that holds on to the interpreter. A process that is
+    stopped sees no signal but SIGKILL, which Linux sends on request.
+
     Ctrl-C and a scheduler's SIGTERM are the trainer's to handle: it may want to finish an iteration.
 
     Args:
         connection: Descriptor of the connected socket.
         lifeline: Descriptor of the pipe.
+        dies_with_parent: Ask for the SIGKILL, if not 0. To Linux a parent is the thread that started this process, so
+            it must be one that lives as long as the trainer.
     """
+    if dies_with_parent and sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -132,9 +142,9 @@ class Server:
             return {}
         if self._backend is None:
             raise RuntimeError(f"asked for {kind} before a simulator was built")
-        if kind in (Request.TAKE, Request.STEP, Request.STEP_ENGINE):
+        if kind in (Request.APPLY, Request.STEP, Request.STEP_ENGINE):
             self._memory.take_over()
-            self._backend.take(payload["parameters"], payload["reset"], payload["push"])
+            self._backend.apply(payload["parameters"], payload["reset"], payload["push"])
             if kind == Request.STEP:
                 self._backend.step()
             elif kind == Request.STEP_ENGINE:

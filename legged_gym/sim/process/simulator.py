@@ -1,7 +1,7 @@
 """A simulator whose engine runs in another process, seen from the trainer.
 
 What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
-noted there, and their effect on the state is computed here. The worker takes them over at the next `step`, the one
+noted there, and their effect on the state is computed here. The worker applies them at the next `step`, the one
 request of a policy step that is waited for, or on a CPU already while the trainer computes observations (`prepare`). On
 a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the worker's step the host
 waits.
@@ -23,9 +23,8 @@ from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
-from legged_gym.sim.viewer import Viewer
-from legged_gym.utils.math import nobody
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
+from legged_gym.utils.math import known_empty
 
 
 class ProcessSimulator(Simulator):
@@ -62,40 +61,43 @@ class ProcessSimulator(Simulator):
         super().__init__(robot, num_envs, options, device)
         self.cfg = cfg
         self._launch, self._spec = launch, spec | {"device": str(self.device)}
-        arrays = arrays or {}
+        self._memory, self._description = self._make_memory(arrays or {})
+        self._shared = self._memory.tensors
+        # From here on state, parameters and wrenches are the memory that the worker sees, too.
+        for name, value in self.parameters.items():
+            self._shared[f"parameter.{name}"].copy_(value)
+        self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
+        self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
+        self.wrench_w = self._shared["wrench_w"]
+        # The worker writes the state in steps only: what a reset or a push changes in it is computed at this end.
+        self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
+        self._pending: set[str] = set()
+        """What the worker must apply at the next step: names of parameters, `reset`, `push`."""
+        self._recorded: set[str] = set()
+        """The same, of what has been captured into a CUDA graph and may happen at any time."""
+        self._restarts_left = cfg.restarts
+        self._lost_between_steps = False
+        self._is_applying = False
+        """The worker may be applying what was noted: the masks are its own until it has answered something."""
+        self._warm = False
+        """The worker has answered since it built the engine; the first time may take longer."""
+        self._worker = self._start()
+        self._place_nominally()
+
+    def _make_memory(self, arrays: Mapping[str, np.ndarray]) -> tuple[memory.SharedMemory, dict[str, Any]]:
+        """Make the memory that both ends see, with the arrays in it, and what the worker needs to find it."""
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
-        layout = memory.lay_out([*wire_fields(self), *more])
-        self._memory = memory.create(layout, self.device)
+        shared = memory.create(memory.lay_out([*wire_fields(self), *more]), self.device)
+        for name, array in arrays.items():
+            shared.tensors[name].copy_(torch.from_numpy(array))
         try:
-            self._description = self._memory.describe()
+            return shared, shared.describe()
         except RuntimeError as error:
             why = str(error).partition("\n")[0]
             raise MemoryNotShared(
                 f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
                 " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
             ) from None
-        self._shared = self._memory.tensors
-        for name, array in arrays.items():
-            self._shared[name].copy_(torch.from_numpy(array))
-        for name, value in self.parameters.items():
-            self._shared[f"parameter.{name}"].copy_(value)
-        self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
-        self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
-        self.wrench_w = self._shared["wrench_w"]
-        self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
-        self._scene: Any = None
-        self._pending: set[str] = set()
-        """What the worker must take over at the next step: names of parameters, `reset`, `push`."""
-        self._recorded: set[str] = set()
-        """The same, of what has been captured into a CUDA graph and may happen at any time."""
-        self._restarts_left = cfg.restarts
-        self._lost_between_steps = False
-        self._taking = False
-        """The worker may be taking over what was noted: the masks are its own until it has answered something."""
-        self._warm = False
-        """The worker has answered since it built the engine; the first time may take longer."""
-        self._worker = self._start()
-        self._place_nominally()
 
     def _start(self) -> Worker:
         """Start a worker and build the engine in it, with the parameters in force."""
@@ -112,6 +114,7 @@ class ProcessSimulator(Simulator):
         except BaseException:
             worker.close(patience=0.0)
             raise
+        # A new engine has nominal parameters: it must be given all of those in force.
         self._pending = set(self.PARAMETERS)
         self._shared["changed"].fill_(True)
         self._warm = False
@@ -125,14 +128,13 @@ class ProcessSimulator(Simulator):
     def _place_nominally(self) -> None:
         n, device = self.num_envs, self.device
         pos = torch.tensor([0.0, 0.0, self.robot.zero_pose_height], device=device).expand(n, 3)
-        quat = torch.tensor([0.0, 0.0, 0.0, 1.0], device=device).expand(n, 4)
-        still, joints = torch.zeros(n, 3, device=device), torch.zeros_like(self.state.joint_pos)
-        self.reset(torch.ones(n, dtype=torch.bool, device=device), pos, quat, still, still, joints, joints)
+        everyone = torch.ones(n, dtype=torch.bool, device=device)
+        self.reset(everyone, Placement.at_rest(pos, len(self.robot.joint_names)))
 
     def start_anew(self) -> None:
         """Replace the worker, and let the new one put the robots where they are."""
         self._worker.close()
-        self._taking = False
+        self._is_applying = False
         for name in PLACEMENT:  # the state has all resets and pushes already
             self._shared[f"reset.{name}"].copy_(getattr(self.state, name))
         self._shared["reset_mask"].fill_(True)
@@ -144,33 +146,33 @@ class ProcessSimulator(Simulator):
 
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`. One round trip; not to be captured into a graph."""
-        if self._lost_between_steps:  # all robots are broken, and who calls must see it after a step
+        if self._lost_between_steps:  # all robots are broken, and the caller must see it after a step
             self._lost_between_steps = False
             return
         self._shared["targets"].copy_(joint_targets)
-        self._ask(Request.STEP, self._take_pending())
+        self._ask(Request.STEP, self._pop_pending())
 
     def prepare(self) -> None:
-        """See `Simulator.prepare`. On a CPU the worker takes over what was noted while the trainer goes on."""
+        """See `Simulator.prepare`. On a CPU the worker applies what was noted while the trainer goes on."""
         if self.device.type == "cpu" and self._pending:
-            self._worker.tell(Request.TAKE, self._take_pending(), self.cfg.timeout)
-            self._taking = True
+            self._worker.notify(Request.APPLY, self._pop_pending(), self.cfg.timeout)
+            self._is_applying = True
 
-    def _wait_until_taken(self) -> None:
-        """Let the worker finish what `prepare` has told it, before more is noted."""
-        if self._taking:
-            self._ask(Request.TAKE, self._take_pending())
+    def _wait_until_applied(self) -> None:
+        """Let the worker finish what `prepare` has asked for, before more is noted."""
+        if self._is_applying:
+            self._ask(Request.APPLY, self._pop_pending())
 
     def step_engine(self) -> None:
         """See `Simulator.step_engine`."""
-        self._ask(Request.STEP_ENGINE, self._take_pending())
+        self._ask(Request.STEP_ENGINE, self._pop_pending())
 
     def overflow_counts(self) -> dict[str, int]:
         """See `Simulator.overflow_counts`."""
         return self._ask(Request.COUNT_OVERFLOWS).get("counts", {})
 
-    def _take_pending(self) -> dict[str, Any]:
-        """Return what the worker must take over, which is noted no longer."""
+    def _pop_pending(self) -> dict[str, Any]:
+        """Return what the worker must apply, which is noted no longer."""
         pending = self._pending | self._recorded
         self._pending = set()
         names = [name for name in self.PARAMETERS if name in pending]
@@ -179,7 +181,7 @@ class ProcessSimulator(Simulator):
     def _ask(self, request: Request, payload: dict[str, Any] | None = None) -> dict[str, Any]:
         """Make a round trip; where the worker is lost and may be replaced, replace it and answer nothing."""
         timeout = self.cfg.timeout if self._warm else self.cfg.start_timeout
-        self._taking = False
+        self._is_applying = False
         try:
             self._memory.hand_over()
             reply = self._worker.ask(request, payload, timeout=timeout)
@@ -201,6 +203,7 @@ class ProcessSimulator(Simulator):
             file=sys.stderr,
             flush=True,
         )
+        # What was noted for the old worker concerned robots that no longer exist.
         self._shared["reset_mask"].zero_()
         self._shared["push_delta_w"].zero_()
         self._worker = self._start()
@@ -211,38 +214,29 @@ class ProcessSimulator(Simulator):
 
     def _note(self, *names: str) -> None:
         self._pending.update(names)
+        # A graph's replay runs none of this: what it contains may have happened at any step from now on.
         if self.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
             self._recorded.update(names)
 
-    def reset(
-        self,
-        mask: torch.Tensor,
-        root_pos_w: torch.Tensor,
-        root_quat_xyzw: torch.Tensor,
-        root_lin_vel_w: torch.Tensor,
-        root_ang_vel_w: torch.Tensor,
-        joint_pos: torch.Tensor,
-        joint_vel: torch.Tensor,
-    ) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         """See `Simulator.reset`."""
-        if nobody(mask):
+        if known_empty(mask):
             return
-        self._wait_until_taken()
-        given = (root_pos_w, root_quat_xyzw, root_lin_vel_w, root_ang_vel_w, joint_pos, joint_vel)
-        self._interventions.reset(mask, given)
+        self._wait_until_applied()
+        self._interventions.reset(mask, placement)
         self._note("reset")
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
         """See `Simulator.push`."""
-        if nobody(mask):
+        if known_empty(mask):
             return
-        self._wait_until_taken()
+        self._wait_until_applied()
         self._interventions.push(mask, delta_vel_w)
         self._note("push")
 
     def set_parameters(self, values: Mapping[str, torch.Tensor], mask: torch.Tensor | None = None) -> None:
         """See `Simulator.set_parameters`."""
-        self._wait_until_taken()
+        self._wait_until_applied()
         super().set_parameters(values, mask)
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
@@ -251,30 +245,10 @@ class ProcessSimulator(Simulator):
         self._shared["changed"].masked_fill_(mask, True)
         self._note(*names)
 
-    # -- looking at it -------------------------------------------------------------------------------------------------
-
-    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
-        """See `Simulator.render`. MuJoCo draws, whatever the engine."""
-        if self._scene is None:
-            self._scene = self._make_scene()
-        return self._scene.image(self.state, [robot], width, height)
-
-    def open_viewer(self, robot: int = 0) -> Viewer:
-        """See `Simulator.open_viewer`. MuJoCo draws, whatever the engine."""
-        from legged_gym.sim.mujoco_viewer import MujocoViewer  # needs a display's libraries
-
-        return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
-
-    def _make_scene(self) -> Any:
-        from legged_gym.sim.mujoco_scene import Scene  # not needed to simulate
-
-        return Scene(self.robot, self.options.terrain)
-
     def close(self) -> None:
         """End the worker."""
+        super().close()
         self._worker.close()
-        if self._scene is not None:
-            self._scene.close()
 
 
 def make_interventions(
@@ -292,8 +266,8 @@ def wire_fields(sim: Simulator) -> list[tuple[str, str, tuple[int, ...]]]:
     """Return name, type and shape of each tensor that trainer and worker share.
 
     `state.*` is written by the worker, all else by the trainer: `targets`; `reset_mask` and `reset.*`, robots to be
-    placed and how; `push_delta_w`, zero for who is not pushed; `parameter.*`, and `changed`, robots of which one was
-    set; `wrench_w`, see `Simulator`. The worker clears the masks and the pushes when it has taken them over.
+    placed and how; `push_delta_w`, zero for robots that are not pushed; `parameter.*`, and `changed`, robots of which
+    one was set; `wrench_w`, see `Simulator`. The worker clears the masks and the pushes when it has applied them.
     """
     n, width = sim.num_envs, {f.name: getattr(sim.state, f.name).shape for f in fields(SimState)}
     tensors = [(f"state.{name}", "float32", tuple(shape)) for name, shape in width.items()]

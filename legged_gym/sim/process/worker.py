@@ -1,4 +1,4 @@
-"""Hosts one of this package's simulators: `python -m legged_gym.sim.process.worker SOCKET LIFELINE`, see `hosting`."""
+"""Hosts one of this package's simulators; started by `hosting.launch` with the arguments of `open_channel`."""
 
 import base64
 import pickle
@@ -26,9 +26,9 @@ class HostedSimulator(Backend):
         """Build the simulator, on the very memory that the trainer sees."""
         import torch
 
-        from legged_gym.sim.registry import make_simulator
+        from legged_gym.sim.registry import load_simulator
         from legged_gym.sim.robot_model import RobotModel
-        from legged_gym.sim.simulator import SimState, Simulator
+        from legged_gym.sim.simulator import Placement, SimState, Simulator
 
         options = pickle.loads(base64.b64decode(spec["options"]))
         if options.terrain is not None:
@@ -38,34 +38,38 @@ class HostedSimulator(Backend):
         ours = {f.name: shared[f"state.{f.name}"] for f in fields(SimState)}
         ours |= {name: shared[f"parameter.{name}"] for name in Simulator.PARAMETERS}
         ours["wrench_w"] = shared["wrench_w"]
-        self._sim = make_simulator(spec["name"], robot, spec["num_envs"], options, spec["device"], shared=ours)
+        simulator = load_simulator(spec["simulator"])
+        self._sim = simulator(robot, spec["num_envs"], options, spec["device"], ours)
         self._shared = shared
-        self._takes: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
-        self._placement = [shared[f"reset.{name}"] for name in PLACEMENT]
+        self._recordings: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
+        self._placement = Placement(*(shared[f"reset.{name}"] for name in PLACEMENT))
         self._everyone = torch.ones_like(shared["reset_mask"])
 
-    def take(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """See `Backend.take`. On a GPU, what comes time and again is recorded as a graph; masses must not be in one."""
+    def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
+        """See `Backend.apply`. On a GPU every combination of interventions that comes is recorded as a graph."""
         from legged_gym.utils.cuda_graph import Graphed
 
-        what = (tuple(parameters), reset, push)
-        if not any(what):
+        combination = (tuple(parameters), reset, push)
+        if not any(combination):
             return
-        if what not in self._takes:
-            masses = not set(BODY_PARAMETERS).isdisjoint(parameters)
-            self._takes[what] = Graphed(lambda: self._take(*what), self._sim.device, copies=False, enabled=not masses)
-        self._takes[what]()
+        if combination not in self._recordings:
+            # A step must know on the host that masses have changed: what is in a graph the host does not see.
+            with_masses = not set(BODY_PARAMETERS).isdisjoint(parameters)
+            self._recordings[combination] = Graphed(
+                lambda: self._apply(*combination), self._sim.device, copies=False, enabled=not with_masses
+            )
+        self._recordings[combination]()
 
-    def _take(self, parameters: tuple[str, ...], reset: bool, push: bool) -> None:
+    def _apply(self, parameters: tuple[str, ...], reset: bool, push: bool) -> None:
         shared, sim = self._shared, self._sim
         if parameters:
             sim.set_parameters({name: sim.parameters[name] for name in parameters}, shared["changed"])
             shared["changed"].zero_()
         if reset:
-            sim.reset(shared["reset_mask"], *self._placement)
+            sim.reset(shared["reset_mask"], self._placement)
             shared["reset_mask"].zero_()
         if push:
-            sim.push(self._everyone, shared["push_delta_w"])  # zero for who is not pushed
+            sim.push(self._everyone, shared["push_delta_w"])  # zero for robots that are not pushed
             shared["push_delta_w"].zero_()
 
     def step(self) -> None:
@@ -82,9 +86,9 @@ class HostedSimulator(Backend):
 
     def close(self) -> None:
         """See `Backend.close`."""
-        self._takes.clear()
+        self._recordings.clear()
         self._sim.close()
 
 
 if __name__ == "__main__":
-    Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), hello, HostedSimulator).run()
+    Server(open_channel(*map(int, sys.argv[1:])), hello, HostedSimulator).run()

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.mujoco_spec import build_spec
+from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import SIMULATORS, make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
 from tests.sim.process.pool import pooled_workers
 
 GRAVITY = 9.81
@@ -28,8 +28,8 @@ Vector = tuple[float, ...] | torch.Tensor
 class Backend:
     """How a backend is tested: where it runs, what can be poisoned, how exact it must be."""
 
-    device: str
-    atol: float
+    device: str = "cpu"
+    atol: float = 1e-4
     """Largest deviation from MuJoCo in float64, relative to 1 m, 1 m/s, 1 rad, 1 rad/s."""
     views: tuple[str, ...] = ()
     """State tensors that are the engine's own memory: to poison them would be to break the robot."""
@@ -46,10 +46,12 @@ class Backend:
 
 
 BACKENDS = {
+    # A simulator that nothing is said about: on the CPU, in float32.
+    **{name: Backend() for name in SIMULATORS},
     # Stepped in float64, read as float32, whose rounding (6e-8) grows in the chain of five links and in differences.
     "mujoco": Backend(device="cpu", atol=2e-5),
     # The same physics in float32, whose rounding adds up over the steps of a test.
-    "mujoco_warp": Backend(device="cpu", atol=1e-4),
+    "mujoco_warp": Backend(),
     # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
     "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True, tells_leg_force=False),
     # For those who have it, see docs/isaacgym.md; another engine in float32, with contacts of its own.
@@ -111,7 +113,7 @@ class Bench:
         """Reset robots; only their outputs are poisoned before, for the others' must not change."""
         mask = self.everyone(sim) if mask is None else mask
         self.poison(sim, mask)
-        sim.reset(mask, *(self.tensor(sim, x) for x in (pos, quat, lin_vel, ang_vel, q, qd)))
+        sim.reset(mask, Placement(*(self.tensor(sim, x) for x in (pos, quat, lin_vel, ang_vel, q, qd))))
 
     def place_tumbling(self, sim: Simulator, height: float = 5.0) -> None:
         """Give every robot a random pose and twist, seeded."""
@@ -202,7 +204,7 @@ def names(bench: Bench, *parts: str) -> list[int]:
 def make_bench(name: str) -> Bench:
     """Build a backend's bench; skip where the backend's engine is not installed."""
     sim = BACKENDS[name].sim or name
-    module = SIMULATORS[sim].partition(":")[0]
+    module = SIMULATORS[sim].path.partition(":")[0]
     try:
         importlib.import_module(module)
     except ImportError as error:
@@ -230,7 +232,7 @@ class Idle(Simulator):
     def step(self, joint_targets: torch.Tensor) -> None:
         pass
 
-    def reset(self, mask: torch.Tensor, *state: torch.Tensor, **named: torch.Tensor) -> None:
+    def reset(self, mask: torch.Tensor, placement: Placement) -> None:
         pass
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:

@@ -148,7 +148,14 @@ def test_a_landing_is_where_contact_begins(bench: Bench) -> None:
 def test_options_reach_the_engine(bench: Bench) -> None:
     """Every field of SimOptions but the number of threads changes the motion; for the terrain see test_terrain.py."""
     changed = {"timestep": 0.004, "decimation": 3, "kp": 50.0, "kd": 3.0, "armature": 0.1, "joint_damping": 0.5}
-    elsewhere = {"num_threads", "terrain", "self_collisions", "clamp_targets", "motor_curve"}  # have tests of their own
+    elsewhere = {
+        "num_threads",
+        "terrain",
+        "self_collisions",
+        "clamp_targets",
+        "motor_curve",
+        "engine",
+    }  # tested elsewhere
     assert set(changed) | elsewhere == {f.name for f in fields(SimOptions)}
     nominal = SimOptions(num_threads=1)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from legged_gym.sim.process.errors import (
     WorkerError,
 )
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions, SimState
+from legged_gym.sim.simulator import Placement, SimOptions, SimState
 from tests.sim.process.pool import pooled_workers, stand_in_environment
 
 OPTIONS = SimOptions(num_threads=1)
@@ -37,10 +37,10 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
 def spin(sim: IsaacGymSimulator) -> SimState:
     """Step robots that turn and move in the air, then land; return what is seen."""
     n = sim.num_envs
-    quat = torch.tensor([0.0, 0.0, 0.0, 1.0]).repeat(n, 1)
     pos, omega = torch.tensor([0.0, 0.0, 0.8]).repeat(n, 1), torch.tensor([0.4, -0.3, 2.0]).repeat(n, 1)
     q = 0.1 * torch.arange(6.0).sub(2.5).repeat(n, 1)
-    sim.reset(torch.ones(n, dtype=torch.bool), pos, quat, torch.zeros(n, 3), omega, q, torch.zeros(n, 6))
+    start = replace(Placement.at_rest(pos, 6), root_ang_vel_w=omega, joint_pos=q)
+    sim.reset(torch.ones(n, dtype=torch.bool), start)
     for k in range(8):
         sim.step(0.2 * torch.sin(torch.arange(6.0) + k).repeat(n, 1))
     assert sim.state.contact_force_w.abs().sum() > 10.0
@@ -48,7 +48,7 @@ def spin(sim: IsaacGymSimulator) -> SimState:
 
 
 def seen(robot: RobotModel, cfg: IsaacGymCfg | None = None) -> SimState:
-    sim = IsaacGymSimulator(robot, 2, OPTIONS, cfg=cfg)
+    sim = IsaacGymSimulator(robot, 2, replace(OPTIONS, engine=cfg))
     state = spin(sim)
     sim.close()
     return state
@@ -113,7 +113,7 @@ def test_every_option_reaches_physx(odd: Path, pf_tron1a: RobotModel) -> None:
         friction_combine="multiply",
         env_spacing=7.0,
     )
-    sim = IsaacGymSimulator(pf_tron1a, 4, OPTIONS, cfg=changed)
+    sim = IsaacGymSimulator(pf_tron1a, 4, replace(OPTIONS, engine=changed))
     sim.step(torch.zeros(4, 6))
     sim.close()
     lines = [json.loads(line) for line in odd.read_text().splitlines()]
@@ -163,7 +163,7 @@ def test_new_masses_for_all_start_the_gpu_anew(as_on_a_gpu: IsaacGymSimulator) -
     assert sim._worker is worker
     s, second = sim.state, torch.tensor([False, True])
     there = torch.tensor([[0.0, 0.0, 2.0]]).repeat(2, 1)
-    sim.reset(second, there, s.root_quat_xyzw, s.root_lin_vel_w, s.root_ang_vel_w, s.joint_pos, s.joint_vel)
+    sim.reset(second, replace(Placement.of(s), root_pos_w=there))
     sim.step(torch.zeros(2, 6))
     assert sim._worker is not worker
     expected = torch.stack((before[0], there[1])) + 0.02 * torch.tensor([0.5, 0.0, 2.7])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.options.cli import run_main
 from legged_gym.scripts import evaluate, play, train
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.cli import run_main
 from tests.sim.process.pool import pooled_workers
 
 COMMON = ("--task=pointfoot_flat", "--sim=isaacgym", "--sim_device=cpu", "--rl_device=cpu")
@@ -43,7 +43,7 @@ def test_train_play_and_evaluate(
     assert rows["sim"] == "isaacgym" and list(rows["rows"]) == ["track", "track_slow"]
     # Neither film nor the choice of how to draw it: MuJoCo may abort the process where there is no OpenGL.
     monkeypatch.setattr(play, "open_film", lambda *_: None)
-    monkeypatch.setattr(play, "choose_window", lambda *_: None)
+    monkeypatch.setattr(play, "choose_window", lambda headless: headless)
     assert run(monkeypatch, play.main, load, "--headless", "--duration=0.2", f"--out={tmp_path / 'played'}") == 0
     assert (tmp_path / "played" / "states.png").is_file()
     assert (tmp_path / "played" / "exported" / "policy.onnx").is_file()

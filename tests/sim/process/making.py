@@ -41,7 +41,7 @@ def ends_within(seconds: float, pid: int) -> bool:
 LIGHT = """
 import sys
 from legged_gym.sim.process.serve import Server, open_channel
-Server(open_channel(int(sys.argv[1]), int(sys.argv[2])), dict, None).run()
+Server(open_channel(*map(int, sys.argv[1:])), dict, None).run()
 """
 
 

@@ -35,8 +35,8 @@ class Borrowed:
     def ask(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         return self._worker.ask(*arguments, **named)
 
-    def tell(self, *arguments: Any, **named: Any) -> None:
-        self._worker.tell(*arguments, **named)
+    def notify(self, *arguments: Any, **named: Any) -> None:
+        self._worker.notify(*arguments, **named)
 
     def wait_until(self, is_done: Callable[[], bool], timeout: float) -> None:
         self._worker.wait_until(is_done, timeout)

@@ -91,7 +91,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     first = env.sim.worker_pid  # type: ignore[attr-defined]
     os.kill(first, signal.SIGKILL)
     obs, reward, done, extras = env.step(torch.zeros(4, 6))
-    assert done.all() and not extras["time_outs"].any() and env.broke.all()
+    assert done.all() and not extras["time_outs"].any() and env.episodes.broke.all()
     assert all(value.isfinite().all() for value in (*obs.values(), reward))
     said = capfd.readouterr().err
     assert "was ended by SIGKILL" in said
@@ -99,7 +99,7 @@ def test_training_goes_on_with_a_new_worker(capfd: pytest.CaptureFixture[str]) -
     friction = env.sim.parameters["friction"].clone()
     for _ in range(3):
         obs, reward, done, _ = env.step(torch.zeros(4, 6))
-        assert not env.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
+        assert not env.episodes.broke.any() and all(value.isfinite().all() for value in (*obs.values(), reward))
     assert (env.state.root_pos_w[:, 2] > 0.4).all() and env.state.root_pos_w.data_ptr() == memory
     assert torch.equal(env.sim.parameters["friction"], friction)
     assert not env.state.joint_torque.any(), "the new worker was not told the strength"
@@ -158,12 +158,20 @@ time.sleep(60.0 if sys.argv[1] == "waits" else 0.0)
 
 
 @pytest.mark.parametrize(
-    ("does", "number"),
-    [("waits", signal.SIGKILL), ("asks", signal.SIGKILL), ("asks", signal.SIGINT), ("leaves", None)],
-    ids=["kill -9 at rest", "kill -9 while asking", "Ctrl-C", "never closed"],
+    ("does", "number", "stopped"),
+    [
+        *(("waits", signal.SIGKILL, False), ("asks", signal.SIGKILL, False), ("asks", signal.SIGINT, False)),
+        *(("leaves", None, False), ("waits", signal.SIGKILL, True)),
+    ],
+    ids=["kill -9 at rest", "kill -9 while asking", "Ctrl-C", "never closed", "kill -9 while the worker is stopped"],
 )
-def test_no_orphan_is_left(does: str, number: signal.Signals | None) -> None:
-    """However the trainer ends, the worker ends with it; Ctrl-C in a terminal reaches the whole process group."""
+def test_no_orphan_is_left(does: str, number: signal.Signals | None, stopped: bool) -> None:
+    """However the trainer ends, the worker ends with it; Ctrl-C in a terminal reaches the whole process group.
+
+    A stopped worker, which hears of nothing, ends where the kernel kills it: on Linux.
+    """
+    if stopped and not sys.platform.startswith("linux"):
+        pytest.skip("only Linux kills the child of a process that ended")
     command = [sys.executable, "-c", TRAINER, does]
     with subprocess.Popen(
         command, cwd=LEGGED_GYM_ROOT_DIR, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
@@ -171,10 +179,23 @@ def test_no_orphan_is_left(does: str, number: signal.Signals | None) -> None:
         assert trainer.stdout is not None
         pid = int(trainer.stdout.readline())
         assert is_alive(pid) or does == "leaves"
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
         if number is not None:
             os.killpg(trainer.pid, number)
         trainer.wait(20.0)
     assert ends_within(3.0, pid)
+
+
+def test_a_worker_outlives_the_thread_that_started_it() -> None:
+    """To Linux the parent of a process is a thread: only the main one's end is the trainer's."""
+    started: list[Worker] = []
+    thread = threading.Thread(target=lambda: started.append(light_worker()))
+    thread.start()
+    thread.join()
+    time.sleep(0.2)
+    assert started[0].ask(Request.HELLO, timeout=5.0)["pid"] == started[0].versions["pid"]
+    started[0].close()
 
 
 def test_a_worker_that_holds_on_to_the_interpreter_ends_too() -> None:

@@ -62,35 +62,50 @@ def test_an_unknown_request_is_refused_and_the_worker_lives(pf_tron1a: RobotMode
 
 
 FAKE = """
-import socket, struct, sys, time
-connection = socket.socket(fileno=int(sys.argv[1]))
-head = connection.recv(20)
-connection.sendall({answer})
+import os, struct, sys, time
+from multiprocessing.connection import Connection
+descriptor = int(sys.argv[1])
+os.read(descriptor, 20)
+{answer}
 time.sleep(60)
 """
+
+
+def header(version: int, number: int) -> str:
+    """Code of the header of a reply to a request."""
+    return f"struct.pack('<4sHHQ', b'LGYM', {version}, 100, {number})"
+
+
+def sends(code: str) -> str:
+    """Code that sends bytes, given as code, as one message."""
+    return f"Connection(descriptor).send_bytes({code})"
 
 
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
+        (sends(header(99, 1)), f"speaks version 99, this one {VERSION}; both ends must"),
+        ("os.write(descriptor, b'Welcome to bash, your friendly shell')", "what came is no message; both ends must"),
+        (sends("b'Welcome to bash, your friendly shell'"), "got b'Welc', which is no message"),
+        (sends("b'LGYM'"), "got b'LGYM', which is no message"),
+        (sends(header(VERSION, 5)), "answered request 5 instead of 1"),
         (
-            "struct.pack('<4sHHQI', b'LGYM', 99, 100, 1, 0)",
-            f"speaks version 99, this one {VERSION}; both ends must",
+            sends(f"struct.pack('<4sHHQ', b'LGYM', {VERSION}, 100, 1) + b'[]'"),
+            "payload of type list, expected an object",
         ),
-        ("b'Welcome to bash, your friendly shell'", "got b'Welc', which is no message"),
-        (f"struct.pack('<4sHHQI', b'LGYM', {VERSION}, 100, 5, 0)", "answered request 5 instead of 1"),
-        (f"struct.pack('<4sHHQI', b'LGYM', {VERSION}, 100, 1, 2) + b'[]'", "payload of type list, expected an object"),
+        (sends(header(VERSION, 1) + " + b'oh'"), "got a payload that is no JSON"),
     ],
+    ids=["another version", "a shell", "text", "cut short", "another number", "no object", "no JSON"],
 )
 def test_another_conversation_is_named(answer: str, text: str) -> None:
     with pytest.raises(ProtocolMismatch, match=text):
         Worker("fake", [sys.executable, "-c", FAKE.format(answer=answer)], os.environ)
 
 
-def test_what_fails_when_it_was_only_told_is_said_at_the_next_request() -> None:
+def test_what_fails_without_a_wait_is_said_at_the_next_request() -> None:
     """And the answer to that one does not come as the answer to the one after."""
     worker = light_worker()
-    worker.tell(Request.TAKE, {"parameters": [], "reset": False, "push": False}, timeout=5.0)
+    worker.notify(Request.APPLY, {"parameters": [], "reset": False, "push": False}, timeout=5.0)
     with pytest.raises(WorkerBroken, match="before a simulator was built"):
         worker.ask(Request.HELLO, timeout=5.0)
     assert worker.ask(Request.HELLO, timeout=5.0)["pid"] == worker.versions["pid"]
@@ -100,4 +115,4 @@ def test_what_fails_when_it_was_only_told_is_said_at_the_next_request() -> None:
 def test_silence_at_the_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("legged_gym.sim.process.launch.HELLO_TIMEOUT", 0.5)
     with pytest.raises(WorkerHung, match=r"did not answer HELLO within 0\.5 s and was killed; .*try again"):
-        Worker("fake", [sys.executable, "-c", FAKE.format(answer="b''")], os.environ)
+        Worker("fake", [sys.executable, "-c", FAKE.format(answer="")], os.environ)

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 import legged_gym.envs  # noqa: F401  registers the tasks
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.sim.process import hosting
 from legged_gym.sim.process.config import ProcessCfg
-from legged_gym.sim.process.protocol import Request
+from legged_gym.sim.process.protocol import PLACEMENT, Request
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
-from legged_gym.utils.cli import apply_args, make_parser, parse_args
-from legged_gym.utils.task_registry import task_registry
 from tests.envs.making import build
 from tests.sim.process.making import OPTIONS, host
 from tests.sim.process.pool import pooled_workers
@@ -33,11 +33,8 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
     near.set_parameters(near.parameters)  # rounded to float32, as a worker is told them
     draw = torch.Generator().manual_seed(1)
     for sim in (far, near):
-        sim.reset(
-            torch.ones(3, dtype=torch.bool),
-            *(torch.tensor([[0.0, 0.0, 0.75]]).repeat(3, 1), torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1)),
-            *(torch.zeros(3, 3), torch.zeros(3, 3), torch.zeros(3, 6), torch.zeros(3, 6)),
-        )
+        start = Placement.at_rest(torch.tensor([[0.0, 0.0, 0.75]]).repeat(3, 1), 6)
+        sim.reset(torch.ones(3, dtype=torch.bool), start)
     for k in range(12):
         mask, other = torch.rand(2, 3, generator=draw) < 0.4
         delta, friction = torch.randn(3, 3, generator=draw), torch.rand(3, 2, generator=draw)
@@ -49,11 +46,9 @@ def test_it_is_the_same_simulator(pf_tron1a: RobotModel) -> None:
             sim.set_parameters({"friction": friction, "kp": 42.0 + targets}, other)
             if k % 3 == 1:
                 sim.prepare()  # too early: more comes
-            sim.reset(
-                mask & other,
-                *(pos, torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1), 0.1 * delta, -0.1 * delta),
-                *(0.1 * targets, targets),
-            )
+            upright = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(3, 1)
+            there = Placement(pos, upright, 0.1 * delta, -0.1 * delta, 0.1 * targets, targets)
+            sim.reset(mask & other, there)
             sim.push(other, 0.1 * delta)
             if k == 5:
                 sim.set_parameter("base_mass_added", torch.tensor([1.0, 2.0, 3.0]), mask)
@@ -77,12 +72,9 @@ def test_nothing_is_noted_while_the_worker_takes_over(
     worker: Any = sim._worker  # type: ignore[attr-defined]
     ask = worker.ask
     monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
-    everyone, pose = torch.ones(2, dtype=torch.bool), torch.tensor([[0.0, 0.0, 0.75]]).repeat(2, 1)
-    upright = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).repeat(2, 1)
+    everyone, pos = torch.ones(2, dtype=torch.bool), torch.tensor([[0.0, 0.0, 0.75]]).repeat(2, 1)
     interventions: dict[str, Callable[[], None]] = {
-        "reset": lambda: sim.reset(
-            everyone, pose, upright, torch.zeros(2, 3), torch.zeros(2, 3), torch.zeros(2, 6), torch.zeros(2, 6)
-        ),
+        "reset": lambda: sim.reset(everyone, Placement.at_rest(pos, 6)),
         "push": lambda: sim.push(everyone, torch.ones(2, 3)),
         "set_parameters": lambda: sim.set_parameters({"friction": torch.full((2, 2), 0.5)}),
     }
@@ -90,9 +82,9 @@ def test_nothing_is_noted_while_the_worker_takes_over(
     sim.prepare()
     assert asked == []
     interventions[intervention]()
-    assert asked == [Request.TAKE]
+    assert asked == [Request.APPLY]
     interventions[intervention]()
-    assert asked == [Request.TAKE], "nothing was told since"
+    assert asked == [Request.APPLY], "nothing was sent since"
     sim.close()
 
 
@@ -101,35 +93,39 @@ def test_a_policy_step_is_one_round_trip(pf_tron1a: RobotModel, monkeypatch: pyt
         env = build(2, {"sim.process.enabled": True, "env.episode_length_s": 0.06})
     asked: list[Request] = []
     worker: Any = env.sim._worker  # type: ignore[attr-defined]
-    ask, tell, told = worker.ask, worker.tell, []
+    ask, notify, notices = worker.ask, worker.notify, []
     monkeypatch.setattr(worker, "ask", lambda request, *a, **k: asked.append(request) or ask(request, *a, **k))
-    monkeypatch.setattr(worker, "tell", lambda request, *a: told.append(request) or tell(request, *a))
+    monkeypatch.setattr(worker, "notify", lambda request, *a: notices.append(request) or notify(request, *a))
     for _ in range(8):  # with time-outs, and so resets, and pushes
         env.step(torch.zeros(2, 6))
     assert asked == [Request.STEP] * 8
-    assert 2 <= len(told) <= 8 and set(told) == {Request.TAKE}, "resets were not told ahead"
+    assert 2 <= len(notices) <= 8 and set(notices) == {Request.APPLY}, "resets were not sent ahead"
     env.sim.close()
+
+
+def test_the_worker_knows_the_fields_of_a_placement() -> None:
+    """In their order: it unpacks them by position."""
+    assert tuple(field.name for field in dataclasses.fields(Placement)) == PLACEMENT
 
 
 def test_the_environment_passes_its_config_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     def fake(name: str, *arguments: Any) -> Any:
-        seen[name] = arguments[-2:]
+        seen[name] = arguments[2], arguments[-1]
         raise InterruptedError
 
     monkeypatch.setattr("legged_gym.envs.base.legged_robot.make_simulator", fake)
     with pytest.raises(InterruptedError):
         build(1, {"sim.backend": "isaacgym", "sim.process.start_timeout": 7.0, "sim.isaacgym.substeps": 3})
-    process, isaacgym = seen["isaacgym"]
-    assert process.start_timeout == 7.0 and isaacgym.substeps == 3
+    options, process = seen["isaacgym"]
+    assert process.start_timeout == 7.0 and options.engine.substeps == 3
 
 
 def test_the_command_line_asks_for_it() -> None:
     for argv, enabled in (([], False), (["--sim_process"], True)):
-        env_cfg, train_cfg = task_registry.get_cfgs("pointfoot_flat")
-        apply_args(parse_args(make_parser("test"), argv), env_cfg, train_cfg)
-        assert env_cfg.sim.process.enabled == enabled
+        spec = resolve(parse_args(make_parser("test"), argv).request)
+        assert spec.env_cfg.sim.process.enabled == enabled
 
 
 class Recorder:

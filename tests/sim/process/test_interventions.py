@@ -9,7 +9,7 @@ from legged_gym.sim.process import memory
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.simulator import wire_fields
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.simulator import Placement, SimState
 
 N = 64
 
@@ -58,7 +58,7 @@ def drive(ends: Ends) -> None:
         ends.interventions.follow_masses()
         ends.interventions.push(some(), uniform(3))
         ends.interventions.reset(
-            some(), (uniform(3), uniform(4), uniform(3), 5.0 * uniform(3), uniform(6), 10.0 * uniform(6))
+            some(), Placement(uniform(3), uniform(4), uniform(3), 5.0 * uniform(3), uniform(6), 10.0 * uniform(6))
         )
         ends.interventions.push(some(), (1.0 + k) * uniform(3))
 

@@ -1,0 +1,69 @@
+"""All that the next policy step of an environment depends on, to go on bit for bit where a run was stopped."""
+
+from operator import attrgetter
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+ENVIRONMENT = (
+    *(f"actions.{name}" for name in ("now", "applied", "before", "refused", "num_refused")),
+    *("state.last_joint_vel", "sensors._before", "observer.history", "curriculum.difficulty"),
+    *("episodes.length", "episodes._tilt_steps", "log.sums", "log.finished", "log.not_finite"),
+    *("commands.command", "commands.standing", "gait.clock", "gait.params"),
+    *(f"randomizer.{name}" for name in ("joint_zero_error", "imu_quat", "gyro_bias", "action_delay")),
+    *(f"randomizer.{name}" for name in ("observation_delay", "observation_age", "_stale")),
+    *(f"disturbances.{kind}.{name}" for kind in ("shove", "trip") for name in ("_phase", "_left", "force_w")),
+    *(f"disturbances.{name}" for name in ("_at", "_foot", "_kick_phase", "_recovery_left")),
+)
+"""Tensors of `LeggedRobot` that keep their memory and that a step starts from. What it derives anew is not here."""
+TILED_GROUND = tuple(f"ground.{name}" for name in ("levels", "_starts", "_commanded", "_walked", "_farthest"))
+"""The same of the ground, where there is a terrain."""
+
+
+def _tensors(env: Any) -> dict[str, torch.Tensor]:
+    """The tensors by path, in place."""
+    paths = ENVIRONMENT + (TILED_GROUND if hasattr(env.ground, "levels") else ())
+    return {path: attrgetter(path)(env) for path in paths}
+
+
+def exact_state(env: Any) -> dict[str, Any] | None:
+    """Return the state of an environment between two steps.
+
+    Args:
+        env: A `LeggedRobot`.
+
+    Returns:
+        Tensors by name, in place; None where the simulator cannot say what it is in.
+    """
+    simulator = env.sim.exact_state()
+    if simulator is None:
+        return None
+    groups = (*env.observer.groups, "history")
+    observed = {name: env.get_observations()[name] for name in groups}
+    return {"environment": _tensors(env), "observations": observed, "simulator": simulator}
+
+
+@torch.inference_mode()
+def load_exact_state(env: Any, state: dict[str, Any]) -> None:
+    """Take over what `exact_state` returned.
+
+    Raises:
+        ValueError: It is of another number of robots, another robot or another kind of ground; nothing is changed.
+    """
+    own = exact_state(env)
+    if own is None:
+        raise ValueError("this simulator cannot take over a state")
+    for part, tensors in own.items():
+        given = state[part]
+        if given.keys() != tensors.keys():
+            raise ValueError(f"other tensors are saved: {', '.join(sorted(given.keys() ^ tensors.keys()))}")
+        for name, tensor in tensors.items():
+            if given[name].shape != tensor.shape:
+                raise ValueError(f"{name} has shape {tuple(given[name].shape)}, here {tuple(tensor.shape)}")
+    for name, tensor in own["environment"].items():
+        tensor.copy_(state["environment"][name])
+    env.sim.load_exact_state(state["simulator"])
+    env.state.refresh()
+    observed = {name: value.to(env.device).clone() for name, value in state["observations"].items()}
+    env._observations = TensorDict(observed, batch_size=[env.num_envs], device=env.device)

@@ -1,0 +1,85 @@
+"""Weighs the reward terms and adds them up; what several terms share is worked out here once a step."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from legged_gym.envs.base.episodes import EpisodeLog
+from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
+from legged_gym.envs.base.rewards import RewardTerm, find_terms
+from legged_gym.envs.base.robot_state import bodies_named
+from legged_gym.sim.simulator import Simulator
+from legged_gym.utils.config import to_dict
+from legged_gym.utils.math import known_empty
+
+if TYPE_CHECKING:
+    from legged_gym.envs.base.legged_robot import LeggedRobot
+
+
+def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[RewardTerm, float]]:
+    """Return the terms whose scale is not zero, by name, each with its weight per policy step.
+
+    Raises:
+        ConfigError: A scale has no term, or a listed term no scale.
+    """
+    scales = to_dict(cfg.rewards.scales)
+    terms = find_terms(env_class, cfg.rewards)
+    return {name: (term, scales[name] * cfg.policy_dt) for name, term in terms.items() if scales[name]}
+
+
+class RewardSum:
+    """The reward of a step, and what the terms need of the task besides the robots' state."""
+
+    def __init__(
+        self, terms: Sequence[tuple[RewardTerm, float]], cfg: LeggedRobotCfg, sim: Simulator, log: EpisodeLog
+    ) -> None:
+        """Allocate.
+
+        Args:
+            terms: From `weighed_terms`, in the order in which they are added.
+            cfg: The configuration.
+            sim: Robot and sizes.
+            log: Takes each term's sum over the episode.
+        """
+        self.cfg, self._log, device = cfg.rewards, log, sim.device
+        self.terms = terms
+        """The terms in use and their weights per policy step."""
+        self._weights = torch.tensor([weight for _, weight in self.terms], device=device).unsqueeze(-1)  # (R, 1)
+        self.desired_contact = torch.zeros(sim.num_envs, len(sim.robot.foot_names), device=device)
+        """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
+        self.gait_active = torch.ones(sim.num_envs, device=device)
+        """1 where the terms of the gait apply. Shape (N,)."""
+        self.penalized_bodies = bodies_named(sim, cfg.asset.penalize_contacts_on)
+        """Bodies whose contacts cost something. Shape (K,)."""
+        limits = torch.as_tensor(sim.robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
+        middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
+        self.soft_joint_limits = (middle - half, middle + half)
+        """Joint angles between which there is no cost [rad]. Shapes (J,)."""
+
+    def compute(self, env: "LeggedRobot") -> torch.Tensor:
+        """Add up the weighted terms of the last step, and note them in the log.
+
+        A robot whose simulation broke earns nothing; one whose reward is not finite breaks.
+
+        Returns:
+            The rewards. Shape (N,).
+        """
+        self._update_gait(env)
+        terms = torch.stack([term(env) for term, _ in self.terms]) * self._weights  # (R, N)
+        terms.masked_fill_(env.episodes.broke, 0.0)
+        total = terms.sum(0)
+        bad = ~total.isfinite()
+        if not known_empty(bad):
+            self._log.not_finite += (~terms.isfinite()).sum(-1)
+            terms.masked_fill_(bad, 0.0)
+            env.episodes.break_off(bad)
+            total = terms.sum(0)
+        self._log.sums += terms
+        return total.clamp(min=0.0) if self.cfg.only_positive_rewards else total
+
+    def _update_gait(self, env: "LeggedRobot") -> None:
+        """Work out what the clock asks of the feet, and of which robots it does."""
+        self.desired_contact = env.gait.desired_contact(self.cfg.gait_kappa)
+        undisturbed = env.disturbances.undisturbed
+        self.gait_active = undisturbed if self.cfg.gait_when_standing else ~env.commands.standing * undisturbed

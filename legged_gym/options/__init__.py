@@ -1,0 +1,1 @@
+"""What a run is: command line, saved run and machine, resolved once into a `RunSpec`."""

@@ -1,0 +1,74 @@
+"""Command lines that are shown or kept, to be pasted as they are."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from legged_gym.options.spec import RunSpec
+from legged_gym.utils.checkpoint_names import checkpoints
+
+FILE = "command.txt"
+"""In a run's directory: the command lines that trained it, one of each part if it was resumed."""
+_SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def command(script: str, options: Sequence[str]) -> str:
+    """Returns a command for this shell, in this working directory.
+
+    Args:
+        script: Name of a script without its suffix.
+        options: Its arguments, unquoted.
+    """
+    return shlex.join([from_here(Path(sys.executable)), from_here(_SCRIPTS / f"{script}.py"), *options])
+
+
+def note_command(run: Path, script: str, spec: RunSpec) -> None:
+    """Writes down what made a run, as a command for any machine with the package, after those it goes on from.
+
+    Args:
+        run: The run's directory.
+        script: Name of the script that runs.
+        spec: Its command line, and the run that it goes on from.
+    """
+    before = spec.run / FILE if spec.run is not None else None
+    robot = os.environ.get("ROBOT_TYPE")
+    line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
+    line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
+    lines = before.read_text() if before is not None and before.is_file() else ""
+    (run / FILE).write_text(f"{lines}{line}\n")
+
+
+def task_options(spec: RunSpec) -> list[str]:
+    """Returns the options that bring in a spec's task."""
+    return [f"--task={spec.task}", *(f"--import={name}" for name in spec.imports)]
+
+
+def robot_options(spec: RunSpec) -> list[str]:
+    """Returns the options that name a spec's robot."""
+    return [f"--robot={spec.env_cfg.asset.robot_type}"]
+
+
+def commands_for(spec: RunSpec, run: Path, scripts: Sequence[str] = ("play", "evaluate")) -> str:
+    """Returns the commands that play and evaluate a run, one a line.
+
+    Args:
+        spec: What made the run.
+        run: Its directory.
+        scripts: Which commands.
+    """
+    last = max(checkpoints(run), default=-1)
+    # The run is given by its path: its own config then says which robot and experiment it is of.
+    options = [*task_options(spec), f"--load_run={from_here(run)}", f"--checkpoint={last}"]
+    return "\n".join(f"{script + ':':<10}{command(script, options)}" for script in scripts)
+
+
+def from_here(path: Path) -> str:
+    """Returns a path relative to the working directory if it lies below, else in full."""
+    path = Path(os.path.abspath(path))
+    if not path.is_relative_to(Path.cwd()):
+        return str(path)
+    relative = path.relative_to(Path.cwd())
+    # A bare name would be taken for one in logs/.
+    return str(relative) if len(relative.parts) > 1 else os.path.join(os.curdir, relative)

@@ -1,0 +1,135 @@
+"""The checkpoints of a run: when one is due, which ones stay, and what happens if the disk will not take them."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from legged_gym.runners.config import RunnerCfg
+from legged_gym.utils.checkpoint import save_atomically, sweep
+from legged_gym.utils.checkpoint_names import checkpoints
+from legged_gym.utils.errors import UserError
+
+SHARE_OF_TIME = 0.02
+"""Saving by time may take this share of it: where a save takes long, fewer are made."""
+RETRY_AFTER = 10.0
+"""Time after which a save that failed is tried again [s]."""
+
+Contents = Callable[[], Mapping[str, Any]]
+"""Makes what a checkpoint holds."""
+
+
+def simulation_file(checkpoint: Path) -> Path:
+    """Return the file beside a checkpoint that holds the robots' state and what is replayed."""
+    return checkpoint.with_name(checkpoint.name.replace("model_", "simulation_"))
+
+
+class Checkpoints:
+    """Writes `model_<iteration>.pt` into a run's folder, each once and never again.
+
+    Beside the newest one lies `simulation_<iteration>.pt`, if a run is to go on exactly where it was.
+    """
+
+    def __init__(self, folder: Path, cfg: RunnerCfg, write_configs: Callable[[Path], None]) -> None:
+        """Sweep what killed processes have left in this folder and in its neighbours.
+
+        Args:
+            folder: The run's.
+            cfg: When to save, and what to keep.
+            write_configs: Writes the run's configs into a folder, where that was made anew.
+        """
+        self.folder, self.cfg, self._write_configs = folder, cfg, write_configs
+        self._due_at = time.monotonic() + cfg.save_seconds
+        for run in (folder, *folder.parent.glob("*/")):
+            with contextlib.suppress(OSError):
+                sweep(run)
+
+    def due(self, iteration: int) -> bool:
+        """Tell whether a checkpoint is due after so many iterations, by their number or by time."""
+        by_time = self.cfg.save_seconds > 0.0 and time.monotonic() >= self._due_at
+        return by_time or iteration % self.cfg.save_interval == 0
+
+    def path(self, iteration: int) -> Path:
+        """Return where the checkpoint of an iteration lies, or would."""
+        return self.folder / f"model_{iteration}.pt"
+
+    def save(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path | None:
+        """Write a checkpoint, unless it is there, and remove older ones.
+
+        If that fails, a line says why, and the next try comes soon.
+
+        Args:
+            iteration: Iterations done.
+            contents: Makes what it holds.
+            simulation: Makes what the file beside it holds, if there is to be one.
+
+        Returns:
+            The file; None if it could not be written.
+        """
+        started = time.monotonic()
+        try:
+            path = self._write(self.folder, iteration, contents, simulation)
+        except (OSError, UserError) as error:
+            self._due_at = time.monotonic() + RETRY_AFTER
+            reason = error if isinstance(error, UserError) else f"{self.path(iteration)}: {_reason(error)}"
+            print(f"warning: no checkpoint: {reason}; training goes on, the next try is in {RETRY_AFTER:.0f} s")
+            return None
+        now = time.monotonic()
+        self._due_at = now + max(self.cfg.save_seconds, (now - started) / SHARE_OF_TIME)
+        self._prune(path)
+        return path
+
+    def save_last(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path:
+        """Write the checkpoint that a run ends with: if need be, into the folder for temporary files.
+
+        Raises:
+            UserError: It could not be written into the run's folder; says where it is now.
+        """
+        path = self.save(iteration, contents, simulation)
+        if path is not None:
+            return path
+        elsewhere = Path(tempfile.mkdtemp(prefix="legged_gym_")) / self.folder.name
+        try:
+            path = self._write(elsewhere, iteration, contents, None)
+        except OSError as error:
+            raise UserError(
+                f"the last checkpoint could be written neither into {self.folder} nor into {elsewhere} "
+                f"({_reason(error)})"
+            ) from None
+        raise UserError(
+            f"{self.folder}: the last checkpoint could not be written there; it is in {elsewhere}: "
+            f"go on with --resume --load_run={elsewhere}"
+        )
+
+    def _write(self, folder: Path, iteration: int, contents: Contents, simulation: Contents | None) -> Path:
+        path = folder / self.path(iteration).name
+        if path.exists():
+            return path
+        if not folder.is_dir():  # someone removed it: the run goes on, and can be resumed
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write_configs(folder)
+        if simulation is not None:
+            save_atomically(dict(simulation()), simulation_file(path))
+        save_atomically(dict(contents()), path)
+        return path
+
+    def _prune(self, newest: Path) -> None:
+        """Remove the checkpoints that are neither among the newest nor kept for good, and what lies beside old ones."""
+        newest_count, every = self.cfg.keep
+        found = list(checkpoints(self.folder).items())
+        for_good = self.cfg.save_interval * every
+        old = found[:-newest_count] if newest_count else []
+        with contextlib.suppress(OSError):
+            for iteration, path in old:
+                if not every or iteration % for_good:
+                    path.unlink()
+            for path in self.folder.glob("simulation_*.pt"):
+                if path != simulation_file(newest):
+                    path.unlink()
+
+
+def _reason(error: OSError) -> str:
+    """Say on one line why a file could not be written."""
+    return f"cannot be written ({error.strerror or error})"

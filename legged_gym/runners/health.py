@@ -1,0 +1,85 @@
+"""Watches over the weights: what is not finite is left out, taken back, or ends the run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from legged_gym.algorithms.ppo import SkippedSteps
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.finite import all_finite
+
+PATIENCE = 10
+"""Iterations in a row of which nothing was learned, after which a run gives up."""
+
+
+class TrainingBrokenError(UserError):
+    """Nothing can be learned any more; the weights are those of the last iteration that learned."""
+
+
+@dataclass
+class Health:
+    """Keeps a copy of all that learning changes, and puts it back where an iteration has spoilt it."""
+
+    tensors: Callable[[], dict[str, torch.Tensor]]
+    """Returns all tensors that an update changes, by name; their memory stays, but there may come new ones."""
+
+    def __post_init__(self) -> None:
+        """Keep what is there."""
+        self._lost_in_a_row = 0
+        self._kept: dict[str, torch.Tensor] = {}
+        self._keep(self.tensors())
+
+    def _keep(self, tensors: dict[str, torch.Tensor]) -> None:
+        if self._kept.keys() != tensors.keys():
+            self._kept = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+            return
+        with torch.no_grad():
+            torch._foreach_copy_(list(self._kept.values()), [tensor.detach() for tensor in tensors.values()])
+
+    def _put_back(self, tensors: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                kept = self._kept.get(name)
+                tensor.zero_() if kept is None else tensor.copy_(kept)  # moments that did not exist were zero
+
+    def forget(self) -> None:
+        """Keep what is there now, if it is sound: a checkpoint was loaded, or someone has set something."""
+        tensors = self.tensors()
+        if all_finite(tensors.values()):
+            self._keep(tensors)
+
+    def check(self, skipped: SkippedSteps, iteration: int) -> str | None:
+        """Judge an iteration; waits for the device.
+
+        Args:
+            skipped: Of its update.
+            iteration: Its number, for what is said.
+
+        Returns:
+            What the user should know, if anything.
+
+        Raises:
+            TrainingBrokenError: The last `PATIENCE` iterations were lost.
+        """
+        tensors = self.tensors()
+        finite = bool(all_finite(tensors.values()))
+        if finite and 2 * skipped.policy <= skipped.tried:
+            self._keep(tensors)
+            self._lost_in_a_row = 0
+            return _said(skipped) if skipped.losses or skipped.policy else None
+        self._put_back(tensors)
+        self._lost_in_a_row += 1
+        reason = _said(skipped) if finite else "weights became infinite or not a number"
+        if self._lost_in_a_row >= PATIENCE:
+            raise TrainingBrokenError(
+                f"training gave up at iteration {iteration}: in {PATIENCE} iterations in a row nothing could be "
+                f"learned ({reason}); look for a learning rate or a reward scale that is too large"
+            )
+        return f"{reason}: the iteration is taken back"
+
+
+def _said(skipped: SkippedSteps) -> str:
+    """Say what was left out."""
+    losses = f", not finite: {', '.join(skipped.losses)}" if skipped.losses else ""
+    return f"{skipped.policy} of {skipped.tried} optimiser steps left out{losses}"

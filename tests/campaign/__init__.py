@@ -1,0 +1,1 @@
+"""Kills, faults and bad inputs by the thousand: `make campaign`, or `python -m tests.campaign --help`."""

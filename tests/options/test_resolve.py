@@ -1,0 +1,456 @@
+"""From what is asked for to what runs: defaults < machine < saved run < user; devices, simulators, robots, agents."""
+
+import ast
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from legged_gym import resources_dir
+from legged_gym.options import resolve as resolving
+from legged_gym.options.request import Request, Setting, make_parser, parse_args
+from legged_gym.options.resolve import choose_engine, resolve, summary
+from legged_gym.options.setup import make_env, make_runner
+from legged_gym.options.spec import RunSpec
+from legged_gym.utils import machine
+from legged_gym.utils.config import to_dict
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import Machine, Scale
+from legged_gym.utils.task_registry import TaskRegistry, task_registry
+
+CPU, GPU = Machine(2, 8.0, 0), Machine(16, 128.0, 1)
+PACKAGE = Path(resolving.__file__).parents[1]
+
+
+def parse(*argv: str, task: str = "dummy") -> Request:
+    return parse_args(make_parser("test", training=True), [f"--task={task}", "--headless", *argv]).request
+
+
+def asked(*argv: str) -> Request:
+    """What a script that judges an agent is asked."""
+    return parse_args(make_parser("test", agent=True), ["--task=dummy", "--headless", *argv]).request
+
+
+def start(*argv: str) -> Any:
+    """Does what the training script does, and trains."""
+    spec = resolve(parse(*argv))
+    runner = make_runner(spec, make_env(spec))
+    runner.learn(spec.train_cfg.runner.max_iterations)
+    return runner
+
+
+def refusal(logs: Path, *argv: str) -> str:
+    """Returns the error of a start, after checking that it is one line and wrote nothing."""
+    before = sorted(logs.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        start(*argv)
+    assert "\n" not in str(caught.value) and sorted(logs.rglob("*")) == before
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def dummy_task(registry: TaskRegistry) -> None:
+    """The task `dummy` is registered."""
+
+
+@pytest.fixture
+def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "detect", lambda: CPU)
+
+
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets this machine have a GPU with MuJoCo Warp, as far as options go."""
+    monkeypatch.setattr(machine, "detect", lambda: GPU)
+    warp = {"auto": "mujoco_warp"}
+    monkeypatch.setattr(resolving, "resolve_simulator", lambda name: warp.get(name, name))
+
+
+# -- each option takes effect in one place -----------------------------------------------------------------------------
+
+
+def test_an_option_is_applied_in_exactly_one_function() -> None:
+    """What the user says is read as values in `_read_settings` and put into a config by one `_put` of `resolve`.
+
+    What suits a robot (teacher.yaml) is read by the same function, and put there before.
+
+    Nothing else in the package writes a field by its path but the suites and arms, which read no command line.
+    """
+    writers: dict[str, set[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                called = {call.func.id for call in ast.walk(function) if _is_named_call(call)}
+                for name in called & {"parse_field", "set_field", "set_by_path"}:
+                    writers.setdefault(name, set()).add(f"{file.relative_to(PACKAGE)}:{function.name}")
+    config = {f"utils/config.py:{name}" for name in ("set_by_path", "load_json", "from_dict")}
+    assert writers.pop("parse_field") - config == {"options/resolve.py:_read_settings"}
+    assert writers.pop("set_field") - config == {"options/resolve.py:_put"}
+    assert writers.pop("set_by_path") == {"evaluation/suites.py:varied_cfg"}
+    source = (PACKAGE / "options" / "resolve.py").read_text()
+    assert source.count("_read_settings(") == 3 and source.count("_put(said") == 1
+    users = [file.name for file in PACKAGE.rglob("*.py") if "request.settings" in file.read_text()]
+    assert sorted(set(users) - {"resolve.py"}) == ["ablation.py", "benchmark.py", "evaluate.py"], "refuse and pass on"
+
+
+def _is_named_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def test_the_order_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer sets one field more than the next: what shows through tells who goes before whom."""
+    fields = ("env.env.num_envs", "env.seed", "env.commands.resampling_time", "train.policy.actor_hidden_dims")
+    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, hidden_dims=(5, 4)))
+
+    def values(spec: RunSpec) -> list[Any]:
+        return [_get(spec, field) for field in fields]
+
+    assert values(resolve(parse())) == [7, 1, 5.0, (5, 4)], "the machine goes before the task's defaults"
+    runner = start("--num_envs=9", "--train.policy.actor_hidden_dims=3")
+    assert values(resolve(parse("--resume"))) == [9, 1, 5.0, (3,)], "the saved run goes before the machine"
+
+    def preset(cfg: Any) -> Any:
+        cfg.env.num_envs, cfg.seed, cfg.commands.resampling_time = 11, 12, 13.0
+        return cfg
+
+    spec = resolve(parse("--resume"), preset)
+    assert values(spec) == [11, 12, 13.0, (3,)], "the script goes before the saved run"
+    spec = resolve(parse("--resume", "--env.commands.resampling_time=2", "--seed=3"), preset)
+    assert values(spec) == [11, 3, 2.0, (3,)], "and the user before all"
+    assert spec.said == {"train.runner.resume", "env.commands.resampling_time", "env.seed", "train.seed"}
+    assert spec.run == Path(runner.log_dir)
+    both = resolve(parse("--num_envs=2", "--env.env.num_envs=3"))
+    assert both.env_cfg.env.num_envs == 3, "a field by its own name goes before the option that stands for it"
+
+
+def _get(spec: RunSpec, field: str) -> Any:
+    scope, *names = field.split(".")
+    node: Any = spec.env_cfg if scope == "env" else spec.train_cfg
+    for name in names:
+        node = getattr(node, name)
+    return node
+
+
+def test_the_machine_sets_robots_network_imitation_and_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What suits it replaces the task's; what a scale does not name stays the task's."""
+
+    def train_cfg(**scale: Any) -> Any:
+        monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, hidden_dims=(5, 4), **scale))
+        return resolve(parse(task="pointfoot_flat")).train_cfg
+
+    plain = train_cfg()
+    assert plain.policy.actor_hidden_dims == plain.policy.critic_hidden_dims == (5, 4)
+    imitating = train_cfg(imitation={"initial": 3.0}).algorithm.imitation
+    assert (imitating.initial, imitating.final) == (3.0, plain.algorithm.imitation.final)
+    estimator = train_cfg(estimator={"num_mini_batches": 16}).estimator
+    assert (estimator.num_mini_batches, estimator.learning_rate) == (16, plain.estimator.learning_rate)
+
+
+def test_the_saved_config_is_what_runs(logs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Built from the files alone, a run is the same: simulator, robot and paths are written out."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(resources_dir() / "robots" / "PF_P441A", tmp_path / "mine")
+    runner = start("--num_envs=7", "--run_name=mine", "--seed=3", "--env.asset.file=mine/urdf/robot.urdf")
+    run = Path(runner.log_dir)
+    assert sorted(path.name for path in run.iterdir()) == ["env_cfg.json", "model_3.pt", "train_cfg.json"]
+    saved = json.loads((run / "env_cfg.json").read_text())
+    assert saved == json.loads(json.dumps(to_dict(runner.env.cfg)))
+    assert saved["env"]["num_envs"] == 7 and saved["seed"] == 3 and saved["sim"]["backend"] in ("mujoco", "mujoco_warp")
+    assert saved["asset"]["robot_type"] == str(tmp_path / "mine" / "urdf" / "robot.urdf")
+    assert saved["asset"]["file"] is None, "which says the same in another way"
+    monkeypatch.chdir("/")
+    assert resolve(parse("--resume", f"--load_run={run}")).robot == "mine"
+    assert (runner.env.sim_device, runner.env.headless, runner.device) == ("cpu", True, "cpu")
+
+
+def test_a_path_of_the_users_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spec = resolve(parse("--train.teacher.offset_file=~/x.pt", "--log_root=~/runs", task="pointfoot_flat"))
+    assert spec.train_cfg.teacher.offset_file == str(tmp_path / "x.pt") and spec.log_root == tmp_path / "runs"
+
+
+@pytest.mark.parametrize("task", ["pointfoot_flat", "pointfoot_rough"])
+@pytest.mark.parametrize("profile", [None, "mixed", "flat"])
+def test_a_switch_of_the_ground_changes_the_ground_only(task: str, profile: str | None) -> None:
+    """Whoever builds the task's environment without the command line sees the same config."""
+    argv = [] if profile is None else [f"--env.terrain.profile={profile}"]
+    spec = resolve(parse("--sim=mujoco", *argv, task=task))
+    expected, _ = task_registry.get_cfgs(task)
+    expected.sim.backend, expected.asset.robot_type = "mujoco", spec.robot
+    expected.env.num_envs = spec.env_cfg.env.num_envs
+    expected.terrain.profile = profile or expected.terrain.profile
+    assert spec.env_cfg == expected and spec.train_cfg.runner.experiment_name == task
+
+
+def test_the_tasks_differ_in_ground_gait_chance_and_rewards() -> None:
+    (flat, _), (rough, _) = task_registry.get_cfgs("pointfoot_flat"), task_registry.get_cfgs("pointfoot_rough")
+    assert flat.terrain.is_plane and not rough.terrain.is_plane
+    assert flat.gait.ranges.swing_height == (0.06, 0.12) and rough.gait.ranges.swing_height == (0.1, 0.18)
+    assert flat.rewards.scales.feet_clearance == 0.0 and rough.rewards.scales.feet_clearance == -100.0
+    assert rough.domain_rand.max_push_vel_xy < flat.domain_rand.max_push_vel_xy
+
+
+# -- robots ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_robot_chooses_the_folder(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBOT_TYPE", "PF_P441A")
+    assert Path(start().log_dir).parent == logs / "dummy" / "PF_P441A"
+    monkeypatch.setenv("ROBOT_TYPE", "PF_P441Z")
+    assert "unknown ROBOT_TYPE 'PF_P441Z', known: PF_P441A" in refusal(logs)
+
+
+def test_robots_of_the_same_file_name_have_folders_of_their_own(logs: Path, tmp_path: Path) -> None:
+    """Each one goes on with its own run, not with the other's."""
+    files = {}
+    for name in ("first", "second"):
+        shutil.copytree(resources_dir() / "robots" / "PF_P441A", tmp_path / name)
+        files[name] = f"--env.asset.file={tmp_path / name / 'urdf' / 'robot.urdf'}"
+    made = {name: Path(start(file).log_dir) for name, file in files.items()}
+    assert {run.parent.name for run in made.values()} == {"first", "second"}
+    for name, file in files.items():
+        assert resolve(parse("--resume", file)).run == made[name]
+
+
+def test_another_robot_than_the_saved_one(tmp_path: Path) -> None:
+    shutil.copytree(resources_dir() / "robots" / "PF_P441A", tmp_path / "mine")
+    run = start(f"--env.asset.file={tmp_path / 'mine' / 'urdf' / 'robot.urdf'}").log_dir
+    assert resolve(parse("--resume", f"--load_run={run}", "--env.asset.robot_type=PF_P441B")).robot == "PF_P441B"
+
+
+# -- devices and simulators --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "engine", "device"),
+    [
+        ([], "mujoco_warp", "cuda:0"),
+        (["--sim_device=cpu"], "mujoco", "cpu"),
+        (["--sim_device=cuda"], "mujoco_warp", "cuda:0"),
+        (["--sim=mujoco"], "mujoco", "cpu"),
+        (["--sim=mujoco_warp", "--sim_device=cpu"], "mujoco_warp", "cpu"),
+        (["--sim=mujoco_warp"], "mujoco_warp", "cuda:0"),
+        (["--env.sim.backend=mujoco"], "mujoco", "cpu"),
+    ],
+)
+def test_physics_runs_where_its_simulator_runs(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], engine: str, device: str
+) -> None:
+    on_gpu(monkeypatch)
+    spec = resolve(parse(*argv))
+    assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == (engine, device, "cuda:0")
+    assert spec.env_cfg.env.num_envs == machine.suggest(GPU, device).num_envs
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_without_a_gpu_all_runs_on_the_cpu() -> None:
+    spec = resolve(parse())
+    assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == ("mujoco", "cpu", "cpu")
+
+
+def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UserError, match=r"--sim_process: .* needs Linux or macOS"):
+        resolve(parse("--sim_process", task="pointfoot_flat"))
+    assert resolve(parse(task="pointfoot_flat")).task == "pointfoot_flat"
+
+
+def test_the_cpu_simulator_refuses_cuda() -> None:
+    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs on the CPU"):
+        choose_engine("mujoco", "cuda", GPU)
+    assert choose_engine("mujoco", None, GPU) == ("mujoco", "cpu")
+    with pytest.raises(UserError, match="--sim: unknown simulator 'bullet'; known: auto, mujoco"):
+        choose_engine("bullet", None, CPU)
+
+
+def saved_with(run: str, backend: str) -> None:
+    """Writes another simulator into the config of a run."""
+    path = Path(run) / "env_cfg.json"
+    path.write_text(path.read_text().replace('"backend": "mujoco"', f'"backend": "{backend}"'))
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_a_run_of_a_gpu_is_judged_and_gone_on_with_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start("--sim=mujoco").log_dir
+    saved_with(run, "mujoco_warp")
+    assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
+    assert resolve(parse("--resume", f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
+    assert "mujoco_warp does not run here" in capsys.readouterr().out
+    assert resolve(asked(f"--load_run={run}", "--sim=mujoco_warp")).env_cfg.sim.backend == "mujoco_warp"
+    on_gpu(monkeypatch)
+    assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cuda:0"
+
+
+def test_a_run_of_the_cpu_goes_on_there_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start("--sim=mujoco").log_dir
+    on_gpu(monkeypatch)
+    assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cpu"
+    assert "--sim=auto takes the GPU" in capsys.readouterr().err
+    for argv in ("--sim=auto", "--sim_device=cuda"):
+        assert resolve(parse("--resume", f"--load_run={run}", argv)).env_cfg.sim.backend == "mujoco_warp"
+    assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco_warp", "judged where the machine is best"
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def test_resume_goes_on_with_the_configs_of_the_run() -> None:
+    first = start("--num_envs=9", "--train.policy.actor_hidden_dims=3,4", "--run_name=first")
+    second = start("--resume", "--max_iterations=2", "--env.commands.resampling_time=1")
+    assert second.current_learning_iteration == 5
+    assert second.cfg.policy.actor_hidden_dims == (3, 4) and second.env.cfg.env.num_envs == 9
+    assert second.env.cfg.commands.resampling_time == 1.0
+    assert second.log_dir != first.log_dir and not second.log_dir.endswith(("_first", "_"))
+    assert second.cfg.runner.load_run == first.log_dir and second.cfg.runner.checkpoint == 3
+    third = start("--resume", f"--load_run={Path(first.log_dir).name}", "--max_iterations=1")
+    assert third.current_learning_iteration == 4
+    assert start("--resume", f"--load_run={first.log_dir}/model_3.pt", "--max_iterations=1").cfg.runner.checkpoint == 3
+
+
+def test_a_run_elsewhere_is_gone_on_with_elsewhere(logs: Path, tmp_path: Path) -> None:
+    """With --log_root, runs are looked for there, by training and by what judges and shows."""
+    elsewhere = f"--log_root={tmp_path / 'elsewhere'}"
+    start("--run_name=here", "--max_iterations=7")
+    assert "no run with a checkpoint in" in refusal(logs, elsewhere, "--resume")
+    first = start(elsewhere)
+    second = start(elsewhere, "--resume", "--experiment_name=dummy")
+    assert second.current_learning_iteration == 6 and Path(second.log_dir).is_relative_to(tmp_path / "elsewhere")
+    found = resolve(asked(elsewhere, f"--load_run={Path(first.log_dir).name}"))
+    assert found.run == Path(first.log_dir) and found.source == f"{found.run.name}/model_3.pt"
+
+
+def test_an_experiment_goes_on_under_its_name(logs: Path) -> None:
+    first = start("--experiment_name=mine")
+    assert Path(start("--resume", f"--load_run={first.log_dir}").log_dir).parent.parent == logs / "mine"
+
+
+def test_a_run_of_another_version_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path(start("--num_envs=9").log_dir)
+    for name in ("env_cfg.json", "train_cfg.json"):
+        cfg = json.loads((run / name).read_text())
+        (run / name).write_text(json.dumps(cfg | {"removed": 1.0}))
+    second = start("--resume")
+    assert second.current_learning_iteration == 6 and second.env.cfg.env.num_envs == 9
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
+    assert [run.name in line and "removed" in line for line in lines] == [True, True]
+    saved = json.loads((Path(second.log_dir) / "env_cfg.json").read_text())
+    assert "removed" not in saved
+    with pytest.raises(UserError, match="unknown field 'removed'"):
+        start("--resume", "--env.removed=1")
+
+
+def test_a_run_of_before_is_found_and_gone_on_with() -> None:
+    """Named without a year, its simulator left to the machine, its robot given by a file."""
+    run = Path(start("--env.asset.robot_type=PF_P441A").log_dir)
+    old = run.rename(run.with_name("Nov01_10-00-00_old"))
+    cfg = json.loads((old / "env_cfg.json").read_text())
+    cfg["sim"]["backend"] = "auto"
+    cfg["asset"] = {"robot_type": None, "file": str(resources_dir() / "robots" / "PF_P441A" / "urdf" / "robot.urdf")}
+    (old / "env_cfg.json").write_text(json.dumps(cfg))
+    for argv in ([], ["--load_run=Nov01_10-00-00_old"]):
+        spec = resolve(parse("--resume", "--env.asset.robot_type=PF_P441A", *argv))
+        assert spec.run == old and spec.robot == "PF_P441A"
+    assert resolve(parse("--resume", f"--load_run={old}")).robot == "PF_P441A"
+    assert resolve(asked(f"--load_run={old}")).env_cfg.sim.backend != "auto"
+
+
+def test_resume_that_cannot_be(logs: Path) -> None:
+    assert "no run with a checkpoint in" in refusal(logs, "--resume")
+    assert "they need --resume" in refusal(logs, "--load_run=Nov01_00-00-00")
+    assert "they need --resume" in refusal(logs, "--checkpoint=3")
+    run = Path(start().log_dir)
+    assert f"there are: {run.name}" in refusal(logs, "--resume", "--load_run=Nov")
+    assert "no checkpoint 7 in" in refusal(logs, "--resume", "--checkpoint=7")
+    text = refusal(logs, "--resume", "--train.policy.actor_hidden_dims=1")
+    assert "does not fit this task, its networks or its config (size mismatch for weights)" in text
+    whole = (run / "model_3.pt").read_bytes()
+    (run / "model_3.pt").write_bytes(whole[:-200])
+    assert "is damaged or no checkpoint" in refusal(logs, "--resume")
+
+
+# -- agents ------------------------------------------------------------------------------------------------------------
+
+
+def test_agents_and_where_they_come_from(tmp_path: Path) -> None:
+    run = start().log_dir
+    spec = resolve(asked(f"--load_run={run}", "--seed=4"))
+    assert spec.agent is not None and spec.title == f"checkpoint {Path(run).name}/model_3.pt"
+    assert not spec.train_cfg.runner.resume
+    assert resolve(asked("--agent=zero")).title == "zero" and resolve(asked("--agent=zero")).checkpoint is None
+    exported = resolve(asked(f"--onnx={tmp_path}"))
+    assert exported.agent is not None and exported.agent.onnx == tmp_path and exported.title == f"onnx {tmp_path.name}"
+
+
+def test_an_agent_keeps_its_rate_with_another_physics_step() -> None:
+    request = Request("pointfoot_flat", agent="zero", settings=(Setting("--env.sim.dt", "env.sim.dt", "0.01"),))
+    assert resolve(request).env_cfg.control.decimation == 2
+    training = Request("pointfoot_flat", settings=request.settings)
+    assert resolve(training).env_cfg.control.decimation == 4, "a switch changes what it says and nothing else"
+
+
+# -- what cannot be ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--sim=gazebo", "--sim: unknown simulator 'gazebo'; known: auto, mujoco"),
+        ("--sim_device=cuda:99", "device 'cuda:99' is not there"),
+        ("--rl_device=tpu", "unknown device 'tpu'"),
+        ("--run_name=a/b", "--run_name: got 'a/b', expected a name without slashes"),
+        ("--experiment_name=", "--experiment_name: got ''"),
+        ("--env.asset.robot_type=PF", "unknown ROBOT_TYPE 'PF'"),
+        ("--env.asset.file=/no/robot.urdf", "no such URDF file: /no/robot.urdf"),
+        ("--num_envs=0", "--num_envs: got 0, expected int, >= 1"),
+        ("--max_iterations=-1", "--max_iterations: got -1, expected int, >= 1"),
+        ("--env.commands.resampling_time=fast", "--env.commands.resampling_time: got 'fast', expected float, > 0"),
+        (
+            "--env.commands.resampling_tme=3",
+            "--env.commands.resampling_tme: unknown field 'resampling_tme'; did you mean",
+        ),
+        ("--env.comands.resampling_time=3", "unknown field 'comands'; did you mean 'commands'?"),
+        ("--train.policy=3", "--train.policy: is a section; set one of its fields: actor_hidden_dims"),
+        ("--import=no_such_package", "--import=no_such_package: no such package, neither installed nor in"),
+        ("--import=a/b", "--import=a/b: expected the name of a package"),
+    ],
+)
+def test_bad_input_writes_nothing(logs: Path, argv: str, message: str) -> None:
+    assert message in refusal(logs, argv)
+
+
+def test_values_that_contradict_each_other_name_their_option() -> None:
+    with pytest.raises(UserError, match=r"^--env\.commands\.ranges: CommandRangesCfg\.lin_vel_x: low 2\.0 is above"):
+        resolve(parse("--env.commands.ranges.lin_vel_x=2,1", task="pointfoot_flat"))
+
+
+# -- what is built from it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_the_machine_is_said_in_a_line() -> None:
+    line = summary(resolve(parse("--num_envs=7", "--train.policy.actor_hidden_dims=5,4")))
+    assert "7 robots, actor 5-4, physics on cpu" in line
+
+
+def test_a_runner_that_writes_nothing(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    spec = resolve(parse())
+    assert make_runner(spec, make_env(spec), write=False).log_dir is None
+    monkeypatch.setenv("RANK", "1")
+    assert make_runner(spec, make_env(spec)).log_dir is None and not logs.exists()
+
+
+def test_a_runner_that_cannot_be_built_leaves_no_directory(registry: TaskRegistry, logs: Path) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("broken")
+
+    registry._tasks["dummy"] = type(registry.get("dummy"))(*list(vars(registry.get("dummy")).values())[:3], broken)
+    spec = resolve(parse())
+    with pytest.raises(RuntimeError, match="broken"):
+        make_runner(spec, make_env(spec))
+    assert not (logs / "dummy").exists()
