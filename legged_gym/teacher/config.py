@@ -77,7 +77,7 @@ class SwingCfg(Config):
 
     lead: float = bounded(0.0, ge=0.0)
     """How far ahead of the clock the swing foot's motion is asked for: the delay of actions [s]."""
-    measured: float = bounded(0.22, ge=0.0, le=1.0)
+    measured: float = bounded(0.3, ge=0.0, le=1.0)
     """Where the swing foot's motion goes on from: 0 its own reference, 1 the foot as it is [1]."""
     horizon: float = bounded(0.04, gt=0.0)
     """How far ahead of the foot its height aims at the arc [s]."""
@@ -94,9 +94,9 @@ class SwingCfg(Config):
     landing: float = bounded(1.16, gt=0.0)
     """Phase of the step at which the swing foot would come to rest over its foothold; beyond 1 it lands in motion and
     the ground stops it, which turns the base less [1]."""
-    hurry: float = bounded(0.4, gt=0.0)
-    """Difference between the present gait and the command from which on a step is there to recover [m/s]: then the foot
-    is to be where it should when it lands, and rises as high as the gait's swing height."""
+    hurry: tuple[float, float] = (0.5, 0.8)
+    """Difference between the present gait and the command up to which a step is an ordinary one, and from which on it is
+    there to recover [m/s]: then the foot is to be where it should when it lands, and rises to the gait's swing height."""
     hurried_landing: float = bounded(0.978, gt=0.0)
     """`landing` of such a step [1]."""
     depth: float = bounded(0.016, ge=0.0)
@@ -123,7 +123,7 @@ class BodyCfg(Config):
     """Share of the torques that swing the leg, taken up by the stance leg instead of the base [1]."""
     swing_roll: float = bounded(0.05, ge=0.0)
     """Roll torque of the stance leg against a swing leg that is lifted, by the foot's acceleration upwards [kg m]."""
-    swing_pitch: float = bounded(0.25, ge=0.0)
+    swing_pitch: float = bounded(0.2, ge=0.0)
     """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
     lead: float = bounded(0.0295, ge=0.0)
     """How far ahead of the clock the stance leg's reference is sampled [s]."""

@@ -137,9 +137,14 @@ class DcmPredictor:
             phase=1.0 - time_left / duration,
             time_left=time_left,
             clock_shift=0.5 * (duration - frame.elapsed - time_left) / duration,
-            hurry=(torch.hypot(*(present - command).unbind()) / self.cfg.swing.hurry).clamp(max=1.0),
+            hurry=self._hurry(present - command),
             present=present,
         )
+
+    def _hurry(self, difference: Tensor) -> Tensor:
+        """How much of a recovery a step is (N,), by how far the present gait is from the command (2, N) [m/s]."""
+        ordinary, recovery = self.cfg.swing.hurry
+        return ((torch.hypot(*difference.unbind()) - ordinary) / (recovery - ordinary)).clamp(0.0, 1.0)
 
     def _dcm_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:
         """p* = xi_T - b: puts the DCM at the offset b from the foot (Khadiv 2020, eq. 7)."""
