@@ -192,7 +192,7 @@ class DrakeEngine:
             "mass": float(self._plant.CalcTotalMass(self._context)),
         }
 
-    def place(self) -> None:
+    def place(self, lift: float = 0.0) -> None:
         """See `Engine.place`."""
         plant, context = self._plant, self._context
         root = self._simulator.get_mutable_context()
@@ -201,7 +201,7 @@ class DrakeEngine:
         plant.SetPositions(context, np.zeros(plant.num_positions()))
         self._base_pose(0.0)
         lowest = min(plant.EvalBodyPoseInWorld(context, foot).translation()[2] for foot in self._feet) - self._radius
-        self._base_pose(-lowest)
+        self._base_pose(lift - lowest)
         plant.SetVelocities(context, np.zeros(plant.num_velocities()))
         self._base.Lock(context)
         self._steps, self._broken = 0, False

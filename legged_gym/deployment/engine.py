@@ -161,8 +161,12 @@ class Engine(Protocol):
     lid: float | None
     """Height of the top of the base's collision box, base frame [m]; None if it has no box."""
 
-    def place(self) -> None:
-        """Put the robot on the ground at rest, its joints at zero, facing +x, and hold its base as a hoist does."""
+    def place(self, lift: float = 0.0) -> None:
+        """Put the robot there at rest, its joints at zero, facing +x, and hold its base as a hoist does.
+
+        Args:
+            lift: Height of its feet above the ground [m].
+        """
 
     def release(self) -> None:
         """Let go of the base."""

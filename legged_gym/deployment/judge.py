@@ -18,7 +18,10 @@ import torch
 
 from legged_gym.deployment.contract import GAIT, POLICY_DT
 from legged_gym.deployment.engine import Engine, Physics
+from legged_gym.deployment.joint_parameters import JointParameters
 from legged_gym.deployment.networks import OnnxNetworks
+from legged_gym.deployment.recorder import Recorder
+from legged_gym.deployment.robot_log import RobotLog
 from legged_gym.deployment.rollout import ACTION_DELAY, Job, Series, walk
 from legged_gym.evaluation.metrics import STANDING_SHARE, Result, RowMetrics, Sample
 from legged_gym.evaluation.rows import STAND, Row, Script, row_seed
@@ -49,6 +52,8 @@ class Setup:
     """Of `legged_gym.deployment.contract.JOINT_ORDERS`."""
     noisy: bool = True
     """Sensors with noise, actions with delay; without, the contract in a perfect world."""
+    joints: JointParameters | None = None
+    """Joints as identified on a robot; None for the maker's. What a row changes goes before them."""
 
 
 @dataclass
@@ -87,15 +92,31 @@ def make_engine(setup: Setup, physics: Physics) -> Engine:
         UserError: The engine is not installed, or the model cannot be used.
     """
     module = engine_module(setup.engine)
-    made = module.MujocoEngine if setup.engine == "mujoco" else module.DrakeEngine
-    return made(setup.model, physics)
+    if setup.engine == "drake":
+        if setup.joints is not None:
+            raise UserError("--joints: only --engine mujoco takes joints with friction of their own")
+        return module.DrakeEngine(setup.model, physics)
+    engine = module.MujocoEngine(setup.model, physics)
+    if setup.joints is not None:
+        engine.set_joints(_with_changes(setup.joints, physics))
+    return engine
 
 
-def physics_of(row: Row) -> tuple[Physics, float]:
+def _with_changes(joints: JointParameters, physics: Physics) -> JointParameters:
+    """Let a row's figures go before those of the joints."""
+    if "armature" in physics.changed:
+        joints = dataclasses.replace(joints, armature=np.full_like(joints.armature, physics.armature))
+    if "joint_damping" in physics.changed:
+        joints = dataclasses.replace(joints, damping=np.full_like(joints.damping, physics.joint_damping))
+    return joints
+
+
+def physics_of(row: Row, usual_delay: float = ACTION_DELAY) -> tuple[Physics, float]:
     """Translate what a row changes.
 
     Args:
         row: The row.
+        usual_delay: Of targets where the row does not say [s].
 
     Returns:
         The figures of the scene, and the delay of targets [s].
@@ -110,7 +131,7 @@ def physics_of(row: Row) -> tuple[Physics, float]:
             changes[FIELDS[path]] = (float(text),)
         elif not (row.lane and path.startswith(GROUND_FIELDS)):
             raise UserError(f"{path} has no counterpart here")
-    (delay,) = changes.pop("action_delay", (ACTION_DELAY,))
+    (delay,) = changes.pop("action_delay", (usual_delay,))
     for name in changes:
         if name not in known:
             raise UserError(f"{name} has no counterpart here")
@@ -199,7 +220,7 @@ def judge(
     done = report or (lambda name, result: None)
     plans: list[tuple[Row, Script, list[Part]]] = []
     for row in rows:
-        why, physics, delay = _plan(row, setup)
+        why, physics, delay = plan(row, setup)
         if why:
             verdict.left_out[row.name] = why
             done(row.name, why)
@@ -218,16 +239,40 @@ def judge(
     return verdict
 
 
-def _plan(row: Row, setup: Setup) -> tuple[str, Physics, float]:
-    """Return why a row must be left out, if so, and its figures."""
+def plan(row: Row, setup: Setup) -> tuple[str, Physics, float]:
+    """Return why a row must be left out, if so, and its figures and delay."""
     try:
-        physics, delay = physics_of(row)
+        physics, delay = physics_of(row, ACTION_DELAY if setup.joints is None else setup.joints.delay)
     except UserError as error:
         return str(error), Physics(), 0.0
     why = engine_module(setup.engine).refusal(physics, setup.model)
     if not why and row.at_lid and make_engine(setup, physics).lid is None:
         why = "the model's base has no box, so there is no lid to shove"
     return why, physics, delay
+
+
+def record(row: Row, setup: Setup, seed: int, lift: float = 0.0) -> RobotLog:
+    """Walk the first robot of a row alone, and log it pass by pass.
+
+    Args:
+        row: The row.
+        setup: The policy, and in what it walks.
+        seed: Of all draws.
+        lift: Height of its feet above the ground [m] if it hangs on the hoist all the time.
+
+    Raises:
+        UserError: The engine cannot do the row.
+    """
+    why, physics, delay = plan(row, setup)
+    if why:
+        raise UserError(f"{row.name}: {why}")
+    (job, *_), _ = make_jobs(row, 1, seed, delay, setup.noisy)
+    engine, recorder = make_engine(setup, physics), Recorder()
+    try:
+        walk(engine, _networks(setup.onnx), job, setup.joint_order, recorder, lift)
+    finally:
+        engine.close()
+    return recorder.log()
 
 
 def _split(physics: Physics, jobs: list[Job], num_procs: int) -> list[Part]:

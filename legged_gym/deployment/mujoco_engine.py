@@ -7,6 +7,7 @@ import numpy as np
 
 from legged_gym.deployment.contract import CONTROL_DT, JOINTS, Sensors
 from legged_gym.deployment.engine import NUM_FEET, Contact, Part, Physics, State, Tally
+from legged_gym.deployment.joint_parameters import JointParameters
 from legged_gym.deployment.mujoco_scene import (
     ROLLING,
     TORSION,
@@ -146,6 +147,15 @@ class MujocoEngine:
         mujoco.mj_setConst(m, self._data)
         self._armature = m.dof_armature.copy()
 
+    def set_joints(self, joints: JointParameters) -> None:
+        """Give the joints other friction, damping and rotor inertia; the delay is the control loop's affair."""
+        m = self._model
+        m.dof_frictionloss[self._v] = joints.friction
+        m.dof_damping[self._v] = joints.damping
+        m.dof_armature[self._v] = joints.armature
+        mujoco.mj_setConst(m, self._data)
+        self._armature = m.dof_armature.copy()
+
     def _count_substeps(self) -> int:
         substeps = round(CONTROL_DT / self._model.opt.timestep)
         if substeps < 1 or abs(substeps * self._model.opt.timestep - CONTROL_DT) > 1e-9:
@@ -180,7 +190,7 @@ class MujocoEngine:
             "mass": float(m.body_subtreemass[self._base]),
         }
 
-    def place(self) -> None:
+    def place(self, lift: float = 0.0) -> None:
         """See `Engine.place`."""
         m, d = self._model, self._data
         mujoco.mj_resetData(m, d)
@@ -188,7 +198,7 @@ class MujocoEngine:
         d.qpos[self._base_q : self._base_q + 7] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
         mujoco.mj_kinematics(m, d)
         lowest = min(d.geom_xpos[geom, 2] - m.geom_size[geom, 0] for geom in self._feet)
-        d.qpos[self._base_q + 2] = self._floor - lowest
+        d.qpos[self._base_q + 2] = self._floor - lowest + lift
         m.dof_armature[self._base_v : self._base_v + 6] = HOIST
         self._push, self.tally = None, Tally()
 

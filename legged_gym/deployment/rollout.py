@@ -19,6 +19,7 @@ from legged_gym.deployment.contract import (
     swing_foot,
 )
 from legged_gym.deployment.engine import Engine, State, Tally
+from legged_gym.deployment.recorder import Recorder
 
 ACTION_DELAY = 0.010
 """Time until a target takes effect on the robot [s]."""
@@ -78,7 +79,14 @@ class SensorNoise:
         return Sensors(**noisy)
 
 
-def walk(engine: Engine, networks: Networks, job: Job, joint_order: str = "legged_gym") -> Series:
+def walk(
+    engine: Engine,
+    networks: Networks,
+    job: Job,
+    joint_order: str = "legged_gym",
+    recorder: Recorder | None = None,
+    lift: float = 0.0,
+) -> Series:
     """Let one robot stand up and walk.
 
     Args:
@@ -86,6 +94,8 @@ def walk(engine: Engine, networks: Networks, job: Job, joint_order: str = "legge
         networks: The policy.
         job: What is asked and what befalls the robot.
         joint_order: The policy's, of `JOINT_ORDERS`.
+        recorder: Sees every pass of the control loop.
+        lift: Height of the feet above the ground [m] at which the hoist holds the base all the time; 0 lets it go.
 
     Returns:
         Its policy steps, the one in which it fell being the last: `fell`, and the fields of
@@ -93,7 +103,7 @@ def walk(engine: Engine, networks: Networks, job: Job, joint_order: str = "legge
     """
     noise = {"noise": SensorNoise(job.seed)} if job.noisy else {}
     controller = Controller(networks, job.frequency, JOINT_ORDERS[joint_order], **noise)
-    _stand_up(engine, controller)
+    _stand_up(engine, controller, recorder, lift)
     targets = deque([DEFAULT_ANGLES] * round(job.delay / CONTROL_DT))
     state = engine.state()
     start_height = float(state.base_pos_w[2] - state.ground)  # joints at zero
@@ -105,6 +115,8 @@ def walk(engine: Engine, networks: Networks, job: Job, joint_order: str = "legge
         engine.tally = engine.tally.cleared()
         for _ in range(DECIMATION):
             targets.append(controller.control(engine.sensors(), command))
+            if recorder is not None:
+                recorder.add(engine, command, targets[-1])
             engine.step(targets.popleft())
         state = engine.state()
         entry = _entry(state, engine.tally, command, controller.action, start_height)
@@ -118,12 +130,16 @@ def walk(engine: Engine, networks: Networks, job: Job, joint_order: str = "legge
     return {name: np.array([entry[name] for entry in entries]) for name in entries[0]}
 
 
-def _stand_up(engine: Engine, controller: Controller) -> None:
-    """Do the controller's first second while the robot hangs on the hoist, its feet on the ground; then let go."""
-    engine.place()
+def _stand_up(engine: Engine, controller: Controller, recorder: Recorder | None, lift: float) -> None:
+    """Do the controller's first second while the robot hangs on the hoist; then let go, if its feet are down."""
+    engine.place(lift)
     for k in range(round(STAND_UP_TIME / CONTROL_DT)):
-        engine.step(controller.stand_up(k * CONTROL_DT))
-    engine.release()
+        target = controller.stand_up(k * CONTROL_DT)
+        if recorder is not None:
+            recorder.add(engine, np.zeros(3), target)
+        engine.step(target)
+    if not lift:
+        engine.release()
 
 
 def _disturb(engine: Engine, job: Job, step: int, foot: int, state: State) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from legged_gym.deployment.robot_log import RobotLog, collect
 from legged_gym.utils.errors import UserError
 
 VIDEO_SIZE = (1280, 720)
@@ -16,6 +17,8 @@ GIF_SIZE = (400, 300)
 GIF_VIEW = (80, 40, 880, 640)
 """What a GIF shows of a picture of 960 x 720: left, top, right, bottom [pixels]; twice its size, for smooth edges."""
 GIF_COLORS = 64
+EPISODE_GAP = 1.0
+"""Between two episodes in a log [s]: the robot has been put elsewhere, its rows do not hang together."""
 
 
 class StateRecorder:
@@ -48,6 +51,41 @@ class StateRecorder:
         """Return everything recorded, by name, with the steps along the first axis, and `time` [s]."""
         arrays = {name: np.stack([step[name] for step in self._steps]) for name in self._steps[0]}
         return arrays | {"time": self.env.dt * np.arange(1, len(self._steps) + 1)}
+
+
+class LogRecorder:
+    """Writes down one robot as a real one would be logged, one row a policy step."""
+
+    def __init__(self, env: Any, robot: int = 0) -> None:
+        """Start with nothing recorded."""
+        self.env, self.robot = env, robot
+        self._rows: list[dict[str, Any]] = []
+        self._time, self._episode = 0.0, 0
+
+    def add(self) -> None:
+        """Record the environment's current state, and the target that led to it."""
+        env, s = self.env, self.env.state
+        velocity = s.base_lin_vel_y[:, :2]
+        values = {
+            "joint_pos": s.joint_pos,
+            "joint_vel": s.joint_vel,
+            "target": env.joint_zero + env.cfg.control.action_scale * env.actions.applied,
+            "torque": s.joint_torque,
+            "quat": s.root_quat_xyzw[:, [3, 0, 1, 2]],
+            "body_rates": s.base_ang_vel_b,
+            "command": env.commands.command,
+            "velocity": velocity,
+            "contact": s.feet_contact,
+        }
+        row = {name: value[self.robot].cpu().numpy().astype(float) for name, value in values.items()}
+        age = int(env.episode_length_buf[self.robot])
+        self._time += env.dt if age > self._episode else EPISODE_GAP
+        self._episode = age
+        self._rows.append(row | {"time": self._time})
+
+    def log(self) -> RobotLog:
+        """Return everything recorded."""
+        return collect(self._rows)
 
 
 class FilmRecorder(ABC):

@@ -1,16 +1,20 @@
 """Command lines that are shown or kept, to be pasted as they are."""
 
+import contextlib
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
+from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint_names import checkpoints
 
 FILE = "command.txt"
-"""In a run's directory: the command lines that trained it, one of each part if it was resumed."""
+"""In a run's directory: the command lines that trained it, one of each part if it was resumed, and of which code."""
 _SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
@@ -37,7 +41,18 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
     line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
     line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
     lines = before.read_text() if before is not None and before.is_file() else ""
-    (run / FILE).write_text(f"{lines}{line}\n")
+    (run / FILE).write_text(f"{lines}{line}  # {revision()}\n")
+
+
+def revision() -> str:
+    """Says which code this is: `revision 1a2b3c4`, `revision 1a2b3c4-dirty` if files differ from it, or a version."""
+    if (LEGGED_GYM_ROOT_DIR / ".git").exists():
+        git = ["git", "-C", str(LEGGED_GYM_ROOT_DIR), "describe", "--always", "--dirty", "--exclude=*"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return (
+                f"revision {subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()}"
+            )
+    return f"version {version('legged_gym')}"
 
 
 def task_options(spec: RunSpec) -> list[str]:

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
+from legged_gym.deployment.robot_log import write_log
 from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.loading import make_agent
 from legged_gym.evaluation.plots import plot_states
-from legged_gym.evaluation.recording import FilmRecorder, GifRecorder, StateRecorder, VideoRecorder
+from legged_gym.evaluation.recording import FilmRecorder, GifRecorder, LogRecorder, StateRecorder, VideoRecorder
 from legged_gym.evaluation.report import check_writable
 from legged_gym.evaluation.shipping import export_agent
 from legged_gym.evaluation.suites import nominal_cfg
@@ -50,6 +51,7 @@ def make_play_parser() -> Parser:
     )
     add("--fps", type=float, help=f"pictures per second (default: {VIDEO_FPS:g}, of a GIF {GIF_FPS:g})")
     add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a window: endless)")
+    add("--log", type=cli.path, metavar="FILE", help="log the robot as CSV, in the columns of a real robot's log")
     add("--out", type=cli.path, metavar="DIR", help="where plots, video and export go (default: in the run's folder)")
     parser.set_defaults(num_envs=1)
     return parser
@@ -69,6 +71,8 @@ class Show:
     """Simulated time [s]; None for the film's own, or without end in a window."""
     out: Path | None = None
     """Folder of plots, video and export; None for the run's."""
+    log: Path | None = None
+    """A CSV of the robot."""
 
     def check(self) -> None:
         """Refuse what cannot be done, before anything takes time.
@@ -86,6 +90,8 @@ class Show:
                 if path.suffix != suffix:
                     raise UserError(f"--{name}: got '{path}', expected a file name that ends with {suffix}")
                 check_writable(path)
+        if self.log is not None:
+            check_writable(self.log)
         if self.video is not None and self.gif is not None:
             raise UserError("--video and --gif: give one of them, a GIF shows commands of its own")
 
@@ -123,7 +129,13 @@ def output_dir(out: Path | None, spec: RunSpec) -> Path:
 
 @torch.inference_mode()
 def play(
-    env: Any, agent: Agent, duration: float, states: StateRecorder, film: FilmRecorder | None, tour: Tour | None = None
+    env: Any,
+    agent: Agent,
+    duration: float,
+    states: StateRecorder,
+    film: FilmRecorder | None,
+    tour: Tour | None = None,
+    log: LogRecorder | None = None,
 ) -> None:
     """Run an agent for `duration` [s], or until the user closes the window or presses Ctrl-C."""
     agent.reset(env.cfg.seed)
@@ -138,6 +150,8 @@ def play(
             steps += 1
             if steps <= plotted:
                 states.add()
+            if log is not None:
+                log.add()
             if film is not None:
                 film.add(tour.caption if tour is not None else "")
     except KeyboardInterrupt:  # also the viewer's, once it is closed
@@ -167,7 +181,11 @@ def run(spec: RunSpec, show: Show) -> None:
     if env.viewer is not None:
         env.viewer.realtime = True
         print("window: v switches drawing off and on, Esc quits")
-    play(env, agent, duration, states, film, tour)
+    log = None if show.log is None else LogRecorder(env)
+    play(env, agent, duration, states, film, tour, log)
+    if log is not None and show.log is not None:
+        write_log(show.log, log.log())
+        print(f"log: {show.log}")
     if film is not None:
         film.close()
         print(f"video: {film.path} ({film.path.stat().st_size / 1e6:.1f} MB)")
@@ -181,7 +199,7 @@ def run(spec: RunSpec, show: Show) -> None:
 def main() -> None:
     """Play from the command line."""
     args = parse_args(make_play_parser())
-    show = Show(args.video, args.gif, args.fps, args.duration, args.out)
+    show = Show(args.video, args.gif, args.fps, args.duration, args.out, args.log)
     show.check()
     spec = resolve(args.request, played_cfg if show.gif is None else touring_cfg)
     run(replace(spec, headless=choose_window(spec.headless)), show)

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from legged_gym import resources_dir
+from legged_gym.deployment.comparison import LIFT
 from legged_gym.deployment.contract import GAIT, JOINT_ORDERS
 from legged_gym.deployment.engine import Physics
-from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine
+from legged_gym.deployment.joint_parameters import read_parameters
+from legged_gym.deployment.judge import ENGINES, Setup, Verdict, judge, make_engine, record
 from legged_gym.deployment.mujoco_scene import write_scene
 from legged_gym.deployment.networks import OnnxNetworks
+from legged_gym.deployment.robot_log import write_log
 from legged_gym.deployment.rollout import ACTION_DELAY, NOISE
 from legged_gym.evaluation import report
 from legged_gym.evaluation.metrics import Result
@@ -44,6 +47,9 @@ def make_sim2sim_parser() -> Parser:
     add("--seed", type=int, default=0, metavar="N", help="of all draws (default: %(default)s)")
     add("--num_procs", type=int, metavar="N", help="processes (default: one for each core)")
     add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
+    add("--joints", type=cli.path, metavar="FILE", help="friction, inertia and delay of the joints, from identify.py")
+    add("--log", type=cli.path, metavar="FILE", help="log the first robot of the first row, as CSV like a robot's")
+    add("--hoist", action="store_true", help="only log it, hanging with its feet free: for identify.py")
     add("--exact", action="store_true", help="no sensor noise, no delay of actions")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     add("--json", type=cli.path, metavar="FILE", help="write the results here too")
@@ -115,7 +121,8 @@ def _shown(model: Path) -> str:
 
 def _controller_figures(setup: Setup) -> dict[str, Any]:
     noise, delay = (NOISE, ACTION_DELAY) if setup.noisy else ({}, 0.0)
-    return {"gait": list(GAIT), "action_delay": delay, "noise": noise}
+    joints = {} if setup.joints is None else {"joints": setup.joints.values()}
+    return {"gait": list(GAIT), "action_delay": delay, "noise": noise} | joints
 
 
 def _print_hint(verdict: Verdict, joint_order: str) -> None:
@@ -137,7 +144,9 @@ def main() -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise UserError(f"--{name}: got {value}, expected a number >= 1")
-    for file in filter(None, (args.json, args.write_scene)):
+    if args.hoist and args.log is None:
+        raise UserError("--hoist only makes a log: name its file with --log")
+    for file in filter(None, (args.json, args.write_scene, args.log)):
         report.check_writable(file)
     robot, model = model_file(args.robot, args.model)
     if args.write_scene is not None:
@@ -148,7 +157,13 @@ def main() -> None:
             raise UserError("--onnx: name the folder with encoder.onnx and policy.onnx")
         return
     rows = select_rows(args.suite.split(","), args.time_scale)
-    setup = Setup(args.onnx, args.engine, model, args.joint_order, noisy=not args.exact)
+    joints = None if args.joints is None else read_parameters(args.joints)
+    setup = Setup(args.onnx, args.engine, model, args.joint_order, noisy=not args.exact, joints=joints)
+    if args.log is not None:
+        write_log(args.log, record(rows[0], setup, args.seed, LIFT if args.hoist else 0.0))
+        print(f"log: {args.log}, {rows[0].name}{' on the hoist' if args.hoist else ''}")
+    if args.hoist:
+        return
     content = run(setup, robot, rows, args.num_envs or NUM_ENVS[args.engine], args.seed, args.num_procs)
     content |= {} if args.time_scale == 1.0 else {"time_scale": args.time_scale}
     if args.json is not None:

@@ -1,6 +1,7 @@
-"""Both engines, a policy that can walk, and small ONNX files."""
+"""Both engines, a policy that can walk, small ONNX files, and logs of a robot whose joints nobody knows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from onnx import TensorProto, helper
 
 from legged_gym import resources_dir
 from legged_gym.deployment.engine import Engine, Physics
+from legged_gym.deployment.joint_parameters import JointParameters
 from legged_gym.deployment.judge import Setup, make_engine
+from legged_gym.deployment.mujoco_engine import MujocoEngine
+from legged_gym.deployment.networks import OnnxNetworks
+from legged_gym.deployment.recorder import Recorder
+from legged_gym.deployment.robot_log import RobotLog
+from legged_gym.deployment.rollout import Job, walk
 
 URDF = resources_dir() / "robots" / "PF_TRON1A" / "urdf" / "robot.urdf"
 POLICY = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
@@ -68,3 +75,46 @@ def small_policy(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+HIDDEN = {
+    **{"friction_abad": 0.8, "friction_hip": 1.2, "friction_knee": 0.5},
+    **{"damping_abad": 0.3, "damping_hip": 0.2, "damping_knee": 0.15},
+    **{"armature_abad": 0.03, "armature_hip": 0.045, "armature_knee": 0.02, "delay": 0.014},
+}
+"""Of the joints of the logged robot: identification is to find them."""
+
+
+def log_policy(seconds: float, lift: float, seed: int = 0) -> RobotLog:
+    """Logs a robot with the hidden joints under the shipped policy."""
+    joints = JointParameters.from_values(HIDDEN)
+    engine, recorder = MujocoEngine(URDF, Physics()), Recorder()
+    engine.set_joints(joints)
+    steps = round(seconds * 50)
+    draws = np.random.default_rng(seed).uniform(-1.0, 1.0, (steps // 50 + 1, 3)) * (0.5, 0.3, 0.5)
+    job = Job(np.repeat(draws, 50, axis=0)[:steps], (seed,), 2.0, delay=joints.delay)
+    walk(engine, OnnxNetworks(POLICY), job, recorder=recorder, lift=lift)
+    log = recorder.log()
+    return log.rows(slice(log.walking_from(), None))
+
+
+def with_sensor_noise(log: RobotLog) -> RobotLog:
+    """Adds what encoders and an IMU add: 1 mrad, 0.1 rad/s, 0.5 N m; 2 mrad of attitude, 0.02 rad/s, 0.2 m/s^2."""
+    draws = np.random.default_rng(0)
+    sizes = {"joint_pos": 1e-3, "joint_vel": 0.1, "torque": 0.5, "quat": 1e-3, "body_rates": 0.02, "acceleration": 0.2}
+    values = {name: getattr(log, name) for name in sizes}
+    noisy = {name: value + sizes[name] * draws.standard_normal(value.shape) for name, value in values.items()}
+    noisy["quat"] /= np.linalg.norm(noisy["quat"], axis=1, keepdims=True)
+    return replace(log, **noisy)
+
+
+@pytest.fixture(scope="session")
+def hoist_log() -> RobotLog:
+    """The robot hangs with its feet free."""
+    return log_policy(2.1, lift=0.3)
+
+
+@pytest.fixture(scope="session")
+def walk_log() -> RobotLog:
+    """The robot walks."""
+    return log_policy(4.0, lift=0.0)

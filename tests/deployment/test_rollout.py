@@ -26,7 +26,7 @@ class Puppet:
         turn = np.array([[math.cos(yaw), -math.sin(yaw), 0], [math.sin(yaw), math.cos(yaw), 0], [0, 0, 1]])
         self.rot = turn @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
-    def place(self) -> None:
+    def place(self, lift: float = 0.0) -> None:
         self.log.append((self.step_number, "place", (), ""))
 
     def release(self) -> None:

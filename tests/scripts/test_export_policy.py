@@ -116,9 +116,10 @@ def test_the_command_is_what_the_run_noted(
     commands.note_command(tmp_path, "train", spec)
     more = replace(spec, argv=("--resume",), checkpoint=tmp_path / "model_1.pt")
     commands.note_command(tmp_path, "train", more)
+    code = commands.revision()
     assert shipping.training_record(tmp_path / "model_1.pt", None)["commands"] == [
-        "ROBOT_TYPE=PF_TRON1A python -m legged_gym train '--run_name=a b'",
-        "ROBOT_TYPE=PF_TRON1A python -m legged_gym train --resume",
+        f"ROBOT_TYPE=PF_TRON1A python -m legged_gym train '--run_name=a b'  # {code}",
+        f"ROBOT_TYPE=PF_TRON1A python -m legged_gym train --resume  # {code}",
     ]
 
 

@@ -1,6 +1,7 @@
 """The training script on a dummy task, and its errors as a user meets them."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -49,12 +50,12 @@ def the_run(logs: Path) -> Path:
 def test_the_run_notes_the_commands_that_trained_it(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
     assert run(monkeypatch, "--headless", "--max_iterations=2") == 0
     first = (the_run(logs) / "command.txt").read_text()
-    assert first == "python -m legged_gym train --task=dummy --headless --max_iterations=2\n"
+    noted = re.fullmatch(r"python -m legged_gym train --task=dummy --headless --max_iterations=2  # (.+)\n", first)
+    assert noted and re.fullmatch(r"revision [0-9a-f]{7,}(-dirty)?|version [0-9.]+", noted[1])
     assert run(monkeypatch, "--headless", "--resume", "--run_name=more") == 0
     (resumed,) = logs.rglob("*_more/command.txt")
-    assert (
-        resumed.read_text() == first + "python -m legged_gym train --task=dummy --headless --resume --run_name=more\n"
-    )
+    second = "python -m legged_gym train --task=dummy --headless --resume --run_name=more"
+    assert resumed.read_text() == f"{first}{second}  # {noted[1]}\n"
 
 
 def test_trains_and_says_how_to_go_on(

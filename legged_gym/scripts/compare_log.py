@@ -1,0 +1,132 @@
+"""Sets a robot's log beside the simulator: `compare_log.py LOG.csv --onnx DIR --out FOLDER`.
+
+Legs in the air are simulated again from the logged targets; with the policy, the simulated robot also gets the same
+commands by the controller's contract. Tables, two figures and a JSON file; docs/deploy.md explains them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from legged_gym.deployment import log_plots
+from legged_gym.deployment.air_replay import AirReplay
+from legged_gym.deployment.comparison import (
+    Summary,
+    feet_of,
+    joint_errors,
+    replay_commands,
+    replay_joints,
+    summarize,
+    table,
+)
+from legged_gym.deployment.contract import JOINT_ORDERS
+from legged_gym.deployment.identification import HANGING
+from legged_gym.deployment.joint_parameters import JointParameters, read_parameters
+from legged_gym.deployment.leg_model import Feet
+from legged_gym.deployment.networks import OnnxNetworks
+from legged_gym.deployment.robot_log import RobotLog, write_log
+from legged_gym.evaluation import report
+from legged_gym.options import cli, runs
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.scripts import identify
+from legged_gym.scripts.sim2sim import model_file
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import usable_cores
+
+
+def make_compare_parser() -> Parser:
+    """Build the parser of this script."""
+    parser = Parser(description="Set a robot's log beside the simulator.", allow_abbrev=False)
+    identify.add_log_options(parser)
+    add = parser.add_argument
+    add(
+        "--onnx",
+        type=cli.path,
+        metavar="DIR",
+        help="folder of the policy's ONNX files: ask it the same commands",
+    )
+    add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
+    add("--joints", type=cli.path, metavar="FILE", help="joints of the simulated robot, from identify.py")
+    add("--identify", action="store_true", help="find the joints from this log first, and take them")
+    add("--seed", type=int, default=0, metavar="N", help="of the simulated sensors' noise (default: %(default)s)")
+    add("--out", type=cli.path, metavar="DIR", help="where tables and figures go (default: compare_<LOG> here)")
+    return parser
+
+
+def joints_of(args: Any, log: RobotLog, model: Path, folder: Path) -> JointParameters:
+    """Return the joints of the simulated robot: found now, read, or the maker's."""
+    if args.joints is not None:
+        return read_parameters(args.joints)
+    if not args.identify:
+        return JointParameters()
+    found, result = identify.run(args, log, model)
+    report.write_json(result, folder / "joints.json")
+    return found.joints()
+
+
+def compare_joints(
+    args: Any, log: RobotLog, feet: Feet, model: Path, joints: JointParameters, folder: Path
+) -> Summary | str:
+    """Simulate legs in the air from the logged targets, and draw them.
+
+    Returns:
+        The rms differences [rad], or why there are none.
+    """
+    replay = AirReplay(model, log, args.num_procs or usable_cores(), args.kp, args.kd)
+    try:
+        simulated = replay_joints(replay, log, feet.contact, joints)
+    except UserError as error:
+        return str(error)
+    finally:
+        replay.close()
+    log_plots.plot_joints(log, simulated, folder / "joints.png")
+    return joint_errors(log, simulated)
+
+
+def compare_walks(
+    args: Any, log: RobotLog, feet: Feet, model: Path, joints: JointParameters, folder: Path
+) -> tuple[Summary, Summary | None]:
+    """Sum the log up, and the simulated robot with the same commands, and draw both."""
+    simulator = None
+    if args.onnx is not None:
+        hanging = bool(feet.contact.mean() < HANGING)
+        networks = OnnxNetworks(args.onnx)
+        made = replay_commands(log, networks, model, joints, args.seed, args.joint_order, hanging)
+        if made.time[-1] - made.time[0] < 0.95 * (log.time[-1] - log.time[0]):
+            print(f"the simulated robot fell after {made.time[-1] - made.time[0]:.1f} s: compared up to there")
+            log = log.rows(slice(0, int((log.time - log.time[0] <= made.time[-1] - made.time[0]).sum())))
+            feet = Feet(*(values[: len(log.time)] for values in vars(feet).values()))
+        write_log(folder / "simulator.csv", made)
+        simulator = made, feet_of(made, model, joints)
+    log_plots.plot_walks((log, feet), simulator, folder / "walk.png")
+    return summarize(log, feet), None if simulator is None else summarize(*simulator)
+
+
+def main() -> None:
+    """Compare from the command line."""
+    args = make_compare_parser().parse_args()
+    if args.joints is not None and args.identify:
+        raise UserError("--joints and --identify: give one of them, both say what the joints are like")
+    _, model = model_file(args.robot, args.model)
+    log = identify.open_log(args)
+    if args.onnx is not None:
+        OnnxNetworks(args.onnx)  # a broken policy is to be named before anything takes time
+    folder = runs.make_folder(args.out or Path(f"compare_{args.log.stem}"))
+    joints = joints_of(args, log, model, folder)
+    feet = feet_of(log, model, joints)
+    print(f"{args.log}: {log.time[-1] - log.time[0]:.1f} s, a row every {1e3 * log.dt:.3g} ms")
+    errors = compare_joints(args, log, feet, model, joints, folder)
+    if isinstance(errors, str):
+        print(f"joints: left out: {errors}")
+    else:
+        cells = (f"{name.removeprefix('follow_')} {'-' if v is None else f'{v:.4f}'}" for name, v in errors.items())
+        print(f"joints in the air, simulated from the logged targets, rms difference [rad]: {', '.join(cells)}")
+    robot, simulator = compare_walks(args, log, feet, model, joints, folder)
+    print("\n".join(table(robot, simulator)))
+    result = {"log": args.log.name, "joint_parameters": joints.values(), "robot": robot, "simulator": simulator}
+    in_air = {"left_out": errors} if isinstance(errors, str) else {"rms": errors}
+    report.write_json(result | {"joints_in_the_air": in_air}, folder / "comparison.json")
+    print(f"figures and tables: {folder}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,136 @@
+"""Finds joint friction, damping, rotor inertia and delay from a robot's log: `identify.py LOG.csv --json joints.json`.
+
+`sim2sim.py --joints joints.json` then judges a policy with such joints, `compare_log.py --joints joints.json` sets the
+log beside them. docs/deploy.md says how a log that tells them comes about.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from legged_gym.deployment.air_replay import AirReplay
+from legged_gym.deployment.contract import KD, KP
+from legged_gym.deployment.identification import Identification, identify
+from legged_gym.deployment.joint_parameters import DELAY, KINDS, JointParameters
+from legged_gym.deployment.leg_model import LegModel
+from legged_gym.deployment.robot_log import RobotLog, read_columns, read_log
+from legged_gym.evaluation import report
+from legged_gym.options import cli
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.scripts.sim2sim import model_file
+from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import usable_cores
+
+
+def add_log_options(parser: Parser) -> None:
+    """Add the options that say which log it is, and of what."""
+    add = parser.add_argument
+    add("log", type=cli.path, metavar="LOG.csv", help="log of a robot, or of sim2sim.py --log")
+    add("--columns", type=cli.path, metavar="FILE", help="YAML: our column -> header in the log, with scale if needed")
+    add("--start", type=float, metavar="S", help="leave out what is before this time of the log (default: stand-up)")
+    add("--stop", type=float, metavar="S", help="leave out what is after it")
+    add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
+    add("--model", type=cli.path, metavar="FILE", help="another URDF")
+    add("--kp", type=float, default=KP, help="stiffness of the servos in the log [N m/rad] (default: %(default)g)")
+    add("--kd", type=float, default=KD, help="damping of the servos in the log [N m s/rad] (default: %(default)g)")
+    add("--num_procs", type=int, metavar="N", help="threads (default: one for each core)")
+
+
+def open_log(args: Any) -> RobotLog:
+    """Read the log that is meant, without what is to be left out.
+
+    Raises:
+        UserError: It cannot be used, or nothing is left of it.
+    """
+    for name in ("kp", "kd"):
+        if not 0.0 <= getattr(args, name) < 1e4:
+            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 0")
+    if args.num_procs is not None and args.num_procs < 1:
+        raise UserError(f"--num_procs: got {args.num_procs}, expected a number >= 1")
+    log = read_log(args.log, read_columns(args.columns))
+    first = log.walking_from() if args.start is None else int((log.time < args.start).sum())
+    last = len(log.time) if args.stop is None else int((log.time <= args.stop).sum())
+    if last - first < 10:
+        raise UserError(
+            f"{args.log}: nothing is left between --start and --stop; it goes from {log.time[0]:g} s to "
+            f"{log.time[-1]:g} s"
+        )
+    return log.rows(slice(first, last))
+
+
+def unit(name: str) -> str:
+    """Return the unit of a joint parameter."""
+    return "s" if name == DELAY else KINDS[name.partition("_")[0]]
+
+
+def lines(found: Identification) -> list[str]:
+    """Say what a log tells of the joints, and what not."""
+    default = JointParameters().values()
+    where = "on the hoist" if found.hanging else "between stances"
+    text = [
+        f"legs in the air {where}: left {found.air_time[0]:.1f} s, right {found.air_time[1]:.1f} s counted",
+        f"{'':<16}{'value':>10}{'std error':>12}{'before':>10}",
+    ]
+    for name, estimate in found.parameters.items():
+        value = f"{estimate.value:10.4f}" if estimate.identified else f"{'unknown':>10}"
+        note = "" if estimate.identified else f"  cannot be told: {estimate.why_not}"
+        text.append(f"{name:<16}{value}{estimate.error:>12.4f}{default[name]:>10.4f}  {unit(name)}{note}")
+    before, after = found.rms_before, found.rms_after
+    text.append(
+        f"simulated minus logged, rms: {before[0]:.4f} rad and {before[1]:.3f} rad/s before, "
+        f"{after[0]:.4f} rad and {after[1]:.3f} rad/s after"
+    )
+    unknown = [name for name, estimate in found.parameters.items() if not estimate.identified]
+    if unknown:
+        text.append(f"not in this log: {', '.join(unknown)}; they keep the values of the maker's scene")
+        text.append("longer logs with faster and larger moves of these joints tell more, best of all on the hoist")
+    return text
+
+
+def content(found: Identification, log: Path, model: Path, kp: float, kd: float) -> dict[str, Any]:
+    """Return the JSON that `read_parameters` reads."""
+    parameters = {
+        name: {
+            "value": estimate.value,
+            "std_error": estimate.error if estimate.error < 1e300 else None,
+            "unit": unit(name),
+            "identified": estimate.identified,
+        }
+        for name, estimate in found.parameters.items()
+    }
+    rms = {"before": found.rms_before.tolist(), "after": found.rms_after.tolist()}
+    return {"log": log.name, "model": model.name, "kp": kp, "kd": kd, "parameters": parameters, "rms": rms}
+
+
+def run(args: Any, log: RobotLog, model: Path) -> tuple[Identification, dict[str, Any]]:
+    """Identify, and print what is found.
+
+    Returns:
+        What was found, and the JSON's content.
+    """
+    cores = args.num_procs or usable_cores()
+    replay = AirReplay(model, log, cores, args.kp, args.kd)
+    if log.acceleration is None:
+        print("note: the log has no imu_acc columns: the base is taken to hang without accelerating")
+    found = identify(replay, log, LegModel(model).feet(log).contact, lambda line: print(line, flush=True))
+    replay.close()
+    print("\n".join(lines(found)))
+    return found, content(found, args.log, model, args.kp, args.kd)
+
+
+def main() -> None:
+    """Identify from the command line."""
+    parser = Parser(description="Find friction, inertia and delay of joints from a robot's log.", allow_abbrev=False)
+    add_log_options(parser)
+    parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the result here too")
+    args = parser.parse_args()
+    if args.json is not None:
+        report.check_writable(args.json)
+    _, model = model_file(args.robot, args.model)
+    _, result = run(args, open_log(args), model)
+    if args.json is not None:
+        report.write_json(result, args.json)
+        print(f"joints: {args.json}")
+
+
+if __name__ == "__main__":
+    run_main(main)
