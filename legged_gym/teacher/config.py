@@ -95,8 +95,9 @@ class SwingCfg(Config):
     """Phase of the step at which the swing foot would come to rest over its foothold; beyond 1 it lands in motion and
     the ground stops it, which turns the base less [1]."""
     hurry: tuple[float, float] = (0.5, 0.8)
-    """Difference between the present gait and the command up to which a step is an ordinary one, and from which on it is
-    there to recover [m/s]: then the foot is to be where it should when it lands, and rises to the gait's swing height."""
+    """Difference between the present gait and the command up to which a step is an ordinary one, and from which on it
+    is there to recover [m/s]: then the foot is over its foothold when it lands, and rises to the gait's swing height.
+    """
     hurried_landing: float = bounded(0.978, gt=0.0)
     """`landing` of such a step [1]."""
     depth: float = bounded(0.016, ge=0.0)
