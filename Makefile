@@ -10,7 +10,7 @@ STAMP := $(VENV)/.made
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # With an NVIDIA GPU, MuJoCo Warp comes along.
-EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,sim2sim,gym,gpu || echo dev,sim2sim,gym)
+EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,sim2sim,gym,viewer,gpu || echo dev,sim2sim,gym,viewer)
 # Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \

@@ -54,6 +54,7 @@ def walk(offset: Path | None) -> dict[str, np.ndarray]:
             env.sim.push(torch.ones(1, dtype=torch.bool), torch.tensor([[*PUSH, 0.0]]))
         obs["teacher"] = env.get_observations()["teacher"]
         output = teacher.step(obs["teacher"])
+        env.shift_gait_clock(output.clock_shift)
         state = teacher.layout.parse(obs["teacher"])
         frame = observe(state)
         relative = teacher.network.unpack(output.inputs)["xi"]

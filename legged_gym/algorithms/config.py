@@ -77,7 +77,7 @@ class ImitationCfg(Config):
     final: float = bounded(0.01, ge=0)
     """λ once the schedule has run out; unused if constant."""
     decay_steps: int = bounded(200, ge=1)
-    """Iterations from `initial` to `final`."""
+    """Iterations from `initial` to `final`; if λ is constant, until the policy explores in full."""
     replay_mini_batches: int = bounded(0, ge=0)
     """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
     replay_batch_size: int = bounded(1024, ge=1)

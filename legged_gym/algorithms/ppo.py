@@ -155,6 +155,14 @@ class PPO(RslPPO):
         c = self.imitation
         return scheduled_weight(c["schedule"], c["initial"], c["final"], self.iteration / c["decay_steps"])
 
+    @property
+    def imitation_share(self) -> float:
+        """How far the policy still only imitates, from 1 to 0: λ by its initial value, or the time if λ is constant."""
+        c = self.imitation
+        if c["schedule"] == "constant":
+            return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.iteration / c["decay_steps"])
+        return min(self.imitation_weight / max(c["initial"], 1e-6), 1.0)
+
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Sample actions; the velocity estimate they rest on is stored with the observations."""
         acted = self._acting(*(obs[group] for group in self._acting_groups))
@@ -209,7 +217,7 @@ class PPO(RslPPO):
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
         has_reference = "reference" in self.storage.observations
         weight = self.imitation_weight if has_reference else 0.0
-        share = min(weight / max(self.imitation["initial"], 1e-6), 1.0)
+        share = self.imitation_share if has_reference else 0.0
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)

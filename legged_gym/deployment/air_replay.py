@@ -17,12 +17,16 @@ from mujoco import rollout
 from legged_gym.deployment.contract import JOINTS, KD, KP, TORQUE_LIMIT
 from legged_gym.deployment.engine import Physics
 from legged_gym.deployment.joint_parameters import JointParameters
+from legged_gym.deployment.leg_model import averaged
 from legged_gym.deployment.mujoco_engine import HOIST, MujocoEngine
 from legged_gym.deployment.recorder import GRAVITY
 from legged_gym.deployment.robot_log import RobotLog
 
 STEP = 0.001
 """Physics step [s]."""
+SMOOTHING = 0.006
+"""Half-width of the window over which body rates are averaged [s]: the gyro's noise would shake the joints, and dry
+friction that is shaken looks like damping."""
 CONTROLS = mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_QFRC_APPLIED
 
 
@@ -83,7 +87,8 @@ class AirReplay(MujocoEngine):
                 mujoco.mju_quat2Mat(flat, quat)
             specific = np.einsum("tij,tj->ti", rot.reshape(-1, 3, 3), log.acceleration)
             forces[:-1, :3] = (specific - (0.0, 0.0, GRAVITY))[1:]  # a row shows the mean since the one before
-        forces[:-1, 3:] = np.diff(log.body_rates, axis=0) / np.diff(log.time)[:, None]
+        rates = averaged(log.body_rates, round(SMOOTHING / log.dt))
+        forces[:-1, 3:] = np.diff(rates, axis=0) / np.diff(log.time)[:, None]
         return HOIST * forces
 
     def run(

@@ -13,7 +13,7 @@ from legged_gym.deployment.joint_parameters import JointParameters
 from legged_gym.deployment.leg_model import Feet, LegModel, runs_of
 from legged_gym.deployment.mujoco_engine import MujocoEngine
 from legged_gym.deployment.recorder import Recorder
-from legged_gym.deployment.robot_log import SHORT_JOINTS, RobotLog
+from legged_gym.deployment.robot_log import SHORT_JOINTS, RobotLog, up_in_base
 from legged_gym.deployment.rollout import Job, walk
 from legged_gym.utils.errors import UserError
 
@@ -105,9 +105,7 @@ def _velocities(log: RobotLog, feet: Feet) -> Summary:
 
 def _yaw_rate(log: RobotLog) -> np.ndarray:
     """Return the angular velocity about the vertical [rad/s]. Shape (T,)."""
-    w, x, y, z = log.quat.T
-    up = np.stack((2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)), axis=-1)
-    return (up * log.body_rates).sum(axis=-1)
+    return (up_in_base(log.quat) * log.body_rates).sum(axis=-1)
 
 
 def cycle_mean(values: np.ndarray, dt: float) -> np.ndarray:

@@ -13,7 +13,7 @@ import mujoco.minimize
 import numpy as np
 
 from legged_gym.deployment.air_replay import AirReplay
-from legged_gym.deployment.joint_parameters import DELAY, NAMES, JointParameters
+from legged_gym.deployment.joint_parameters import DELAY, GROUPS, NAMES, JointParameters
 from legged_gym.deployment.leg_model import runs_of
 from legged_gym.deployment.robot_log import RobotLog
 from legged_gym.utils.errors import UserError
@@ -23,10 +23,13 @@ SCALES = {"friction": 1.0, "damping": 0.5, "armature": 0.02, DELAY: 0.01}
 LIMITS = {"friction": 8.0, "damping": 4.0, "armature": 0.3, DELAY: 0.05}
 """Largest values that are searched; the smallest are 0."""
 START = {"friction": 0.3, "damping": 0.1, "armature": 0.02, DELAY: 0.01}
-RESOLUTION = {"friction": 0.03, "damping": 0.03, "armature": 0.001, DELAY: 0.0005}
+RESOLUTION = {"friction": 0.02, "damping": 0.008, "armature": 0.001, DELAY: 0.0005}
 """What is known this well counts as known, however small it is."""
-RELATIVE = 0.04
+RELATIVE = 0.03
 """Else the standard error must be below this share of the value."""
+MOVING = 0.2
+"""A joint whose rate has a smaller rms in the air [rad/s] mostly sticks: it shows how large its friction is at least,
+and least squares would take that for its size."""
 NOISE_FLOOR = np.array([2e-4, 1e-2])
 """No encoder is better than this [rad, rad/s]: without it, a simulated log without noise would explain everything."""
 HANGING = 0.05
@@ -37,7 +40,7 @@ GUARD = 0.02
 """Time next to a stance that does not count as air [s]."""
 MAX_STEP = 0.0055
 """Longest time between rows of a usable log [s]: targets and motors act faster than that."""
-BLOCK = 0.1
+BLOCK = 0.14
 """Residuals closer together than this [s] are not independent."""
 FINITE_DIFFERENCE = 1e-3
 """[units of `SCALES`]"""
@@ -185,6 +188,17 @@ class _Problem:
         """Return the parameters that an array stands for."""
         return JointParameters.from_values(dict(zip(NAMES, (x * self.scales).tolist(), strict=True)))
 
+    def rates(self) -> dict[str, float]:
+        """Return the rms of each kind of joint's rate in the air, without the noise [rad/s]."""
+        squares = np.zeros(6)
+        counts = np.zeros(6)
+        for stretch in self._stretches:
+            legs = np.repeat(stretch.legs, 3)
+            squares += legs * (self._log.joint_vel[stretch.rows] ** 2 - self.noise[1] ** 2).mean(axis=0)
+            counts += legs
+        means = np.maximum(squares, 0.0) / np.maximum(counts, 1.0)
+        return {group: float(np.sqrt(means[list(joints)].max())) for group, joints in GROUPS.items()}
+
     def rms(self, joints: JointParameters) -> np.ndarray:
         """Return the differences' rms [rad, rad/s]. Shape (2,)."""
         differences, legs = self.differences([joints])
@@ -248,8 +262,9 @@ def identify(
         )
         x = np.asarray(x).reshape(-1)
     errors = standard_errors(problem.jacobian(x), problem.residuals(x)[:, 0], problem.blocks)
+    rates = problem.rates()
     parameters = {
-        name: _judge(name, float(value), float(error))
+        name: _judge(name, float(value), float(error), rates)
         for name, value, error in zip(NAMES, x * problem.scales, errors * problem.scales, strict=True)
     }
     counted = WINDOW[hanging] * np.array([stretch.legs for stretch in stretches]).sum(axis=0)
@@ -298,9 +313,11 @@ def standard_errors(
     return errors
 
 
-def _judge(name: str, value: float, error: float) -> Estimate:
-    """Say whether a parameter is known."""
-    kind = _kind(name)
+def _judge(name: str, value: float, error: float, rates: dict[str, float]) -> Estimate:
+    """Say whether a parameter is known; `rates` are those of each kind of joint [rad/s]."""
+    kind, _, group = name.partition("_")
+    if group and rates[group] < MOVING:
+        return Estimate(value, error, False, f"the joint hardly moves in the air, {rates[group]:.2f} rad/s rms")
     if not error <= max(RELATIVE * value, RESOLUTION[kind]):
         return Estimate(value, error, False, "the log hardly depends on it")
     if value > 0.999 * LIMITS[kind]:

@@ -60,8 +60,8 @@ class LegModel(MujocoEngine):
     def feet(self, log: RobotLog) -> Feet:
         """Estimate what the feet do."""
         half = max(1, round(SMOOTHING / log.dt))
-        joint_acc = _averaged(np.gradient(log.joint_vel, log.time, axis=0), half)
-        turning = _averaged(np.gradient(log.body_rates, log.time, axis=0), half)
+        joint_acc = averaged(np.gradient(log.joint_vel, log.time, axis=0), half)
+        turning = averaged(np.gradient(log.body_rates, log.time, axis=0), half)
         rows = len(log.time)
         force, odometry = np.zeros((rows, NUM_FEET)), np.zeros((rows, NUM_FEET, 2))
         for row in range(rows):
@@ -71,7 +71,7 @@ class LegModel(MujocoEngine):
                 specific = self._rot @ log.acceleration[row]
             self._accelerate(specific, turning[row], joint_acc[row])
             force[row], odometry[row] = self._forces(log.torque[row], log.joint_vel[row]), self._odometry(log, row)
-        force = _averaged(force, half)
+        force = averaged(force, half)
         contact = np.stack([_stances(force[:, foot], log.dt) for foot in range(NUM_FEET)], axis=-1)
         return Feet(force, contact, _mean_of_standing(odometry, contact))
 
@@ -129,7 +129,7 @@ class LegModel(MujocoEngine):
         return np.stack([-heading @ (self._jacobian(foot) @ self._data.qvel)[:2] for foot in range(NUM_FEET)])
 
 
-def _averaged(values: np.ndarray, half: int) -> np.ndarray:
+def averaged(values: np.ndarray, half: int) -> np.ndarray:
     """Return the running mean over 2 half + 1 rows."""
     padded = np.pad(values, ((half, half), (0, 0)), mode="edge")
     sums = np.cumsum(np.concatenate((np.zeros((1, values.shape[1])), padded)), axis=0)

@@ -40,6 +40,10 @@ MAX_STEP = 0.05
 """Longest usual time between two rows [s]."""
 MAX_ANGLE, MAX_RATE = 2.0 * math.pi, 200.0
 """Larger joint angles [rad] or rates [rad/s] are not of this robot, or not in these units."""
+USUAL_FORCE = (7.0, 13.0)
+"""Median size of an accelerometer's reading [m/s^2]: mostly gravity."""
+MAX_DISAGREEMENT = math.radians(30.0)
+"""Mean directions of "up" by accelerometer and by attitude that differ by more [rad] are not of one sensor."""
 GAP = 5.0
 """Two rows further apart than so many usual steps are not of one piece."""
 
@@ -227,10 +231,34 @@ def _check(path: Path, log: RobotLog) -> None:
         largest = float(np.abs(getattr(log, field)).max())
         if largest > limit:
             raise UserError(f"{path}: {COLUMNS[field][0]} and its kind reach {largest:.4g}: is it in {unit}?")
+    _check_attitude(path, log)
+
+
+def _check_attitude(path: Path, log: RobotLog) -> None:
+    """Refuse an attitude that is none, or that contradicts the accelerometer: both say which way is up."""
     lengths = np.linalg.norm(log.quat, axis=1)
     if not (np.abs(lengths - 1.0) < 0.05).all():
         row = int(np.argmax(np.abs(lengths - 1.0)))
         raise UserError(f"{path}: line {row + 2}: imu_quat has length {lengths[row]:.3g}, expected 1")
+    if log.acceleration is None:
+        return
+    size = float(np.median(np.linalg.norm(log.acceleration, axis=1)))
+    if not USUAL_FORCE[0] < size < USUAL_FORCE[1]:
+        raise UserError(f"{path}: imu_acc is mostly {size:.3g}: it must be in m/s^2 and contain gravity, 9.81 at rest")
+    up, felt = up_in_base(log.quat).mean(axis=0), log.acceleration.mean(axis=0)
+    cosine = float(up @ felt / max(np.linalg.norm(up) * np.linalg.norm(felt), 1e-9))
+    apart = math.acos(min(max(cosine, -1.0), 1.0))
+    if apart > MAX_DISAGREEMENT:
+        raise UserError(
+            f"{path}: imu_quat and imu_acc disagree by {math.degrees(apart):.0f} degrees about which way is up: "
+            "is w of the quaternion where it should be, and is imu_acc +9.81 upwards at rest?"
+        )
+
+
+def up_in_base(quat: np.ndarray) -> np.ndarray:
+    """Return the vertical unit vector in the base frame. Shape (T, 4), w x y z -> (T, 3)."""
+    w, x, y, z = quat.T
+    return np.stack((2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)), axis=-1)
 
 
 def write_log(path: Path, log: RobotLog) -> None:

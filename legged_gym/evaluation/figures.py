@@ -95,7 +95,7 @@ def tracking_map(field: str, tracking: dict[str, list[list[float | None]]]) -> s
         error = errors[row, column]
         text = "" if error is np.ma.masked else f"{error:.2f}"
         if share < 1.0:
-            text += f"\n{share:.0%} stand"
+            text += f"\n({share:.0%})"
         dark = error is not np.ma.masked and error > 0.6 * limit
         axis.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
     axis.set_xticks(range(len(SPEEDS)), [f"{x:g}" for x in SPEEDS])

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from legged_gym.deployment.robot_log import RobotLog, collect
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.progress import Bar, progress_bar
+from legged_gym.viewer.primitives import Layers
 
 VIDEO_SIZE = (1280, 720)
 """Width and height of an mp4 [pixels]."""
@@ -23,6 +24,8 @@ GIF_VIEW = (80, 40, 880, 640)
 GIF_COLORS = 64
 EPISODE_GAP = 1.0
 """Between two episodes in a log [s]: the robot has been put elsewhere, its rows do not hang together."""
+Look = Callable[[], Layers]
+"""Returns overlays."""
 
 
 class StateRecorder:
@@ -50,6 +53,11 @@ class StateRecorder:
         }
         step = {name: value[self.robot].cpu().numpy().copy() for name, value in values.items()}
         self._steps.append(step | {"velocity": np.array([component[self.robot].item() for component in velocity])})
+
+    @property
+    def steps(self) -> int:
+        """Steps recorded."""
+        return len(self._steps)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything recorded, by name, with the steps along the first axis, and `time` [s]."""
@@ -95,16 +103,17 @@ class LogRecorder:
 class FilmRecorder(ABC):
     """Draws one robot in real time; the file is written whole or not at all."""
 
-    def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
+    def __init__(self, env: Any, path: Path, fps: float, look: Look = dict, robot: int = 0) -> None:
         """Begin with nothing drawn.
 
         Args:
             env: The environment that is drawn.
             path: The file.
             fps: Pictures per second, at most one per policy step [1/s].
+            look: Returns the overlays of the moment.
             robot: Which robot.
         """
-        self.env, self.path, self.robot = env, path, robot
+        self.env, self.path, self.look, self.robot = env, path, look, robot
         self._every = max(1, round(1.0 / (fps * env.dt)))
         self._step = 0
         self.bar: Bar | None = None
@@ -127,7 +136,7 @@ class FilmRecorder(ABC):
         """
         if self._step % self._every == 0:
             try:
-                picture = self.env.sim.render(self.robot, *self.render_size)
+                picture = self.env.sim.render(self.robot, *self.render_size, layers=self.look())
             except RuntimeError as error:
                 self.discard()
                 raise UserError(str(error)) from None
@@ -175,13 +184,14 @@ def filming(film: FilmRecorder | None, duration: float) -> Iterator[None]:
 class VideoRecorder(FilmRecorder):
     """Writes an mp4."""
 
-    render_size = VIDEO_SIZE
-
-    def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
+    def __init__(
+        self, env: Any, path: Path, fps: float, look: Look = dict, size: tuple[int, int] = VIDEO_SIZE, robot: int = 0
+    ) -> None:
         """Open the file; see `FilmRecorder`."""
         import imageio
 
-        super().__init__(env, path, fps, robot)
+        super().__init__(env, path, fps, look, robot)
+        self.render_size = size
         self._writer = imageio.get_writer(
             self._temporary, fps=1.0 / self.interval, codec="libx264", quality=8, macro_block_size=1
         )
@@ -203,9 +213,9 @@ class GifRecorder(FilmRecorder):
 
     render_size = (960, 720)
 
-    def __init__(self, env: Any, path: Path, fps: float, robot: int = 0) -> None:
+    def __init__(self, env: Any, path: Path, fps: float, look: Look = dict, robot: int = 0) -> None:
         """See `FilmRecorder`."""
-        super().__init__(env, path, fps, robot)
+        super().__init__(env, path, fps, look, robot)
         self._pictures: list[Image.Image] = []
 
     def _append(self, picture: np.ndarray, caption: str) -> None:

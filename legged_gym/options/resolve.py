@@ -75,7 +75,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
     robot = _settle_robot(env_cfg, said)
     _check(cfgs)
-    check_run(env_cfg, train_cfg, here, sim_device)
+    check_run(env_cfg, train_cfg, here, sim_device, learns=agent is None)
     return RunSpec(
         task=request.task,
         env_cfg=env_cfg,

@@ -20,6 +20,9 @@ class TeacherInLoopCfg(Config):
     """Share at the end; their transitions are left out of PPO's surrogate."""
     driven_decay_steps: int = bounded(60, ge=1)
     """Iterations from the one to the other."""
+    clock: str = bounded("driven", choices=("never", "driven", "all"))
+    """Whose gait clock follows the step times that the teacher plans, if `dcm.timing` is on: nobody's, that of the
+    robots that it drives, or everybody's. For all others it plans with the clock as it is."""
     offset_update: str = bounded("collection", choices=("never", "collection", "steps"))
     """When Δξ is trained: after each rollout or every `offset_update_steps`, in `dcm.offset.epochs` passes."""
     offset_update_steps: int = bounded(12, ge=1)

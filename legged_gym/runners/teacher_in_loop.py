@@ -16,6 +16,9 @@ from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
 from legged_gym.utils.math import known_empty
 
+GOLDEN = 0.5 * (5.0**0.5 - 1.0)
+"""Its multiples, modulo 1, are spread evenly, however many are taken."""
+
 
 class TeacherInLoop:
     """Evaluates the teacher once per policy step on the observation group `teacher`, and trains its offset Δξ.
@@ -35,6 +38,9 @@ class TeacherInLoop:
         self.cfg = cfg
         self.env = env
         self.teacher = make_teacher(cfg.dcm, env, device)
+        self.adapts_clock = cfg.dcm.timing.enabled and cfg.clock != "never"
+        """Whether the environment's gait clock follows the teacher, at least that of some robots."""
+        self.teacher.memory.adapts.zero_()
         self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval)
@@ -42,7 +48,9 @@ class TeacherInLoop:
             self.trainer.load_state_dict(load_checked(cfg.offset_file, device))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
-        self._rank = (torch.arange(env.num_envs, device=device) + 0.5).unsqueeze(-1) / env.num_envs
+        # Spread evenly over the batch, however many they are: rows of a map stand in it one after the other.
+        self._rank = (torch.arange(1, env.num_envs + 1, device=device, dtype=torch.float64) * GOLDEN).frac().argsort()
+        self._rank = (self._rank.argsort().float().unsqueeze(-1) + 0.5) / env.num_envs
         self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
@@ -60,6 +68,9 @@ class TeacherInLoop:
         c = self.cfg
         self.share = scheduled_weight("linear", c.driven_initial, c.driven_final, iteration / c.driven_decay_steps)
         self.driven.copy_((self._rank < self.share).float())
+        if self.adapts_clock:
+            follows = self.driven if c.clock == "driven" else torch.ones_like(self.driven)
+            self.teacher.memory.adapts.copy_(follows.squeeze(-1))
 
     def add_reference(self, obs: TensorDict) -> None:
         """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`.
@@ -109,6 +120,9 @@ class TeacherInLoop:
             is broken. Shape (N, A).
         """
         executed = actions
+        if self.adapts_clock and self._output is not None:
+            self.join()
+            self.env.shift_gait_clock(self._output.clock_shift.to(self.env.device))
         if self.share > 0.0:
             self.join()
             executed = torch.where(self.driven > 0.0, obs["reference"], actions)

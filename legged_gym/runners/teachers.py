@@ -6,6 +6,7 @@ from typing import Any
 from legged_gym.teacher.config import ControlCfg, DcmCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.utils.errors import UserError
 
 
 def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
@@ -17,7 +18,11 @@ def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
         cfg: What is tuned.
         env: The environments.
         device: Where the teacher lives.
+
+    Raises:
+        UserError: The environment's gaits are none that the teacher knows.
     """
+    _refuse_other_gaits(env.cfg.gait)
     control, robot = env.cfg.control, env.sim.robot
     setup = TeacherCfg(
         **{section.name: getattr(cfg, section.name) for section in fields(DcmCfg)},
@@ -33,3 +38,14 @@ def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
     geometry = LegGeometry.from_model(env.sim.robot, device)
     terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
     return DcmTeacher(setup, geometry, env.num_envs, terms, ground)
+
+
+def _refuse_other_gaits(gait: Any) -> None:
+    """Raise unless feet alternate, one on the ground at a time: the teacher's steps begin where the last one ends."""
+    for name in ("offset", "duration"):
+        asked = {getattr(gait.nominal, name), *getattr(gait.ranges, name)}
+        if asked != {0.5}:
+            raise UserError(
+                f"gait.{name} is {sorted(asked)}; the teacher walks with 0.5 only, one foot on the ground at a time: "
+                "set nominal and range to 0.5, or train without it (--train.teacher.enabled=false)"
+            )

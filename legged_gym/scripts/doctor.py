@@ -1,6 +1,7 @@
-"""Says what works here: `python legged_gym/scripts/doctor.py`. One line per simulator, GPU, rendering and display.
+"""Says what works here: `python legged_gym/scripts/doctor.py`.
 
-Nothing is changed, and the exit code is 0 whatever is found.
+One line for each simulator, GPU, rendering, display and web page. Nothing is changed, and the exit code is 0 whatever
+is found.
 """
 
 import contextlib
@@ -153,6 +154,17 @@ def check_display() -> str:
     return os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or platform.system()
 
 
+def check_web() -> str:
+    """Look for what serves a page."""
+    try:
+        version = importlib.metadata.version("viser")
+    except importlib.metadata.PackageNotFoundError:
+        raise Fault("viser is not installed; for --viewer=web: pip install -e '.[viewer]'") from None
+    if error := run_code("import viser"):
+        raise Fault(f"{error}; pip install -e '.[viewer]'")
+    return f"viser {version}, for --viewer=web"
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     **{name: partial(check_simulator, name) for name in SIMULATORS},  # of most there is more to say
     "mujoco": check_mujoco,
@@ -161,6 +173,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "gpu": check_gpu,
     "rendering": check_rendering,
     "display": check_display,
+    "web": check_web,
 }
 
 
@@ -177,7 +190,7 @@ def diagnose() -> dict[str, tuple[bool, str]]:
 
 def main() -> None:
     """Print what works and what does not."""
-    Parser(description="Say what works here: simulators, GPU, rendering, display.").parse_args()
+    Parser(description="Say what works here: simulators, GPU, rendering, display, web page.").parse_args()
     import torch
 
     print(f"python {platform.python_version()}, torch {torch.__version__}, {platform.platform()}")

@@ -1,10 +1,12 @@
-"""Shows an agent: `python legged_gym/scripts/play.py --task=pointfoot_flat`, in a window or, without one, as a video.
+"""Shows an agent, and lets one drive it: `python legged_gym/scripts/play.py --task=pointfoot_flat`.
 
-Also writes state plots and, for a checkpoint, exports the policy.
+In a web page or a window, or without either as a video. Also writes state plots and, for a checkpoint, exports the
+policy.
 """
 
+import argparse
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import torch
 
 from legged_gym.deployment.robot_log import write_log
 from legged_gym.evaluation.agents import Agent, PolicyAgent
+from legged_gym.evaluation.driving import drivable_cfg
 from legged_gym.evaluation.loading import make_agent
 from legged_gym.evaluation.plots import plot_states
+from legged_gym.evaluation.policies import Policies
 from legged_gym.evaluation.recording import (
+    VIDEO_SIZE,
     FilmRecorder,
     GifRecorder,
     LogRecorder,
@@ -24,6 +29,8 @@ from legged_gym.evaluation.recording import (
 )
 from legged_gym.evaluation.report import check_writable
 from legged_gym.evaluation.shipping import export_agent
+from legged_gym.evaluation.showing import make_planner, open_playing
+from legged_gym.evaluation.spectator import Spectator
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.evaluation.tour import TOUR_DURATION, Tour, tour_cfg
 from legged_gym.options import cli, runs
@@ -32,13 +39,15 @@ from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
+from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import prefer_egl, require_display
+from legged_gym.utils.machine import detect, prefer_egl
+from legged_gym.viewer.viewer import Viewer
 
 DURATION = 10.0
-"""Simulated time without a window [s]."""
-VIDEO_FPS, GIF_FPS = 50.0, 16.7
-"""Pictures per second [1/s]."""
+"""Simulated time without a viewer [s]."""
+VIDEO_FPS, SOFTWARE_FPS, GIF_FPS = 50.0, 25.0, 16.7
+"""Pictures per second [1/s]: of an mp4, of one that is drawn without a GPU, of a GIF."""
 MAX_PLOTTED = 30.0
 """Time at the start that is plotted [s]."""
 
@@ -46,18 +55,23 @@ MAX_PLOTTED = 30.0
 def make_play_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser(
-        "Show an agent on nominal physics; any randomisation can be switched on again by --env.", agent=True
+        "Show an agent on nominal physics, and drive it; any randomisation can be switched on again by --env.",
+        agent=True,
     )
+    add_viewer_options(parser, "a window; without a display a page if a terminal asks, and else a video")
     add = parser.add_argument
-    add("--video", type=cli.path, metavar="FILE", help="record an mp4 (default without a window: video.mp4 in --out)")
+    add("--video", type=cli.path, metavar="FILE", help="record an mp4 (default without a viewer: video.mp4 in --out)")
     add(
         "--gif",
         type=cli.path,
         metavar="FILE",
         help="record a small GIF instead: forward, sideways, a turn, a push, back",
     )
-    add("--fps", type=float, help=f"pictures per second (default: {VIDEO_FPS:g}, of a GIF {GIF_FPS:g})")
-    add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a window: endless)")
+    fps = f"{VIDEO_FPS:g}, without a GPU {SOFTWARE_FPS:g}, of a GIF {GIF_FPS:g}"
+    add("--fps", type=float, help=f"pictures per second (default: {fps})")
+    add("--size", metavar="WxH", help="of an mp4 [pixels] (default: {}x{})".format(*VIDEO_SIZE))
+    add("--overlays", action=argparse.BooleanOptionalAction, help="draw velocities, capture point, footholds, forces")
+    add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a viewer: endless)")
     add("--log", type=cli.path, metavar="FILE", help="log the robot as CSV, in the columns of a real robot's log")
     add("--out", type=cli.path, metavar="DIR", help="where plots, video and export go (default: in the run's folder)")
     parser.set_defaults(num_envs=1)
@@ -74,8 +88,12 @@ class Show:
     """A GIF, of a tour."""
     fps: float | None = None
     """Pictures per second [1/s]; None for the film's own."""
+    size: tuple[int, int] = VIDEO_SIZE
+    """Width and height of an mp4 [pixels]."""
+    overlays: bool = True
+    """Draw what the robot is asked and what it plans into the film."""
     duration: float | None = None
-    """Simulated time [s]; None for the film's own, or without end in a window."""
+    """Simulated time [s]; None for the film's own, or without end in a viewer."""
     out: Path | None = None
     """Folder of plots, video and export; None for the run's."""
     log: Path | None = None
@@ -103,20 +121,30 @@ class Show:
             raise UserError("--video and --gif: give one of them, a GIF shows commands of its own")
 
 
-def choose_window(headless: bool) -> bool:
-    """Decide between window and video, and how MuJoCo draws the video; returns whether there is no window."""
-    if not headless:
-        try:
-            require_display()
-        except UserError:
-            headless = True
-    prefer_egl()  # which does not get into the way of a window
-    return headless
+def parse_size(text: str | None) -> tuple[int, int]:
+    """Read `--size`.
+
+    Raises:
+        UserError: It is not two even numbers, as the video's codec wants them.
+    """
+    if text is None:
+        return VIDEO_SIZE
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()) or not all(
+        16 <= int(side) <= most and int(side) % 2 == 0 for side, most in ((width, 3840), (height, 2160))
+    ):
+        raise UserError(f"--size: got '{text}', expected two even numbers up to 3840x2160, as in --size=640x360")
+    return int(width), int(height)
 
 
 def played_cfg(cfg: Any) -> Any:
     """Return the config of an environment that is to be looked at."""
     return nominal_cfg(cfg, "deployed")
+
+
+def driven_cfg(cfg: Any) -> Any:
+    """Return the same for one that is to be driven."""
+    return drivable_cfg(played_cfg(cfg))
 
 
 def touring_cfg(cfg: Any) -> Any:
@@ -141,10 +169,12 @@ def play(
     duration: float,
     states: StateRecorder,
     film: FilmRecorder | None,
+    spectator: Spectator,
     tour: Tour | None = None,
+    policies: Policies | None = None,
     log: LogRecorder | None = None,
 ) -> None:
-    """Run an agent for `duration` [s], or until the user closes the window or presses Ctrl-C."""
+    """Run an agent for `duration` [s], or until the user closes the viewer or presses Ctrl-C."""
     agent.reset(env.cfg.seed)
     obs = env.reset()
     plotted = round(MAX_PLOTTED / env.dt)
@@ -160,45 +190,72 @@ def play(
             if log is not None:
                 log.add()
             if film is not None:
+                if env.viewer is None:  # else the viewer has seen to it
+                    spectator.after_step()
                 film.add(tour.caption if tour is not None else "")
+            if env.viewer is not None:
+                obs = obey(env.viewer, env, agent, policies, obs)
     except KeyboardInterrupt:  # also the viewer's, once it is closed
         pass
 
 
-def open_film(show: Show, env: Any, folder: Path) -> FilmRecorder | None:
-    """Begin the film that is asked for, or without a window one in any case."""
+def obey(viewer: Viewer, env: Any, agent: Agent, policies: Policies | None, obs: Any) -> Any:
+    """Do what the user wants done between two steps; returns the observations."""
+    controls = viewer.controls
+    if controls is None:
+        return obs
+    if policies is not None:
+        chosen = controls.take("checkpoint")
+        if chosen is not None:
+            policies.switch(chosen)
+        panel = getattr(viewer.screen, "panel", None)
+        if panel is not None and policies.due() and policies.names:
+            panel.offer(policies.names)
+    if controls.take("reset") is not None:
+        agent.reset(env.cfg.seed)
+        obs = env.reset()
+    return obs
+
+
+def open_film(show: Show, env: Any, spectator: Spectator, folder: Path) -> FilmRecorder | None:
+    """Begin the film that is asked for, or without a viewer one in any case."""
+    look = spectator.layers if show.overlays else dict
     if show.gif is not None:
-        return GifRecorder(env, show.gif, show.fps or GIF_FPS)
+        return GifRecorder(env, show.gif, show.fps or GIF_FPS, look)
     path = show.video or (folder / "video.mp4" if env.viewer is None else None)
-    return None if path is None else VideoRecorder(env, path, show.fps or VIDEO_FPS)
+    fps = show.fps or (VIDEO_FPS if detect().cuda_devices else SOFTWARE_FPS)
+    return None if path is None else VideoRecorder(env, path, fps, look, show.size)
 
 
-def run(spec: RunSpec, show: Show) -> None:
+def run(spec: RunSpec, show: Show, viewer: str, viewing: Viewing) -> None:
     """Play what the command line asks for."""
-    env = make_env(spec)
+    env = make_env(spec, headless=True)
     agent = make_agent(spec, env)
     folder = runs.make_folder(output_dir(show.out, spec))  # once nothing can be missing any more
     print(f"{spec.title} on {env.sim.robot.name}")
     if spec.agent is not None and spec.agent.kind == "checkpoint" and isinstance(agent, PolicyAgent):
         target = folder / "exported" if show.out else folder.parent / "exported"
         print("\n".join(export_agent(agent, env, target)))
-    film, states = open_film(show, env, folder), StateRecorder(env)
+    spectator, policies = Spectator(env, make_planner(spec, env, agent)), Policies(spec, env, agent)
+    if viewer != "none":
+        title = f"{spec.title} on {env.sim.robot.name}"
+        open_playing(viewer, viewing, env, spectator, title, policies.names, policies.present)
+    film, states = open_film(show, env, spectator, folder), StateRecorder(env)
     tour = None if show.gif is None else Tour(env)
-    duration = show.duration or (math.inf if not spec.headless else DURATION if tour is None else TOUR_DURATION)
-    if env.viewer is not None:
-        env.viewer.realtime = True
-        print("window: v switches drawing off and on, Esc quits")
+    film_duration = DURATION if tour is None else TOUR_DURATION
+    duration = show.duration or (film_duration if env.viewer is None else math.inf)
     log = None if show.log is None else LogRecorder(env)
     with filming(film, duration):
-        play(env, agent, duration, states, film, tour, log)
+        play(env, agent, duration, states, film, spectator, tour, policies, log)
     if log is not None and show.log is not None:
         write_log(show.log, log.log())
         print(f"log: {show.log}")
     if film is not None:
         film.close()
         print(f"video: {film.path} ({film.path.stat().st_size / 1e6:.1f} MB)")
-    plot_states(states.arrays(), env.sim.robot.joint_names, folder / "states.png", spec.title)
-    print(f"plots: {folder / 'states.png'}")
+    if states.steps:
+        plot_states(states.arrays(), env.sim.robot.joint_names, folder / "states.png", spec.title)
+        print(f"plots: {folder / 'states.png'}")
     if env.viewer is not None:
         env.viewer.close()
     env.sim.close()
@@ -207,10 +264,14 @@ def run(spec: RunSpec, show: Show) -> None:
 def main() -> None:
     """Play from the command line."""
     args = parse_args(make_play_parser())
-    show = Show(args.video, args.gif, args.fps, args.duration, args.out, args.log)
+    overlays = args.gif is None if args.overlays is None else args.overlays
+    show = Show(args.video, args.gif, args.fps, parse_size(args.size), overlays, args.duration, args.out, args.log)
     show.check()
-    spec = resolve(args.request, played_cfg if show.gif is None else touring_cfg)
-    run(replace(spec, headless=choose_window(spec.headless)), show)
+    viewing, films = read_viewing(args), show.video is not None or show.gif is not None
+    viewer = choose_viewer(viewing, args.request.headless, required=False, films=films)
+    prefer_egl()  # for the video; it does not get into the way of a window
+    preset = touring_cfg if show.gif is not None else driven_cfg if viewer != "none" else played_cfg
+    run(resolve(args.request, preset), show, viewer, viewing)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
     camera.lookat[:] = env.state.root_pos_w[robots[0]].cpu() - torch.tensor([0.0, 0.0, 1.0])
     camera.distance, camera.azimuth, camera.elevation = 0.55 * VIEW, 140.0, -28.0
     try:
-        Image.fromarray(scene.image(env.state, robots, *SIZE, camera)).save(path)
+        Image.fromarray(scene.image(env.sim.poses(robots), *SIZE, camera)).save(path)
     except RuntimeError as error:  # no off-screen rendering
         raise UserError(str(error)) from None
     finally:

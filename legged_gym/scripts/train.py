@@ -5,6 +5,7 @@ what was asked. Before training has begun there is nothing to save, and the exit
 it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from legged_gym.utils import signals
 if __name__ == "__main__":
     signals.watch()  # before the slow imports
 
+from legged_gym.evaluation.showing import make_planner, open_training
+from legged_gym.evaluation.spectator import Spectator
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, from_here, note_command
@@ -22,21 +25,29 @@ from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
+from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
 from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import require_display
 
 _STARTED = psutil.Process().create_time()
 """When this process began: imports are part of the time to a walking robot."""
 
 
-def train(spec: RunSpec, until_walking: bool = False, evaluate_every: int = 0) -> Any:
+def train(
+    spec: RunSpec,
+    until_walking: bool = False,
+    evaluate_every: int = 0,
+    viewer: str = "none",
+    viewing: Viewing | None = None,
+) -> Any:
     """Trains a task to the end, or until the user stops it.
 
     Args:
         spec: The run.
         until_walking: Stop at the first policy that passes the walking gate.
         evaluate_every: Robot-steps between two evaluations that are logged; 0 for none.
+        viewer: What the robots are watched in meanwhile, one of `VIEWERS`.
+        viewing: Where a web page listens.
 
     Returns:
         The runner, its last checkpoint saved.
@@ -44,8 +55,10 @@ def train(spec: RunSpec, until_walking: bool = False, evaluate_every: int = 0) -
     Raises:
         UserError: The checkpoint to go on from does not fit.
     """
-    env = make_env(spec)
+    env = make_env(spec, headless=True)
     runner = make_runner(spec, env)
+    if viewer != "none" and os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the first one shows itself
+        watch(runner, spec, env, viewer, viewing or Viewing())
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)
     gate = None
@@ -61,6 +74,23 @@ def train(spec: RunSpec, until_walking: bool = False, evaluate_every: int = 0) -
     return runner
 
 
+def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -> None:
+    """Opens a viewer on the training; closing its window ends the training after the iteration, as Ctrl-C does."""
+    planner = make_planner(spec, env)
+    in_loop = getattr(runner, "teacher", None)
+    if planner is not None and in_loop is not None and in_loop.teacher.cfg.offset.enabled:
+        planner.follow_offset(in_loop.teacher.network)
+    title = f"training of {spec.task} on {env.sim.robot.name}"
+    shown = open_training(viewer, viewing, env, Spectator(env, planner), title)
+    shown.must_go_on = lambda: runner.interrupted
+
+    def end() -> None:
+        env.viewer, runner.interrupted = None, True
+        print("the window was closed: stopping after this iteration", flush=True)
+
+    shown.on_close = end
+
+
 def make_train_parser() -> Parser:
     """Builds the parser of this script."""
     parser = make_parser("Train a task.", training=True)
@@ -70,6 +100,7 @@ def make_train_parser() -> Parser:
     parser.add_argument(
         "--evaluate_every", type=int, default=0, metavar="STEPS", help="log an evaluation every so many robot-steps"
     )
+    add_viewer_options(parser, "a window; with --headless none")
     return parser
 
 
@@ -78,12 +109,12 @@ def main() -> None:
     args = parse_args(make_train_parser())
     if args.evaluate_every < 0:
         raise UserError(f"--evaluate_every: got {args.evaluate_every}, expected a number >= 0")
-    if not args.request.headless:
-        require_display()
+    viewing = read_viewing(args)
+    viewer = choose_viewer(viewing, args.request.headless, required=True)
     keep_going_without_console()
     spec = resolve(args.request)
     print(summary(spec))
-    runner = train(spec, args.until_walking, args.evaluate_every)
+    runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)
     if runner.log_dir is not None:
         log_dir = Path(runner.log_dir)
         print(f"run:      {from_here(log_dir)}\n{commands_for(spec, log_dir)}")

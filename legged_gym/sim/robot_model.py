@@ -97,6 +97,11 @@ class RobotModel:
     """From there up to the highest point of the base's collision shapes; 0 if these are meshes [m]."""
 
     @property
+    def body_masses(self) -> Array:
+        """Masses of the bodies [kg], in the order of `body_names`, shape (9,)."""
+        return np.concatenate(([self.base_mass], self.link_masses.flatten()))
+
+    @property
     def zero_pose_height(self) -> float:
         """Height of the base above flat ground when all joints are at zero and the feet touch it [m]."""
         feet_z = (self.abad_pos_b + self.hip_pos + self.thigh + self.shank)[:, 2]

@@ -8,7 +8,7 @@ feet are left then right.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,18 @@ import numpy as np
 import torch
 
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.viewer import Viewer
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.math import overwrite
+from legged_gym.viewer.controls import Controls
+from legged_gym.viewer.primitives import Layers
+from legged_gym.viewer.view import Screen, View
+from legged_gym.viewer.viewer import Viewer
 
 if TYPE_CHECKING:
     from legged_gym.sim.mujoco.scene import Scene
 
+GHOST_OPACITY = 0.15
+"""Of the robots that are not the one to look at."""
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
 
@@ -352,8 +357,22 @@ class Simulator(ABC):
         """Take over what `exact_state` of a like simulator returned: from then on both do the same, bit for bit."""
         raise NotImplementedError(f"{type(self).__name__} cannot take over a state")
 
-    def render(self, robot: int = 0, width: int = 640, height: int = 480) -> np.ndarray:
+    def render(
+        self,
+        robot: int = 0,
+        width: int = 640,
+        height: int = 480,
+        layers: Layers | None = None,
+        others: Sequence[int] = (),
+    ) -> np.ndarray:
         """Draw one robot, seen from a camera that follows it. MuJoCo draws, whatever the engine.
+
+        Args:
+            robot: Which one.
+            width: Of the picture.
+            height: Of the picture.
+            layers: Overlays.
+            others: Robots that are drawn as ghosts.
 
         Returns:
             RGB image, uint8. Shape (height, width, 3).
@@ -362,10 +381,17 @@ class Simulator(ABC):
             RuntimeError: No off-screen rendering here; says what to install.
         """
         if self._scene is None:
-            self._scene = self._make_scene()
-        return self._scene.image(self.state, [robot], width, height)
+            self._scene = self.make_scene()
+        return self._scene.image(self.poses([robot, *others]), width, height, layers=layers, opacity=GHOST_OPACITY)
 
-    def _make_scene(self) -> Scene:
+    def poses(self, robots: Sequence[int]) -> np.ndarray:
+        """Read where robots are, as `View.poses` has it; waits for the device. Shape (R, 7 + J)."""
+        parts = (self.state.root_pos_w, self.state.root_quat_xyzw, self.state.joint_pos)
+        index = torch.as_tensor(list(robots), device=self.device)
+        return torch.cat([part.index_select(0, index) for part in parts], dim=-1).cpu().numpy().astype(float)
+
+    def make_scene(self) -> Scene:
+        """Make what draws this robot on this ground: MuJoCo, whatever the engine."""
         from legged_gym.sim.mujoco.scene import Scene  # not needed to simulate
 
         return Scene(self.robot, self.options.terrain)
@@ -381,11 +407,20 @@ class Simulator(ABC):
         """
         return {}
 
-    def open_viewer(self, robot: int = 0) -> Viewer:
-        """Open a window that shows one robot. MuJoCo draws, whatever the engine."""
-        from legged_gym.sim.mujoco.viewer import MujocoViewer  # needs a display's libraries
+    def open_window(self, robot: int = 0, controls: Controls | None = None) -> Screen:
+        """Open a window. MuJoCo draws, whatever the engine.
 
-        return MujocoViewer(self._make_scene(), self.state, robot, self.policy_dt)
+        Args:
+            robot: Who is seen in it at first.
+            controls: Take the user's keys.
+        """
+        from legged_gym.sim.mujoco.window import MujocoWindow  # needs a display's libraries
+
+        return MujocoWindow(self.make_scene(), self.poses([robot])[0], controls)
+
+    def open_viewer(self, robot: int = 0) -> Viewer:
+        """Open a window that shows one robot and nothing else."""
+        return Viewer(self.open_window(robot), lambda: View(self.poses([robot])), self.policy_dt)
 
     def close(self) -> None:
         """Free the renderer; an engine that holds more frees it, too. The simulator is not used afterwards."""

@@ -1,8 +1,6 @@
-"""From foothold to joint action: swing trajectory, base target, inverse kinematics, feed-forward torques."""
+"""From foothold to joint action: base target, inverse kinematics, feed-forward torques."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
@@ -11,6 +9,10 @@ from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.kinematics import InverseKinematics, LegGeometry, LegStatics
 from legged_gym.teacher.predictor import StepPlan
+from legged_gym.teacher.swing import LegInertia, Motion, SwingFoot
+
+STEP = 0.01
+"""Between the poses that joint velocities and accelerations are differences of [s]."""
 
 
 class TeacherAction:
@@ -30,7 +32,8 @@ class TeacherAction:
         like = geometry.abad_pos
         self.inverse = InverseKinematics(geometry)
         self.statics = LegStatics(geometry, cfg.control.gravity)
-        self._mass = geometry.total_mass
+        self.swing_foot = SwingFoot(cfg.swing, geometry.foot_radius)
+        self.inertia = LegInertia(geometry)
         default = like.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
         self._zero_action = -default / cfg.control.action_scale
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
@@ -38,36 +41,29 @@ class TeacherAction:
         self._foot_depth = like.new_full((1, num_envs), depth)
         self._range = cfg.control.torque_limit / cfg.control.kp
         self._forward = like.new_tensor([[1.0], [0.0]])
-        self._weight = like.new_full((1, num_envs), geometry.total_mass * cfg.control.gravity)
         self._vertical = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
         self._zero = like.new_zeros((1, num_envs))
         # All that acts on the joints is linear in the rows of `moments`, `_attitude` and `_swing_servo`.
         self._offsets = torch.cat((self.statics.matrix, self._righting(geometry), self._reaction(geometry)), dim=-1)
         self._offsets /= cfg.control.kp
-        swing, kp = cfg.swing, cfg.control.kp
-        self._one, self._half, self._pi = (like.new_tensor(value) for value in (1.0, 0.5, math.pi))
-        # h_dot = 6 s (1 - s) ds/dt, h_ddot = 6 (1 - 2 s) (ds/dt)^2, ds/dt = 2 f ds/dphi
-        self._ahead = like.new_tensor([[0.0], [0.0], [2.0 * swing.lead_height]])  # (3, 1)
-        self._planar = like.new_tensor([[1.0], [1.0], [0.0]])
-        self._damping, self._inertia = like.new_tensor(12.0 * swing.lead), 24.0 * swing.inertia / kp
-        self._landing_z = like.new_tensor(geometry.foot_radius - swing.depth)
-        self._landing = like.new_tensor(swing.landing)
-        self._inward, self._up = like.new_tensor([[0.0], [swing.inward], [0.0]]), like.new_tensor([[0.0], [0.0], [1.0]])
 
     def _righting(self, geometry: LegGeometry) -> Tensor:
-        """Torques per row of `_attitude` (6, 12): PD on base roll by the stance abad, on pitch by the stance hip.
+        """Torques per row of `_attitude` (6, 16): PD on base roll by the stance abad, on pitch by the stance hip.
 
-        The rows: the world's z axis in the base frame along x and y, the rates about x and y, theta and its rate, for
-        each leg.
+        The rows: the world's z axis in the base frame along x and y, the rates about x and y, theta and its rate, the
+        swing foot's acceleration upwards and forward, for each leg.
         """
         body, g = self.cfg.body, self.cfg.control.gravity
         nod = g / body.pitch_inertia
-        roll = geometry.signs.new_tensor([0.0, body.attitude_kp, body.attitude_kd, 0.0, 0.0, 0.0])
+        roll = geometry.signs.new_tensor([0.0, body.attitude_kp, body.attitude_kd, 0.0, 0.0, 0.0, body.swing_roll, 0.0])
         pitch = geometry.signs.new_tensor(
-            [-body.attitude_kp, 0.0, 0.0, body.attitude_kd, -0.5 * nod * body.attitude_kp, nod * body.attitude_kd]
+            [
+                *(-body.attitude_kp, 0.0, 0.0, body.attitude_kd),
+                *(-0.5 * nod * body.attitude_kp, nod * body.attitude_kd, 0.0, body.swing_pitch),
+            ]
         )
-        torque = torch.stack((roll, pitch, torch.zeros_like(roll)))  # (3, 6)
-        return torch.einsum("lj,jr,lm->ljrm", geometry.signs, torque, torch.eye(2).to(torque)).reshape(6, 12)
+        torque = torch.stack((roll, pitch, torch.zeros_like(roll)))  # (3, 8)
+        return torch.einsum("lj,jr,lm->ljrm", geometry.signs, torque, torch.eye(2).to(torque)).reshape(6, 16)
 
     def _reaction(self, geometry: LegGeometry) -> Tensor:
         """Torques per row of `_swing_servo` (6, 6): stance abad and hip against those that drive the swing leg.
@@ -85,95 +81,98 @@ class TeacherAction:
         frame: StepFrame,
         plan: StepPlan,
         liftoff: Tensor,
-        liftoff_phase: Tensor,
         swing_height: Tensor,
         yaw_force: Tensor,
+        wanted: Tensor,
+        wanted_vel: Tensor,
         joint_pos: Tensor,
         joint_vel: Tensor,
         ang_vel_b: Tensor,
-    ) -> Tensor:
-        """Action (6, N).
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Action (6, N), and where the swing foot is to be at the next evaluation, frame M (3, N) [m], and how fast.
 
         Args:
             frame: the state at the stance foot.
             plan: the next step.
             liftoff: where the swing foot left the ground, frame M (3, N) [m].
-            liftoff_phase: phase at that instant (N,).
             swing_height: apex (N,) [m].
             yaw_force: fore-aft force for the heading (N,) [N].
+            wanted: where the swing foot was to be now, frame M (3, N) [m].
+            wanted_vel: its velocity then (3, N) [m/s].
             joint_pos: (6, N) [rad].
             joint_vel: (6, N) [rad/s].
             ang_vel_b: base rates (3, N) [rad/s].
         """
-        swing = self.swing_target(frame, plan, liftoff, liftoff_phase, swing_height)
-        swing = swing - torch.add(frame.base, frame.com_vel, alpha=self.cfg.swing.lead)
+        control, cfg = self.cfg.control, self.cfg.swing
+        start = Motion(
+            torch.lerp(wanted, frame.swing, cfg.measured),
+            torch.lerp(wanted_vel, frame.swing_vel, cfg.measured),
+            torch.zeros_like(wanted),
+        )
+        middle = 0.5 * control.dt + cfg.lead
+        now, then = self.swing_foot.ahead(frame, plan, start, liftoff, swing_height, (middle, control.dt))
+        swing = self._around(frame, now, middle)
         feet, loads = self._into_base(frame, swing, self._ground_force(frame, plan, yaw_force))
-        way = self.inverse(feet).clamp(self._lower, self._upper) - joint_pos
+        joints = self.inverse(feet.permute(1, 2, 0, 3).flatten(2)).view(6, len(swing), -1)
+        before, target, after = joints.clamp(self._lower.unsqueeze(1), self._upper.unsqueeze(1)).unbind(1)
+        velocity = (after - before) / (2.0 * STEP)
+        acceleration = (after - 2.0 * target + before) / STEP**2
+        drive = control.kd * velocity + cfg.inertia * self.inertia.torques(joint_pos, acceleration)
+        way = target - joint_pos + drive * frame.swing_joints / control.kp
         moments = (
             *self.statics.moments(joint_pos, loads),
-            self._attitude(frame, plan, ang_vel_b),
+            self._attitude(frame, plan, ang_vel_b, now.acceleration),
             self._swing_servo(frame, way, joint_vel),
         )
         way = torch.addmm(way, self._offsets, torch.cat(moments)).clamp(-self._range, self._range)
-        return torch.add(self._zero_action, joint_pos + way, alpha=1.0 / self.cfg.control.action_scale)
+        action = self._zero_action + (joint_pos + way) / control.action_scale
+        return action, then.position, then.velocity
 
-    def swing_target(
-        self, frame: StepFrame, plan: StepPlan, liftoff: Tensor, liftoff_phase: Tensor, swing_height: Tensor
-    ) -> Tensor:
-        """Reference of the swing foot centre, frame M (3, N) [m].
+    def _around(self, frame: StepFrame, swing: Motion, ahead: float) -> Tensor:
+        """The swing foot from the base, at an instant some time ahead and a `STEP` before and after it (3, 3, N) [m].
 
-        In the plane the blend h = 3 s^2 - 2 s^3 from lift-off to p*, to which what the servo takes away is added: K_d
-        h_dot / K_p of damping (the lead) and I h_ddot / K_p of leg inertia; the flatter the speed, the less the base
-        turns against the leg. In height a half-sine over a like blend, a lead ahead of the clock; the landing lies
-        `depth` under the terrain.
+        Joint velocities and accelerations are the differences between the three poses: exact to second order.
         """
-        cfg = self.cfg.swing
-        span = (self._landing - liftoff_phase).clamp(min=0.05)
-        rate = frame.frequency / span  # half of ds/dt [1/s]
-        s = torch.addcmul((plan.phase - liftoff_phase) / span, self._ahead, rate).clamp(0.0, 1.0)  # (3, N)
-        bump = torch.addcmul(s, s, s, value=-1.0)  # s (1 - s)
-        slow_down = torch.sub(self._one, s, alpha=2.0)  # 1 - 2 s
-        blend = torch.addcmul(s, slow_down, bump, value=-1.0)  # 3 s^2 - 2 s^3
-        moving = slow_down * bump.sign()  # nothing before and after
-        lead = torch.addcmul(bump * self._damping, moving, rate, value=self._inertia)
-        blend = torch.addcmul(blend, lead, rate * self._planar)
-        landing = frame.swing_ground_w - frame.stance_w[2] + self._landing_z
-        way = torch.cat((plan.foothold, landing)) - liftoff
-        x, y, _ = way.unbind()
-        apex = torch.add(swing_height, torch.hypot(x, y), alpha=cfg.lift)
-        swing = torch.addcmul(liftoff, way, blend)
-        bow = torch.addcmul(self._inward, self._up, apex)
-        return torch.addcmul(swing, bow, (s[2] * self._pi).sin())
+        position = swing.position - frame.base - ahead * frame.com_vel
+        velocity = swing.velocity - frame.com_vel
+        curve = position + 0.5 * STEP**2 * swing.acceleration
+        return torch.stack((curve - STEP * velocity, position, curve + STEP * velocity))
 
     def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
         """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
-        return torch.addcdiv(self._forward * yaw_force, frame.com_xy, plan.height, value=self._mass)
+        return frame.mass * frame.com_xy / plan.height + self._forward * yaw_force
 
     def _into_base(self, frame: StepFrame, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
-        """Left-right foot positions (3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
+        """Left-right foot positions (K, 3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
         it; the swing foot between that one and the base as it is (`true_base`): the one keeps the swing leg from
         answering the base's nodding, the other makes it land where it should.
+
+        Args:
+            frame: the state at the stance foot.
+            swing: swing foot from the base, at K instants, frame M (K, 3, N) [m].
+            force: horizontal ground force, frame M (2, N) [N].
         """
         x, y = force.split_with_sizes((1, 1))
-        # swing foot, z, F and z x F = (-F_y, F_x, 0)
-        vectors = torch.cat((swing, self._vertical, force, self._weight, -y, x, self._zero))
-        turned = (vectors.view(4, 1, 3, -1) * frame.base_axes).sum(dim=2)  # R^T v (xyz, N)
-        swing_b, loads = turned.split_with_sizes((1, 3))
-        swing_b = torch.lerp(swing * frame.reflection, swing_b[0], self.cfg.swing.true_base)
-        under = torch.add(frame.base[:2], frame.com_vel_xy, alpha=self.cfg.body.lead) * frame.backwards
+        weight = (frame.mass * self.cfg.control.gravity).unsqueeze(0)
+        # z, F and z x F = (-F_y, F_x, 0)
+        vectors = torch.cat((swing.flatten(0, 1), self._vertical, force, weight, -y, x, self._zero))
+        turned = (vectors.view(len(swing) + 3, 1, 3, -1) * frame.base_axes).sum(dim=2)  # R^T v (xyz, N)
+        swing_b, loads = turned.split_with_sizes((len(swing), 3))
+        swing_b = torch.lerp(swing * frame.reflection, swing_b, self.cfg.swing.true_base)
+        under = (frame.base[:2] + self.cfg.body.lead * frame.com_vel_xy) * frame.backwards
         stance_b = torch.cat((under, self._foot_depth))
-        feet = torch.lerp(swing_b.unsqueeze(1), stance_b.unsqueeze(1), frame.stance)
+        feet = torch.lerp(swing_b.unsqueeze(2), stance_b.unsqueeze(1), frame.stance)
         return feet, loads.view(3, 3, 1, 1, -1) * frame.bears.view(3, 1, 1, 2, -1)
 
     def _swing_servo(self, frame: StepFrame, way: Tensor, joint_vel: Tensor) -> Tensor:
         """Torques that drive the swing leg, by K_p: q_ref - q - K_d/K_p q_dot in mid-interval (6, N) [rad]."""
         control = self.cfg.control
-        return torch.sub(way, joint_vel, alpha=0.5 * control.dt + control.kd / control.kp) * frame.swing_joints
+        return (way - (0.5 * control.dt + control.kd / control.kp) * joint_vel) * frame.swing_joints
 
-    def _attitude(self, frame: StepFrame, plan: StepPlan, ang_vel_b: Tensor) -> Tensor:
-        """What rights the base in roll and pitch, on the stance leg: tilt, rates and nod (12, N).
+    def _attitude(self, frame: StepFrame, plan: StepPlan, ang_vel_b: Tensor, swing_acc: Tensor) -> Tensor:
+        """What holds the base in roll and pitch, on the stance leg: tilt, rates, nod, and the swing foot (16, N).
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
         theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
@@ -181,5 +180,7 @@ class TeacherAction:
         """
         nod = plan.yaw_lever * frame.duration  # -I_y / g a T (N,)
         arc = plan.phase * plan.time_left  # T (phi - phi^2)
-        told = torch.stack((arc, plan.phase - self._half)) * nod  # theta and its rate, but for constant factors
-        return (torch.cat((frame.up_b[:2], ang_vel_b[:2], told)).unsqueeze(1) * frame.stance).view(12, -1)
+        told = torch.stack((arc, plan.phase - 0.5)) * nod  # theta and its rate, but for constant factors
+        lifted = frame.side * swing_acc[2]  # it weighs on the side that swings
+        rows = torch.cat((frame.up_b[:2], ang_vel_b[:2], told, lifted.unsqueeze(0), swing_acc[:1]))
+        return (rows.unsqueeze(1) * frame.stance).view(16, -1)

@@ -75,20 +75,31 @@ class SteppingCfg(Config):
 class SwingCfg(Config):
     """How the swing foot gets there."""
 
-    lead: float = bounded(0.066, ge=0.0)
-    """How far ahead of the clock the swing foot's reference is sampled: makes up for the servo's lag [s]."""
-    lead_height: float = bounded(0.0315, ge=0.0)
-    """The same for its height, which also decides when it touches down [s]."""
-    inertia: float = bounded(0.031, ge=0.0)
-    """Inertia of a leg about its hip, whose acceleration the swing reference feeds forward [kg m^2]."""
-    true_base: float = bounded(0.785, ge=0.0, le=1.0)
+    lead: float = bounded(0.0, ge=0.0)
+    """How far ahead of the clock the swing foot's motion is asked for: the delay of actions [s]."""
+    measured: float = bounded(0.3, ge=0.0, le=1.0)
+    """Where the swing foot's motion goes on from: 0 its own reference, 1 the foot as it is [1]."""
+    horizon: float = bounded(0.04, gt=0.0)
+    """How far ahead of the foot its height aims at the arc [s]."""
+    last: float = bounded(0.04, gt=0.0)
+    """Least time in which the foot may be asked to get to its foothold [s]."""
+    inertia: float = bounded(0.5, ge=0.0)
+    """Share of the leg's inertia that is fed forward: the base is light and gives way to it [1]."""
+    height: float = bounded(0.7, gt=0.0)
+    """Apex by the gait's swing height, in a step that is not hurried: the lower, the calmer the base [1]."""
+    true_base: float = bounded(0.5, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
     lift: float = bounded(0.091, ge=0.0)
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
-    inward: float = 0.0053
-    """How far the swing foot bows towards the stance leg in mid-swing [m]."""
-    landing: float = bounded(0.978, gt=0.0, le=1.0)
-    """Phase of the step at which the swing foot arrives over its foothold [1]."""
+    landing: float = bounded(1.16, gt=0.0)
+    """Phase of the step at which the swing foot would come to rest over its foothold; beyond 1 it lands in motion and
+    the ground stops it, which turns the base less [1]."""
+    hurry: tuple[float, float] = (0.5, 0.8)
+    """Difference between the present gait and the command up to which a step is an ordinary one, and from which on it
+    is there to recover [m/s]: then the foot is over its foothold when it lands, and rises to the gait's swing height.
+    """
+    hurried_landing: float = bounded(0.978, gt=0.0)
+    """`landing` of such a step [1]."""
     depth: float = bounded(0.016, ge=0.0)
     """How far under the terrain the swing aims at the end, so that contact is made [m]."""
 
@@ -111,6 +122,10 @@ class BodyCfg(Config):
     """Largest heading error that is remembered [rad]."""
     swing_reaction: float = 0.0
     """Share of the torques that swing the leg, taken up by the stance leg instead of the base [1]."""
+    swing_roll: float = bounded(0.05, ge=0.0)
+    """Roll torque of the stance leg against a swing leg that is lifted, by the foot's acceleration upwards [kg m]."""
+    swing_pitch: float = bounded(0.2, ge=0.0)
+    """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
     lead: float = bounded(0.0295, ge=0.0)
     """How far ahead of the clock the stance leg's reference is sampled [s]."""
     pitch_inertia: float = bounded(0.36, gt=0.0)
@@ -123,18 +138,30 @@ class BodyCfg(Config):
 
 @dataclass
 class TimingCfg(Config):
-    """Step-timing adaptation (Khadiv et al., 2020): land earlier when the foothold would leave the box."""
+    """When the foot lands: step time and foothold chosen together (Khadiv et al., 2020)."""
 
-    enabled: bool = False
+    enabled: bool = True
     """Whether the teacher asks for clock shifts."""
     min_step: float = bounded(0.12, gt=0.0)
     """Shortest step, lift-off to touchdown [s]."""
-    max_shift: float = bounded(0.10, ge=0.0)
-    """Largest clock shift asked for in one evaluation [cycles]."""
-    margin: float = bounded(0.9, gt=0.0, le=1.0)
-    """Fraction of the reach that triggers an earlier step: forward, backward and to the swing side [1]."""
-    across: float = bounded(0.1, ge=0.0)
-    """How far beyond the stance foot, where the swing foot cannot go, the foothold must lie to trigger one [m]."""
+    max_step: float = bounded(0.3, gt=0.0)
+    """Longest step [s]."""
+    min_left: float = bounded(0.01, gt=0.0)
+    """Least time to touchdown of a step that is over its shortest time [s]."""
+    candidates: int = bounded(16, ge=2)
+    """Step times that are compared."""
+    swing_accel: float = bounded(150.0, gt=0.0)
+    """Acceleration of the swing foot that its motors can give in a step, along each axis [m/s^2]."""
+    swing_speed: float = bounded(4.0, gt=0.0)
+    """Mean speed that the swing foot can reach, along each axis [m/s]."""
+    tolerance: float = bounded(0.02, ge=0.0)
+    """DCM offset error, along each axis, for which the step time is not changed [m]."""
+    w_outward: float = bounded(1.0, ge=0.0)
+    """Additional weight of a DCM offset error to the outside of the landing foot [1]."""
+    w_viable: float = bounded(10.0, ge=0.0)
+    """Weight of the slack on viability [1]."""
+    w_time: float = bounded(0.6, ge=0.0)
+    """Weight of a step time that is not the nominal one [m^2/s^2]."""
 
 
 @dataclass

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from legged_gym.teacher.action import TeacherAction
 from legged_gym.teacher.config import TeacherCfg
-from legged_gym.teacher.frame import StepFrame, observe
+from legged_gym.teacher.frame import StepFrame, observe, turn
 from legged_gym.teacher.kinematics import InverseKinematics, LegGeometry
 from legged_gym.teacher.memory import TeacherMemory
 from legged_gym.teacher.offset_network import OffsetNetwork
@@ -108,13 +108,16 @@ class DcmTeacher:
         like = geometry.abad_pos
         self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
         self.layout = TeacherLayout(terms)
-        self.predictor = DcmPredictor(cfg, geometry.total_mass, geometry.foot_radius, like)
+        self.predictor = DcmPredictor(cfg, geometry.foot_radius, like)
         self.act = TeacherAction(cfg, geometry, num_envs)
         self.validity = ValidityWeight(cfg.validity, like)
         net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
         self.network = net.to(device=like.device, dtype=like.dtype)
         self.memory = TeacherMemory.allocate(num_envs, like)
+        self.memory.adapts.fill_(float(cfg.timing.enabled))
         self.ground = ground
+        self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
+        """Called with every plan, for who wants to draw it."""
         self._way = like.new_tensor(WAY).view(-1, 1, 1)
         self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
@@ -157,8 +160,9 @@ class DcmTeacher:
             Output and new memory.
         """
         state = self.layout.parse(obs)
-        frame = observe(state, memory.liftoff[:3], memory.foothold_w)
-        liftoff, foothold = frame.points
+        frame = observe(state, memory.liftoff[:3], memory.foothold_w, memory.swing[:3])
+        liftoff, foothold, wanted = frame.points
+        wanted_vel = turn(frame.axes, memory.swing[3:])
         fresh = state.episode_time <= self._zero
         stance_left = frame.stance[0]
         lifted = fresh | (memory.stance_left != stance_left)
@@ -173,8 +177,9 @@ class DcmTeacher:
         turn_rate, heading_error = (heading * frame.side).unbind()
         yaw_force = self._yaw_force(turn_rate - command[2], heading_error)
         drift = torch.where(fresh, self._zero, memory.drift)
-        plan, inputs = self._plan(state, frame, command, drift, turn_rate, yaw_force, flags[:2])
-        now = torch.cat((frame.swing_w, command_y[:2], frame.phase.unsqueeze(0)))
+        elapsed = torch.where(fresh, self._zero, torch.where(switched, frame.elapsed, memory.step_time + self._dt))
+        plan, inputs = self._plan(state, frame, elapsed, memory.adapts, command, drift, turn_rate, yaw_force, flags[:2])
+        now = torch.cat((frame.swing_w, command_y[:2]))
         new = TeacherMemory(
             stance_left=stance_left,
             command=command_y,
@@ -186,20 +191,27 @@ class DcmTeacher:
             no_contact=torch.where(lifted | contact, self._zero, memory.no_contact + self._dt),
             offset_b=plan.offset_b,
             foothold_w=torch.cat((frame.to_world(plan.foothold) + frame.stance_w[:2], frame.stance_w[2:])),
+            step_time=elapsed,
+            swing=memory.swing,
+            adapts=memory.adapts.clone(),
         )
         aim, swing_height = self._over_ground(frame, new, state.swing_height)
-        action = self.act(
+        action, swing, swing_vel = self.act(
             aim,
             plan,
             torch.where(lifted, frame.swing, liftoff),
-            new.liftoff[5],
             swing_height,
             yaw_force,
+            torch.where(lifted, frame.swing, wanted),
+            torch.where(lifted, frame.swing_vel, wanted_vel),
             state.joint_pos,
             state.joint_vel,
             state.base_ang_vel_b,
         )
+        new.swing = torch.cat((frame.to_world(swing) + frame.stance_w, frame.to_world(swing_vel)))
         error, miss = self._touchdown(frame, plan, memory.offset_b, foothold, switched)
+        if self.on_plan is not None:
+            self.on_plan(frame, plan)
         output = TeacherOutput(
             action=action.t(),
             weight=self._weight(frame, plan, new, flag_contact),
@@ -256,6 +268,8 @@ class DcmTeacher:
         self,
         state: TeacherState,
         frame: StepFrame,
+        elapsed: Tensor,
+        adapts: Tensor,
         command: Tensor,
         drift: Tensor,
         turn_rate: Tensor,
@@ -274,7 +288,7 @@ class DcmTeacher:
             return self.network(inputs).t() + self._constant
 
         wanted = torch.addcmul(command[:2], drift, frame.mirror, value=-self.cfg.stepping.drift_gain)
-        return self.predictor.plan(frame, wanted, turn_rate, yaw_force, offset), kept[0]
+        return self.predictor.plan(frame, elapsed, adapts, wanted, turn_rate, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.

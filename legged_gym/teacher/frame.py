@@ -38,6 +38,8 @@ class StepFrame(NamedTuple):
     (s times it, as M is a mirrored frame) (6, N)."""
     swing_joints: Tensor
     """1 for the joints of the swing leg, 0 for the others (6, N)."""
+    mass: Tensor
+    """Mass of the robot with its payload (N,) [kg]."""
     phase: Tensor
     """phi in [0, 1) within the step (N,)."""
     frequency: Tensor
@@ -70,6 +72,8 @@ class StepFrame(NamedTuple):
     """Base origin (3, N) [m]."""
     swing: Tensor
     """Swing foot centre (3, N) [m]."""
+    swing_vel: Tensor
+    """Its velocity (3, N) [m/s]."""
     points: tuple[Tensor, ...]
     """Further points that were asked for (3, N) [m]."""
     stance_vel_w: Tensor
@@ -173,16 +177,18 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
     signs, reflection, mirror, backwards, swing_joints, bears = rows.split_with_sizes((3, 3, 2, 2, 6, 6))
     stance = bears[2:4]
     legs = torch.lerp(state.legs_right_left, state.legs, stance[0])
-    stance_w, stance_vel_w, _, ground, swing_w, _, _, swing_ground = legs.split_with_sizes((3, 2, 1, 1) * 2)
+    stance_w, stance_vel_w, _, _, ground, swing_w, swing_vel_w, _, swing_ground = legs.split_with_sizes(
+        (3, 2, 1, 1, 1, 3, 3, 1, 1)
+    )
     phase, frequency = steps.frac(), state.gait_frequency.clamp(min=0.1)
     duration = k.half / frequency
     rotation, heading = rotation_rows(state.base_quat_xyzw).split_with_sizes((9, 4))
     axes = _heading_axes(heading, mirror)
     points = (state.com_pos_w, state.base_pos_w, swing_w, *points_w)
-    vectors = torch.cat((*points, state.com_lin_vel_w, rotation)).view(len(points) + 4, 3, -1)
+    vectors = torch.cat((*points, state.com_lin_vel_w, swing_vel_w, rotation)).view(len(points) + 5, 3, -1)
     vectors[: len(points)].sub_(stance_w)
     turned = turn(axes, vectors)
-    com, base, swing, *others, com_vel, _, _, _ = turned.unbind()
+    com, base, swing, *others, com_vel, swing_vel, _, _, _ = turned.unbind()
     base_axes = turned[-3:]
     return StepFrame(
         signs=signs,
@@ -192,6 +198,7 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         stance=stance,
         bears=bears,
         swing_joints=swing_joints,
+        mass=state.mass,
         phase=phase,
         frequency=frequency,
         duration=duration,
@@ -208,9 +215,10 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         com_vel_xy=com_vel[:2],
         base=base,
         swing=swing,
+        swing_vel=swing_vel,
         points=tuple(others),
         stance_vel_w=stance_vel_w,
-        force=legs[5::NUM_LEG_ROWS],
+        force=legs[6::NUM_LEG_ROWS],
         ground_w=ground,
         swing_ground_w=swing_ground,
     )

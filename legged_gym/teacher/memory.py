@@ -7,7 +7,16 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-WIDTHS = {"command": 3, "liftoff": 6, "heading": 2, "drift": 2, "predicted_vel": 2, "offset_b": 2, "foothold_w": 3}
+WIDTHS = {
+    "command": 3,
+    "liftoff": 5,
+    "heading": 2,
+    "drift": 2,
+    "predicted_vel": 2,
+    "offset_b": 2,
+    "foothold_w": 3,
+    "swing": 6,
+}
 """Rows of what is more than one number per robot."""
 
 
@@ -24,8 +33,7 @@ class TeacherMemory:
     command: Tensor
     """v_x, v_y [m/s], w_z [rad/s] that were walked with, heading frame (3, N)."""
     liftoff: Tensor
-    """When the swing foot left the ground: where, W [m]; v_x, v_y walked with, heading frame [m/s]; phase of the step,
-    0 but after a reset in the middle of one (6, N)."""
+    """When the swing foot left the ground: where, W [m]; v_x, v_y walked with, heading frame [m/s] (5, N)."""
     heading: Tensor
     """Low-pass filtered yaw rate [rad/s], and integral of the yaw-rate error, bounded [rad] (2, N)."""
     drift: Tensor
@@ -40,6 +48,13 @@ class TeacherMemory:
     """Nominal DCM offset b planned last, in the frame M of that step (2, N) [m]."""
     foothold_w: Tensor
     """Foothold planned last, at the height of the stance foot, W (3, N) [m]."""
+
+    step_time: Tensor
+    """Time since the step began, whatever the clock says (N,) [s]."""
+    swing: Tensor
+    """Where the swing foot's reference wanted it to be now, W [m], and its velocity [m/s] (6, N)."""
+    adapts: Tensor
+    """1 where the clock follows the teacher, so that it may plan with another step time (N,)."""
 
     def __post_init__(self) -> None:
         """Without a buffer of its own; see `allocate`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,9 +15,15 @@ from legged_gym.teacher.preview import preview_steps
 from legged_gym.utils.cuda_graph import Graphed, adam_tensors, load_adam, make_adam
 from legged_gym.utils.finite import GuardedStep
 
+LONGEST_STEP = 0.5
+"""For how long a policy step waits for the touchdown that it leads to [s]; longer than any step."""
+
 
 class OffsetTrainer:
     """Optimiser of a teacher's OffsetNetwork.
+
+    A sample is trained on once its touchdown is there. What has none yet when `update` is called is kept for the next
+    one, so that updates may be due at any time, after each policy step even, and no sample is lost.
 
     Per policy step: `record`. When the rollout is full, or at any configured time: `update`. The stored tensors
     are plain ones, so rollouts may run under inference mode; the offsets are computed again for the update, which
@@ -34,11 +41,15 @@ class OffsetTrainer:
         rate = like.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
         self.optimizer = make_adam(teacher.network.parameters(), rate, like.device)
         self._guarded_step = GuardedStep(self.optimizer, like.device)
+        self._kept = math.ceil(LONGEST_STEP / teacher.cfg.control.dt)
+        rows = self._kept + num_steps  # those of earlier rollouts that may still wait, then this one's
         widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2, "target": 2}
-        self._data = {name: like.new_zeros(num_steps, n, width) for name, width in widths.items()}
+        self._data = {name: like.new_zeros(rows, n, width) for name, width in widths.items()}
         self._data |= {
-            name: like.new_zeros(num_steps, n) for name in ("touchdown", "fresh", "trust", "steady", "follow", "weight")
+            name: like.new_zeros(rows, n)
+            for name in ("touchdown", "fresh", "trust", "steady", "follow", "weight", "taught")
         }
+        self._data["inputs"].copy_(teacher.network.mean)  # what is not there yet weighs nothing, but is computed
         self._assigning = Graphed(self._assign, like.device)
         self._fitting = Graphed(self._minibatch, like.device)
         self._step = 0
@@ -52,7 +63,7 @@ class OffsetTrainer:
         """
         if self._step >= self.num_steps:
             raise RuntimeError(f"the rollout holds {self.num_steps} steps: call update() before recording more")
-        k, data = self._step, self._data
+        k, data = self._kept + self._step, self._data
         data["inputs"][k].copy_(output.inputs)
         data["applied"][k].copy_(output.offset)
         data["error"][k].copy_(output.touchdown_error)
@@ -60,6 +71,7 @@ class OffsetTrainer:
         data["fresh"][k].copy_(output.fresh)
         data["trust"][k].copy_(output.weight)
         data["steady"][k].copy_(output.steady)
+        data["taught"][k].zero_()
         data["follow"][k].copy_(follow_weight(executed, output.action, self.cfg.follow_scale))
         self._step += 1
 
@@ -74,26 +86,33 @@ class OffsetTrainer:
 
     def fit(self) -> Tensor:
         """Trains on the recorded steps and forgets them, without waiting; returns what `read` takes."""
-        steps, data, cfg = self._step, self._data, self.cfg
-        for values in data.values():
-            values[steps:].zero_()  # of an earlier rollout
+        steps, data, cfg, kept = self._step, self._data, self.cfg, self._kept
+        for name in ("touchdown", "trust"):
+            data[name][kept + steps :].zero_()  # of an earlier rollout
         self._assigning()
-        samples = steps * self.teacher.num_envs
+        samples = (kept + steps) * self.teacher.num_envs
         parts = min(cfg.num_mini_batches, samples)
         size = min(samples // max(parts, 1), cfg.batch_size)
         total = data["error"].new_zeros(6)
         for _ in range(cfg.epochs):
-            order = torch.randperm(samples, device=total.device)[: parts * size]
-            for rows in order.view(parts, size):
+            for rows in self._shuffled(parts, size):
                 total += self._fitting(rows)
-        self._step = 0
-        landed = data["touchdown"] * data["trust"] * data["steady"]
-        square = (landed * data["error"].square().sum(dim=-1)).sum()
+        new = slice(kept, kept + steps)
+        landed = (data["touchdown"] * data["trust"] * data["steady"])[new]
+        square = (landed * data["error"][new].square().sum(dim=-1)).sum()
         means = total / max(1, cfg.epochs * parts)
-        size_of_offset = data["applied"].norm(dim=-1).sum() / max(1, samples)
-        return torch.stack(
-            (*means, size_of_offset, (square / landed.sum().clamp(min=1.0)).sqrt(), data["touchdown"].sum())
-        )
+        size_of_offset = data["applied"][new].norm(dim=-1).sum() / max(1, steps * self.teacher.num_envs)
+        touchdowns = data["touchdown"][new].sum()
+        for values in data.values():
+            values[:kept] = values[steps : steps + kept].clone()
+        self._step = 0
+        return torch.stack((*means, size_of_offset, (square / landed.sum().clamp(min=1.0)).sqrt(), touchdowns))
+
+    def _shuffled(self, parts: int, size: int) -> Tensor:
+        """Deals samples out at random, those that teach something first and evenly. Shape (parts, size)."""
+        weight = self._data["weight"].flatten()
+        order = (torch.rand_like(weight) + (weight > 0.0)).argsort(descending=True)
+        return order[: parts * size].view(size, parts).t()
 
     def read(self, means: Tensor) -> dict[str, float]:
         """Names what `fit` returned."""
@@ -131,12 +150,13 @@ class OffsetTrainer:
         return {"loss": total, **parts, "saturation": saturation}
 
     def _assign(self) -> None:
-        """Completes each recorded step by the touchdown that followed and by its weight."""
+        """Completes each recorded step by the touchdown that followed and by its weight: 0 if it taught before."""
         data = self._data
         landed = data["trust"] * data["steady"]
         target, found = assign_touchdowns(data["error"], data["touchdown"], data["fresh"], landed)
         data["target"].copy_(target)
-        data["weight"].copy_(data["follow"] * data["trust"] * found)
+        data["weight"].copy_(data["follow"] * data["trust"] * found * (1.0 - data["taught"]))
+        data["taught"].copy_(torch.maximum(data["taught"], (found > 0.0).to(found.dtype)))
 
     def _minibatch(self, rows: Tensor) -> Tensor:
         """One optimiser step on the samples `rows` (B,); returns the detached losses (6,)."""
@@ -162,14 +182,15 @@ class OffsetTrainer:
         )
 
     def exact_state(self) -> dict[str, Any]:
-        """The steps recorded so far, in place."""
-        return {"step": self._step} | {name: values[: self._step] for name, values in self._data.items()}
+        """The steps recorded so far and those that wait for their touchdown, in place."""
+        rows = slice(self._kept + self._step)
+        return {"step": self._step} | {name: values[rows] for name, values in self._data.items()}
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Inverse of `exact_state`."""
         self._step = state["step"]
         for name, values in self._data.items():
-            values[: self._step].copy_(state[name])
+            values[: self._kept + self._step].copy_(state[name])
 
     def state_dict(self) -> dict[str, Any]:
         """Network and optimiser, to be checkpointed."""

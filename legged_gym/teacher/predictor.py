@@ -1,4 +1,4 @@
-"""DCM predictor: from the state at the stance foot to the next foothold."""
+"""DCM predictor: from the state at the stance foot to the next foothold and to when it is reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from legged_gym.teacher import lipm
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame
-from legged_gym.teacher.timing import adapted_time_left, clock_shift
+from legged_gym.teacher.timing import Reach, StepTiming
 
 Offset = Callable[[dict[str, Tensor]], Tensor]
 """From the named inputs of the offset network that the predictor knows to the offset (2, N) [m]."""
@@ -38,48 +38,57 @@ class StepPlan(NamedTuple):
     """p* inside the reachable box (2, N) [m]."""
     clamped: Tensor
     """Distance by which p* was moved into the box (N,) [m]."""
+    elapsed: Tensor
+    """Time since the step began, whatever the clock says (N,) [s]."""
     phase: Tensor
     """phi, after the clock shift that is asked for (N,)."""
     time_left: Tensor
     """T_r = (1 - phi) T (N,) [s]."""
     clock_shift: Tensor
     """Clock shift asked for (N,) [cycles]."""
+    hurry: Tensor
+    """How much of a recovery this step is, 0 to 1 (N,)."""
     present: Tensor
     """Velocity of the gait that the present motion belongs to (2, N) [m/s]."""
 
 
 class DcmPredictor:
-    """Closed-form preview, nominal offsets, foothold with learned offset, reachable box, no leg crossing.
+    """Closed-form preview, nominal offsets, step time, foothold with learned offset, reachable box, no leg crossing.
 
     Args:
         cfg: the teacher's parameters.
-        mass: of the robot [kg].
         foot_radius: from foot centre to contact point [m].
         like: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, cfg: TeacherCfg, mass: float, foot_radius: float, like: Tensor) -> None:
+    def __init__(self, cfg: TeacherCfg, foot_radius: float, like: Tensor) -> None:
         s, g = cfg.stepping, cfg.control.gravity
-        self.cfg, self.mass = cfg, mass
+        self.cfg = cfg
         self.gaits = lipm.GaitFamily(s.stance_width, s.pivot_shift, s.landing_kick, like)
-        self.low = like.new_tensor([[-s.reach_backward], [-s.reach_lateral]])  # (2, 1)
-        self.high = like.new_tensor([[s.reach_forward], [-s.keep_out]])
-        margin = cfg.timing.margin
-        self._timing_box = (
-            margin * self.low,
-            like.new_tensor([[margin * s.reach_forward], [cfg.timing.across]]),
-        )
+        self.reach = Reach(s, cfg.timing, like)
+        self.low, self.high = self.reach.low, self.reach.high
+        self.timing = StepTiming(s, cfg.timing, self.reach, like)
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
         self._radius_over_g = like.new_tensor(foot_radius / g)
-        self._yaw_share = like.new_tensor([[-1.0 / mass if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
-        self._no_shift = like.new_zeros(())
+        self._yaw_share = like.new_tensor([[-1.0 if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
         self._beside = like.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
-    def plan(self, frame: StepFrame, command: Tensor, turn_rate: Tensor, yaw_force: Tensor, offset: Offset) -> StepPlan:
+    def plan(
+        self,
+        frame: StepFrame,
+        elapsed: Tensor,
+        adapts: Tensor,
+        command: Tensor,
+        turn_rate: Tensor,
+        yaw_force: Tensor,
+        offset: Offset,
+    ) -> StepPlan:
         """Plans the next foothold.
 
         Args:
             frame: the state at the stance foot.
+            elapsed: since the step began, whatever the clock says (N,) [s].
+            adapts: 1 where the clock follows the plan (N,).
             command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
             yaw_force: fore-aft force added for the heading (N,) [N].
@@ -88,38 +97,54 @@ class DcmPredictor:
         Returns:
             The plan.
         """
-        cfg, g = self.cfg.stepping, self.cfg.control.gravity
-        height = torch.add(self._radius_over_g, frame.com[2], alpha=1.0 / g).clamp(min=cfg.min_height / g)
+        cfg, g, duration = self.cfg.stepping, self.cfg.control.gravity, frame.duration
+        height = (self._radius_over_g + frame.com[2] / g).clamp(min=cfg.min_height / g)
         omega = height.rsqrt()
         xi = lipm.dcm(frame.com_xy, frame.com_vel_xy, omega)
-        gait = self.gaits(omega, frame.duration)
+        gait = self.gaits(omega, duration)
         # F = m omega^2 (c - p) + F_psi is the force of a pivot moved by -F_psi / (m omega^2)
         yaw_lever = yaw_force * height
-        pivot = torch.addcmul(gait.pivot, self._yaw_share, yaw_lever)
-        time_left = frame.duration - frame.elapsed
-        xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
-        present, velocity, b = reference_gait(cfg.dv, command, xi_end, gait)
-        b = lipm.rotate(b, turn_rate * time_left)
-        shift, phase = self._no_shift.expand_as(omega), frame.phase
+        pivot = gait.pivot + self._yaw_share * yaw_lever / frame.mass
+        time_left = nominal = duration - frame.elapsed
         if self.cfg.timing.enabled:
-            adapted = self._adapt(frame, xi, b, omega, time_left)
-            shift = clock_shift(self.cfg.timing, time_left, adapted, frame.duration)
-            phase = phase + 2.0 * shift
-            time_left = (1.0 - phase) * frame.duration
-            xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+            # Gait and b belong to the nominal step time, counted from lift-off; the step itself may take another one.
+            nominal = torch.where(adapts > 0.0, (duration - elapsed).clamp(min=0.0), time_left)
+        present, velocity, unturned = reference_gait(
+            cfg.dv, command, lipm.propagate_dcm(xi, pivot, omega, nominal), gait
+        )
+        if self.cfg.timing.enabled:
+            b = lipm.rotate(unturned, turn_rate * nominal)
+            swing, swing_vel = frame.swing[:2], frame.swing_vel[:2]
+            best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, swing, swing_vel)
+            time_left = torch.where(adapts > 0.0, best, time_left)
+        xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
+        b = lipm.rotate(unturned, turn_rate * time_left)
         plan = xi_end - b
         correction = offset({"xi": xi, "plan": plan, "velocity": velocity, "omega": omega})
         wanted = self._law(frame, velocity, plan, time_left) + correction
-        foothold = wanted.clamp(self.low, self.high)
-        clamped = (wanted - foothold).abs().sum(dim=0)
+        foothold = self.reach.box(wanted)
         return StepPlan(
-            omega, height, yaw_lever, xi, xi_end, b, correction, foothold, clamped, phase, time_left, shift, present
+            omega=omega,
+            height=height,
+            yaw_lever=yaw_lever,
+            xi=xi,
+            xi_end=xi_end,
+            offset_b=b,
+            correction=correction,
+            foothold=foothold,
+            clamped=(wanted - foothold).abs().sum(dim=0),
+            elapsed=elapsed,
+            phase=1.0 - time_left / duration,
+            time_left=time_left,
+            clock_shift=0.5 * (duration - frame.elapsed - time_left) / duration,
+            hurry=self._hurry(present - command),
+            present=present,
         )
 
-    def _adapt(self, frame: StepFrame, xi: Tensor, b: Tensor, omega: Tensor, time_left: Tensor) -> Tensor:
-        cfg = self.cfg.timing
-        shortest = (cfg.min_step - frame.elapsed).clamp(min=0.0)
-        return adapted_time_left(xi, b, *self._timing_box, omega, time_left, shortest)
+    def _hurry(self, difference: Tensor) -> Tensor:
+        """How much of a recovery a step is (N,), by how far the present gait is from the command (2, N) [m/s]."""
+        ordinary, recovery = self.cfg.swing.hurry
+        return ((torch.hypot(*difference.unbind()) - ordinary) / (recovery - ordinary)).clamp(0.0, 1.0)
 
     def _dcm_foothold(self, frame: StepFrame, velocity: Tensor, plan: Tensor, time_left: Tensor) -> Tensor:
         """p* = xi_T - b: puts the DCM at the offset b from the foot (Khadiv 2020, eq. 7)."""

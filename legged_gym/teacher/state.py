@@ -30,19 +30,15 @@ class TeacherState(NamedTuple):
     joint_vel: Tensor
     """(6, N) [rad/s]."""
     legs: Tensor
-    """`LEG_ROWS` of the left foot, then of the right one (14, N)."""
+    """`LEG_ROWS` of the left foot, then of the right one (16, N)."""
     legs_right_left: Tensor
-    """The same, the right foot's first (14, N)."""
+    """The same, the right foot's first (16, N)."""
     command: Tensor
     """v_x, v_y [m/s] and w_z [rad/s] in the heading frame (3, N)."""
     clock: Tensor
     """Gait clock g in [0, 1) (N,)."""
     gait_frequency: Tensor
     """Cycles of two steps per second (N,) [Hz]."""
-    gait_offset: Tensor
-    """Phase between the feet (N,)."""
-    gait_duration: Tensor
-    """Duty factor (N,)."""
     swing_height: Tensor
     """Apex of the swing foot over the line from lift-off to landing (N,) [m]."""
     ground_ahead: Tensor
@@ -51,6 +47,8 @@ class TeacherState(NamedTuple):
     """Time since the reset, 0 right after it (N,) [s]."""
     standing: Tensor
     """1 where the command is a stand (N,)."""
+    mass: Tensor
+    """Mass of the whole robot with its payload (N,) [kg]."""
 
     @property
     def feet_pos_w(self) -> Tensor:
@@ -60,7 +58,7 @@ class TeacherState(NamedTuple):
     @property
     def feet_load(self) -> Tensor:
         """Vertical contact force on the left and the right foot (2, N) [N]."""
-        return self.legs.unflatten(0, (2, -1))[:, 5]
+        return self.legs.unflatten(0, (2, -1))[:, 6]
 
 
 TEACHER_TERMS: tuple[tuple[str, int], ...] = (
@@ -78,24 +76,24 @@ TEACHER_TERMS: tuple[tuple[str, int], ...] = (
     ("command", 3),
     ("clock", 1),
     ("gait_frequency", 1),
-    ("gait_offset", 1),
-    ("gait_duration", 1),
     ("swing_height", 1),
     ("feet_ground_height", 2),
     ("ground_ahead", 4),
     ("episode_time", 1),
     ("standing", 1),
+    ("mass", 1),
 )
 """The default layout: (name, width) in order; the width of `ground_ahead` is free."""
 
 
 LEG_ROWS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("feet_pos_w", (0, 1, 2)),
-    ("feet_lin_vel_w", (0, 1)),
+    ("feet_lin_vel_w", (0, 1, 2)),
     ("feet_force_w", (2,)),
     ("feet_ground_height", (0,)),
 )
-"""What is read of each foot: x, y, z [m], v_x, v_y [m/s], vertical contact force [N], terrain height under it [m]."""
+"""What is read of each foot: x, y, z [m], v_x, v_y, v_z [m/s], vertical contact force [N], height of the ground under
+it [m]."""
 NUM_LEG_ROWS = sum(len(parts) for _, parts in LEG_ROWS)
 
 

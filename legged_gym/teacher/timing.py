@@ -1,41 +1,167 @@
-"""Step-timing adaptation: land earlier when the foothold would leave the reachable box."""
+"""When and where the next foot lands, chosen together: the step-timing QP of Khadiv et al., T-RO 2020, by search.
+
+The QP asks for foothold p and step time such that the DCM is at its nominal offset b from the foot when it lands,
+inside what the leg reaches, with the offset kept viable by a slack. Given the time everything else follows in closed
+form, one axis at a time: p is the point nearest to p* = xi_T - b that the foot can get to. So the cost is looked at for
+a fixed number of times, all at once, and the best one is taken: no solver, no branch, and what the foot can reach may
+depend on the time in any way.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from legged_gym.teacher.config import TimingCfg
+from legged_gym.teacher import lipm
+from legged_gym.teacher.config import SteppingCfg, TimingCfg
 
 
-def adapted_time_left(
-    xi: Tensor, offset: Tensor, low: Tensor, high: Tensor, omega: Tensor, time_left: Tensor, shortest: Tensor
-) -> Tensor:
-    """Largest time to touchdown, not above the nominal one, at which the foothold is inside the box.
-
-    With tau = e^(omega T_r), the foothold p* - p = tau (xi - p) - b is linear in tau (Khadiv et al., T-RO 2020, where
-    the same bound is a constraint of the QP). Each axis bounds tau by (bound + b) / (xi - p) on the side towards which
-    the DCM runs; the smallest bound holds for the step.
+class Reach:
+    """Where the swing foot can be put: the leg's box beside the stance leg, and how far it gets in the time left.
 
     Args:
-        xi: DCM relative to the stance point, mirrored heading frame (2, N) [m].
-        offset: b minus the correction (2, N) [m].
-        low: lower corner of the box relative to the stance point (2, 1) [m].
-        high: upper corner (2, 1) [m].
+        stepping: the box.
+        timing: speed and acceleration of the swing foot.
+        like: a tensor of the device and dtype to compute on.
+    """
+
+    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, like: Tensor) -> None:
+        self.timing = timing
+        self.low = like.new_tensor([[-stepping.reach_backward], [-stepping.reach_lateral]])  # (2, 1)
+        self.high = like.new_tensor([[stepping.reach_forward], [-stepping.keep_out]])
+
+    def box(self, foothold: Tensor) -> Tensor:
+        """The nearest point to a foothold (2, ..., N) [m] that the leg reaches on its own side."""
+        low, high = (corner.view(2, *[1] * (foothold.ndim - 1)) for corner in (self.low, self.high))
+        return torch.minimum(torch.maximum(foothold, low), high)
+
+    def in_time(self, foothold: Tensor, swing: Tensor, swing_vel: Tensor, time: Tensor) -> Tensor:
+        """The nearest point to a foothold at which the swing foot can be at rest in some time, one axis at a time.
+
+        From rest over a way d in a time t a cubic takes an acceleration of 6 d / t^2; a foot that moves already comes
+        v t / 3 farther.
+
+        Args:
+            foothold: wanted (2, ..., N) [m].
+            swing: the swing foot now (2, ..., N) [m].
+            swing_vel: its velocity (2, ..., N) [m/s].
+            time: left to touchdown (..., N) [s].
+        """
+        carried = swing + swing_vel * time / 3.0
+        way = torch.minimum(self.timing.swing_accel * time.square() / 6.0, self.timing.swing_speed * time)
+        return torch.minimum(torch.maximum(foothold, carried - way), carried + way)
+
+
+class StepTiming:
+    """Searches for the time of touchdown.
+
+    Args:
+        stepping: the box of footholds.
+        timing: bounds and weights.
+        reach: what the swing foot can reach.
+        like: a tensor of the device and dtype to compute on.
+    """
+
+    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, reach: Reach, like: Tensor) -> None:
+        self.stepping, self.timing, self.reach = stepping, timing, reach
+        self._share = torch.linspace(0.0, 1.0, timing.candidates, dtype=like.dtype, device=like.device).unsqueeze(-1)
+
+    def candidates(self, elapsed: Tensor, duration: Tensor) -> Tensor:
+        """Times left to touchdown that come into question (K, N) [s]: from the shortest step to the longest.
+
+        Args:
+            elapsed: since the step began, whatever the clock says (N,) [s].
+            duration: nominal step duration T (N,) [s]. The clock is not turned back behind the beginning of the step.
+        """
+        shortest = (self.timing.min_step - elapsed).clamp(min=self.timing.min_left)
+        longest = torch.minimum(self.timing.max_step - elapsed, LATEST * duration)
+        return shortest + self._share * (longest - shortest).clamp(min=0.0)
+
+    def time_left(
+        self,
+        xi: Tensor,
+        pivot: Tensor,
+        offset: Tensor,
+        omega: Tensor,
+        elapsed: Tensor,
+        duration: Tensor,
+        swing: Tensor,
+        swing_vel: Tensor,
+    ) -> Tensor:
+        """The best time to touchdown (N,) [s].
+
+        Args:
+            xi: DCM now, mirrored heading frame (2, N) [m].
+            pivot: point r from which the DCM diverges (2, N) [m].
+            offset: b minus the learned offset: what the DCM is to be off the foot when it lands (2, N) [m].
+            omega: (N,) [rad/s].
+            elapsed: since the step began (N,) [s].
+            duration: nominal step duration T (N,) [s].
+            swing: swing foot (2, N) [m].
+            swing_vel: its velocity (2, N) [m/s].
+        """
+        times = self.candidates(elapsed, duration)  # (K, N)
+        xi, pivot, b, swing, swing_vel = (part.unsqueeze(1) for part in (xi, pivot, offset, swing, swing_vel))
+        xi_end = lipm.propagate_dcm(xi, pivot, omega, times)  # (2, K, N)
+        foothold = self.reach.in_time(self.reach.box(xi_end - b), swing, swing_vel, times)
+        landed = xi_end - foothold
+        early = times - (duration - elapsed)
+        error = landed - b
+        error = error - error.clamp(-self.timing.tolerance, self.timing.tolerance)
+        cost = self.cost(landed, error, omega) + self.timing.w_time * early.square()
+        best = cost.argmin(dim=0, keepdim=True)
+        return times.gather(0, best).squeeze(0)
+
+    def cost(self, landed: Tensor, error: Tensor, omega: Tensor) -> Tensor:
+        """What a landing costs [m^2] (..., N): the offset error, more of it to the outside, and what is not viable.
+
+        To the outside the next step cannot go: legs do not cross. A robot whose DCM is there falls unless the next
+        foothold, close beside the stance foot, catches it.
+
+        Args:
+            landed: DCM relative to the landing foot (2, ..., N) [m].
+            error: the same minus b (2, ..., N) [m].
+            omega: (N,) [rad/s].
+        """
+        outward = (-error[1]).clamp(min=0.0)
+        excess = viability_excess(landed, omega, self.stepping, self.timing.min_step)
+        return (
+            error.square().sum(dim=0)
+            + self.timing.w_outward * outward.square()
+            + self.timing.w_viable * excess.square()
+        )
+
+
+LATEST = 0.98
+"""Largest share of a step that may be left [1]: the clock of a step that has begun stays on its side of the switch."""
+
+
+def viability_bounds(omega: Tensor, stepping: SteppingCfg, duration: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Within which offset from the landing foot the DCM can be kept for ever by steps of some duration.
+
+    Ahead and behind the DCM must not run away faster than the longest steps follow:
+    |x| <= L / (E - 1), E = e^(omega T).
+    Sideways an offset u (towards the next foot) becomes u' = d - E u by a step of width d in [k, L_y]; the largest
+    interval that can be mapped into itself is [(k E - L_y) / (E^2 - 1), (L_y E - k) / (E^2 - 1)] (Khadiv 2020, IV).
+
+    Args:
         omega: (N,) [rad/s].
-        time_left: nominal T_r (N,) [s].
-        shortest: least time left that the swing foot needs (N,) [s].
+        stepping: reach L (the smaller of forward and backward), lateral reach L_y and keep-out k.
+        duration: of the steps [s].
 
     Returns:
-        Time left (N,) [s], in [min(shortest, time_left), time_left].
+        Largest |x|, least and largest y (N,) each [m]; y towards the next foot.
     """
-    bound = torch.where(xi > 0.0, high, low) + offset
-    runs = xi.abs() > 1e-3
-    tau = torch.where(runs, bound / torch.where(runs, xi, 1.0), 1e3).amin(dim=0)
-    wanted = tau.clamp(1.0, 1e3).log() / omega
-    return torch.minimum(torch.maximum(wanted, shortest), time_left)
+    growth = (omega * duration).exp()
+    longest = min(stepping.reach_forward, stepping.reach_backward)
+    narrow, wide = stepping.keep_out, stepping.reach_lateral
+    square = growth.square() - 1.0
+    return longest / (growth - 1.0), (narrow * growth - wide) / square, (wide * growth - narrow) / square
 
 
-def clock_shift(cfg: TimingCfg, time_left: Tensor, adapted: Tensor, duration: Tensor) -> Tensor:
-    """Clock shift [cycles] (N,) that makes the time left the adapted one: dg = (T_r - T_r') / (2 T), bounded."""
-    return ((time_left - adapted) / (2.0 * duration)).clamp(0.0, cfg.max_shift)
+def viability_excess(landed: Tensor, omega: Tensor, stepping: SteppingCfg, duration: float) -> Tensor:
+    """By how much the DCM relative to the landing foot (2, ..., N) [m] is outside `viability_bounds` (..., N) [m]."""
+    forward, inner, outer = viability_bounds(omega, stepping, duration)
+    x, y = landed.unbind()
+    sideways = (inner - y).clamp(min=0.0) + (y - outer).clamp(min=0.0)
+    return (x.abs() - forward).clamp(min=0.0) + sideways

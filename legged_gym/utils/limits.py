@@ -22,7 +22,7 @@ MUJOCO_GL = {"egl": ("EGL", "libegl1 libgl1-mesa-dri"), "osmesa": ("OSMesa", "li
 """Value of MUJOCO_GL -> library it loads, and Debian's packages of it."""
 
 
-def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cpu") -> None:
+def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cpu", *, learns: bool = True) -> None:
     """Raise where a run cannot be built on this machine, or would learn nothing.
 
     Args:
@@ -30,11 +30,13 @@ def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cp
         train_cfg: The training config.
         here: What there is.
         sim_device: Where physics runs.
+        learns: Whether anything is learned; robots that are only watched may be as few as one.
 
     Raises:
         UserError: Too few samples for the mini-batches, too many threads, or too little memory for it all.
     """
-    _check_samples(env_cfg, train_cfg)
+    if learns:
+        _check_samples(env_cfg, train_cfg)
     threads = getattr(env_cfg.sim, "num_threads", 0)
     if threads > MOST_THREADS_PER_CORE * here.cores:
         raise UserError(

@@ -36,11 +36,13 @@ def test_on_the_hoist_all_are_found_in_spite_of_noise(hoist_log: RobotLog) -> No
 
 
 def test_while_it_walks_too_between_stances(walk_log: RobotLog) -> None:
-    """The base swings, and only legs in the air count."""
-    found = found_in(walk_log)
+    """The base swings, only legs in the air count, and 4 s of them do not tell everything."""
+    found = found_in(with_sensor_noise(walk_log))
     assert not found.hanging and 0.5 < found.air_time[0] < 2.5
-    for name, estimate in found.parameters.items():
-        assert estimate.value == pytest.approx(HIDDEN[name], rel=0.10), name
+    known = {name: estimate.value for name, estimate in found.parameters.items() if estimate.identified}
+    assert {"friction_abad", "friction_hip", "armature_hip", "armature_knee", "delay"} <= set(known)
+    for name, value in known.items():
+        assert value == pytest.approx(HIDDEN[name], rel=0.10), name
 
 
 def test_joints_that_hardly_move_are_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,12 +62,12 @@ def test_joints_that_hardly_move_are_not_made_up(monkeypatch: pytest.MonkeyPatch
     found = found_in(with_sensor_noise(recorder.log()))
     names = {name for name, estimate in found.parameters.items() if estimate.identified}
     assert {"friction_knee", "armature_knee", "delay"} <= names
-    assert not {"friction_abad", "damping_abad", "friction_hip"} & names
+    assert not {name for name in names if name.endswith("abad")}
     for name in names:
         assert found.parameters[name].value == pytest.approx(HIDDEN[name], rel=0.12, abs=0.05), name
     kept, default = found.joints().values(), JointParameters().values()
     assert kept["friction_abad"] == default["friction_abad"], "what is not known stays what it was"
-    assert found.parameters["friction_abad"].why_not
+    assert "the joint hardly moves in the air" in found.parameters["friction_abad"].why_not
 
 
 def test_standard_errors_are_those_of_linear_regression() -> None:

@@ -19,6 +19,7 @@ def numbered(rows: int = 20, dt: float = 0.002) -> RobotLog:
         values[name] = 0.01 * k + 0.001 * np.arange(rows * width).reshape(rows, width) / width
     values["time"] = dt * np.arange(rows)
     values["quat"] = np.tile([0.8, 0.0, 0.6, 0.0], (rows, 1))
+    values["acceleration"] = np.tile([-9.4, 0.0, 2.7], (rows, 1))  # the base points its nose down
     return RobotLog(**values)
 
 
@@ -121,6 +122,23 @@ def test_broken_files_are_named(tmp_path: Path, edit: object, message: str) -> N
 def test_milliseconds_are_noticed(tmp_path: Path) -> None:
     write_log(tmp_path / "log.csv", numbered(dt=2.0))
     with pytest.raises(UserError, match="rows 2 s apart: is time in seconds"):
+        read_log(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"quat": [0.0, 0.6, 0.0, 0.8]}, "disagree by .* degrees about which way is up: is w of the quaternion"),
+        ({"acceleration": [9.4, 0.0, -2.7]}, "disagree by 180 degrees|disagree by 179 degrees"),
+        ({"acceleration": [-0.96, 0.0, 0.28]}, "imu_acc is mostly 1: it must be in m/s.2 and contain gravity"),
+    ],
+)
+def test_an_imu_that_contradicts_itself_is_noticed(
+    tmp_path: Path, change: dict[str, list[float]], message: str
+) -> None:
+    values = {name: np.tile(row, (20, 1)) for name, row in change.items()}
+    write_log(tmp_path / "log.csv", replace(numbered(), **values))
+    with pytest.raises(UserError, match=message):
         read_log(tmp_path / "log.csv")
 
 

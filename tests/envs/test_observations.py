@@ -19,8 +19,8 @@ TEACHER = [
     *(("base_pos_w", 3), ("base_quat_xyzw", 4), ("base_lin_vel_w", 3), ("base_ang_vel_b", 3)),
     *(("com_pos_w", 3), ("com_lin_vel_w", 3), ("joint_pos", 6), ("joint_vel", 6)),
     *(("feet_pos_w", 6), ("feet_lin_vel_w", 6), ("feet_force_w", 6), ("command", 3)),
-    *(("clock", 1), ("gait_frequency", 1), ("gait_offset", 1), ("gait_duration", 1), ("swing_height", 1)),
-    *(("feet_ground_height", 2), ("ground_ahead", 4), ("episode_time", 1), ("standing", 1)),
+    *(("clock", 1), ("gait_frequency", 1), ("swing_height", 1)),
+    *(("feet_ground_height", 2), ("ground_ahead", 4), ("episode_time", 1), ("standing", 1), ("mass", 1)),
 ]
 BUSY: dict[str, Any] = {
     "curriculum.enabled": False,
@@ -80,7 +80,7 @@ def test_layout_is_the_contract(make_env: MakeEnv) -> None:
     assert env.observation_terms["policy"] == POLICY and env.observation_terms["teacher"] == TEACHER
     widths = {name: tensor.shape for name, tensor in observations.items()}
     assert widths["policy"] == (2, 30) and widths["history"] == (2, 300) and widths["command"] == (2, 3)
-    assert widths["velocity"] == (2, 3) and widths["teacher"] == (2, 65)
+    assert widths["velocity"] == (2, 3) and widths["teacher"] == (2, 64)
     for group, layout in env.observation_terms.items():
         assert widths[group] == (2, sum(width for _, width in layout))
     assert all(tensor.dtype == torch.float32 for tensor in observations.values())
@@ -268,7 +268,7 @@ def test_everything_is_finite_and_varies(make_env: MakeEnv) -> None:
         for name, tensor in groups(observations).items():
             assert tensor.isfinite().all(), name
             rows[name].append(tensor)
-    fixed = {"gait_offset", "gait_duration", "feet_ground_height", "ground_ahead"}  # one gait, flat ground
+    fixed = {"feet_ground_height", "ground_ahead"}  # one gait, flat ground
     for name, layout in env.observation_terms.items():
         spread = torch.cat(rows[name]).std(0)
         labels = [label for label, width in layout for _ in range(width)]

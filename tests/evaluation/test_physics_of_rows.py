@@ -22,6 +22,7 @@ def odd_cfg() -> PointFootFlatCfg:
     cfg.asset.self_collisions = False
     cfg.gait.nominal.frequency, cfg.gait.nominal.swing_height = 2.7, 0.03
     cfg.gait.ranges.frequency, cfg.gait.ranges.duration = (1.2, 3.0), (0.4, 0.5)
+    cfg.events.step = ("my_package.events:gust",)
     cfg.noise.noise_level, cfg.noise.noise_scales.gravity = 0.3, 0.4
     return cfg
 

@@ -1,14 +1,17 @@
 """The teacher in a real rollout: data for imitation, driven robots, and Δξ that learns, is saved and comes back."""
 
+import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tensordict import TensorDict
 
+from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
@@ -17,6 +20,7 @@ from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import BodyCfg, DcmCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.utils.config import ConfigError, load_json, set_by_path, to_dict
+from legged_gym.utils.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +136,93 @@ def test_driven_robots_execute_the_reference_and_their_share_shrinks(env: PointF
         assert torch.equal(executed[~driven], actions[~driven])
         shares.append(int(driven.sum()))
     assert shares == [16, 10, 4, 4]
+
+
+def test_driven_robots_are_spread_over_the_batch(env: PointFootFlat) -> None:
+    """On a map the robots of a batch stand tile after tile: the first ones would all be on the easy ones."""
+    teacher = loop(env, driven_initial=1.0, driven_final=0.0, driven_decay_steps=16)
+    before = set(range(16))
+    for iteration in range(16):
+        teacher.set_progress(iteration)
+        driven = set(teacher.driven.squeeze(-1).nonzero().flatten().tolist())
+        assert len(driven) == 16 - iteration and driven <= before
+        before = driven
+        gaps = np.diff(sorted(driven | {-1, 16}))
+        assert gaps.max() <= 2.7 * 17 / (len(driven) + 1), "a part of the batch has none"
+
+
+@pytest.mark.parametrize("clock", ["never", "driven", "all"])
+def test_the_clock_follows_the_teacher_in_the_rollout(env: PointFootFlat, clock: str) -> None:
+    """After a kick the teacher wants to land sooner, and the clock of those robots, and no other's, is moved."""
+    runner = OnPolicyRunner(env, train_cfg(driven_initial=0.5, driven_final=0.5, clock=clock))
+    obs, moved = env.reset(), torch.zeros(16)
+    assert runner.teacher is not None
+    driven = runner.teacher.driven.squeeze(-1) > 0.0
+    assert driven.sum() == 8
+    env.sim.push(torch.ones(16, dtype=torch.bool), torch.tensor([[0.8, 0.3, 0.0]]).repeat(16, 1))
+    expected = env.gait.clock.clone()
+    shift = env.gait.shift
+
+    def listen(delta: torch.Tensor) -> None:
+        ordinary = torch.equal(delta, env.gait.params[:, 0] * env.dt)
+        moved.add_(0.0 if ordinary else delta.abs())
+        shift(delta)
+
+    env.gait.shift = listen  # type: ignore[method-assign]
+    try:
+        runner._collect(obs)
+    finally:
+        del env.gait.shift
+    assert expected.shape == moved.shape
+    follows = {"never": ~(driven | ~driven), "driven": driven, "all": driven | ~driven}[clock]
+    assert (moved[follows] > 0.01).float().mean() > 0.7 or clock == "never"
+    assert (moved[~follows] == 0.0).all()
+
+
+def test_a_gait_that_the_teacher_does_not_walk_is_refused(env: PointFootFlat) -> None:
+    kept = env.cfg.gait
+    for name in ("offset", "duration"):
+        for place in ("nominal", "ranges"):
+            env.cfg.gait = copy.deepcopy(kept)
+            setattr(getattr(env.cfg.gait, place), name, 0.6 if place == "nominal" else (0.5, 0.6))
+            with pytest.raises(UserError, match=rf"gait.{name} is .*0.6.*--train.teacher.enabled=false"):
+                make_teacher(DcmCfg(), env, "cpu")
+    env.cfg.gait = kept
+    make_teacher(DcmCfg(), env, "cpu")
+
+
+def test_a_policy_with_constant_imitation_explores_in_the_end(env: PointFootFlat) -> None:
+    shares = {}
+    for schedule in ("constant", "linear"):
+        cfg = train_cfg()
+        cfg.algorithm.imitation = ImitationCfg(schedule=schedule, initial=2.0, final=0.0, decay_steps=10)
+        alg = OnPolicyRunner(env, cfg).alg
+        shares[schedule] = []
+        for alg.iteration in (0, 5, 10, 50):
+            shares[schedule].append(alg.imitation_share)
+            assert alg.imitation_weight == (2.0 if schedule == "constant" else alg.imitation_share * 2.0)
+    assert shares["constant"] == shares["linear"] == pytest.approx([1.0, 0.5, 0.0, 0.0])
+
+
+def test_the_planned_stance_costs_no_reward(env: PointFootFlat) -> None:
+    assert DcmCfg().stepping.stance_width >= env.cfg.rewards.min_feet_distance
+
+
+def test_the_teacher_knows_the_true_mass(env: PointFootFlat) -> None:
+    """Of base, payload and links as they are."""
+    parameters = env.sim.parameters
+    nominal = {name: parameters[name].clone() for name in ("base_mass_added", "link_mass_scale")}
+    env.sim.set_parameter("base_mass_added", torch.linspace(-1.0, 10.0, 16))
+    env.sim.set_parameter("link_mass_scale", 0.8 + 0.4 * torch.rand(16, 9))
+    column = dict(env.observation_terms["teacher"])
+    start = sum(width for name, width in list(column.items())[: list(column).index("mass")])
+    mass = env.observe_anew()["teacher"][:, start].clone()
+    expected = (parameters["link_mass_scale"] * torch.tensor(env.sim.robot.body_masses).float()).sum(-1)
+    torch.testing.assert_close(mass, expected + parameters["base_mass_added"])
+    assert mass.std() > 0.5
+    assert env.sim.robot.body_masses.sum() == pytest.approx(env.sim.robot.total_mass)
+    for name, values in nominal.items():
+        env.sim.set_parameter(name, values)
 
 
 def test_offset_learns_only_when_asked(env: PointFootFlat) -> None:

@@ -39,6 +39,15 @@ def test_what_does_not_work_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
         assert remedy in str(caught.value)
 
 
+def test_a_missing_viser_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise doctor.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", version)
+    with pytest.raises(doctor.Fault, match=r"pip install -e '\.\[viewer\]'"):
+        doctor.check_web()
+
+
 def test_a_daemon_that_lets_processes_share_a_gpu_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)

@@ -2,15 +2,19 @@
 
 import csv
 import json
+import re
+import runpy
 import sys
+import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from legged_gym import resources_dir
+from legged_gym import LEGGED_GYM_ROOT_DIR, resources_dir
 from legged_gym.deployment import identification
+from legged_gym.deployment.robot_log import read_log
 from legged_gym.options.cli import run_main
 from legged_gym.scripts import compare_log, identify, play, sim2sim
 
@@ -150,3 +154,28 @@ def test_bad_input_is_one_line(
     assert run(monkeypatch, script, *(word.replace("LOG", str(logs / "walk.csv")) for word in argv)) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and text in error
+
+
+def test_the_logger_of_the_page_writes_what_is_read(tmp_path: Path) -> None:
+    """The code in docs/deploy.md, run on a stand-in for the maker's controller."""
+    page = (LEGGED_GYM_ROOT_DIR / "docs" / "deploy.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "robot_log.py").write_text(code)
+    names = runpy.run_path(str(tmp_path / "robot_log.py"))
+    q, dq, tau, target = (list(np.arange(6) + 10 * k) for k in range(4))
+    controller = SimpleNamespace(
+        robot_state=SimpleNamespace(q=[0.01 * x for x in q], dq=dq, tau=tau),
+        imu_data=SimpleNamespace(quat=[0.0, 0.6, 0.0, 0.8], gyro=[1.0, 2.0, 3.0], acc=[-9.6, 0.1, 2.8]),
+        robot_cmd=SimpleNamespace(q=[0.01 * x for x in target]),
+        commands=[0.1, 0.2, 0.3],
+    )
+    logger = names["RobotLog"]()
+    for _ in range(4):
+        logger.add(controller)
+        time.sleep(0.002)
+    logger.write(tmp_path / "log.csv")
+    log = read_log(tmp_path / "log.csv")
+    assert log.quat[0].tolist() == [0.8, 0.0, 0.6, 0.0] and log.body_rates[2].tolist() == [1.0, 2.0, 3.0]
+    assert log.target[1] == pytest.approx([0.3, 0.31, 0.32, 0.33, 0.34, 0.35]) and log.torque[0].tolist() == tau
+    assert log.acceleration is not None and log.acceleration[0, 2] == 2.8
+    assert log.command is not None and log.command[3].tolist() == [0.1, 0.2, 0.3]

@@ -10,11 +10,18 @@ import imageio.v2 as imageio
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from PIL import Image, ImageSequence
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.evaluation.loading import make_agent
+from legged_gym.evaluation.policies import Policies
 from legged_gym.options.cli import run_main
+from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
 from legged_gym.scripts import play
+from legged_gym.utils.checkpoint_names import checkpoints
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "play.py"
 
@@ -93,6 +100,10 @@ def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
         (["--gif=film.mp4"], "ends with .gif"),
         (["--gif=a.gif", "--video=a.mp4"], "--video and --gif: give one of them"),
         (["--video=/nowhere/film.mp4"], "there is no folder /nowhere"),
+        (["--size=640"], "--size: got '640'"),
+        (["--size=641x360"], "two even numbers"),
+        (["--viewer=native"], "--viewer=native opens a window, --headless none"),
+        (["--viewer=web", "--viewer_port=0"], "--viewer_port: got 0"),
         (["--agent=zeroo"], "unknown agent 'zeroo'"),
         (["--load_run=nothing"], "no run 'nothing'"),
     ],
@@ -114,11 +125,51 @@ def test_an_agent_that_is_not_there_leaves_no_folder(
     assert not logs.exists() and not (tmp_path / "out").exists()
 
 
-def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MUJOCO_GL", "")  # recorded, so that it is put back
-    monkeypatch.delenv("MUJOCO_GL")
-    assert play.make_play_parser().parse_args([]).headless is False
-    if sys.platform.startswith("linux"):
-        assert play.choose_window(False) is True and os.environ["MUJOCO_GL"] == "egl"
+def test_an_mp4_has_the_size_and_the_overlays_that_are_asked_for(tmp_path: Path) -> None:
+    pictures = {}
+    for overlays in ("--overlays", "--no-overlays"):
+        options = ("--duration=0.4", "--size=320x180", overlays, "--seed=1", "--video=film.mp4", f"--out={tmp_path}")
+        done = run_script("--agent=teacher", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with imageio.get_reader(tmp_path / "film.mp4") as reader:
+            pictures[overlays] = np.stack([*reader.iter_data()]).astype(float)
+    with_overlays, without = pictures.values()
+    assert with_overlays.shape == without.shape == (10, 180, 320, 3), "25 pictures a second without a GPU"
+    changed = np.abs(with_overlays - without).max(-1) > 60.0
+    assert 0.001 < changed.mean() < 0.2, "arrows and balls are drawn, and the rest stays"
+
+
+@torch.inference_mode()
+def test_a_run_s_checkpoints_are_switched_while_it_plays(
+    tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also to one that is written meanwhile; one that cannot be read changes nothing."""
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    first = checkpoints(run)[max(checkpoints(run))]
+    argv = ["--headless", f"--load_run={run}", "--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu"]
+    spec = resolve(parse_args(play.make_play_parser(), argv).request, play.played_cfg)
+    env = make_env(spec, headless=True)
+    agent = make_agent(spec, env)
+    policies = Policies(spec, env, agent)
+    assert policies.present == first.stem and policies.names[-1] == first.stem
+    obs = env.get_observations()
+    before = agent.act(obs)
+
+    saved = torch.load(first, weights_only=False)
+    for value in saved["actor_state_dict"].values():
+        if value.is_floating_point():
+            value.mul_(0.5)
+    torch.save(saved, run / "model_900.pt")
+    (run / "model_901.pt").write_bytes(b"half a checkpoint")
+    assert policies.names[-2:] == ["model_900", "model_901"]
+    policies.switch("model_900")
+    other = agent.act(obs)
+    assert not torch.allclose(other, before, atol=1e-3) and "model_900.pt" in capsys.readouterr().out
+    for name in ("model_901", "model_902", "../../elsewhere"):
+        policies.switch(name)
+        assert torch.equal(agent.act(obs), other)
+    assert "model_901.pt" in capsys.readouterr().out
+    policies.switch(first.stem)
+    assert torch.equal(agent.act(obs), before)
+    env.sim.close()

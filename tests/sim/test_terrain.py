@@ -322,12 +322,11 @@ def test_the_drawn_ground_follows_the_robot(pf_tron1a: RobotModel) -> None:
     """It moves once the robot is far from its middle, and is the map's where it is drawn, to the cells left out."""
     terrain = terrain_of(profile="stairs_up", num_rows=4, num_cols=4, horizontal_scale=0.025)
     scene = Scene(pf_tron1a, terrain)
-    data, state = mujoco.MjData(scene.model), SimState.zeros(2, pf_tron1a, "cpu")
-    state.root_pos_w[0] = torch.tensor([11.0, -10.0, 1.0])
+    data, pose = mujoco.MjData(scene.model), np.array([11.0, -10.0, 1.0, 0.0, 0.0, 0.0, 1.0, *(0.0,) * 6])
     changes = []
     for x in (11.0, 11.5, 14.0, -9.0):
-        state.root_pos_w[0, 0] = x
-        changes.append(scene.show(data, state, 0))
+        pose[0] = x
+        changes.append(scene.show(data, pose))
         mujoco.mj_forward(scene.model, data)
         down = np.array([0.0, 0.0, -1.0])
         for dx, dy in ((0.6, 0.0), (0.0, 1.23), (-1.1, 0.4)):

@@ -84,13 +84,12 @@ def make_obs(geometry: LegGeometry) -> Callable[..., Tensor]:
             "command": uniform(-0.5, 0.5, num, 3),
             "clock": uniform(0, 1, num, 1),
             "gait_frequency": uniform(1.5, 2.5, num, 1),
-            "gait_offset": torch.full((num, 1), 0.5, dtype=torch.float64),
-            "gait_duration": torch.full((num, 1), 0.5, dtype=torch.float64),
             "swing_height": uniform(0.05, 0.1, num, 1),
             "feet_ground_height": uniform(-0.02, 0.02, num, 2),
             "ground_ahead": uniform(-0.02, 0.02, num, 4),
             "episode_time": uniform(1, 5, num, 1),
             "standing": torch.zeros(num, 1, dtype=torch.float64),
+            "mass": torch.full((num, 1), geometry.total_mass, dtype=torch.float64),
         }
         return torch.cat([parts[name] for name, _ in TEACHER_TERMS], dim=-1)
 

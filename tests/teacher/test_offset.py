@@ -25,7 +25,7 @@ from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.teacher.predictor import DcmPredictor
 from legged_gym.teacher.preview import preview_steps
 
-PREDICTOR = DcmPredictor(TeacherCfg(), 20.0, 0.032, torch.zeros((), dtype=torch.float64))
+PREDICTOR = DcmPredictor(TeacherCfg(), 0.032, torch.zeros((), dtype=torch.float64))
 
 
 def random_network(seed: int = 0) -> OffsetNetwork:
@@ -146,7 +146,7 @@ def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_o
     for parameter in teacher.network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     trainer = OffsetTrainer(teacher, 1)
-    inputs = walking_inputs(teacher.network, 0.8) + 0.02 * torch.randn(4, teacher.network.num_inputs).double()
+    inputs = walking_inputs(teacher.network, 1.6) + 0.02 * torch.randn(4, teacher.network.num_inputs).double()
     applied, error = 0.01 * torch.randn(4, 2).double(), 0.02 * torch.randn(4, 2).double()
     weight = torch.rand(4).double()
     names, values = zip(*teacher.network.named_parameters(), strict=True)
@@ -164,6 +164,9 @@ def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_o
         return trainer.losses(inputs, applied, error, weight)["loss"]
 
     network = teacher.network
+    stability = trainer.losses(inputs, applied, error, weight)["vstab"]
+    gradient = torch.autograd.grad(stability, list(network.parameters()))
+    assert stability > 1e-3 and max(part.abs().max() for part in gradient) > 1e-4, "nothing to check the hinge with"
     assert torch.autograd.gradcheck(loss, tuple(v.detach().clone().requires_grad_() for v in values), atol=1e-7)
 
 
@@ -268,3 +271,35 @@ def test_the_learning_rate_is_a_share_of_the_configured_one(robots: dict) -> Non
     for share in (0.5, 0.25):
         trainer.anneal(share)
         assert float(trainer.optimizer.param_groups[0]["lr"]) == pytest.approx(share * OffsetCfg().learning_rate)
+
+
+@pytest.mark.parametrize("interval", [1, 3, 12, 24])
+def test_every_step_teaches_once_however_often_the_network_is_updated(robots: dict, interval: int) -> None:
+    """Steps of 8 evaluations: with updates more often than that, or in the middle of one, none is lost or counted
+    twice, and an error is learned away all the same.
+    """
+    cfg = TeacherCfg()
+    cfg.offset.enabled, cfg.offset.w_mag, cfg.offset.w_preview, cfg.offset.learning_rate = True, 0.0, 0.0, 1e-2
+    cfg.offset.num_mini_batches = cfg.offset.epochs = 1
+    torch.manual_seed(0)
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 8)
+    trainer = OffsetTrainer(teacher, interval)
+    taught: list[Tensor] = []
+    losses = trainer.losses
+
+    def listen(inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        taught.append(inputs[weight > 0.0, 0].clone())
+        return losses(inputs, applied, error, weight)
+
+    trainer.losses = listen  # type: ignore[method-assign]
+    steps, bias = 96, torch.tensor([0.03, -0.01])
+    for k in range(steps):
+        inputs = teacher.network.mean.expand(8, -1).clone()
+        inputs[:, 0] = 1e-3 * (torch.arange(8) + 8 * k)
+        trainer.record(fake_output(teacher, inputs, float(k % 8 == 7), bias), torch.zeros(8, 6))
+        if k % interval == interval - 1:
+            trainer.update()
+    names = (torch.cat(taught) * 1e3).round().long().sort().values
+    assert names.tolist() == list(range(8 * (steps - 1)))  # the last step leads to no touchdown
+    left = (bias - teacher.network(inputs).detach()).norm(dim=-1).max()
+    assert left < 0.8 * bias.norm(), "nothing was learned"

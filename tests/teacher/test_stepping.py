@@ -126,9 +126,9 @@ def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeome
     assert 0 < switched.sum() < 16
     frame = observe(TeacherLayout(TEACHER_TERMS).parse(second))
     torch.testing.assert_close(teacher.memory.liftoff[:3, switched], frame.swing_w[:, switched])
-    torch.testing.assert_close(teacher.memory.liftoff[5, switched], frame.phase[switched])
-    first = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
-    torch.testing.assert_close(teacher.memory.liftoff[5, ~switched], first.phase[~switched])
+    torch.testing.assert_close(teacher.memory.step_time[switched], frame.elapsed[switched])
+    going_on = torch.full_like(frame.elapsed, teacher.cfg.control.dt)  # since the reset
+    torch.testing.assert_close(teacher.memory.step_time[~switched], going_on[~switched])
 
 
 def test_a_step_is_steady_unless_its_linear_command_changes(geometry: LegGeometry, make_obs: MakeObs) -> None:
@@ -188,8 +188,8 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
         teacher.ground = ground
         act = teacher.act
 
-        def listen(*given: Any, act: TeacherAction = act) -> Tensor:
-            seen, _, _, _, height, *_ = given
+        def listen(*given: Any, act: TeacherAction = act) -> tuple[Tensor, Tensor, Tensor]:
+            seen, _, _, height, *_ = given
             told.append((seen.swing_ground_w[0], height - obs[:, S["swing_height"]].squeeze(-1)))
             return act(*given)
 

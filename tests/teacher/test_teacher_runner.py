@@ -45,7 +45,9 @@ def test_closed_form_walks_by_itself() -> None:
     env.commands.set(torch.tensor([[0.4, 0.0, 0.0]]).repeat(8, 1), torch.ones(8, dtype=torch.bool))
     fallen, speed, steps = torch.zeros(8), torch.zeros(8), round(6.0 / env.dt)
     for k in range(steps):
-        obs, _, dones, _ = env.step(teacher.step(obs["teacher"]).action)
+        output = teacher.step(obs["teacher"])
+        env.shift_gait_clock(output.clock_shift)
+        obs, _, dones, _ = env.step(output.action)
         fallen = torch.maximum(fallen, dones.float())
         if 2 * k >= steps:
             frame = observe(teacher.layout.parse(obs["teacher"]))

@@ -84,6 +84,8 @@ class Disturbances:
         """1 for the foot that is tripped. Shape (N, F)."""
         self._kick_interval = max(1, round(cfg.push_interval_s / dt))
         self._kick_phase = torch.randint(0, self._kick_interval, (n,), device=device)
+        self.kick_w = torch.zeros(n, 3, device=device)
+        """Velocity kick of the last step, zero for most [m/s]. Shape (N, 3)."""
         self._recovery_time, self._dt = recovery_time, dt
         self._recovery_left = torch.zeros(n, device=device)
         self.undisturbed = torch.ones(n, device=device)
@@ -113,7 +115,9 @@ class Disturbances:
         if not self._cfg.push_robots:
             return torch.zeros_like(episodes.fell)
         due = episodes.is_every(self._kick_interval, self._kick_phase)
-        self._sim.push(due, self.draw_kicks())
+        kicks = self.draw_kicks()
+        self._sim.push(due, kicks)
+        self.kick_w = torch.where(due.unsqueeze(-1), kicks, 0.0)
         return due
 
     def draw_kicks(self) -> torch.Tensor:

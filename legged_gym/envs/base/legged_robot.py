@@ -117,6 +117,7 @@ class LeggedRobot(VecEnv):
         self.disturbances = Disturbances(cfg.domain_rand, self.sim, difficulty, cfg.rewards.recovery_time)
         self.starts = Starts(cfg.init_state, self.sim, self.ground, difficulty)
         self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
+        self._body_masses = torch.as_tensor(self.sim.robot.body_masses, dtype=torch.float32, device=device)  # (B,)
         self.state = RobotState(self.sim, self.ground)
         self.actions = Actions(n, self.num_actions, cfg.normalization.clip_actions, device)
         self.sensors = Sensors(self.randomizer, self.dt, n, self.num_actions)
@@ -289,6 +290,12 @@ class LeggedRobot(VecEnv):
     def joint_zero(self) -> torch.Tensor:
         """Joint angles the robot takes for its default ones: the default plus its calibration error. Shape (N, J)."""
         return self.default_joint_pos + self.randomizer.joint_zero_error
+
+    @property
+    def mass(self) -> torch.Tensor:
+        """Mass of the whole robot with its payload and its randomised links [kg]. Shape (N,)."""
+        parameters = self.sim.parameters
+        return parameters["link_mass_scale"] @ self._body_masses + parameters["base_mass_added"]
 
     # -- training ------------------------------------------------------------------------------------------------------
 

@@ -191,11 +191,10 @@ def teacher_terms(env: "LeggedRobot") -> list[Term]:
         Term("command", lambda e: e.commands.command),
         Term("clock", lambda e: e.gait.clock),
         Term("gait_frequency", lambda e: e.gait.params[:, 0]),
-        Term("gait_offset", lambda e: e.gait.params[:, 1]),
-        Term("gait_duration", lambda e: e.gait.params[:, 2]),
         Term("swing_height", lambda e: e.gait.params[:, 3]),
         Term("feet_ground_height", lambda e: e.ground.under_feet),
         Term("ground_ahead", lambda e: e.ground.ahead),
         Term("episode_time", lambda e: e.episodes.length * e.dt),
         Term("standing", lambda e: e.commands.standing.float()),
+        Term("mass", lambda e: e.mass),
     ]

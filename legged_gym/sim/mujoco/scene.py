@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import mujoco
 import numpy as np
 
+from legged_gym.sim.mujoco.drawing import add_layers, robot_shapes
 from legged_gym.sim.mujoco.spec import CAMERA_NAME, GROUND_NAME, build_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimState
 from legged_gym.terrain.terrain import Terrain
+from legged_gym.viewer.primitives import Layers
+from legged_gym.viewer.view import Shape
 
 EXTENT = 12.0
 """Side of the part of a terrain that is drawn [m]."""
+GHOST_COLOR = (0.75, 0.82, 0.92)
+"""Of robots that are not the one to look at."""
 DRAWN_CELL = 0.05
 """Width of the cells that are drawn, at least [m]: finer ones take software rendering too long."""
 FREE_WALK = 2.0
@@ -37,19 +40,35 @@ class Scene:
         """
         self._field = None if terrain is None else HeightField(_coarser(terrain), GROUND_NAME, extent)
         spec = build_spec(robot, field=self._field)
-        spec.visual.quality.shadowsize, spec.visual.quality.offsamples = 1024, 0
+        quality = spec.visual.quality
+        quality.shadowsize, quality.offsamples, quality.numslices, quality.numstacks = 1024, 0, 20, 10
         self.model = spec.compile()
         self._data = mujoco.MjData(self.model)
         self._renderer: mujoco.Renderer | None = None
         self._middle = (np.inf, np.inf)
 
-    def show(self, data: mujoco.MjData, state: SimState, robot: int) -> bool:
-        """Put a robot's pose into MuJoCo's data and the ground around it into the model; waits for the device.
+    @property
+    def shapes(self) -> list[Shape]:
+        """What is drawn of the robot; bodies are counted as in `places`."""
+        return robot_shapes(self.model)
+
+    def places(self, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the robot's bodies; see `viewer.view.Body`."""
+        put(self._data, pose)
+        mujoco.mj_kinematics(self.model, self._data)
+        return self._data.xpos[1:].copy(), self._data.xquat[1:].copy()
+
+    def show(self, data: mujoco.MjData, pose: np.ndarray) -> bool:
+        """Put a robot's pose into MuJoCo's data and the ground around it into the model.
+
+        Args:
+            data: MuJoCo's.
+            pose: As in `View.poses`. Shape (7 + J,).
 
         Returns:
             Whether the ground in the model has changed.
         """
-        _put(data, state, robot)
+        put(data, pose)
         return self._move_ground(*data.qpos[:2].tolist())
 
     def _move_ground(self, x: float, y: float) -> bool:
@@ -61,20 +80,23 @@ class Scene:
 
     def image(
         self,
-        state: SimState,
-        robots: Sequence[int],
+        poses: np.ndarray,
         width: int,
         height: int,
         camera: mujoco.MjvCamera | str = CAMERA_NAME,
+        layers: Layers | None = None,
+        opacity: float = 1.0,
     ) -> np.ndarray:
         """Draw robots.
 
         Args:
-            state: Where they are.
-            robots: Which ones; the ground is drawn around the first one, which the camera `track` follows.
+            poses: As in `View.poses`; the ground is drawn around the first robot, which the camera `track` follows.
+                Shape (R, 7 + J).
             width: Of the picture.
             height: Of the picture.
             camera: Another one.
+            layers: Overlays.
+            opacity: Of all robots but the first one.
 
         Returns:
             RGB image, uint8. Shape (height, width, 3).
@@ -82,22 +104,31 @@ class Scene:
         Raises:
             RuntimeError: No off-screen rendering here; says what to install.
         """
-        first, *others = robots
-        changed = self.show(self._data, state, first)
+        changed = self.show(self._data, poses[0])
         renderer = self._renderer_of(width, height, changed)
         mujoco.mj_forward(self.model, self._data)
         renderer.update_scene(self._data, camera=camera)
-        for robot in others:
-            self._add(renderer.scene, state, robot)
+        self.add_others(renderer.scene, poses[1:], opacity)
+        add_layers(renderer.scene, layers or {})
         return renderer.render()
 
-    def _add(self, scene: mujoco.MjvScene, state: SimState, robot: int) -> None:
-        """Add the geoms of one more robot."""
-        data = mujoco.MjData(self.model)
-        _put(data, state, robot)
-        mujoco.mj_forward(self.model, data)
-        moving = mujoco.mjtCatBit.mjCAT_DYNAMIC
-        mujoco.mjv_addGeoms(self.model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), moving, scene)
+    def add_others(self, scene: mujoco.MjvScene, poses: np.ndarray, opacity: float = 1.0) -> None:
+        """Add the geoms of further robots to MuJoCo's list, as long as there is room in it.
+
+        Args:
+            scene: The list.
+            poses: As in `View.poses`. Shape (R, 7 + J).
+            opacity: 1 for solid ones; others are ghosts, of one colour.
+        """
+        data = mujoco.MjData(self.model) if len(poses) else None
+        for pose in poses:
+            put(data, pose)
+            mujoco.mj_forward(self.model, data)
+            first, moving = scene.ngeom, mujoco.mjtCatBit.mjCAT_DYNAMIC
+            mujoco.mjv_addGeoms(self.model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), moving, scene)
+            if opacity < 1.0:
+                for geom in scene.geoms[first : scene.ngeom]:
+                    geom.rgba[:] = *GHOST_COLOR, opacity
 
     def _renderer_of(self, width: int, height: int, changed: bool) -> mujoco.Renderer:
         """Make the renderer, anew if its size or the ground, which it keeps a copy of, is another."""
@@ -128,8 +159,7 @@ def _coarser(terrain: Terrain) -> Terrain:
     )
 
 
-def _put(data: mujoco.MjData, state: SimState, robot: int) -> None:
-    """Copy a robot's pose."""
-    x, y, z, w = state.root_quat_xyzw[robot].tolist()
-    data.qpos[:3], data.qpos[3:7] = state.root_pos_w[robot].cpu(), (w, x, y, z)
-    data.qpos[7:] = state.joint_pos[robot].cpu()
+def put(data: mujoco.MjData, pose: np.ndarray) -> None:
+    """Copy a robot's pose (7 + J,) into MuJoCo's data."""
+    data.qpos[:3], data.qpos[3], data.qpos[4:7] = pose[:3], pose[6], pose[3:6]
+    data.qpos[7:] = pose[7:]

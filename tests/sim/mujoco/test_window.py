@@ -11,7 +11,7 @@ import subprocess, time
 import torch
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
-from legged_gym.sim.viewer import ViewerClosed
+from legged_gym.viewer.view import ViewerClosed
 
 cfg = PointFootFlatCfg()
 cfg.env.num_envs, cfg.sim.backend, cfg.asset.robot_type = 1, "mujoco", "PF_TRON1A"
@@ -22,7 +22,7 @@ def press(key):
 
 def drawing_becomes(value):
     deadline = time.time() + 20.0
-    while env.viewer.drawing is not value:
+    while env.viewer.screen.watched is not value:
         assert time.time() < deadline, "the key did not arrive"
         time.sleep(0.05)
 

@@ -1,0 +1,94 @@
+"""Shows an environment on a screen while it is simulated, as fast as the user wants it."""
+
+import time
+from collections.abc import Callable
+
+from legged_gym.viewer.controls import Controls
+from legged_gym.viewer.view import Screen, View, ViewerClosed
+
+MAX_FPS = 60.0
+"""Pictures per second of wall time, at most [1/s]."""
+POLL = 0.05
+"""How often a paused viewer looks for something new [s]."""
+
+
+class Viewer:
+    """What an environment calls after each step: takes pictures, keeps the pace, and waits while it is paused."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        take_view: Callable[[], View],
+        step_time: float,
+        controls: Controls | None = None,
+        max_fps: float = MAX_FPS,
+    ) -> None:
+        """Start with drawing on.
+
+        Args:
+            screen: What shows the pictures.
+            take_view: Takes one.
+            step_time: Simulated time between two `update` calls [s].
+            controls: What the user wants; without them nothing waits.
+            max_fps: Pictures per second of wall time, at most [1/s].
+        """
+        self.screen, self.controls = screen, controls
+        self.after_step: Callable[[], None] | None = None
+        """Called after every step, whether a picture is due or not."""
+        self.step_time = step_time
+        self.realtime = False
+        """Wait in `update` so that simulated time does not run faster than the clock; not while nobody looks."""
+        self.must_go_on: Callable[[], bool] = bool
+        """Returns whether something other than the user ends a pause."""
+        self.on_close: Callable[[], None] | None = None
+        """Called once the user has closed the screen, instead of `ViewerClosed`."""
+        self._take_view = take_view
+        self._interval = 1.0 / max_fps
+        self._drawn_at = 0.0
+        self._due = time.perf_counter()
+
+    def update(self) -> None:
+        """Show the state after a step; while paused, wait for the user.
+
+        Raises:
+            ViewerClosed: The user closed the window.
+        """
+        if self.after_step is not None:
+            self.after_step()
+        self._draw_if_due()
+        if self.controls is not None and self.controls.paused:
+            self._pause(self.controls)
+        elif self.realtime and self.screen.watched:
+            self._keep_pace()
+
+    def _draw_if_due(self) -> None:
+        if not self.screen.is_open:
+            if self.on_close is None:
+                raise ViewerClosed("the viewer was closed")
+            self.on_close()
+            return
+        now = time.perf_counter()
+        if self.screen.watched and now - self._drawn_at >= self._interval:
+            self.screen.show(self._take_view())
+            self._drawn_at = now
+
+    def _keep_pace(self) -> None:
+        """Sleep until this step is due. One that came late is not made up for by more than one faster one."""
+        step = self.step_time / (1.0 if self.controls is None else self.controls.speed)
+        self._due = max(self._due + step, time.perf_counter() - step)
+        while (left := self._due - time.perf_counter()) > 0.0:
+            time.sleep(min(left, POLL))
+            if left > POLL:  # in slow motion the user may look at another robot
+                self._draw_if_due()
+
+    def _pause(self, controls: Controls) -> None:
+        """Wait until the user goes on, or wants something done that this viewer does not do."""
+        while controls.paused and not (controls.interrupts_pause or self.must_go_on()):
+            self._draw_if_due()
+            controls.wait(POLL)
+        controls.take("single step")
+        self._due = time.perf_counter()
+
+    def close(self) -> None:
+        """Close the screen."""
+        self.screen.close()
