@@ -240,7 +240,7 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         ),
         _section(
             "How well it follows commands",
-            "Steady commands of v_x and w_z at v_y = 0. In brackets: the share that stands, if not all. Grey: nothing measured.",
+            "Steady commands at v_y = 0. In brackets: the share that stands, if not all. Grey: nothing measured.",
             tracking,
             subjects,
         ),
