@@ -30,14 +30,15 @@ class _OneRobot:
 class StepPlanner:
     """Evaluates a teacher of its own on one robot of an environment, step by step, and changes nothing in it."""
 
-    def __init__(self, cfg: DcmCfg, env: Any) -> None:
+    def __init__(self, cfg: DcmCfg, env: Any, moves_clock: bool = False) -> None:
         """Build the teacher, without a learned offset yet.
 
         Args:
             cfg: Its parameters.
             env: The environment, which observes the group `teacher`.
+            moves_clock: Whoever controls the robots moves the gait clock as this teacher asks.
         """
-        self._cfg, self._env = copy.deepcopy(cfg), env
+        self._cfg, self._env, self._moves_clock = copy.deepcopy(cfg), env, moves_clock
         self._cfg.offset.enabled = False
         self._network: OffsetNetwork | None = None
         self._robot = 0
@@ -51,6 +52,8 @@ class StepPlanner:
         if self._network is not None:
             teacher.network = self._network
         teacher.on_plan = self._keep
+        if not self._moves_clock:
+            teacher.memory.adapts.zero_()
         return teacher
 
     def use_offset(self, weights: dict[str, torch.Tensor] | None) -> None:

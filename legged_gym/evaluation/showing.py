@@ -10,6 +10,7 @@ from legged_gym.evaluation.spectator import Spectator
 from legged_gym.options.spec import RunSpec
 from legged_gym.options.viewing import Viewing
 from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.errors import UserError
 from legged_gym.viewer.controls import DRIVING, WATCHING, Controls
 from legged_gym.viewer.gamepad import find_gamepad
 from legged_gym.viewer.view import Screen
@@ -22,7 +23,7 @@ PAD_INTERVAL = 2
 
 
 def make_planner(spec: RunSpec, env: Any, agent: Agent | None = None) -> StepPlanner | None:
-    """Return what draws the stepping teacher's plans; None for a task without one.
+    """Return what draws the stepping teacher's plans; None for a task or a gait without one.
 
     Args:
         spec: The run.
@@ -32,7 +33,10 @@ def make_planner(spec: RunSpec, env: Any, agent: Agent | None = None) -> StepPla
     teacher = getattr(spec.train_cfg, "teacher", None)
     if teacher is None or "teacher" not in env.observation_terms:
         return None
-    planner = StepPlanner(teacher.dcm, env)
+    try:
+        planner = StepPlanner(teacher.dcm, env, moves_clock=isinstance(agent, TeacherAgent))
+    except UserError:  # a gait that the teacher does not walk
+        return None
     if isinstance(agent, TeacherAgent):
         if agent.teacher.cfg.offset.enabled:
             planner.follow_offset(agent.teacher.network)
