@@ -130,7 +130,6 @@ class DcmTeacher:
         self._heading_gains = like.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
         limits = like.new_tensor([[math.inf], [body.heading_limit]])
         self._heading_limits = -limits, limits
-        self._yaw_gain = like.new_tensor(body.yaw_gain)
         self._forward, self._mirror = like.new_tensor([[1.0], [0.0]]), like.new_tensor([[1.0], [-1.0]])
 
     @torch.no_grad()
@@ -234,7 +233,7 @@ class DcmTeacher:
         """Low-pass filtered yaw rate w [rad/s], and the bounded integral of w - w* [rad], (2, N)."""
         rate = (frame.up_b * state.base_ang_vel_b).sum(dim=0)
         ahead = rate - torch.stack((memory.heading[0], command_y[2]))
-        heading = torch.addcmul(memory.heading, self._heading_gains, ahead)
+        heading = memory.heading + self._heading_gains * ahead
         return torch.where(fresh, rate * self._forward, heading.clamp(*self._heading_limits))
 
     def _yaw_force(self, rate_error: Tensor, heading_error: Tensor) -> Tensor:
@@ -248,7 +247,7 @@ class DcmTeacher:
             heading_error: its integral (N,) [rad].
         """
         cfg = self.cfg.body
-        force = torch.add(rate_error * self._yaw_gain, heading_error, alpha=cfg.heading_gain)
+        force = cfg.yaw_gain * rate_error + cfg.heading_gain * heading_error
         return force.clamp(-cfg.yaw_force_limit, cfg.yaw_force_limit)
 
     def _drift(self, frame: StepFrame, plan: StepPlan, command: Tensor, drift: Tensor) -> Tensor:
@@ -257,7 +256,7 @@ class DcmTeacher:
         gated = (plan.present - command).abs() >= self._drift_gate
         error = torch.where(gated, self._zero, frame.com_vel_xy - command)
         kept = drift * self._drift_decay
-        return torch.addcmul(kept, frame.mirror, error, value=self.cfg.control.dt).clamp(-limit, limit)
+        return (kept + self.cfg.control.dt * frame.mirror * error).clamp(-limit, limit)
 
     def _push(self, state: TeacherState, memory: TeacherMemory, fresh: Tensor) -> Tensor:
         """Decaying memory of jumps of the CoM velocity that the LIP does not explain (N,) [m/s]."""
@@ -287,7 +286,7 @@ class DcmTeacher:
                 return self._constant.expand_as(parts["xi"])
             return self.network(inputs).t() + self._constant
 
-        wanted = torch.addcmul(command[:2], drift, frame.mirror, value=-self.cfg.stepping.drift_gain)
+        wanted = command[:2] - self.cfg.stepping.drift_gain * frame.mirror * drift
         return self.predictor.plan(frame, elapsed, adapts, wanted, turn_rate, yaw_force, offset), kept[0]
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
@@ -345,7 +344,7 @@ class DcmTeacher:
 
     def _predicted_velocity(self, frame: StepFrame, plan: StepPlan, state: TeacherState) -> Tensor:
         """CoM velocity in W that the LIP expects at the next evaluation (2, N) [m/s]."""
-        return torch.addcdiv(state.com_lin_vel_w[:2], frame.com_xy_w, plan.height, value=self.cfg.control.dt)
+        return state.com_lin_vel_w[:2] + self.cfg.control.dt * frame.com_xy_w / plan.height
 
     def _weight(self, frame: StepFrame, plan: StepPlan, memory: TeacherMemory, contact: Tensor) -> Tensor:
         """w_k (N,) from tilt, height rate, slip, contact against the clock, clamped foothold and recent push."""

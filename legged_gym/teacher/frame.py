@@ -107,7 +107,7 @@ def turn(axes: Tensor, vectors: Tensor) -> Tensor:
     """
     x, y, *z = vectors.split(1, dim=-2)
     along_x, along_y = axes.unbind(1)
-    turned = torch.addcmul(x * along_x, y, along_y)  # faster than a product and its sum
+    turned = x * along_x + y * along_y
     return torch.cat((turned, *z), dim=-2) if z else turned
 
 
@@ -228,5 +228,5 @@ def _heading_axes(forward_left: Tensor, mirror: Tensor) -> Tensor:
     """Axes of M in W (2, 2, N) from x, y of the base's x axis and of its left (4, N); 0 for a base on its back."""
     k = _constants(mirror.dtype, mirror.device)
     x, y, _, _ = forward_left.unbind()
-    square = torch.addcmul(torch.addcmul(k.tiny, x, x), y, y)
+    square = k.tiny + x * x + y * y
     return forward_left.view(2, 2, -1) * (mirror * square.rsqrt()).unsqueeze(1)

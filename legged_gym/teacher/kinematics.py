@@ -114,14 +114,11 @@ class InverseKinematics:
         hip = geometry.hip_pos.t().unsqueeze(-1)
         shift = torch.stack((hip[0], torch.zeros_like(hip[0]), torch.zeros_like(hip[0])))
         self._downwards = hip.new_tensor([1.0, 1.0, -1.0]).view(3, 1, 1)  # z counts downwards here
-        self._minus_origin = -(geometry.abad_pos.t().unsqueeze(-1) + shift) * self._downwards  # (3, 2, 1)
+        self._origin = (geometry.abad_pos.t().unsqueeze(-1) + shift) * self._downwards  # (3, 2, 1)
         self._hip_z = hip[2]
         self._y0 = hip[1] + thigh[1] + shank[1]
-        self._minus_y0_square = -(self._y0**2)
         self._l1, self._l2_signed = l1, l2 * torch.sign(d1 - d2)
-        self._l2, self._scale = l2, 0.5 / (l1 * l2)
-        self._at_zero = -(l1**2 + l2**2) * self._scale
-        self._zone, self._margin = margin, torch.full_like(l1, margin)
+        self._l2, self._margin = l2, margin
         self._inner = torch.full_like(l1, min_reach + margin)
         self._outer = max_stretch * (l1 + l2) - margin
         ones = torch.ones_like(d1)
@@ -139,20 +136,20 @@ class InverseKinematics:
         Returns:
             Joint angles (6, N) [rad]; out of reach, those of the nearest reachable point on the same ray.
         """
-        x, y, down = torch.addcmul(self._minus_origin, feet, self._downwards).unbind()  # (2, N) each
+        x, y, down = (self._downwards * feet - self._origin).unbind()  # (2, N) each
         abad, depth = self._lateral(y, down)
-        reach = torch.addcmul(depth * depth, x, x).sqrt()
+        reach = (x * x + depth * depth).sqrt()
         core = reach.clamp(self._inner, self._outer)
-        reach = torch.add(core, ((reach - core) / self._margin).tanh(), alpha=self._zone)
-        cosine = torch.addcmul(self._at_zero, reach * self._scale, reach)
+        reach = core + self._margin * ((reach - core) / self._margin).tanh()
+        cosine = (reach * reach - self._l1**2 - self._l2**2) / (2.0 * self._l1 * self._l2)
         bend = cosine.acos()  # inside (0, pi): the reach is clamped
-        turn = torch.atan2(self._l2_signed * bend.sin(), torch.addcmul(self._l1, self._l2, cosine))
+        turn = torch.atan2(self._l2_signed * bend.sin(), self._l1 + self._l2 * cosine)
         angles = torch.stack((abad, turn + torch.atan2(x, depth), bend), dim=1)  # (2, 3, N)
-        return torch.addcmul(self._zero, angles, self._signs).flatten(0, 1)
+        return (self._zero + self._signs * angles).flatten(0, 1)
 
     def _lateral(self, y: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
         """Abad angle [rad] and the foot's depth under the hip in the turned leg plane [m], (2, N) each."""
-        square = torch.addcmul(torch.addcmul(self._minus_y0_square, y, y), down, down)
+        square = y * y + down * down - self._y0**2
         depth = square.clamp(min=1e-6).sqrt()
         abad = torch.atan2(y, down)
         if self._centred:
@@ -227,7 +224,7 @@ class LegStatics:
         """Turned moments and tips of the links, x and z ({moment, tip}, link, side, N); abad sine, cosine (1, 2, N)."""
         turned = torch.addmm(self._quarter, self._angles, joint_pos).sin().view(6, 2, -1)
         s, abad_s, c, abad_c = turned.split_with_sizes((2, 1, 2, 1))  # thigh and shank, abad
-        px, pz = torch.addcmul(c * self._cosine_part, s, self._sine_part)
+        px, pz = c * self._cosine_part + s * self._sine_part
         return px, pz, abad_s, abad_c
 
     def feet(self, joint_pos: Tensor) -> Tensor:
@@ -251,7 +248,7 @@ class LegStatics:
         """
         px, pz, s, c = self._planar(joint_pos)
         x, y, z = loads.unbind(1)  # (3, 1, side, N)
-        y, z = torch.addcmul(c * y, s, z), torch.addcmul(c * z, s, y, value=-1.0)  # leg plane: R_x(-abad)
-        bend = torch.addcmul(pz * x[:2], px, z[:2], value=-1.0)  # ({moment, tip}, link, side, N)
+        y, z = c * y + s * z, c * z - s * y  # leg plane: R_x(-abad)
+        bend = pz * x[:2] - px * z[:2]  # ({moment, tip}, link, side, N)
         roll = pz * y[:2]
         return tuple(part.flatten(0, -2) for part in (bend, roll, y, z, x[2]))

@@ -32,7 +32,7 @@ def natural_frequency(height: Tensor, gravity: float = 9.81, min_height: float =
 
 def dcm(com: Tensor, com_vel: Tensor, omega: Tensor) -> Tensor:
     """xi = c + c_dot / omega (Englsberger 2015, eq. 4). Points (2, N) [m], velocity [m/s], omega (N,)."""
-    return torch.addcdiv(com, com_vel, omega)
+    return com + com_vel / omega
 
 
 def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class GaitFamily:
     def __call__(self, omega: Tensor, duration: Tensor) -> PeriodicGait:
         """Gaits of robots with a natural frequency (N,) [rad/s] and a step duration (N,) [s]."""
         growth = (omega * duration).expm1()  # E - 1
-        pivot, rest, rest_end = torch.addcdiv(self._far, self._near, growth + self._poles)
+        pivot, rest, rest_end = self._far + self._near / (growth + self._poles)
         per_speed = duration / growth
         return PeriodicGait(pivot, rest, rest_end, per_speed, per_speed + duration)
 
@@ -96,7 +96,7 @@ class PeriodicGait:
 
     def offset(self, velocity: Tensor) -> Tensor:
         """DCM offset b at touchdown (2, N) [m] of the gait with a velocity (2, N) [m/s]."""
-        return torch.addcmul(self.rest, velocity, self.per_speed)
+        return self.rest + velocity * self.per_speed
 
     def velocity(self, xi_end: Tensor) -> Tensor:
         """Velocity (2, N) [m/s] of the gait that the present motion belongs to.
@@ -112,7 +112,7 @@ class PeriodicGait:
 def rotate(vector: Tensor, angle: Tensor) -> Tensor:
     """Turns a horizontal vector (2, N) by an angle (N,) [rad]."""
     x, y = vector.unbind()
-    return torch.addcmul(vector * angle.cos(), torch.stack((-y, x)), angle.sin())
+    return vector * angle.cos() + torch.stack((-y, x)) * angle.sin()
 
 
 def capture_radius(reach: Tensor | float, omega: Tensor, duration: Tensor) -> Tensor:

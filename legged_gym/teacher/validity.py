@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from legged_gym.teacher.config import ValidityCfg
@@ -25,8 +24,7 @@ class ValidityWeight:
         limits = like.new_tensor([getattr(cfg, name) for name in self.NAMES])
         if bool((limits[:, 1] <= limits[:, 0]).any()):
             raise ValueError(f"validity thresholds must be (good, bad) with good < bad, got {limits.tolist()}")
-        self._slope = 1.0 / (limits[:, 1:] - limits[:, :1])  # (6, 1)
-        self._start = limits[:, 1:] * self._slope
+        self._good, self._bad = limits.split(1, dim=1)  # (6, 1) each
 
     def __call__(self, indicators: Tensor) -> Tensor:
         """Weight of the reference.
@@ -38,5 +36,5 @@ class ValidityWeight:
         Returns:
             w_k in [0, 1] (N,); 0 where an indicator is not finite.
         """
-        ramps = torch.addcmul(self._start, indicators, self._slope, value=-1.0).clamp(0.0, 1.0)
+        ramps = ((self._bad - indicators) / (self._bad - self._good)).clamp(0.0, 1.0)
         return ramps.nan_to_num(0.0).prod(dim=0)
