@@ -85,7 +85,7 @@ class SwingCfg(Config):
     """Least time in which the foot may be asked to get to its foothold [s]."""
     inertia: float = bounded(0.5, ge=0.0)
     """Share of the leg's inertia that is fed forward: the base is light and gives way to it [1]."""
-    height: float = bounded(0.7, gt=0.0)
+    height: float = bounded(0.5, gt=0.0)
     """Apex by the gait's swing height, in a step that is not hurried: the lower, the calmer the base [1]."""
     true_base: float = bounded(0.5, ge=0.0, le=1.0)
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
@@ -130,8 +130,8 @@ class BodyCfg(Config):
     """How far ahead of the clock the stance leg's reference is sampled [s]."""
     pitch_inertia: float = bounded(0.36, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
-    yaw_filter: float = bounded(0.4, ge=0.0)
-    """Time constant of the low-pass filter on the yaw rate, about one gait cycle [s]."""
+    yaw_filter: float = bounded(0.2, ge=0.0)
+    """Time constant of the low-pass filter on the yaw rate, less than half a gait cycle [s]."""
     yaw_force_limit: float = bounded(24.5, ge=0.0)
     """Largest fore-aft yaw force [N]."""
 
