@@ -4,8 +4,9 @@ Legs in the air are simulated again from the logged targets; with the policy, th
 commands by the controller's contract. Tables, two figures and a JSON file; docs/deploy.md explains them.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from legged_gym.deployment import log_plots
 from legged_gym.deployment.air_replay import AirReplay
@@ -28,6 +29,7 @@ from legged_gym.evaluation import report
 from legged_gym.options import cli, runs
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.scripts import identify
+from legged_gym.scripts.identify import LogChoice
 from legged_gym.scripts.sim2sim import model_file
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import usable_cores
@@ -52,26 +54,15 @@ def make_compare_parser() -> Parser:
     return parser
 
 
-def joints_of(args: Any, log: RobotLog, model: Path, folder: Path) -> JointParameters:
-    """Return the joints of the simulated robot: found now, read, or the maker's."""
-    if args.joints is not None:
-        return read_parameters(args.joints)
-    if not args.identify:
-        return JointParameters()
-    found, result = identify.run(args, log, model)
-    report.write_json(result, folder / "joints.json")
-    return found.joints()
-
-
 def compare_joints(
-    args: Any, log: RobotLog, feet: Feet, model: Path, joints: JointParameters, folder: Path
+    choice: LogChoice, log: RobotLog, feet: Feet, model: Path, joints: JointParameters, folder: Path
 ) -> Summary | str:
     """Simulate legs in the air from the logged targets, and draw them.
 
     Returns:
         The rms differences [rad], or why there are none.
     """
-    replay = AirReplay(model, log, args.num_procs or usable_cores(), args.kp, args.kd)
+    replay = AirReplay(model, log, choice.num_procs or usable_cores(), choice.kp, choice.kd)
     try:
         simulated = replay_joints(replay, log, feet.contact, joints)
     except UserError as error:
@@ -83,14 +74,26 @@ def compare_joints(
 
 
 def compare_walks(
-    args: Any, log: RobotLog, feet: Feet, model: Path, joints: JointParameters, folder: Path
+    again: Callable[[bool], RobotLog] | None,
+    log: RobotLog,
+    feet: Feet,
+    model: Path,
+    joints: JointParameters,
+    folder: Path,
 ) -> tuple[Summary, Summary | None]:
-    """Sum the log up, and the simulated robot with the same commands, and draw both."""
+    """Sum the log up, and the simulated robot with the same commands, and draw both.
+
+    Args:
+        again: Simulates the log's commands, hanging on the hoist or not; None where there is no policy for that.
+        log: What the robot did.
+        feet: Its feet.
+        model: The robot's URDF.
+        joints: The simulated robot's.
+        folder: Where figures go.
+    """
     simulator = None
-    if args.onnx is not None:
-        hanging = bool(feet.contact.mean() < HANGING)
-        networks = OnnxNetworks(args.onnx)
-        made = replay_commands(log, networks, model, joints, args.seed, args.joint_order, hanging)
+    if again is not None:
+        made = again(bool(feet.contact.mean() < HANGING))
         if made.time[-1] - made.time[0] < 0.95 * (log.time[-1] - log.time[0]):
             print(f"the simulated robot fell after {made.time[-1] - made.time[0]:.1f} s: compared up to there")
             log = log.rows(slice(0, int((log.time - log.time[0] <= made.time[-1] - made.time[0]).sum())))
@@ -107,20 +110,27 @@ def main() -> None:
     if args.joints is not None and args.identify:
         raise UserError("--joints and --identify: give one of them, both say what the joints are like")
     _, model = model_file(args.robot, args.model)
-    log = identify.open_log(args)
-    if args.onnx is not None:
-        OnnxNetworks(args.onnx)  # a broken policy is to be named before anything takes time
+    choice = LogChoice.of(vars(args))
+    log = identify.open_log(choice)
+    networks = None if args.onnx is None else OnnxNetworks(args.onnx)  # named if broken, before anything takes time
     folder = runs.make_folder(args.out or Path(f"compare_{args.log.stem}"))
-    joints = joints_of(args, log, model, folder)
+    joints = JointParameters() if args.joints is None else read_parameters(args.joints)
+    if args.identify:
+        found, content = identify.run(choice, log, model)
+        report.write_json(content, folder / "joints.json")
+        joints = found.joints()
     feet = feet_of(log, model, joints)
     print(f"{args.log}: {log.time[-1] - log.time[0]:.1f} s, a row every {1e3 * log.dt:.3g} ms")
-    errors = compare_joints(args, log, feet, model, joints, folder)
+    errors = compare_joints(choice, log, feet, model, joints, folder)
     if isinstance(errors, str):
         print(f"joints: left out: {errors}")
     else:
         cells = (f"{name.removeprefix('follow_')} {'-' if v is None else f'{v:.4f}'}" for name, v in errors.items())
         print(f"joints in the air, simulated from the logged targets, rms difference [rad]: {', '.join(cells)}")
-    robot, simulator = compare_walks(args, log, feet, model, joints, folder)
+    again = None
+    if networks is not None:
+        again = partial(replay_commands, log, networks, model, joints, args.seed, args.joint_order)
+    robot, simulator = compare_walks(again, log, feet, model, joints, folder)
     print("\n".join(table(robot, simulator)))
     result = {"log": args.log.name, "joint_parameters": joints.values(), "robot": robot, "simulator": simulator}
     in_air = {"left_out": errors} if isinstance(errors, str) else {"rms": errors}

@@ -7,6 +7,8 @@ run is refused in one line. docs/deploy.md goes on from there.
 
 import re
 import shutil
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -190,8 +192,13 @@ def judge(
     return results, lines
 
 
-def write_bundle(spec: RunSpec, args: Any, rows: list[Row], engines: list[str], folder: Path) -> list[str]:
+def write_bundle(spec: RunSpec, trial: Callable[..., tuple[Any, list[str]]], folder: Path) -> list[str]:
     """Write everything into a folder that is there.
+
+    Args:
+        spec: The policy.
+        trial: `judge` but for the policy and the folder.
+        folder: Where to.
 
     Returns:
         What is to be said of it.
@@ -200,7 +207,7 @@ def write_bundle(spec: RunSpec, args: Any, rows: list[Row], engines: list[str], 
     networks = export(spec, folder)
     _, model = sim2sim.model_file(spec.robot, None)
     seed = int(spec.env_cfg.seed)
-    tried, verdict = judge(engines, rows, args.num_envs, args.num_procs, seed, model, spec, folder, args.time_scale)
+    tried, verdict = trial(seed, model, spec, folder)
     content = bundle.description(spec.robot, spec.task, training_of(spec.checkpoint))
     evaluated = spec.checkpoint.with_name("evaluate.json")
     results = {"sim2sim": tried, "evaluate": report.read_json(evaluated)["rows"] if evaluated.is_file() else None}
@@ -232,7 +239,8 @@ def main() -> None:
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
-        lines = write_bundle(spec, args, rows, engines, made)
+        trial = partial(judge, engines, rows, args.num_envs, args.num_procs, time_scale=args.time_scale)
+        lines = write_bundle(spec, trial, made)
         if folder.exists():
             shutil.rmtree(folder)
         made.replace(folder)

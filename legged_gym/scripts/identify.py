@@ -4,6 +4,7 @@
 log beside them. docs/deploy.md says how a log that tells them comes about.
 """
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,28 @@ from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import usable_cores
 
 
+@dataclass(frozen=True)
+class LogChoice:
+    """Which log it is, what of it counts, and how it is simulated again: the options of `add_log_options`."""
+
+    log: Path
+    columns: Path | None
+    start: float | None
+    """Time from which it counts [s]; None for the end of the stand-up."""
+    stop: float | None
+    """Time up to which it counts [s]; None for all."""
+    kp: float
+    """Stiffness of the servos in it [N m/rad]."""
+    kd: float
+    """Damping of the servos in it [N m s/rad]."""
+    num_procs: int | None
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> "LogChoice":
+        """Pick the fields out of all options of a script."""
+        return cls(**{field.name: options[field.name] for field in fields(cls)})
+
+
 def add_log_options(parser: Parser) -> None:
     """Add the options that say which log it is, and of what."""
     add = parser.add_argument
@@ -35,23 +58,23 @@ def add_log_options(parser: Parser) -> None:
     add("--num_procs", type=int, metavar="N", help="threads (default: one for each core)")
 
 
-def open_log(args: Any) -> RobotLog:
+def open_log(choice: LogChoice) -> RobotLog:
     """Read the log that is meant, without what is to be left out.
 
     Raises:
         UserError: It cannot be used, or nothing is left of it.
     """
     for name in ("kp", "kd"):
-        if not 0.0 <= getattr(args, name) < 1e4:
-            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 0")
-    if args.num_procs is not None and args.num_procs < 1:
-        raise UserError(f"--num_procs: got {args.num_procs}, expected a number >= 1")
-    log = read_log(args.log, read_columns(args.columns))
-    first = log.walking_from() if args.start is None else int((log.time < args.start).sum())
-    last = len(log.time) if args.stop is None else int((log.time <= args.stop).sum())
+        if not 0.0 <= getattr(choice, name) < 1e4:
+            raise UserError(f"--{name}: got {getattr(choice, name)}, expected a number >= 0")
+    if choice.num_procs is not None and choice.num_procs < 1:
+        raise UserError(f"--num_procs: got {choice.num_procs}, expected a number >= 1")
+    log = read_log(choice.log, read_columns(choice.columns))
+    first = log.walking_from() if choice.start is None else int((log.time < choice.start).sum())
+    last = len(log.time) if choice.stop is None else int((log.time <= choice.stop).sum())
     if last - first < 10:
         raise UserError(
-            f"{args.log}: nothing is left between --start and --stop; it goes from {log.time[0]:g} s to "
+            f"{choice.log}: nothing is left between --start and --stop; it goes from {log.time[0]:g} s to "
             f"{log.time[-1]:g} s"
         )
     return log.rows(slice(first, last))
@@ -101,20 +124,20 @@ def content(found: Identification, log: Path, model: Path, kp: float, kd: float)
     return {"log": log.name, "model": model.name, "kp": kp, "kd": kd, "parameters": parameters, "rms": rms}
 
 
-def run(args: Any, log: RobotLog, model: Path) -> tuple[Identification, dict[str, Any]]:
+def run(choice: LogChoice, log: RobotLog, model: Path) -> tuple[Identification, dict[str, Any]]:
     """Identify, and print what is found.
 
     Returns:
         What was found, and the JSON's content.
     """
-    cores = args.num_procs or usable_cores()
-    replay = AirReplay(model, log, cores, args.kp, args.kd)
+    cores = choice.num_procs or usable_cores()
+    replay = AirReplay(model, log, cores, choice.kp, choice.kd)
     if log.acceleration is None:
         print("note: the log has no imu_acc columns: the base is taken to hang without accelerating")
     found = identify(replay, log, LegModel(model).feet(log).contact, lambda line: print(line, flush=True))
     replay.close()
     print("\n".join(lines(found)))
-    return found, content(found, args.log, model, args.kp, args.kd)
+    return found, content(found, choice.log, model, choice.kp, choice.kd)
 
 
 def main() -> None:
@@ -126,7 +149,8 @@ def main() -> None:
     if args.json is not None:
         report.check_writable(args.json)
     _, model = model_file(args.robot, args.model)
-    _, result = run(args, open_log(args), model)
+    choice = LogChoice.of(vars(args))
+    _, result = run(choice, open_log(choice), model)
     if args.json is not None:
         report.write_json(result, args.json)
         print(f"joints: {args.json}")

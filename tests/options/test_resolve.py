@@ -280,8 +280,8 @@ def test_a_run_of_a_gpu_is_judged_and_gone_on_with_where_there_is_none(
     assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
     assert resolve(parse("--resume", f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
     assert "mujoco_warp does not run here" in capsys.readouterr().out
-    assert resolve(asked(f"--load_run={run}", "--sim=mujoco_warp")).env_cfg.sim.backend == "mujoco_warp"
     on_gpu(monkeypatch)
+    assert resolve(asked(f"--load_run={run}", "--sim=mujoco_warp")).env_cfg.sim.backend == "mujoco_warp"
     assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cuda:0"
 
 

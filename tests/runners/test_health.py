@@ -38,7 +38,7 @@ def test_what_was_not_finite_is_said_by_its_term(run: object, capsys: pytest.Cap
 
     terms[3] = (broken, weight)
     falls = []
-    run.after_iteration = lambda scalars: falls.append(scalars["Episode/broken_robots"])
+    run.after_iteration = lambda scalars: falls.append(scalars["Train/broken_robots"])
     run.learn(1, init_at_random_ep_len=False)
     terms[3], run.after_iteration = (term, weight), None
     assert f"warning: not finite, in robots that were reset: rew_{term.__name__} 1\n" in capsys.readouterr().out

@@ -76,7 +76,7 @@ def small_cfg(**algorithm: Any) -> LeggedRobotCfgPPO:
     cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (16,)
     cfg.policy.init_noise_std = 0.3
     cfg.estimator.hidden_dims = (16,)
-    cfg.runner.num_steps_per_env = 6
+    cfg.runner.num_steps_per_env, cfg.runner.update_threads = 6, 1  # another number rounds sums otherwise
     cfg.teacher.enabled = False
     for name, value in algorithm.items():
         setattr(cfg.algorithm, name, value)

@@ -39,9 +39,16 @@ print("done", flush=True)
 """
 
 
+def hear_all() -> None:
+    """What the tests themselves ignore, as under nohup, the child hears."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def end(mode: str, folder: Path, wait_for: str, number: int, times: int = 1) -> tuple[int, str]:
     """Send a signal once a line has come; returns exit code and output."""
-    process = subprocess.Popen([sys.executable, "-c", FAKE, mode, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", FAKE, mode, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_all)
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == wait_for:
