@@ -107,7 +107,7 @@ class Checkpoints:
         path = folder / self.path(iteration).name
         if path.exists():
             return path
-        if not folder.is_dir():  # someone removed it: the run goes on, and can be resumed
+        if not (folder / "env_cfg.json").is_file():  # someone removed it: the run goes on, and can be resumed
             folder.mkdir(parents=True, exist_ok=True)
             self._write_configs(folder)
         if simulation is not None:

@@ -25,7 +25,7 @@ from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
-from legged_gym.utils.config import save_json
+from legged_gym.utils.config import Config, save_json
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import torch_threads, usable_cores
 
@@ -109,7 +109,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
 
     def _write_configs(self, folder: Path) -> None:
         """Write both configs into a run's folder."""
-        save_json(self.env.cfg, folder / "env_cfg.json")
+        if isinstance(self.env.cfg, Config):  # an environment of another kind has none to go on with
+            save_json(self.env.cfg, folder / "env_cfg.json")
         save_json(self.train_cfg, folder / "train_cfg.json")
 
     def _learned_tensors(self) -> dict[str, torch.Tensor]:
