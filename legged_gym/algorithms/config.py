@@ -116,4 +116,9 @@ class AlgorithmCfg(Config):
     """Largest norm of a gradient, of policy and of value."""
     mixed_precision: bool = True
     """On CUDA, compute the hidden layers of actor and critic in bfloat16 while training."""
+    polish_share: float = bounded(0.0, ge=0, le=1)
+    """Last share of a run's iterations, in which the policy stops exploring: the noise sinks to `polish_noise_std`, the
+    weight of the entropy to 0. With less noise a policy finds finer motions, and what it learns is what is deployed."""
+    polish_noise_std: float = bounded(0.12, gt=0)
+    """Bound of the actions' standard deviation at the end of it."""
     imitation: ImitationCfg = field(default_factory=ImitationCfg)

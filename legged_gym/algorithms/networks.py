@@ -5,16 +5,29 @@ from rsl_rl.models import MLPModel
 from rsl_rl.modules import MLP
 from rsl_rl.modules.distribution import GaussianDistribution
 from tensordict import TensorDict
+from torch import nn
+from torch.distributions import Normal
 
 VELOCITY_ESTIMATE = "velocity_estimate"
 """Observation group that PPO adds: the estimator's output at collection, which the update then sees unchanged."""
 
 
 class Gaussian(GaussianDistribution):
-    """rsl_rl's normal distribution of actions, whose samples do not make the host look at the deviation first."""
+    """rsl_rl's normal distribution of actions, with an upper bound of the deviation that may change as it learns."""
+
+    def __init__(self, output_dim: int, init_std: float, std_range: tuple[float, float]) -> None:
+        """Build it; see rsl_rl's `GaussianDistribution`."""
+        super().__init__(output_dim, init_std, std_range)
+        self.highest_std = nn.Buffer(torch.tensor(self.std_range[1]), persistent=False)
+        """Upper bound of the deviation: a tensor, for recorded updates to see it change. Scalar."""
+
+    def update(self, mlp_output: torch.Tensor) -> None:
+        """Bring the distribution up to the network's output (B, A)."""
+        std = self.std_param.clamp(min=self.std_range[0]).minimum(self.highest_std)
+        self._distribution = Normal(mlp_output, std)
 
     def sample(self) -> torch.Tensor:
-        """Draw actions (N, A), without gradient."""
+        """Draw actions (N, A), without gradient, and without the host's looking at the deviation first."""
         with torch.no_grad():
             return self.mean + self.std * torch.randn_like(self.mean)
 

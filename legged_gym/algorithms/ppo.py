@@ -81,6 +81,8 @@ class PPO(RslPPO):
         estimator: dict[str, Any] | None = None,
         imitation: dict[str, Any] | None = None,
         mixed_precision: bool = True,
+        polish_share: float = 0.0,
+        polish_noise_std: float = 0.12,
         **kwargs: Any,
     ) -> None:
         """Build optimisers.
@@ -92,6 +94,8 @@ class PPO(RslPPO):
             estimator: Fields of `EstimatorCfg` that training needs.
             imitation: Fields of `ImitationCfg`.
             mixed_precision: On CUDA, compute hidden layers in bfloat16.
+            polish_share: See `AlgorithmCfg`.
+            polish_noise_std: See `AlgorithmCfg`.
             kwargs: See rsl_rl's PPO.
         """
         device = torch.device(kwargs.get("device", "cpu"))
@@ -100,6 +104,8 @@ class PPO(RslPPO):
         self._rate = torch.zeros((), dtype=torch.float32 if cuda else torch.float64, device=device)
         self._imitation_weight = torch.zeros((), device=device)
         self._imitation_share = torch.zeros((), device=device)
+        self._exploration = torch.ones((), device=device)
+        self.polish_share, self.polish_noise_std = polish_share, polish_noise_std
         super().__init__(actor, critic, storage, **kwargs)
         self.optimizer = make_adam(chain(self.policy_parameters(), critic.parameters()), self._rate, device)
         self._initial_learning_rate = self.learning_rate
@@ -162,6 +168,19 @@ class PPO(RslPPO):
         if c["schedule"] == "constant":
             return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.iteration / c["decay_steps"])
         return min(self.imitation_weight / max(c["initial"], 1e-6), 1.0)
+
+    def set_progress(self, progress: float) -> None:
+        """Explore as is due when that share of a run, 0 to 1, is done: less in its last `polish_share`.
+
+        The bound of the noise sinks, by equal factors, to `polish_noise_std` in the first half of it and stays there.
+        """
+        left = 1.0 if self.polish_share == 0.0 else (1.0 - progress) / self.polish_share
+        exploration = min(max(2.0 * left - 1.0, 0.0), 1.0)
+        self._exploration.fill_(exploration)
+        distribution = self._raw_actor.distribution
+        first = distribution.std_range[1]
+        last = min(first, max(self.polish_noise_std, distribution.std_range[0]))
+        distribution.highest_std.fill_(last * (first / last) ** exploration)
 
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Sample actions; the velocity estimate they rest on is stored with the observations."""
@@ -301,7 +320,7 @@ class PPO(RslPPO):
             self.actor.output_entropy.mean(),
         ]
         # While the policy imitates, there is nothing to explore.
-        entropy_coef = self.entropy_coef * (1.0 - self._imitation_share)
+        entropy_coef = self.entropy_coef * (1.0 - self._imitation_share) * self._exploration
         loss = losses[0] + self.value_loss_coef * losses[1] - entropy_coef * losses[2]
         if "reference" in batch.observations:
             weight = batch.observations["reference_weight"].squeeze(-1)

@@ -20,6 +20,8 @@ class TeacherInLoopCfg(Config):
     """Share at the end; their transitions are left out of PPO's surrogate."""
     driven_decay_steps: int = bounded(60, ge=1)
     """Iterations from the one to the other."""
+    last_iteration: int = bounded(0, ge=0)
+    """Updates after which the teacher leaves, and takes no time any more; 0: it stays to the end."""
     clock: str = bounded("driven", choices=("never", "driven", "all"))
     """Whose gait clock follows the step times that the teacher plans, if `dcm.timing` is on: nobody's, that of the
     robots that it drives, or everybody's. For all others it plans with the clock as it is."""

@@ -161,6 +161,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
     def _iterate(self, obs: TensorDict, it: int, start_it: int, total_it: int) -> TensorDict:
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
+        self.alg.set_progress((it - start_it) / (total_it - start_it))
         obs = self._collect(obs)
         episodes = self.env.episode_log()
         collected = time.perf_counter()

@@ -51,6 +51,12 @@ class TeacherInLoop:
         # Spread evenly over the batch, however many they are: rows of a map stand in it one after the other.
         self._rank = (torch.arange(1, env.num_envs + 1, device=device, dtype=torch.float64) * GOLDEN).frac().argsort()
         self._rank = (self._rank.argsort().float().unsqueeze(-1) + 0.5) / env.num_envs
+        self.left = False
+        """The teacher has left: it drives no robot, and its references have no weight."""
+        self._nothing = {
+            "reference": torch.zeros(env.num_envs, env.num_actions, device=device),
+            "reference_weight": torch.zeros(env.num_envs, 1, device=device),
+        }
         self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
@@ -64,9 +70,14 @@ class TeacherInLoop:
         self.set_progress(0)
 
     def set_progress(self, iteration: int) -> None:
-        """Set the share of robots that the teacher drives in this iteration."""
+        """Set the share of robots that the teacher drives in this iteration, or let it leave for good."""
         c = self.cfg
+        self.left = 0 < c.last_iteration <= iteration
         self.share = scheduled_weight("linear", c.driven_initial, c.driven_final, iteration / c.driven_decay_steps)
+        if self.left:
+            self.join()
+            self.share, self._output, self._fitted = 0.0, None, None
+            self._broken.zero_()
         self.driven.copy_((self._rank < self.share).float())
         if self.adapts_clock:
             follows = self.driven if c.clock == "driven" else torch.ones_like(self.driven)
@@ -78,12 +89,15 @@ class TeacherInLoop:
         On a GPU they are there after the next `act` if the teacher drives robots, and else only after the next
         `add_reference` or `end_rollout`: meanwhile it is evaluated beside the simulation.
         """
+        obs["teacher_driven"] = self.driven
+        if self.left:
+            obs.update(self._nothing)
+            return
         self.join()
         with self._branch.fork():
             output = self._output = self._evaluate(obs["teacher"])
             obs["reference"] = output.action.clone()
             obs["reference_weight"] = output.weight.view(-1, 1).clone()
-        obs["teacher_driven"] = self.driven
 
     def _step(self, obs: torch.Tensor) -> TeacherOutput:
         """Evaluate the teacher on its observation (N, ·) and add up what is logged."""
@@ -140,7 +154,7 @@ class TeacherInLoop:
     def end_rollout(self) -> None:
         """Complete what was added to the last observations, then train Δξ if it is trained once per collection."""
         self.join()
-        if self.cfg.offset_update == "collection":
+        if self.cfg.offset_update == "collection" and not self.left:
             self._fit()
 
     def _fit(self) -> None:
@@ -164,7 +178,9 @@ class TeacherInLoop:
         return rewards + self.cfg.foothold_reward * foothold_kernel(output, self.cfg.foothold_width)
 
     def log(self, steps: int) -> dict[str, float]:
-        """Means over the last `steps` policy steps, by tensorboard tag."""
+        """Means over the last `steps` policy steps, by tensorboard tag; none once the teacher has left."""
+        if self.left:
+            return {}
         self.join()
         landed, *squares, weight, offset, broken = torch.cat((self._sums, self._not_finite.view(1))).tolist()
         self._sums.zero_()

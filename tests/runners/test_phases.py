@@ -1,0 +1,67 @@
+"""The ends of a run: the policy stops exploring, and the teacher leaves."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.runners.making import small_run
+
+LEAVES = {"train.teacher.last_iteration": 2, "train.teacher.driven_decay_steps": 4}
+
+
+def test_noise_and_entropy_sink_in_the_last_part_of_a_run() -> None:
+    options = {"train.algorithm.polish_share": 0.5, "train.algorithm.polish_noise_std": 0.1}
+    run = small_run(None, **options, **{"train.policy.noise_std_range": (0.05, 0.4), "train.policy.init_noise_std": 0.3})
+    bounds, exploration = [], []
+    for progress in (0.0, 0.5, 0.625, 0.75, 0.9):
+        run.alg.set_progress(progress)
+        bounds.append(run.alg.get_policy().distribution.highest_std.item())
+        exploration.append(run.alg._exploration.item())
+    assert bounds == pytest.approx([0.4, 0.4, 0.2, 0.1, 0.1]), "by equal factors, down in the first half of it"
+    assert exploration == pytest.approx([1.0, 1.0, 0.5, 0.0, 0.0])
+
+
+def test_actions_have_the_noise_that_is_due() -> None:
+    run = small_run(None, **{"train.algorithm.polish_share": 1.0, "train.algorithm.polish_noise_std": 0.06})
+    stds: list[float] = []
+    run.after_iteration = lambda scalars: stds.append(scalars["Policy/mean_std"])
+    run.learn(4)
+    assert stds[0] == pytest.approx(0.1, abs=0.02), "what it begins with"
+    assert stds[2:] == pytest.approx([0.06, 0.06], rel=1e-4)
+
+
+def test_a_run_without_it_explores_to_its_end() -> None:
+    run = small_run(None, **{"train.algorithm.polish_share": 0.0})
+    run.alg.set_progress(0.999)
+    assert run.alg._exploration.item() == 1.0
+    assert run.alg.get_policy().distribution.highest_std.item() == run.train_cfg.policy.noise_std_range[1]
+
+
+def test_the_teacher_leaves() -> None:
+    run = small_run(None, **LEAVES)
+    assert run.teacher is not None
+    scalars: list[dict[str, float]] = []
+    run.after_iteration = scalars.append
+    evaluations = []
+    step = run.teacher.teacher.step
+    run.teacher.teacher.step = lambda obs: evaluations.append(1) or step(obs)  # type: ignore[method-assign]
+    run.teacher._evaluate = run.teacher._step
+    run.learn(4)
+    assert len(evaluations) == 2 * run.train_cfg.runner.num_steps_per_env, "it is asked in two iterations of four"
+    assert scalars[1]["Teacher/driven_share"] > 0.5 and scalars[1]["Loss/imitation"] > 0.0
+    for later in scalars[2:]:
+        assert later["Loss/imitation"] == 0.0 and "Teacher/weight" not in later
+    assert not run.teacher.driven.any(), "all robots are the policy's, and count in its surrogate"
+
+
+def test_a_run_goes_on_without_the_teacher_that_has_left(tmp_path: Path) -> None:
+    unbroken = small_run(tmp_path / "unbroken", **LEAVES)
+    unbroken.learn(5)
+    first = small_run(tmp_path / "first", **LEAVES)
+    first.learn(3)
+    second = small_run(tmp_path / "second", **LEAVES)
+    second.load(str(tmp_path / "first" / "model_3.pt"))
+    second.learn(2)
+    for name, value in unbroken._learned_tensors().items():
+        assert torch.equal(value, second._learned_tensors()[name]), name
