@@ -1,4 +1,4 @@
-"""The least error that the row `track` allows a robot which steps by the clock: a linear inverted pendulum, steered best.
+"""The least error that the row `track` allows a robot which steps by the clock: a pendulum, steered at its best.
 
 The pendulum (Kajita et al., ICRA 2001) has a point foot, a constant height and nothing but its footholds to steer with.
 Within a step, with x = c - p, ẍ = ω²x. At each touchdown the foot goes where the squared error of the velocity over the

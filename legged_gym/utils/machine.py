@@ -83,8 +83,8 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
 
     On a CPU physics is the bottleneck: few robots and a small network make progress visible within minutes. From so
     small rollouts imitation learns better than PPO does: there it starts strong, stays, and learns from past rollouts.
-    On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator, and a quarter of
-    an hour for a policy that is fit to be deployed.
+    On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator, and a policy
+    that is fit to be deployed takes a quarter of an hour.
 
     Args:
         machine: What there is.

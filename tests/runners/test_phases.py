@@ -12,7 +12,7 @@ LEAVES = {"train.teacher.last_iteration": 2, "train.teacher.driven_decay_steps":
 
 def test_noise_and_entropy_sink_in_the_last_part_of_a_run() -> None:
     options = {"train.algorithm.polish_share": 0.5, "train.algorithm.polish_noise_std": 0.1}
-    run = small_run(None, **options, **{"train.policy.noise_std_range": (0.05, 0.4), "train.policy.init_noise_std": 0.3})
+    run = small_run(None, **options, **{"train.policy.noise_std_range": (0.05, 0.4)})
     bounds, exploration = [], []
     for progress in (0.0, 0.5, 0.625, 0.75, 0.9):
         run.alg.set_progress(progress)
