@@ -103,9 +103,14 @@ class Group:
         """Give the tensors the values that they have in the first process, in place."""
         if self.alone:
             return
-        with torch.no_grad():
-            for tensor in tensors:
-                distributed.broadcast(tensor.detach(), 0, group=self._device)
+        alike: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            alike.setdefault(tensor.dtype, []).append(tensor.detach())
+        for same in alike.values():
+            piece = torch.cat([tensor.flatten() for tensor in same])
+            distributed.broadcast(piece, 0, group=self._device)
+            for tensor, values in zip(same, piece.split([tensor.numel() for tensor in same]), strict=True):
+                tensor.copy_(values.view_as(tensor))
 
     # -- on the host ---------------------------------------------------------------------------------------------------
 

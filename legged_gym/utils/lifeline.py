@@ -15,12 +15,13 @@ import threading
 import time
 from typing import Any
 
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.signals import WATCH
 
 GRACE = 2.0
 """Time that a process has to end by itself once another one is lost [s]; then it is ended."""
-CONNECT_TIMEOUT = 60.0
-"""Time that a rank has to connect once the others wait for it [s]."""
+CONNECT_TIMEOUT = 300.0
+"""Time that the ranks have to come together [s]: one may have kernels to compile before."""
 EXIT_CODE = 2
 _IN_ORDER = ""
 """Last words of who leaves when all leave."""
@@ -42,7 +43,7 @@ class Lifeline:
             host: Of the first rank, as the others reach it.
 
         Raises:
-            OSError: The first rank cannot be reached, or a rank does not come.
+            UserError: The first rank cannot be reached, or another one does not come.
         """
         self.rank = rank
         self.lost: str | None = None
@@ -128,7 +129,13 @@ def _accept(store: Any, size: int) -> dict[int, socket.socket]:
         store.set("lifeline", json.dumps([server.getsockname()[1], token]))
         server.settimeout(CONNECT_TIMEOUT)
         while len(peers) < size - 1:
-            peer, _ = server.accept()
+            try:
+                peer, _ = server.accept()
+            except TimeoutError:
+                missing = ", ".join(str(rank) for rank in range(1, size) if rank not in peers)
+                raise UserError(
+                    f"no word from rank {missing} in {CONNECT_TIMEOUT:.0f} s: have all been started?"
+                ) from None
             peer.settimeout(GRACE)
             greeting = _read(peer)
             if greeting is not None and greeting.get("token") == token:  # not a stranger
@@ -139,7 +146,10 @@ def _accept(store: Any, size: int) -> dict[int, socket.socket]:
 
 def _connect(store: Any, rank: int, host: str) -> socket.socket:
     port, token = json.loads(store.get("lifeline"))
-    peer = socket.create_connection((host, port), CONNECT_TIMEOUT)
+    try:
+        peer = socket.create_connection((host, port), CONNECT_TIMEOUT)
+    except OSError as error:
+        raise UserError(f"rank 0 cannot be reached at {host}, port {port} ({error.strerror or error})") from None
     _keep_alive(peer)
     peer.sendall(json.dumps({"rank": rank, "token": token}).encode() + b"\n")
     return peer
