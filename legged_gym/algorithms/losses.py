@@ -57,11 +57,18 @@ def imitation_loss(mean: torch.Tensor, reference: torch.Tensor, weight: torch.Te
     return (weight * (mean - reference).square().sum(-1)).mean()
 
 
-def masked_mean(loss: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Mean over the samples where mask (B,) is 1; over all if None. The loss has B elements."""
+def masked_mean(loss: torch.Tensor, mask: torch.Tensor | None, count: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean over some samples.
+
+    Args:
+        loss: Of B elements.
+        mask: 1 where a sample counts; None if all do. Shape (B,).
+        count: How many samples count; None for the mask's sum. Scalar.
+    """
     if mask is None:
         return loss.mean()
-    return (loss.flatten() * mask).sum() / mask.sum().clamp(min=1.0)
+    count = mask.sum() if count is None else count
+    return (loss.flatten() * mask).sum() / count.clamp(min=1.0)
 
 
 def adapted_learning_rate(learning_rate: torch.Tensor, kl: torch.Tensor, desired_kl: float) -> torch.Tensor:

@@ -3,8 +3,11 @@
 The reference arrives as data: observation groups `reference` (N, A), `reference_weight` (N, 1) and `teacher_driven`
 (N, 1) that the runner adds to what the environment observes. PPO knows nothing of where they come from.
 
-On one GPU each stage is a CUDA graph, see `Graphed`; elsewhere the same functions run as they are. Therefore all that
+On a GPU each stage is a CUDA graph, see `Graphed`; elsewhere the same functions run as they are. Therefore all that
 changes from call to call is a tensor that keeps its memory.
+
+With several processes (`Group`), each learns from its own robots, and all take the same steps: an optimiser step is one
+on the mean gradient, which is the gradient of all robots' mean loss. What else a step depends on is averaged along.
 """
 
 from collections.abc import Iterator
@@ -18,7 +21,6 @@ from rsl_rl.algorithms import PPO as RslPPO
 from rsl_rl.env import VecEnv
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
-from rsl_rl.utils import reduce_gradients_in_buckets
 from tensordict import TensorDict
 from torch import nn
 
@@ -36,6 +38,7 @@ from legged_gym.algorithms.replay import Replay
 from legged_gym.algorithms.widening import widen_critic
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.cuda_graph import Branch, Graphed, adam_tensors, load_adam, make_adam
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.finite import GuardedStep
 
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
@@ -96,7 +99,7 @@ class PPO(RslPPO):
             mixed_precision: On CUDA, compute hidden layers in bfloat16.
             polish_share: See `AlgorithmCfg`.
             polish_noise_std: See `AlgorithmCfg`.
-            kwargs: See rsl_rl's PPO.
+            kwargs: See rsl_rl's PPO; `multi_gpu_cfg` holds the `group`.
         """
         device = torch.device(kwargs.get("device", "cpu"))
         cuda = device.type == "cuda"
@@ -115,9 +118,10 @@ class PPO(RslPPO):
         self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
         estimator_parameters = self._raw_actor.estimator.parameters()
         self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
-        shared = self.is_multi_gpu
-        self._policy_step = GuardedStep(self.optimizer, device, shared)
-        self._estimator_step = GuardedStep(self.estimator_optimizer, device, shared)
+        self._policy_step = GuardedStep(self.optimizer, device)
+        self._estimator_step = GuardedStep(self.estimator_optimizer, device)
+        self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
+        self._estimator_group = self.group.branch()
         self._not_finite = torch.zeros(len(LOSSES), device=device)
         """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
         self._steps_tried = 0
@@ -125,15 +129,14 @@ class PPO(RslPPO):
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
         self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_samples"])
-        alone = not self.is_multi_gpu
         self.mixed_precision = mixed_precision
         self._critic_branch, self._estimator_branch = Branch(device), Branch(device)
         self._acting_groups = tuple(dict.fromkeys((*actor.obs_groups, *critic.obs_groups, "history")))
-        self._acting = Graphed(self._act, device, copies=False, enabled=alone)
-        self._returning = Graphed(self._compute_returns, device, enabled=alone)
-        self._learning = Graphed(self._learn, device, owners=(actor.distribution,), copies=False, enabled=alone)
-        self._estimating = Graphed(self._learn_velocity, device, copies=False, enabled=alone)
-        self._imitating = Graphed(self._imitate, device, copies=False, enabled=alone)
+        self._acting = Graphed(self._act, device, copies=False)
+        self._returning = Graphed(self._compute_returns, device)
+        self._learning = Graphed(self._learn, device, owners=(actor.distribution,), copies=False)
+        self._estimating = Graphed(self._learn_velocity, device, copies=False)
+        self._imitating = Graphed(self._imitate, device, copies=False)
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> "PPO":
@@ -226,7 +229,17 @@ class PPO(RslPPO):
         obs = TensorDict(dict(zip(self.critic.obs_groups, groups, strict=True)), batch_size=[len(groups[0])])
         advantages = self.storage.advantages
         super().compute_returns(obs)
+        if not self.group.alone:
+            self.storage.advantages = self._normalized(self.storage.returns - self.storage.values)
         self.storage.advantages = advantages.copy_(self.storage.advantages)
+
+    def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
+        """Normalise by mean and deviation of all processes' samples, of which each has as many."""
+        mean, count = advantages.mean(dtype=torch.float64), advantages.numel() * self.group.size
+        spread = (advantages - mean).square().mean(dtype=torch.float64)
+        mean, square, spread = self.group.mean(torch.stack((mean, mean.square(), spread)))
+        variance = (spread + square - mean.square()) * (count / (count - 1))  # within ranks and between them
+        return ((advantages - mean) / (variance.sqrt() + 1e-8)).float()
 
     def update(self) -> dict[str, float]:
         """Learn from the stored rollout; returns mean losses by name."""
@@ -243,9 +256,10 @@ class PPO(RslPPO):
         with self._estimator_branch.fork():
             estimator_loss = self._update_estimator()
         rows = self._shuffled(self.num_mini_batches)
+        counts = self._own_samples(rows)
         for _ in range(self.num_learning_epochs):
-            for batch in rows:
-                total += self._learning(batch)
+            for batch, count in zip(rows, counts, strict=True):
+                total += self._learning(batch, count)
         self._estimator_branch.join()
         self._imitate_replayed(share)
         self._update_normalization()
@@ -286,6 +300,16 @@ class PPO(RslPPO):
         samples = self.storage.num_envs * self.storage.num_transitions_per_env
         return torch.randperm(samples // parts * parts, device=self.device).view(parts, -1)
 
+    def _own_samples(self, rows: torch.Tensor) -> torch.Tensor:
+        """Count the samples of each mini-batch (K, B) that the policy acted in, not the teacher: mean of the processes.
+
+        Shape (K,).
+        """
+        driven = self.storage.observations.get("teacher_driven", None)
+        if driven is None:
+            return torch.full((len(rows),), float(rows.shape[1]), device=self.device)
+        return self.group.mean((1.0 - driven.flatten()[rows]).sum(-1))
+
     def _gather(self, rows: torch.Tensor) -> RolloutStorage.Batch:
         """Collect the samples `rows` (B,) of the rollout."""
         s = self.storage
@@ -301,13 +325,15 @@ class PPO(RslPPO):
         )
 
     @tensor_cores()
-    def _learn(self, rows: torch.Tensor) -> torch.Tensor:
-        """Take one optimiser step on the samples `rows` (B,); returns the losses, see `LOSSES`."""
+    def _learn(self, rows: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """Take one optimiser step on the samples `rows` (B,), `count` of which the policy acted in.
+
+        Returns:
+            The losses, see `LOSSES`.
+        """
         batch = self._gather(rows)
         values = self._evaluate(batch.observations)
         log_prob = self.actor.get_output_log_prob(batch.actions)
-        if self.desired_kl is not None and self.schedule == "adaptive":
-            self._adapt_learning_rate(batch)
         driven = batch.observations.get("teacher_driven", None)
         mask = None if driven is None else 1.0 - driven.squeeze(-1)
         clip = self.clip_param if self.use_clipped_value_loss else None
@@ -315,8 +341,8 @@ class PPO(RslPPO):
             log_prob, batch.old_actions_log_prob.squeeze(-1), batch.advantages.squeeze(-1), self.clip_param
         )
         losses = [
-            masked_mean(surrogate, mask),
-            masked_mean(value_loss(values, batch.values, batch.returns, clip), mask),
+            masked_mean(surrogate, mask, count),
+            masked_mean(value_loss(values, batch.values, batch.returns, clip), mask, count),
             self.actor.output_entropy.mean(),
         ]
         # While the policy imitates, there is nothing to explore.
@@ -328,14 +354,18 @@ class PPO(RslPPO):
             loss = loss + self._imitation_weight * losses[3]
         self.optimizer.zero_grad()
         loss.backward()
-        if self.is_multi_gpu:
-            self.reduce_parameters()
+        with torch.no_grad():
+            params = self.actor.output_distribution_params
+            divergence = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
+        parameters = chain(self.policy_parameters(), self.critic.parameters())
+        divergence, loss, *means = self.group.mean_gradients(parameters, divergence, loss, *losses)
+        if self.desired_kl is not None and self.schedule == "adaptive":
+            self._adapt_learning_rate(divergence)
         policy_norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
         critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
         skipped = self._policy_step(loss, policy_norm, critic_norm)
-        means = torch.stack(losses).detach()
-        self._not_finite[: len(losses)] += (~means.isfinite()).float()
-        return means.masked_fill(skipped > 0.0, 0.0)
+        self._not_finite[: len(means)] += (~torch.stack(means).isfinite()).float()
+        return torch.stack(means).masked_fill(skipped > 0.0, 0.0)
 
     def _imitate_replayed(self, share: float) -> None:
         """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
@@ -357,8 +387,7 @@ class PPO(RslPPO):
         loss = imitation_loss(mean, batch["reference"], batch["reference_weight"].squeeze(-1))
         self.optimizer.zero_grad()
         (self._imitation_weight * loss).backward()
-        if self.is_multi_gpu:
-            reduce_gradients_in_buckets(self.policy_parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
+        (loss,) = self.group.mean_gradients(self.policy_parameters(), loss)
         norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
         self._policy_step(loss, norm)
 
@@ -367,24 +396,14 @@ class PPO(RslPPO):
         estimator = {id(p) for p in self._raw_actor.estimator.parameters()}
         return [p for p in self._raw_actor.parameters() if id(p) not in estimator]
 
-    def reduce_parameters(self) -> None:
-        """Average the gradients of policy and value over all GPUs."""
-        parameters = chain(self.policy_parameters(), self.critic.parameters())
-        reduce_gradients_in_buckets(parameters, self.gpu_world_size, self.grad_reduce_bucket_mb)
-
-    def _adapt_learning_rate(self, batch: RolloutStorage.Batch) -> None:
-        """Set the learning rate by the divergence of the policy from the one that collected the batch.
+    def _adapt_learning_rate(self, divergence: torch.Tensor) -> None:
+        """Set the learning rate by the KL divergence of the policy from the one that collected the samples. Scalar.
 
         Imitation is supervised and needs no trust region: the rate stays above a floor that sinks from its initial
         value with the imitation weight.
         """
-        with torch.inference_mode():
-            params = self.actor.output_distribution_params
-            kl = self.actor.get_kl_divergence(batch.old_distribution_params, params).mean()
-            if self.is_multi_gpu:
-                torch.distributed.all_reduce(kl, op=torch.distributed.ReduceOp.AVG)
-            floor = self._initial_learning_rate * self._imitation_share.to(self._rate.dtype)
-            self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, kl, self.desired_kl), floor))
+        floor = self._initial_learning_rate * self._imitation_share.to(self._rate.dtype)
+        self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, divergence, self.desired_kl), floor))
 
     def _update_estimator(self) -> torch.Tensor:
         """Regress the base velocity on the history over the rollout; returns the mean squared error [m^2/s^2]."""
@@ -403,11 +422,10 @@ class PPO(RslPPO):
         loss = (estimator(history[rows]) - velocity[rows]).square().mean()
         self.estimator_optimizer.zero_grad()
         loss.backward()
-        if self.is_multi_gpu:
-            reduce_gradients_in_buckets(estimator.parameters(), self.gpu_world_size, self.grad_reduce_bucket_mb)
+        (loss,) = self._estimator_group.mean_gradients(estimator.parameters(), loss)
         norm = nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
         skipped = self._estimator_step(loss, norm)
-        return loss.detach().masked_fill(skipped > 0.0, 0.0)
+        return loss.masked_fill(skipped > 0.0, 0.0)
 
     def _update_normalization(self) -> None:
         """Show the rollout to the critic's normaliser, whose buffers stay where they are."""

@@ -20,6 +20,7 @@ from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.checkpoint_names import iteration
 from legged_gym.utils.config import Config, ConfigError, check, get_field, parse_field, read_json, set_field
+from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.limits import check_run
 from legged_gym.utils.task_registry import task_registry
@@ -313,7 +314,9 @@ def summary(spec: RunSpec) -> str:
     """Says in one line what runs where, and how large."""
     layers = getattr(spec.train_cfg.policy, "actor_hidden_dims", ())
     network = f", actor {'-'.join(map(str, layers))}" if layers else ""
+    robots, processes = spec.env_cfg.env.num_envs, current().size
+    each = "" if processes == 1 else f" in each of {processes} processes, {robots * processes:,} together"
     return (
-        f"{machine.detect()}: {spec.env_cfg.env.num_envs} robots{network}, physics on {spec.sim_device}, "
+        f"{machine.detect()}: {robots} robots{each}{network}, physics on {spec.sim_device}, "
         f"learning on {spec.rl_device} (change with --num_envs, --train.policy.*, --sim_device, --rl_device)"
     )

@@ -1,6 +1,5 @@
 """Builds what a `RunSpec` describes: environment, runner, and the folder of the run."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from legged_gym.options import runs
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.resuming import resume
 from legged_gym.utils.config import save_json
+from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.task_registry import task_registry
 
@@ -45,7 +45,7 @@ def make_runner(spec: RunSpec, env: Any, *, write: bool = True) -> Any:
         UserError: The checkpoint does not fit.
     """
     cfg, log_dir = spec.train_cfg, None
-    if write and os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the first one writes
+    if write and current().first:
         log_dir = runs.new_run_dir(run_parent(spec), cfg.runner.run_name)
     try:
         runner_class = task_registry.get(spec.task).load_runner_class()

@@ -16,6 +16,7 @@ import torch
 from rsl_rl.utils.logger import Logger as RslLogger
 
 from legged_gym.runners.own_metrics import VELOCITIES, OwnSums, own_metrics
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.errors import UserError
 
 SHOWN_ITERATIONS = 20
@@ -46,16 +47,25 @@ class _QuietHook:
 class Logger(RslLogger):
     """rsl_rl's logger, with sums kept on the device during the rollout and a compact console line."""
 
-    def __init__(self, train_cfg: Any, episode_steps: int, driven: torch.Tensor | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        train_cfg: Any,
+        episode_steps: int,
+        driven: torch.Tensor | None = None,
+        group: Group = ALONE,
+        **kwargs: Any,
+    ) -> None:
         """Allocate.
 
         Args:
             train_cfg: What is trained, to be shown beside the curves.
             episode_steps: Longest episode [policy steps].
             driven: 1 for the robots that the teacher drives at the moment, if there is one. Shape (N, 1).
+            group: Processes whose robots are logged together, by the first one.
             kwargs: See rsl_rl's logger.
         """
         self.writer: Any = None
+        self.group = group
         super().__init__(**kwargs)
         self.train_cfg, self._episode_steps, self._driven = train_cfg, episode_steps, driven
         self._sums = OwnSums(self.device)
@@ -113,7 +123,7 @@ class Logger(RslLogger):
         steps = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size
         self.tot_timesteps += steps
         self.tot_time += collect_time + learn_time
-        self._window.append(self._sums.read())
+        self._window.append(self._sums.read(self.group))
         self._times.append(collect_time + learn_time)
         scalars |= own_metrics(self._window[-1], step_dt, self._episode_steps)
         scalars["Perf/total_fps"] = steps / (collect_time + learn_time)

@@ -25,7 +25,8 @@ from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
 from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
-from legged_gym.utils.config import Config, save_json
+from legged_gym.utils.config import Config, fields_of, save_json, to_dict
+from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import torch_threads, usable_cores
 
@@ -35,11 +36,27 @@ MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexE
 
 def episode_tag(name: str) -> str:
     """Return the tag of what an environment's episode log calls so."""
+    if name.startswith("overflow_"):
+        return f"Sim/{name}"
     return f"Reward/{name.removeprefix('rew_')}" if name.startswith("rew_") else f"Train/{name}"
 
 
+COUNTS = ("broken_robots", "not_finite_", "overflow_")
+"""How entries of an episode log begin that count something; the others are means over as many robots each."""
+
+
+def merged(logs: list[dict[str, float]]) -> dict[str, float]:
+    """Make one episode log of those of several processes, each of which may lack entries."""
+    names = dict.fromkeys(name for log in logs for name in log)
+    values = {name: [log[name] for log in logs if name in log] for name in names}
+    return {name: sum(v) if name.startswith(COUNTS) else sum(v) / len(v) for name, v in values.items()}
+
+
 class OnPolicyRunner(RslOnPolicyRunner):
-    """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log."""
+    """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log.
+
+    Several processes that have `joined` train one policy, each on robots of its own.
+    """
 
     alg: PPO
     current_learning_iteration: int
@@ -57,17 +74,20 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """
         if log_dir is not None:
             check_logger(train_cfg.runner.logger)
+        self.group = current()
         self.train_cfg = train_cfg
+        self._check_equal(env, train_cfg)
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
         self.teacher = None
         if train_cfg.teacher.enabled:
-            self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device)
+            self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device, self.group)
         self.logger = Logger(
             train_cfg,
             int(env.max_episode_length),
             None if self.teacher is None else self.teacher.driven,
+            self.group,
             log_dir=log_dir,
             cfg=self.cfg,
             env_cfg=env.cfg,
@@ -78,7 +98,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             device=device,
         )
         groups = tuple(name for name, value in env.get_observations().items() if value.is_floating_point())
-        self.quarantine = Quarantine(groups, env.num_envs, self.device)
+        self.quarantine = Quarantine(groups, env.num_envs, self.device, self.group)
         self.health = Health(self._learned_tensors)
         self.trace = None
         if train_cfg.trace.robots and log_dir is not None:
@@ -91,6 +111,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
             rows = max(1, samples // train_cfg.algorithm.num_mini_batches)
             width = max(*train_cfg.policy.actor_hidden_dims, *train_cfg.policy.critic_hidden_dims)
             self.update_threads = update_threads(train_cfg.runner.update_threads, width, rows)
+        self.update_threads = self.group.from_first(self.update_threads)  # another number rounds sums otherwise
+        if log_dir is not None and torch.device(device).type == "cpu":
             train_cfg.runner.update_threads = self.update_threads  # a run that goes on from this one takes as many
         self.checkpoints = None
         if log_dir is not None and not self.logger.disable_logs:
@@ -101,6 +123,28 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self.after_iteration: Callable[[dict[str, float]], None] | None = None
         """Called after every iteration with its scalars by tensorboard tag, before a checkpoint is due."""
+        if not self.group.first:
+            torch.manual_seed(self.group.own_seed(train_cfg.seed))  # same networks, other noise
+
+    def _configure_multi_gpu(self) -> None:
+        """Let rsl_rl know of the group that this process has joined."""
+        group = self.group
+        self.is_distributed, self.gpu_world_size, self.gpu_global_rank = not group.alone, group.size, group.rank
+        self.cfg["multi_gpu"] = None
+        if not group.alone:
+            self.cfg["multi_gpu"] = {"global_rank": group.rank, "world_size": group.size, "group": group}
+
+    def _check_equal(self, env: VecEnv, train_cfg: LeggedRobotCfgPPO) -> None:
+        """Raise unless all processes were given the same configs.
+
+        Raises:
+            UserError: Names what differs.
+        """
+        fields: dict[str, Any] = {"num_envs": env.num_envs}
+        for scope, cfg in (("env", env.cfg), ("train", train_cfg)):
+            if isinstance(cfg, Config):
+                fields |= {f"--{scope}.{name}": str(value) for name, value in fields_of(cfg, to_dict(cfg)).items()}
+        self.group.check_equal("the processes differ", fields)
 
     @property
     def log_dir(self) -> str | None:
@@ -129,6 +173,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         Raises:
             UserError: Nothing can be learned any more, or the last checkpoint cannot be written to its folder.
         """
+        self.group.copy_first(self._learned_tensors().values())
         self.health.forget()
         if init_at_random_ep_len and not self._robots_go_on:
             self.env.episode_length_buf = torch.randint_like(
@@ -139,8 +184,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.alg.train_mode()
         if torch.device(self.device).type == "cpu" and (note := busy_note(usable_cores())) is not None:
             print(note)
-        if self.is_distributed:
-            self.alg.broadcast_parameters()
         self.logger.init_logging_writer()
         start_it = self.current_learning_iteration
         total_it = start_it + num_learning_iterations
@@ -149,11 +192,13 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 obs = self._iterate(obs, it, start_it, total_it)
                 if self.checkpoints is not None and self.checkpoints.due(self.current_learning_iteration):
                     self.save_checkpoint()
+                self.interrupted = self.group.any(self.interrupted)
                 if self.interrupted:
                     break
             self.save_checkpoint(last=True)
-        except TrainingBrokenError as error:  # the weights are good ones again
+        except TrainingBrokenError as error:  # the weights are good ones again, in all processes
             path = self.save_checkpoint(last=True)
+            self.group.wait()
             raise TrainingBrokenError(f"{error}; the last good checkpoint is {path}") from None
         finally:
             self.logger.stop_logging_writer()
@@ -164,10 +209,12 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.alg.set_progress((it - start_it) / (total_it - start_it))
         obs = self._collect(obs)
         episodes = self.env.episode_log()
+        episodes |= {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         collected = time.perf_counter()
         with torch_threads(self.update_threads):
             means = self.alg.learn()
-        robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs
+        episodes = merged(self.group.gather(episodes))
+        robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs * self.group.size
         self.env.update_curriculum(episodes["fall_rate"], robot_steps)  # queued while the device learns
         losses = self.alg.read_losses(means)
         learned = time.perf_counter()
@@ -175,7 +222,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
         scalars["Loss/learning_rate"] = self.alg.learning_rate
         scalars["Policy/mean_std"] = self.alg.get_policy().output_std.mean().item()
         scalars |= {episode_tag(name): value for name, value in episodes.items()}
-        scalars |= {f"Sim/overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         if self.teacher is not None:
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
@@ -273,11 +319,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
 
     @property
     def _exact(self) -> bool:
-        """A run that goes on from a checkpoint of this one is to do so bit for bit."""
+        """A run that goes on from a checkpoint of this one is to do so bit for bit; not where processes share it."""
         asked = self.train_cfg.runner.exact_resume
         if asked is None:
-            asked = not self.is_distributed and {str(self.device), str(self.env.device)} == {"cpu"}
-        return asked and getattr(self.env, "exact_state", lambda: None)() is not None
+            asked = {str(self.device), str(self.env.device)} == {"cpu"}
+        return asked and self.group.alone and getattr(self.env, "exact_state", lambda: None)() is not None
 
     def _simulation(self) -> dict[str, Any]:
         """Return what such a run needs besides the checkpoint: the robots' state, and what is replayed."""
@@ -358,7 +404,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 self.teacher.load_state_dict(checkpoint["teacher_state"])
             self.logger.load_state_dict(checkpoint)
             torch.set_rng_state(checkpoint["rng_state"].cpu())
-            if torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
+            if not self.group.first:
+                torch.manual_seed(self.group.own_seed(self.train_cfg.seed, self.current_learning_iteration))
+            elif torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
                 torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
 
     def get_inference_policy(self, device: str | None = None) -> EstimatorActor:

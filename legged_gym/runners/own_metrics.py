@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from legged_gym.utils.distributed import ALONE, Group
+
 VELOCITIES = ("vel_x", "vel_y", "vel_yaw")
 """Tracked velocities: forward, left [m/s], yaw rate [rad/s]; heading frame."""
 
@@ -40,9 +42,9 @@ class OwnSums:
             rows += [counts.float(), *squares.unbind(-1)]
         self.total += torch.stack(rows).sum(-1)
 
-    def read(self) -> list[float]:
-        """Return the sums and clear them. Waits for the device."""
-        values = self.total.tolist()
+    def read(self, group: Group = ALONE) -> list[float]:
+        """Return the sums over the robots of all processes, and clear them. Waits for the device."""
+        values = group.sum(self.total).tolist()
         self.total.zero_()
         return values
 

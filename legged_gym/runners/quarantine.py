@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.math import known_empty
 
 
@@ -13,15 +14,18 @@ class Quarantine:
     `LeggedRobot.step` takes as a fall; until then its observation shows zeros where it is broken.
     """
 
-    def __init__(self, groups: tuple[str, ...], num_envs: int, device: torch.device | str) -> None:
+    def __init__(
+        self, groups: tuple[str, ...], num_envs: int, device: torch.device | str, processes: Group = ALONE
+    ) -> None:
         """Nobody is in it.
 
         Args:
             groups: Observation groups to look at.
             num_envs: Number of robots N.
             device: Where the rollout is.
+            processes: Those whose robots `log` counts.
         """
-        self._groups = groups
+        self._groups, self._processes = groups, processes
         self._inside = torch.zeros(num_envs, dtype=torch.bool, device=device)
         self._anybody = False
         self._counts = torch.zeros(len(groups) + 1, device=device)
@@ -59,6 +63,6 @@ class Quarantine:
 
     def log(self) -> dict[str, float]:
         """Return how often each group, or the reward, was not finite since the last call, if it ever was."""
-        counts = self._counts.tolist()
+        counts = self._processes.sum(self._counts).tolist()
         self._counts.zero_()
         return {name: count for name, count in zip((*self._groups, "reward"), counts, strict=True) if count}

@@ -7,6 +7,7 @@ import torch
 
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.distributed import current
 
 
 def resume(runner: Any, checkpoint: str, train_cfg: Any, said: Collection[str]) -> None:
@@ -25,7 +26,7 @@ def resume(runner: Any, checkpoint: str, train_cfg: Any, said: Collection[str]) 
     fresh = {name: tensor.clone() for name, tensor in runner.env.state_dict().items()} if ours else {}
     runner.load(checkpoint)
     if "train.seed" in said:
-        torch.manual_seed(train_cfg.seed)
+        torch.manual_seed(current().own_seed(train_cfg.seed))
     if not ours:
         return  # of a task that brings its own, whose state is unknown here
     for field, act in _ACTIONS.items():

@@ -14,6 +14,7 @@ from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.math import known_empty
 
 GOLDEN = 0.5 * (5.0**0.5 - 1.0)
@@ -26,7 +27,7 @@ class TeacherInLoop:
     On a GPU all that happens on a branch, beside the policy's evaluation and update.
     """
 
-    def __init__(self, cfg: TeacherInLoopCfg, env: VecEnv, num_steps: int, device: str) -> None:
+    def __init__(self, cfg: TeacherInLoopCfg, env: VecEnv, num_steps: int, device: str, group: Group = ALONE) -> None:
         """Build the teacher for the environment's robot.
 
         Args:
@@ -34,16 +35,18 @@ class TeacherInLoop:
             env: The environments.
             num_steps: Policy steps per rollout.
             device: Where the teacher lives.
+            group: Processes that train the same Δξ, each on its own robots.
         """
         self.cfg = cfg
         self.env = env
+        self.group = group
         self.teacher = make_teacher(cfg.dcm, env, device)
         self.adapts_clock = cfg.dcm.timing.enabled and cfg.clock != "never"
         """Whether the environment's gait clock follows the teacher, at least that of some robots."""
         self.teacher.memory.adapts.zero_()
         self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
         """Policy steps between two updates of Δξ."""
-        self.trainer = OffsetTrainer(self.teacher, self.interval)
+        self.trainer = OffsetTrainer(self.teacher, self.interval, group)
         if cfg.offset_file is not None:
             self.trainer.load_state_dict(load_checked(cfg.offset_file, device))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
@@ -178,11 +181,15 @@ class TeacherInLoop:
         return rewards + self.cfg.foothold_reward * foothold_kernel(output, self.cfg.foothold_width)
 
     def log(self, steps: int) -> dict[str, float]:
-        """Means over the last `steps` policy steps, by tensorboard tag; none once the teacher has left."""
+        """Means over the last `steps` policy steps and the robots of all processes, by tensorboard tag.
+
+        None once the teacher has left.
+        """
         if self.left:
             return {}
         self.join()
-        landed, *squares, weight, offset, broken = torch.cat((self._sums, self._not_finite.view(1))).tolist()
+        sums = self.group.sum(torch.cat((self._sums, self._not_finite.view(1))))
+        landed, *squares, weight, offset, broken = sums.tolist()
         self._sums.zero_()
         self._not_finite.zero_()
         fitted = {} if self._fitted is None else self.trainer.read(self._fitted)
@@ -191,8 +198,8 @@ class TeacherInLoop:
             "Teacher/dcm_offset_error_rms": dcm,
             "Teacher/dcm_offset_error_without_offset_rms": dcm_without,
             "Teacher/foothold_error_rms": foothold,
-            "Teacher/weight": weight / steps,
-            "Teacher/offset_abs": offset / steps,
+            "Teacher/weight": weight / (steps * self.group.size),
+            "Teacher/offset_abs": offset / (steps * self.group.size),
             "Teacher/driven_share": self.share,
             **({"Teacher/not_finite_reference": broken} if broken else {}),
         } | {f"Offset/{name}": value for name, value in fitted.items()}

@@ -7,11 +7,15 @@ again as they fall: both see the same contacts and the same other load on the ma
 
 `--profile` tells where the time of `env.step` and of an iteration goes, `--starts` how long training takes from the
 start of the process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
+
+Under `torchrun` it measures how training scales: `env.step` and iteration of the first process alone, while the others
+wait, and then of all of them, each with that many robots; `--profile` is of the first one among the others.
 """
 
 import contextlib
 import copy
 import io
+import itertools
 import os
 import platform
 import statistics
@@ -20,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils import machine
+from legged_gym.utils.distributed import joined, mute_others, started_together
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.profiling import Profile, profile
 
@@ -47,6 +52,7 @@ CACHES = ("WARP_CACHE_PATH", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRIT
 """Environment variables that say where compiled kernels are kept."""
 COLUMNS = ("engine", "env_step", "iteration", "no_teacher")
 RATIOS = ("env_step_ratio", "iteration_ratio", "teacher_share", "memory_gib")
+SCALED_TIMES = ("rollout_s", "rollout_s_all", "update_s", "update_s_all")
 WARM_UP = 4
 """Iterations that are not timed."""
 
@@ -139,17 +145,23 @@ def warm_runner(env: Any, spec: RunSpec) -> Any:
 
 
 def measure_iteration(runner: Any, iterations: int) -> tuple[float, float]:
-    """Time training iterations.
+    """Time training iterations, each of which ends with a wait for the device.
 
     Returns:
         Median of an iteration [s], and of the update in it [s].
     """
+    ends: list[float] = []
     updates: list[float] = []
-    runner.after_iteration = lambda scalars: updates.append(scalars["Perf/learning_time"])
+
+    def note(scalars: dict[str, float]) -> None:
+        ends.append(time.perf_counter())
+        updates.append(scalars["Perf/learning_time"])
+
+    runner.after_iteration = note
     with _silence():
-        durations = [timed(lambda: runner.learn(1, False), runner.env.device) for _ in range(iterations)]
+        runner.learn(iterations + 1, False)
     runner.after_iteration = None
-    return statistics.median(durations), statistics.median(updates)
+    return statistics.median(b - a for a, b in itertools.pairwise(ends)), statistics.median(updates[1:])
 
 
 def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]:
@@ -266,6 +278,98 @@ def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False
     return row
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Of one process, which may be among others that do the same."""
+
+    env_step: float
+    """Policy steps of its robots per second."""
+    iteration_s: float
+    """Of an iteration [s]."""
+    update_s: float
+    """Of the update in it [s]."""
+
+
+def measure_speed(spec: RunSpec, repeats: int, iterations: int) -> Speed:
+    """Measure `env.step` and training, with whom this process has joined."""
+    env = make_env(spec)
+    _, env_step = measure_steps(env, repeats)
+    speed = Speed(env_step, *measure_iteration(warm_runner(env, spec), iterations))
+    env.sim.close()
+    return speed
+
+
+def scaling_row(spec: RunSpec, alone: Speed, together: list[Speed]) -> dict[str, Any]:
+    """Compare one process with several.
+
+    Args:
+        spec: The run.
+        alone: The first process by itself.
+        together: All processes; an iteration takes as long as in the slowest one.
+    """
+    robots, size = spec.env_cfg.env.num_envs, len(together)
+    slowest = max(together, key=lambda speed: speed.iteration_s)
+    steps = spec.train_cfg.runner.num_steps_per_env * robots
+    speedup = size * alone.iteration_s / slowest.iteration_s
+    return {
+        "sim": spec.env_cfg.sim.backend,
+        "num_envs": robots,
+        "processes": size,
+        "env_step": alone.env_step,
+        "env_step_all": sum(speed.env_step for speed in together),
+        "iteration": steps / alone.iteration_s,
+        "iteration_all": size * steps / slowest.iteration_s,
+        "speedup": speedup,
+        "efficiency": speedup / size,
+        "rollout_s": alone.iteration_s - alone.update_s,
+        "rollout_s_all": slowest.iteration_s - slowest.update_s,
+        "update_s": alone.update_s,
+        "update_s_all": slowest.update_s,
+    }
+
+
+def scaling_line(row: dict[str, Any]) -> str:
+    """Return a row of the table of `measure_scaling`."""
+    cells = [format(row[name], ",.0f") for name in ("env_step", "env_step_all", "iteration", "iteration_all")]
+    cells += [format(row[name], ".2f") for name in ("speedup", "efficiency")]
+    cells += [format(1e3 * row[name], ".1f") for name in SCALED_TIMES]
+    return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>14}" for cell in cells)
+
+
+def measure_scaling(specs: list[RunSpec], repeats: int, iterations: int, profiled: bool) -> list[dict[str, Any]]:
+    """Measure the first of the processes that torchrun has started by itself, and then all of them together.
+
+    Args:
+        specs: Runs that differ in the number of robots of a process.
+        repeats: Blocks of `env.step`.
+        iterations: Timed training iterations.
+        profiled: Tell where the time of the first process goes among the others.
+
+    Returns:
+        A row of the JSON for each.
+    """
+    first = os.environ["RANK"] == "0"
+    alone = [measure_speed(spec, repeats, iterations) for spec in specs if first]  # the others wait in `joined`
+    rows = []
+    with joined(specs[0].rl_device) as group:
+        heads = ["step 1", f"step {group.size}", "iter 1", f"iter {group.size}", "speed-up", "efficiency"]
+        heads += [f"{part} {n} ms" for part in ("rollout", "update") for n in (1, group.size)]
+        print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>14}" for head in heads))
+        for k, spec in enumerate(specs):
+            own = group.from_first(alone[k] if first else None)
+            assert own is not None  # for the type checker
+            row = scaling_row(spec, own, group.gather(measure_speed(spec, repeats, iterations)))
+            print(scaling_line(row), flush=True)
+            if profiled:
+                env = make_env(spec)
+                found = profile_training(env, spec)
+                env.sim.close()
+                row["profile"] = found.as_dict()
+                print("\n".join(found.lines(f"training iteration, {row['num_envs']} robots each, mean of one:")))
+            rows.append(row)
+    return rows
+
+
 def resized(spec: RunSpec, num_envs: int) -> RunSpec:
     """Return a run with another number of robots."""
     cfg = copy.deepcopy(spec.env_cfg)
@@ -284,6 +388,7 @@ def table_line(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Benchmark from the command line."""
+    mute_others()
     args = parse_args(make_benchmark_parser())
     for name, least in (("repeats", 1), ("iterations", 0)):
         if getattr(args, name) < least:
@@ -292,6 +397,15 @@ def main() -> None:
         check_writable(args.json)
     spec = resolve(args.request)
     content: dict[str, Any] = {"device": device_name(spec.sim_device), "rows": []}
+    if started_together():
+        if args.starts or not args.iterations:
+            raise UserError("under torchrun, training is measured: leave out --starts, and --iterations=0")
+        print(f"{content['device']}; policy steps/s of one process, and of all together")
+        specs = [resized(spec, num_envs) for num_envs in args.sizes]
+        content["rows"] = measure_scaling(specs, args.repeats, args.iterations, args.profile)
+        if args.json is not None and os.environ["RANK"] == "0":
+            write_json(content, args.json)
+        return
     heads = (*COLUMNS, "env/engine", "iter/engine", "teacher", "memory GiB", "update ms", "start 1 s", "start 2 s")
     print(f"{content['device']}; policy steps/s, all robots together")
     print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>12}" for head in heads))

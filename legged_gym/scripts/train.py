@@ -5,7 +5,6 @@ what was asked. Before training has begun there is nothing to save, and the exit
 it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
 from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
 from legged_gym.utils.console import keep_going_without_console
+from legged_gym.utils.distributed import current, joined, mute_others
 from legged_gym.utils.errors import UserError
 
 _STARTED = psutil.Process().create_time()
@@ -57,12 +57,12 @@ def train(
     """
     env = make_env(spec, headless=True)
     runner = make_runner(spec, env)
-    if viewer != "none" and os.environ.get("RANK", "0") == "0":  # of torchrun's processes, the first one shows itself
+    if viewer != "none" and current().first:
         watch(runner, spec, env, viewer, viewing or Viewing())
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)
     gate = None
-    if until_walking or evaluate_every:
+    if (until_walking or evaluate_every) and current().first:
         robots = 64 if spec.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED)
@@ -106,6 +106,7 @@ def make_train_parser() -> Parser:
 
 def main() -> None:
     """Trains from the command line."""
+    mute_others()
     args = parse_args(make_train_parser())
     if args.evaluate_every < 0:
         raise UserError(f"--evaluate_every: got {args.evaluate_every}, expected a number >= 0")
@@ -113,11 +114,12 @@ def main() -> None:
     viewer = choose_viewer(viewing, args.request.headless, required=True)
     keep_going_without_console()
     spec = resolve(args.request)
-    print(summary(spec))
-    runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)
-    if runner.log_dir is not None:
-        log_dir = Path(runner.log_dir)
-        print(f"run:      {from_here(log_dir)}\n{commands_for(spec, log_dir)}")
+    with joined(spec.rl_device):
+        print(summary(spec))
+        runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)
+        if runner.log_dir is not None:
+            log_dir = Path(runner.log_dir)
+            print(f"run:      {from_here(log_dir)}\n{commands_for(spec, log_dir)}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.losses import assign_touchdowns, follow_weight, magnitude_loss, stability_loss, tracking_loss
 from legged_gym.teacher.preview import preview_steps
 from legged_gym.utils.cuda_graph import Graphed, adam_tensors, load_adam, make_adam
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.finite import GuardedStep
 
 LONGEST_STEP = 0.5
@@ -32,10 +33,12 @@ class OffsetTrainer:
     Args:
         teacher: whose network is trained.
         num_steps: policy steps per rollout T.
+        group: processes that train the same network, each on its own robots.
     """
 
-    def __init__(self, teacher: DcmTeacher, num_steps: int) -> None:
+    def __init__(self, teacher: DcmTeacher, num_steps: int, group: Group = ALONE) -> None:
         self.teacher, self.num_steps = teacher, num_steps
+        self._group = group.branch()
         self.cfg: OffsetCfg = teacher.cfg.offset
         like, n = teacher.geometry.abad_pos, teacher.num_envs
         rate = like.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
@@ -102,11 +105,12 @@ class OffsetTrainer:
         square = (landed * data["error"][new].square().sum(dim=-1)).sum()
         means = total / max(1, cfg.epochs * parts)
         size_of_offset = data["applied"][new].norm(dim=-1).sum() / max(1, steps * self.teacher.num_envs)
-        touchdowns = data["touchdown"][new].sum()
+        seen = torch.stack((size_of_offset / self._group.size, square, landed.sum(), data["touchdown"][new].sum()))
+        size_of_offset, square, count, touchdowns = self._group.sum(seen)
         for values in data.values():
             values[:kept] = values[steps : steps + kept].clone()
         self._step = 0
-        return torch.stack((*means, size_of_offset, (square / landed.sum().clamp(min=1.0)).sqrt(), touchdowns))
+        return torch.stack((*means, size_of_offset, (square / count.clamp(min=1.0)).sqrt(), touchdowns))
 
     def _shuffled(self, parts: int, size: int) -> Tensor:
         """Deals samples out at random, those that teach something first and evenly. Shape (parts, size)."""
@@ -159,14 +163,19 @@ class OffsetTrainer:
         data["taught"].copy_(torch.maximum(data["taught"], (found > 0.0).to(found.dtype)))
 
     def _minibatch(self, rows: Tensor) -> Tensor:
-        """One optimiser step on the samples `rows` (B,); returns the detached losses (6,)."""
+        """One optimiser step on the samples `rows` (B,); returns the detached losses (6,), "loss" first.
+
+        They are means by the samples' weights, and so are those over several processes.
+        """
         names = ("inputs", "applied", "target", "weight")
         losses = self.losses(*(self._data[name].flatten(0, 1)[rows] for name in names))
         self.optimizer.zero_grad()
         losses["loss"].backward()
+        weight = self._data["weight"].flatten()[rows].sum()
+        means = self._group.mean_gradients(self.teacher.network.parameters(), *losses.values(), weight=weight)
         norm = torch.nn.utils.clip_grad_norm_(self.teacher.network.parameters(), self.cfg.max_grad_norm)
-        skipped = self._guarded_step(losses["loss"], norm)
-        return torch.stack([value.detach() for value in losses.values()]).masked_fill(skipped > 0.0, 0.0)
+        skipped = self._guarded_step(means[0], norm)
+        return means.masked_fill(skipped > 0.0, 0.0)
 
     def read_skipped(self) -> int:
         """Optimiser steps left out since the last call because something was not finite; waits for the device."""

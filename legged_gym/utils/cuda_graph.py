@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,18 @@ from torch.optim import Adam
 
 PLAIN_CALLS = 2
 """Calls that run as they are before the recording: they load kernels and make what is made on first use."""
+
+
+_all: "weakref.WeakSet[Graphed]" = weakref.WeakSet()
+
+
+def forget_all() -> None:
+    """Drop all recordings of this process, once the device has done what they ask for."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    for graphed in _all:
+        graphed.forget()
+    gc.collect()
 
 
 class Graphed:
@@ -49,10 +62,12 @@ class Graphed:
         self._records = enabled and torch.device(device).type == "cuda"
         self._stream = torch.cuda.Stream(device) if self._records else None
         self.forget()
+        _all.add(self)
 
     def forget(self) -> None:
         """Drop the recording: tensors that it reads have moved."""
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._results: Any = None
         self._plain_calls = 0
 
     def __call__(self, *arguments: torch.Tensor) -> Any:
@@ -89,10 +104,12 @@ class Graphed:
             self._arguments = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in arguments]
         before = [dict(vars(owner)) for owner in self._owners]
         graph = torch.cuda.CUDAGraph()
+        # NCCL has a thread of its own, which looks at events meanwhile.
+        errors = "thread_local" if torch.distributed.is_initialized() else "global"
         collecting = gc.isenabled()
         gc.disable()  # what the destructor of an old graph does would be recorded
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode=errors):
                 self._results = self.function(*self._arguments)
         finally:
             if collecting:

@@ -49,15 +49,14 @@ class GuardedStep:
     optimiser's own kernel, as automatic mixed precision does it: steps can be recorded, and the host never waits.
     """
 
-    def __init__(self, optimizer: Adam, device: torch.device | str, shared: bool = False) -> None:
+    def __init__(self, optimizer: Adam, device: torch.device | str) -> None:
         """Count from zero.
 
         Args:
             optimizer: Made by `make_adam`.
             device: Of its parameters.
-            shared: Several processes take the same steps: one leaves out what any leaves out.
         """
-        self.optimizer, self._shared = optimizer, shared
+        self.optimizer = optimizer
         self._fused = torch.device(device).type == "cuda"
         self.skipped = torch.zeros((), device=device)
         """Steps left out since the last `clear`."""
@@ -66,14 +65,13 @@ class GuardedStep:
         """Step, if it is sound.
 
         Args:
-            health: Scalars that are finite if the gradients are: the loss, norms of gradients.
+            health: Scalars that are finite if the gradients are: the loss, norms of gradients. Where several processes
+                take the same steps, the same in all of them.
 
         Returns:
             Whether the step was left out, 0 or 1; scalar on the device.
         """
         broken = (~torch.stack([value.detach().float() for value in health]).isfinite().all()).float()
-        if self._shared:
-            torch.distributed.all_reduce(broken, op=torch.distributed.ReduceOp.MAX)
         self.skipped += broken
         if self._fused:
             self.optimizer.found_inf = broken  # type: ignore[attr-defined]  # read by the fused kernel

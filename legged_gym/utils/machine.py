@@ -45,22 +45,27 @@ class Scale:
     """Length of a run that is new; None leaves it to the task."""
 
 
+def local_processes() -> int:
+    """Returns how many processes torchrun has started on this machine, to share it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 def usable_cores() -> int:
-    """Returns the cores this process may use: its affinity mask, cut to the container's quota."""
+    """Returns the cores this process may use: its affinity mask, cut to the container's quota and to its share."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota, _, period = _read(_CGROUP / "cpu.max").partition(" ")
     if quota.isdigit() and period.strip().isdigit():
         affinity = min(affinity, round(int(quota) / int(period)))
-    return max(affinity, 1)
+    return max(affinity // local_processes(), 1)
 
 
 def usable_memory_gib() -> float:
-    """Returns the main memory this process may use [GiB]; 0 where the system does not say."""
+    """Returns the main memory this process may use, its share of it [GiB]; 0 where the system does not say."""
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return 0.0
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = _read(_CGROUP / "memory.max")
-    return min(memory, int(limit) if limit.isdigit() else memory) / 2**30
+    return min(memory, int(limit) if limit.isdigit() else memory) / local_processes() / 2**30
 
 
 def _read(path: Path) -> str:
@@ -125,6 +130,11 @@ def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> 
     if kind != "cuda" or (index and not index.isdigit()):
         raise UserError(f"unknown device '{asked}'; known: cpu, cuda, cuda:<index>")
     number = int(index or local_rank)
+    if local_processes() > 1 and number != int(local_rank):
+        raise UserError(
+            f"device '{asked}': torchrun has started {local_processes()} processes here, and each takes the device of "
+            "its own: say cuda, without a number"
+        )
     if number >= machine.cuda_devices:
         raise UserError(f"device '{asked}' is not there: this machine has {machine}")
     return f"cuda:{number}"

@@ -8,6 +8,7 @@ before it imports the rest.
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 """Ctrl-C; an end that is asked for; a terminal that closes; pre-emption on many clusters. Not all systems have all."""
+PASSED_ON_WITHIN = 2.0
+"""Time within which torchrun passes a signal on [s]."""
 
 
 class Watch:
@@ -25,14 +28,16 @@ class Watch:
         """At first, a signal ends the process."""
         self._stop: Callable[[], None] | None = None
         self._first: int | None = None
+        self._first_at = 0.0
         self._passes = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         again, self._first = self._first is not None, self._first or number
-        name = signal.Signals(number).name
-        if self._passes:
+        if self._passes or (again and self._passed_on()):
             return
+        self._first_at = time.monotonic()
+        name = signal.Signals(number).name
         if self._stop is None:
             with suppress(Exception):
                 sys.stdout.flush()
@@ -44,6 +49,10 @@ class Watch:
             return
         self._passes = True  # nothing may cut short what follows
         raise KeyboardInterrupt
+
+    def _passed_on(self) -> bool:
+        """Tell whether a signal is the first one once more: torchrun passes on what a terminal sends to all at once."""
+        return "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._first_at < PASSED_ON_WITHIN
 
     def begin(self, stop: Callable[[], None]) -> None:
         """Let the first signal call `stop`, and the second one raise `KeyboardInterrupt`."""

@@ -46,6 +46,7 @@ from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.cuda_graph import Graphed
+from legged_gym.utils.distributed import current
 from legged_gym.utils.math import known_empty
 
 
@@ -60,13 +61,14 @@ class LeggedRobot(VecEnv):
         """Build the simulator and reset every robot.
 
         Args:
-            cfg: The configuration; `cfg.seed` seeds torch's global generator.
+            cfg: The configuration; `cfg.seed` seeds torch's global generator, together with the rank where several
+                processes train together: each has other robots.
             sim_device: Device of physics and of all buffers, e.g. "cpu" or "cuda:0".
             headless: Without a viewer.
         """
         self.cfg = cfg
         self.headless = headless
-        torch.manual_seed(cfg.seed)
+        torch.manual_seed(current().own_seed(cfg.seed))
         self.sim = self._make_simulator(sim_device)
         robot = self.sim.robot
         self.device = self.sim.device
