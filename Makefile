@@ -57,10 +57,11 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -q $(ARGS)
 
-# Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat.
+# Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat, JOBS=8 at once.
 N ?= 100
+JOBS ?= 1
 campaign: $(STAMP)
-	OMP_NUM_THREADS=1 ROBOT_TYPE=PF_TRON1A $(BIN)/python -m tests.campaign $(KIND) --n=$(N) $(if $(SEED),--seed=$(SEED))
+	OMP_NUM_THREADS=1 ROBOT_TYPE=PF_TRON1A $(BIN)/python -m tests.campaign $(KIND) --n=$(N) --jobs=$(JOBS) $(if $(SEED),--seed=$(SEED))
 
 # Runs stay: logs/ is never removed.
 clean:

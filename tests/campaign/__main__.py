@@ -1,8 +1,8 @@
-"""Runs the campaign: `python -m tests.campaign KIND --n=N --seed=S`."""
+"""Runs the campaign: `python -m tests.campaign KIND --n=N --seed=S --jobs=J`."""
 
 import argparse
 import contextlib
-import io
+import functools
 import os
 import sys
 import tempfile
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.campaign import bad_inputs, kills, soak
-from tests.campaign.trials import Tally, in_batches
+from tests.campaign.trials import Tally, in_batches, in_jobs
 
 KINDS = ("kills", "faults", *bad_inputs.KINDS, "injections", "soak")
 
@@ -21,16 +21,22 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--n", type=int, default=100, help="trials of each kind; minutes / 10 of soak (default: 100)")
     parser.add_argument("--seed", type=int, help="of the first trial (default: from the clock)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that share the trials, but for soak (default: 1)"
+    )
     args = parser.parse_args()
     seed = int(time.time()) % 10**8 if args.seed is None else args.seed
     if unknown := set(args.kinds) - set(KINDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}")
+    if args.n < 1 or args.jobs < 1:
+        parser.error("--n and --jobs: expected a number >= 1")
     failures = 0
     for kind in args.kinds or KINDS:
         tally, start = Tally(), time.monotonic()
-        print(f"{kind}: n {args.n}, seed {seed}", flush=True)
+        jobs = 1 if kind == "soak" else args.jobs
+        print(f"{kind}: n {args.n}, seed {seed}, jobs {jobs}", flush=True)
         with tempfile.TemporaryDirectory(prefix="campaign_") as name:
-            run_kind(kind, args.n, seed, Path(name), tally)
+            in_jobs(jobs, functools.partial(run_kind, kind), args.n, seed, Path(name), tally)
         print(f"{kind}: {tally} in {time.monotonic() - start:.0f} s", flush=True)
         failures += len(tally.failures)
     return 1 if failures else 0
@@ -45,13 +51,15 @@ def run_kind(kind: str, count: int, seed: int, folder: Path, tally: Tally) -> No
     elif kind in bad_inputs.KINDS:
         in_batches(kind, bad_inputs.KINDS[kind], count, seed, folder, tally)
     else:
-        with contextlib.redirect_stdout(io.StringIO()):
+        quiet = Tally()
+        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
             if kind == "injections":
-                soak.injections(count, seed, folder, tally)
+                soak.injections(count, seed, folder, quiet)
             else:
-                soak.soak(count / 10.0, folder, tally)
-    for text in tally.failures if kind in ("injections", "soak") else ():
-        print(f"FAILED: {text}", flush=True)
+                soak.soak(count / 10.0, folder, quiet)
+        for text in quiet.failures:
+            print(f"FAILED: {text}", flush=True)
+        tally.add(quiet)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,26 @@
 """Runs that are killed, stopped and robbed of their disk again and again, and must end as the one that was not."""
 
+import contextlib
+import functools
 import hashlib
+import mmap
 import os
 import random
 import resource
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils import signals
 from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.errors import UserError
 from tests.campaign.trials import Tally, fork, wait
 from tests.runners.making import small_run
@@ -29,8 +35,57 @@ OPTIONS = {
     "train.estimator.num_learning_epochs": 1,
     "train.algorithm.imitation.replay_mini_batches": 2,
 }
-LONGEST_LIFE = 2.0
-"""Within so much time after its start a process is killed [s]."""
+PHASES = ("start", "rollout", "update", "save", "between", "over")
+"""Of a run's life; what lies between the others is logging, mostly."""
+WITHIN_A_PHASE = 0.05
+"""A kill that is aimed at a phase comes within so much time of its beginning [s]: the next phase may get it."""
+
+
+class Phase:
+    """What a child is doing, in a byte that it shares with its parent."""
+
+    def __init__(self) -> None:
+        """Nothing has begun."""
+        self._byte = mmap.mmap(-1, 1)
+
+    @property
+    def now(self) -> str:
+        """One of `PHASES`."""
+        return PHASES[self._byte[0]]
+
+    @now.setter
+    def now(self, phase: str) -> None:
+        self._byte[0] = PHASES.index(phase)
+
+    def follow(self, run: OnPolicyRunner) -> None:
+        """Let a run tell its phases."""
+        self.now = "between"
+        for owner, method, phase in (
+            (run, "_collect", "rollout"),
+            (run.alg, "learn", "update"),
+            (run, "save_checkpoint", "save"),
+        ):
+            setattr(owner, method, functools.partial(self._during, phase, getattr(owner, method)))
+
+    def _during(self, phase: str, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self.now = phase
+        try:
+            return method(*arguments, **options)
+        finally:
+            self.now = "between"
+
+
+PHASE = Phase()
+"""Of the one child that there is at a time."""
+
+
+@dataclass(frozen=True)
+class Unbroken:
+    """The run that nobody disturbs."""
+
+    digest: str
+    seconds: float
+    """How long it takes on this machine, as busy as it is."""
 
 
 def checkpoints(root: Path) -> list[Path]:
@@ -38,8 +93,20 @@ def checkpoints(root: Path) -> list[Path]:
     return sorted(root.glob("*/model_*.pt"), key=lambda path: int(path.stem.split("_")[1]))
 
 
+def start(root: Path, part: int, log: Path, before: Callable[[OnPolicyRunner], None] | None = None) -> int:
+    """Let a part of a run live in a child; returns its process id once it hears signals."""
+    PHASE.now = "over"
+    pid = fork(log, live, root, part, before)
+    while PHASE.now == "over" and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
+    return pid
+
+
 def live(root: Path, part: int, before: Callable[[OnPolicyRunner], None] | None = None) -> None:
     """Train up to `ITERATIONS`, from the newest checkpoint on if there is one, and note a digest of all weights."""
+    signals.watch()
+    keep_going_without_console()
+    PHASE.now = "start"
     torch.set_num_threads(1)
     found = checkpoints(root)
     run = small_run(root / f"part_{part}", **OPTIONS)
@@ -47,10 +114,12 @@ def live(root: Path, part: int, before: Callable[[OnPolicyRunner], None] | None 
         run.load(str(found[-1]))
     if before is not None:
         before(run)
+    PHASE.follow(run)
     with signals.stopping(run, root / f"part_{part}"):
         run.learn(ITERATIONS - run.current_learning_iteration)
     if run.current_learning_iteration == ITERATIONS:
         (root / "digest").write_text(digest(run))
+    PHASE.now = "over"
 
 
 def digest(run: OnPolicyRunner) -> str:
@@ -63,19 +132,27 @@ def digest(run: OnPolicyRunner) -> str:
     return total.hexdigest()
 
 
-def reference(folder: Path) -> str:
-    """Digest of the run that nobody disturbs."""
-    root = folder / "reference"
+def unbroken(folder: Path) -> Unbroken:
+    """Train as the others do, and let it be."""
+    root, log = folder / "unbroken", folder / "unbroken.txt"
     root.mkdir()
-    if wait(fork(folder / "reference.txt", live, root, 0)) != 0:
-        raise RuntimeError((folder / "reference.txt").read_text())
-    return (root / "digest").read_text()
+    began = time.monotonic()
+    if wait(start(root, 0, log)) != 0:
+        raise RuntimeError(log.read_text())
+    return Unbroken((root / "digest").read_text(), time.monotonic() - began)
 
 
-def whole(root: Path) -> list[str]:
-    """Check all checkpoints; returns what is wrong."""
+def emptied(folder: Path) -> Path:
+    """Make a folder, which is removed first if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def damaged(root: Path) -> list[str]:
+    """Check all checkpoints and what lies beside them; returns what is wrong."""
     wrong = []
-    for path in checkpoints(root):
+    for path in (*checkpoints(root), *root.glob("*/simulation_*.pt")):
         try:
             load_checked(path)
         except UserError as error:
@@ -83,60 +160,76 @@ def whole(root: Path) -> list[str]:
     return wrong
 
 
+def outcome(root: Path, expected: Unbroken) -> str | None:
+    """Judge a run that has ended; returns what is wrong with it, if anything."""
+    if not (root / "digest").exists():
+        return "it did not come to its end"
+    if (root / "digest").read_text() != expected.digest:
+        return "other weights or robots than the unbroken run's"
+    if left := [path.name for path in root.glob("*/.*.pt.*")]:
+        return f"temporary files are left: {left}"
+    return None
+
+
 def kill(count: int, seed: int, folder: Path, tally: Tally) -> None:
-    """Kill runs without a warning until that has been done so many times; each one is then let end."""
-    expected, kills, number = reference(folder), 0, seed
-    while kills < count:
-        draw, root = random.Random(number), folder / "killed"
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir()
-        parts = 0
-        while not (root / "digest").exists() and parts < 60:
-            log = folder / "killed.txt"
-            log.unlink(missing_ok=True)
-            pid = fork(log, live, root, parts)
-            parts += 1
-            code = None
-            if kills < count:
-                time.sleep(draw.uniform(0.0, LONGEST_LIFE))
-                os.kill(pid, signal.SIGKILL)
+    """Kill so many runs without a warning, each once or more in a row; then let each one end."""
+    expected = unbroken(folder)
+    for number in range(seed, seed + count):
+        draw, root, log = random.Random(number), emptied(folder / "killed"), folder / "killed.txt"
+        log.unlink(missing_ok=True)
+        to_come = kills = draw.choice((1, 1, 2, 3))
+        part, code = 0, None
+        while code is None or code == -signal.SIGKILL:
+            pid = start(root, part, log)
+            if to_come:
+                _strike(pid, draw, expected.seconds)
             code = wait(pid)
             if code == -signal.SIGKILL:
-                kills += 1
-                tally.note("kills")
-            elif code != 0:
-                tally.fail(f"kills --seed={number}: after a kill, a run ends with {code}: {log.read_text()[-300:]}")
-                break
-            for text in whole(root):
-                tally.fail(f"kills --seed={number}: {text}")
-        if (root / "digest").exists():
-            equal = (root / "digest").read_text() == expected
-            tally.note("runs that ended bit for bit as the unbroken one") if equal else tally.fail(
-                f"kills --seed={number}: after {parts} parts, other weights than the unbroken run's"
-            )
-        number += 1
+                to_come -= 1
+                tally.note(f"kills in phase '{PHASE.now}'")
+            elif code == 0 and to_come == kills:  # it has ended before it could be killed
+                root, part, code = emptied(root), -1, None
+            for text in damaged(root):
+                tally.fail(f"kills --seed={number} --n=1: after part {part}: {text}")
+            part += 1
+        if code != 0:
+            tally.fail(f"kills --seed={number} --n=1: part {part - 1} ends with {code}: {log.read_text()[-500:]}")
+        elif wrong := outcome(root, expected):
+            tally.fail(f"kills --seed={number} --n=1: after {part} parts: {wrong}")
+        else:
+            tally.note("killed runs that ended bit for bit as the unbroken one")
+
+
+def _strike(pid: int, draw: random.Random, life: float) -> None:
+    """Kill a child at any time of its life, or where a phase begins."""
+    end = time.monotonic() + life
+    time.sleep(draw.uniform(0.0, 0.8 * life))
+    aim = draw.choice((*PHASES[:4], None, None))
+    while aim is not None and PHASE.now not in (aim, "over") and time.monotonic() < end:
+        time.sleep(0.0005)
+    if aim is not None:
+        time.sleep(draw.uniform(0.0, WITHIN_A_PHASE))
+    os.kill(pid, signal.SIGKILL)
 
 
 def fault(count: int, seed: int, folder: Path, tally: Tally) -> None:
-    """Stop runs by signals, fill their disk and remove their folders; each one is then let end."""
-    expected = reference(folder)
-    faults = {"signal": _signal, "full disk": _full_disk, "folder removed": _remove_folder}
+    """Stop runs by signals, fill their disk, remove their folders and close what they write to; then let each end."""
+    expected = unbroken(folder)
+    faults = (_signal, _two_signals, _full_disk, _folder_removed, _reader_gone)
     for number in range(seed, seed + count):
-        draw, root, log = random.Random(number), folder / "faulty", folder / "faulty.txt"
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir()
+        draw, root, log = random.Random(number), emptied(folder / "faulty"), folder / "faulty.txt"
         log.unlink(missing_ok=True)
-        name = draw.choice(list(faults))
-        code = faults[name](draw, root, log)
+        disturb = draw.choice(faults)
+        name = disturb.__name__.strip("_").replace("_", " ")
+        wrong = disturb(draw, root, log, expected.seconds)
         said = log.read_text()
-        if "Traceback" in said or code not in (0, 2, *(128 + s for s in _SIGNALS)):
-            tally.fail(f"faults --seed={number}: {name}: ends with {code}: {said[said.find('Traceback') :][:1500]}")
-        for text in whole(root):
-            tally.fail(f"faults --seed={number}: {name}: {text}")
-        if not (root / "digest").exists() and wait(fork(log, live, root, 9)) != 0:
-            tally.fail(f"faults --seed={number}: {name}: cannot be gone on with: {log.read_text()[-300:]}")
-        elif (root / "digest").read_text() != expected:
-            tally.fail(f"faults --seed={number}: {name}: other weights than the unbroken run's")
+        if "Traceback" in said:
+            wrong = said[said.find("Traceback") :]
+        wrong = wrong or "; ".join(damaged(root)) or None
+        if wrong is None and not (root / "digest").exists() and (code := wait(start(root, 9, log))) != 0:
+            wrong = f"going on ends with {code}: {log.read_text()[-500:]}"
+        if wrong := wrong or outcome(root, expected):
+            tally.fail(f"faults --seed={number} --n=1: {name}: {wrong[:1500]}")
         else:
             tally.note(f"{name}: gone on with bit for bit")
 
@@ -144,22 +237,51 @@ def fault(count: int, seed: int, folder: Path, tally: Tally) -> None:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
-def _signal(draw: random.Random, root: Path, log: Path) -> int | None:
-    number, delay = draw.choice(_SIGNALS), draw.uniform(0.05, LONGEST_LIFE)
+def _ends_with(code: int | None, expected: set[int]) -> str | None:
+    """Say what is wrong with an exit code, if anything."""
+    return None if code in expected else f"ends with {code}, not with one of {sorted(expected)}"
 
-    def work() -> None:
-        signals.watch()
-        live(root, 0)
 
-    pid = fork(log, work)
-    time.sleep(delay)
+def _signal(draw: random.Random, root: Path, log: Path, life: float) -> str | None:
+    number = draw.choice(_SIGNALS)
+    pid = start(root, 0, log)
+    time.sleep(draw.uniform(0.0, life))
     os.kill(pid, number)
-    return wait(pid)
+    code = wait(pid)
+    before = "before training began" in log.read_text()
+    return _ends_with(code, {128 + number} if before else {0}) or (
+        "nothing was saved" if not before and not checkpoints(root) else None
+    )
 
 
-def _full_disk(draw: random.Random, root: Path, log: Path) -> int | None:
+def _two_signals(draw: random.Random, root: Path, log: Path, life: float) -> str | None:
+    first, second = draw.choices(_SIGNALS, k=2)
+    pid = start(root, 0, log)
+    time.sleep(draw.uniform(0.2, 1.0) * life)
+    os.kill(pid, first)
+    time.sleep(draw.uniform(0.0, 0.1) * life)
+    os.kill(pid, second)
+    return _ends_with(wait(pid), {0, 128 + first})
+
+
+@contextlib.contextmanager
+def _pipe(log: Path) -> Iterator[Path]:
+    """Make a pipe to write to; at the end of the body what came is put into `log`, and nobody reads any more."""
+    pipe = log.with_suffix(".pipe")
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield pipe
+    finally:
+        with log.open("wb") as file, contextlib.suppress(BlockingIOError):  # nothing has come yet
+            file.write(os.read(reader, 2**16))
+        os.close(reader)
+
+
+def _full_disk(draw: random.Random, root: Path, log: Path, life: float) -> str | None:
     """For some iterations, no file can be longer than some bytes."""
-    first, iterations = draw.randrange(1, ITERATIONS - 1), draw.randrange(1, 3)
+    first, iterations = draw.randrange(1, ITERATIONS - 1), draw.randrange(1, ITERATIONS)
     limit = draw.choice((0, 100, 10_000, 100_000))
 
     def before(run: OnPolicyRunner) -> None:
@@ -170,10 +292,11 @@ def _full_disk(draw: random.Random, root: Path, log: Path) -> int | None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         run.after_iteration = fill
 
-    return wait(fork(log.with_suffix(".limited.txt"), live, root, 0, before)) or 0
+    with _pipe(log) as pipe:  # which the limit does not hold for
+        return _ends_with(wait(start(root, 0, pipe, before)), {0, 2})
 
 
-def _remove_folder(draw: random.Random, root: Path, log: Path) -> int | None:
+def _folder_removed(draw: random.Random, root: Path, log: Path, life: float) -> str | None:
     at = draw.randrange(1, ITERATIONS)
 
     def before(run: OnPolicyRunner) -> None:
@@ -183,4 +306,12 @@ def _remove_folder(draw: random.Random, root: Path, log: Path) -> int | None:
 
         run.after_iteration = remove
 
-    return wait(fork(log, live, root, 0, before))
+    return _ends_with(wait(start(root, 0, log, before)), {0})
+
+
+def _reader_gone(draw: random.Random, root: Path, log: Path, life: float) -> str | None:
+    """Whoever reads what a run prints has seen enough at some time."""
+    with _pipe(log) as pipe:
+        pid = start(root, 0, pipe)
+        time.sleep(draw.uniform(0.0, 0.5) * life)
+    return _ends_with(wait(pid), {0}) or (None if (root / "digest").exists() else "it stopped")

@@ -43,4 +43,4 @@ def injections(count: int, seed: int, folder: Path, tally: Tally) -> None:
             survive(run, [kinds[number % len(kinds)]], number)
             tally.note("injections survived")
         except Exception as error:  # noqa: BLE001  it is what is looked for
-            tally.fail(f"injections --seed={number} --n=1: {type(error).__name__} {error}")
+            tally.fail(f"injections --seed={seed} --n={number - seed + 1}: {type(error).__name__} {error}")
