@@ -88,17 +88,17 @@ class TerrainCfg(Config):
     """Levels."""
     num_cols: int = bounded(20, ge=1)
     """Columns, which the profiles share."""
-    tile_size: float = bounded(8.0, gt=0)
+    tile_size: float = bounded(8.0, gt=0, le=1000)
     """Side of a tile [m]."""
     platform_size: float = bounded(2.0, gt=0)
     """Side of the flat place in the middle of a tile, where robots start [m]."""
-    border_size: float = bounded(4.0, ge=1)
+    border_size: float = bounded(4.0, ge=1, le=1000)
     """Width of the flat border around the tiles [m]; an episode ends 1 m before the end of the ground."""
     spawn_spread: float = bounded(0.3, ge=0)
     """Farthest start from the middle of the platform, along x and along y [m]."""
-    horizontal_scale: float = bounded(0.025, gt=0, le=0.1)
+    horizontal_scale: float = bounded(0.025, ge=0.001, le=0.1)
     """Width of a cell of the height field [m]: as long as it is high, or longer, a riser is a ramp to a foot."""
-    vertical_scale: float = bounded(0.005, gt=0)
+    vertical_scale: float = bounded(0.005, ge=0.0001, le=1)
     """Heights are multiples of this [m]."""
     slope_threshold: float = bounded(1.0, gt=0)
     """Rise over run from which a trimesh has a vertical face."""

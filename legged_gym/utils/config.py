@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from legged_gym.utils.config_types import describe, mismatch, parse_text, to_type, violation
+from legged_gym.utils.config_types import describe, expectation, mismatch, parse_text, to_type, violation
 from legged_gym.utils.errors import UserError, unknown_name
 
 Range = tuple[float, float]
@@ -80,7 +80,7 @@ def _checked(spec: tuple[Any, dict[str, Any]], value: object, label: str) -> Any
     hint, limits = spec
     converted = to_type(value, hint)
     if converted is mismatch or violation(converted, limits):
-        raise ConfigError(f"{label}: got {value!r}, expected {describe(hint, limits)}")
+        raise ConfigError(f"{label}: got {value!r}, expected {expectation(value, hint, limits)}")
     return converted
 
 
@@ -159,7 +159,7 @@ def parse_field(cfg: Config, path: str, text: str) -> Any:
     spec = _specs(type(section))[name]
     value = parse_text(text, spec[0])
     if value is mismatch:
-        raise ConfigError(f"{path}: got '{text}', expected {describe(*spec)}")
+        raise ConfigError(f"{path}: got '{text}', expected {expectation(text, *spec)}")
     return _checked(spec, value, path)
 
 

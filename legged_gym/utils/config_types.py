@@ -17,13 +17,16 @@ class _Mismatch:
 mismatch: Any = _Mismatch()
 """Returned when a value or a text is not of the asked type."""
 
+LARGEST_FLOAT = 3.4e38
+"""Of single precision, which tensors are of."""
 _COMPARISONS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
 def to_type(value: object, hint: Any) -> Any:
     """Converts a value to an annotated type where nothing is lost.
 
-    An int becomes a float, a list a tuple; a bool is no number, and NaN and infinity are no float.
+    An int becomes a float, a list a tuple; a bool is no number, and NaN, infinity and what is infinite in a tensor of
+    single precision are no float.
 
     Args:
         value: The value that came.
@@ -42,11 +45,21 @@ def to_type(value: object, hint: Any) -> Any:
     if origin is dict:
         return _to_dict(value, args)
     if hint is float:
-        number = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
-        return number if math.isfinite(number) else mismatch
+        return _to_float(value)
     if hint is int:
         return int(value) if isinstance(value, numbers.Integral) and not isinstance(value, bool) else mismatch
     return value if hint is Any or isinstance(value, hint) else mismatch
+
+
+def _to_float(value: object) -> Any:
+    """Converts a number that stays finite in a tensor of float32."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return mismatch
+    try:
+        number = float(value)
+    except OverflowError:
+        return mismatch
+    return number if abs(number) <= LARGEST_FLOAT else mismatch
 
 
 def _to_tuple(value: object, args: tuple[Any, ...]) -> Any:
@@ -84,6 +97,13 @@ def violation(value: object, limits: dict[str, Any]) -> bool:
         return False
     low = value < limits.get("ge", -math.inf) or value <= limits.get("gt", -math.inf)
     return low or value > limits.get("le", math.inf) or value >= limits.get("lt", math.inf)
+
+
+def expectation(value: object, hint: Any, limits: dict[str, Any]) -> str:
+    """Says what a field accepts, to whoever gave it this value or text."""
+    number = _literal(value) if isinstance(value, str) else value
+    too_large = isinstance(number, int | float) and abs(number) > LARGEST_FLOAT and float in (hint, *get_args(hint))
+    return describe(hint, limits) + f", of at most {LARGEST_FLOAT:.2g}" * too_large
 
 
 def describe(hint: Any, limits: dict[str, Any]) -> str:

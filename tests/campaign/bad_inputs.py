@@ -126,7 +126,7 @@ def _forge(draw: random.Random, path: Path, whole: bytes, content: dict[str, Any
             (
                 lambda t: torch.full_like(t, draw.choice((0, 1, torch.nan, torch.inf)) if t.is_floating_point() else 0),
                 lambda t: t.flatten(),
-                lambda t: t[..., :0],
+                lambda t: t[..., :0] if t.dim() else t,
                 lambda t: t.double(),
                 lambda t: t.to(torch.int8) if t.is_floating_point() else t.float(),
                 lambda t: torch.zeros(1).expand(10**6),

@@ -97,7 +97,7 @@ def test_int_field_takes_only_ints(value: object) -> None:
     refusal(setattr, RobotCfg(), "num_envs", value)
 
 
-@pytest.mark.parametrize("value", [True, "1", None, math.nan, math.inf])
+@pytest.mark.parametrize("value", [True, "1", None, math.nan, math.inf, 1e39, 10**400])
 def test_float_field_takes_only_finite_numbers(value: object) -> None:
     refusal(setattr, CommandsCfg(), "resampling_time", value)
 
@@ -168,6 +168,7 @@ def test_set_by_path(path: str, text: str, value: object) -> None:
     [
         ("commands.resampling_time", "fast", "commands.resampling_time: got 'fast', expected float, > 0"),
         ("commands.resampling_time", "-1", "commands.resampling_time: got -1.0, expected float, > 0"),
+        ("commands.resampling_time", "1e39", "got '1e39', expected float, > 0, of at most 3.4e+38"),
         ("commands.resampling_tme", "1", "commands.resampling_tme: unknown field 'resampling_tme'; did you mean"),
         ("comands.heading", "1", "did you mean 'commands'"),
         ("commands", "1", "commands: is a section; set one of its fields: resampling_time, lin_vel_x"),
