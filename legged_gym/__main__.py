@@ -7,7 +7,11 @@ from pathlib import Path
 
 from legged_gym import scripts
 from legged_gym.options.cli import run_main
+from legged_gym.utils import signals
 from legged_gym.utils.errors import UserError, unknown_name
+
+TRAINING = ("train", "train_teacher")
+"""Scripts that a signal ends with a checkpoint."""
 
 
 def names() -> list[str]:
@@ -23,6 +27,8 @@ def run_script(name: str) -> int | None:
     """
     if name not in names():
         raise UserError(unknown_name("script", name, names()))
+    if name in TRAINING:
+        signals.watch()  # before the slow imports
     return importlib.import_module(f"legged_gym.scripts.{name}").main()
 
 

@@ -8,6 +8,11 @@ the task's domain randomisation). The result, `offset_<iteration>.pt`, is used b
 from pathlib import Path
 from typing import Any
 
+from legged_gym.utils import signals
+
+if __name__ == "__main__":
+    signals.watch()  # before the slow imports
+
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.options import cli, commands, runs
 from legged_gym.options.cli import Parser, run_main
@@ -16,7 +21,6 @@ from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.teacher_runner import TeacherRunner
-from legged_gym.utils import signals
 from legged_gym.utils.config import save_json
 from legged_gym.utils.errors import UserError
 
