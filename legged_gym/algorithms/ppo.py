@@ -48,16 +48,34 @@ REPLAYED_GROUPS = ("history", "reference", "reference_weight")
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
 
+LEARNED = ("policy and value", "replay", "velocity")
+"""What optimiser steps are for."""
+
 
 @dataclass(frozen=True)
 class SkippedSteps:
-    """Optimiser steps of policy and value that were left out because something in them was not finite."""
+    """Optimiser steps that were left out because something in them was not finite."""
 
-    tried: int
-    policy: int
-    """Left out, of those."""
+    counts: dict[str, tuple[int, int]]
+    """Steps left out and steps tried, by what they learn."""
     losses: list[str]
     """Losses that were not finite, or whose gradients were not."""
+
+    @property
+    def total(self) -> int:
+        """Steps left out."""
+        return sum(skipped for skipped, _ in self.counts.values())
+
+    @property
+    def mostly(self) -> bool:
+        """Of something to be learned, more than half of the steps were left out."""
+        return any(2 * skipped > tried for skipped, tried in self.counts.values())
+
+    def __str__(self) -> str:
+        steps = " and ".join(
+            f"{skipped} of {tried} of {name}" for name, (skipped, tried) in self.counts.items() if skipped
+        )
+        return f"optimiser steps left out: {steps}" + (f"; not finite: {', '.join(self.losses)}" if self.losses else "")
 
 
 @contextmanager
@@ -119,12 +137,13 @@ class PPO(RslPPO):
         estimator_parameters = self._raw_actor.estimator.parameters()
         self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
         self._policy_step = GuardedStep(self.optimizer, device)
+        self._replay_step = GuardedStep(self.optimizer, device)
         self._estimator_step = GuardedStep(self.estimator_optimizer, device)
         self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
         self._estimator_group = self.group.branch()
         self._not_finite = torch.zeros(len(LOSSES), device=device)
         """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
-        self._steps_tried = 0
+        self._steps_tried = [0] * len(LEARNED)
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
         """Updates done: the clock of the imitation weight."""
@@ -261,13 +280,14 @@ class PPO(RslPPO):
             for batch, count in zip(rows, counts, strict=True):
                 total += self._learning(batch, count)
         self._estimator_branch.join()
-        self._imitate_replayed(share)
+        replayed = self._imitate_replayed(share)
         self._update_normalization()
         self.storage.clear()
         self.iteration += 1
-        self._steps_tried += int(share * self.imitation["replay_mini_batches"])
-        self._steps_tried += self.num_learning_epochs * self.num_mini_batches
-        means = total / (self.num_learning_epochs * self.num_mini_batches)
+        steps = self.num_learning_epochs * self.num_mini_batches
+        tried = (steps, replayed, self.estimator_epochs * self.estimator_mini_batches)
+        self._steps_tried = [before + new for before, new in zip(self._steps_tried, tried, strict=True)]
+        means = total / steps
         return torch.stack((*means, estimator_loss, self._imitation_weight))
 
     def read_losses(self, means: torch.Tensor) -> dict[str, float]:
@@ -276,16 +296,17 @@ class PPO(RslPPO):
         named = dict(zip(LOSSES, losses, strict=False)) | {"estimator": estimator}
         return named | ({"imitation_weight": weight} if "imitation" in named else {})
 
-    def read_skipped(self) -> "SkippedSteps":
+    def read_skipped(self) -> SkippedSteps:
         """Say which optimiser steps were left out since the last call; waits for the device."""
-        counts = torch.stack((self._policy_step.skipped, self._estimator_step.skipped, *self._not_finite)).tolist()
-        named = zip((*LOSSES, "estimator"), (*counts[2:], counts[1]), strict=True)
-        skipped = SkippedSteps(self._steps_tried, int(counts[0]), [name for name, count in named if count])
-        for step in (self._policy_step, self._estimator_step):
-            step.clear()
+        guards = (self._policy_step, self._replay_step, self._estimator_step)
+        skipped = [int(count) for count in torch.stack([guard.skipped for guard in guards]).tolist()]
+        broken = zip((*LOSSES, "estimator"), (*self._not_finite.tolist(), skipped[-1]), strict=True)
+        counts = dict(zip(LEARNED, zip(skipped, self._steps_tried, strict=True), strict=True))
+        for guard in guards:
+            guard.clear()
         self._not_finite.zero_()
-        self._steps_tried = 0
-        return skipped
+        self._steps_tried = [0] * len(LEARNED)
+        return SkippedSteps(counts, [name for name, count in broken if count])
 
     def state_tensors(self) -> dict[str, torch.Tensor]:
         """All tensors that an update changes and that the next one starts from, by name."""
@@ -367,8 +388,10 @@ class PPO(RslPPO):
         self._not_finite[: len(means)] += (~torch.stack(means).isfinite()).float()
         return torch.stack(means).masked_fill(skipped > 0.0, 0.0)
 
-    def _imitate_replayed(self, share: float) -> None:
+    def _imitate_replayed(self, share: float) -> int:
         """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
+
+        Returns how many optimiser steps that took.
 
         What the teacher would have done there holds whoever was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
         """
@@ -378,6 +401,7 @@ class PPO(RslPPO):
             self.replay.add(self.storage.observations)
         for _ in range(mini_batches):
             self._imitating(self.replay.draw(c["replay_batch_size"], self.device))
+        return mini_batches
 
     @tensor_cores()
     def _imitate(self, rows: torch.Tensor) -> None:
@@ -389,7 +413,7 @@ class PPO(RslPPO):
         (self._imitation_weight * loss).backward()
         (loss,) = self.group.mean_gradients(self.policy_parameters(), loss)
         norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
-        self._policy_step(loss, norm)
+        self._replay_step(loss, norm)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Parameters that the policy gradient moves: the actor's without its estimator's."""

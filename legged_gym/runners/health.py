@@ -64,22 +64,16 @@ class Health:
         """
         tensors = self.tensors()
         finite = bool(all_finite(tensors.values()))
-        if finite and 2 * skipped.policy <= skipped.tried:
+        if finite and not skipped.mostly:
             self._keep(tensors)
             self._lost_in_a_row = 0
-            return _said(skipped) if skipped.losses or skipped.policy else None
+            return str(skipped) if skipped.losses or skipped.total else None
         self._put_back(tensors)
         self._lost_in_a_row += 1
-        reason = _said(skipped) if finite else "weights became infinite or not a number"
+        reason = str(skipped) if finite else "weights became infinite or not a number"
         if self._lost_in_a_row >= PATIENCE:
             raise TrainingBrokenError(
                 f"training gave up at iteration {iteration}: in {PATIENCE} iterations in a row nothing could be "
                 f"learned ({reason}); look for a learning rate or a reward scale that is too large"
             )
         return f"{reason}: the iteration is taken back"
-
-
-def _said(skipped: SkippedSteps) -> str:
-    """Say what was left out."""
-    losses = f", not finite: {', '.join(skipped.losses)}" if skipped.losses else ""
-    return f"{skipped.policy} of {skipped.tried} optimiser steps left out{losses}"

@@ -236,8 +236,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Take the iteration back if it spoilt the weights; notes what was left out in `scalars`."""
         skipped = self.alg.read_skipped()
         said = self.health.check(skipped, iteration)
-        if skipped.policy or skipped.losses:
-            scalars["Loss/skipped_steps"] = float(skipped.policy)
+        if skipped.total or skipped.losses:
+            scalars["Loss/skipped_steps"] = float(skipped.total)
         if said is not None:
             print(f"warning: iteration {iteration}: {said}", flush=True)
 

@@ -57,8 +57,11 @@ def test_a_robot_with_a_broken_action_falls_and_the_others_go_on(run: object) ->
     assert rewards[1] == 0.0 and all(bool(value.isfinite().all()) for value in (*obs.values(), rewards))
 
 
-def test_a_run_that_learns_nothing_gives_up_with_its_last_good_checkpoint(tmp_path: Path) -> None:
-    run = small_run(tmp_path / "run", **{"train.runner.save_interval": 1000})
+@pytest.mark.parametrize("replayed", [0, 80])
+def test_a_run_that_learns_nothing_gives_up_with_its_last_good_checkpoint(tmp_path: Path, replayed: int) -> None:
+    """Sound steps on replayed samples, though there be more of them, do not hide those of the policy."""
+    options = {"train.runner.save_interval": 1000, "train.algorithm.imitation.replay_mini_batches": replayed}
+    run = small_run(tmp_path / "run", **options)
     run.learn(1)
     good = {name: tensor.detach().clone() for name, tensor in run._learned_tensors().items()}
     run.alg.value_loss_coef = 1e38
