@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+import legged_gym.sim.mujoco.simulator  # noqa: F401  once, and not in each child anew
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils import signals
 from legged_gym.utils.checkpoint import load_checked
@@ -149,6 +150,11 @@ def emptied(folder: Path) -> Path:
     return folder
 
 
+def last_lines(log: Path) -> str:
+    """What a child said at its end, on one line."""
+    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-4:])
+
+
 def damaged(root: Path) -> list[str]:
     """Check all checkpoints and what lies beside them; returns what is wrong."""
     wrong = []
@@ -193,7 +199,7 @@ def kill(count: int, seed: int, folder: Path, tally: Tally) -> None:
                 tally.fail(f"kills --seed={number} --n=1: after part {part}: {text}")
             part += 1
         if code != 0:
-            tally.fail(f"kills --seed={number} --n=1: part {part - 1} ends with {code}: {log.read_text()[-500:]}")
+            tally.fail(f"kills --seed={number} --n=1: part {part - 1} ends with {code}: {last_lines(log)}")
         elif wrong := outcome(root, expected):
             tally.fail(f"kills --seed={number} --n=1: after {part} parts: {wrong}")
         else:
@@ -227,7 +233,7 @@ def fault(count: int, seed: int, folder: Path, tally: Tally) -> None:
             wrong = said[said.find("Traceback") :]
         wrong = wrong or "; ".join(damaged(root)) or None
         if wrong is None and not (root / "digest").exists() and (code := wait(start(root, 9, log))) != 0:
-            wrong = f"going on ends with {code}: {log.read_text()[-500:]}"
+            wrong = f"going on ends with {code}: {last_lines(log)}"
         if wrong := wrong or outcome(root, expected):
             tally.fail(f"faults --seed={number} --n=1: {name}: {wrong[:1500]}")
         else:
