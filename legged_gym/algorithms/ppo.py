@@ -391,9 +391,10 @@ class PPO(RslPPO):
     def _imitate_replayed(self, share: float) -> int:
         """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
 
-        Returns how many optimiser steps that took.
-
         What the teacher would have done there holds whoever was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
+
+        Returns:
+            Optimiser steps that were tried.
         """
         c = self.imitation
         mini_batches = int(share * c["replay_mini_batches"])

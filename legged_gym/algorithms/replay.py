@@ -41,9 +41,14 @@ class Replay:
         self._added = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is kept, in place, and how much was added."""
-        kept = {} if self._kept is None else {name: rows[: len(self)] for name, rows in self._kept.items()}
-        return {"kept": kept, "size": self._size, "added": self._added}
+        """Return what is kept and how much was added: in place if it fills the room, or else copied.
+
+        A file that is given a part of a tensor would hold the room behind it, too.
+        """
+        if self._kept is None:
+            return {"kept": {}, "size": 0, "added": 0}
+        kept = self._kept if len(self) == len(self._kept) else self._kept[: len(self)].clone()
+        return {"kept": dict(kept.items()), "size": self._size, "added": self._added}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned."""

@@ -73,8 +73,10 @@ class Checkpoints:
             path = self._write(self.folder, iteration, contents, simulation)
         except (OSError, UserError) as error:
             self._due_at = time.monotonic() + RETRY_AFTER
-            reason = error if isinstance(error, UserError) else f"{self.path(iteration)}: {_reason(error)}"
-            print(f"warning: no checkpoint: {reason}; training goes on, the next try is in {RETRY_AFTER:.0f} s")
+            print(
+                f"warning: no checkpoint: {_said(error, self.path(iteration))}; training goes on, the next try is in "
+                f"{RETRY_AFTER:.0f} s"
+            )
             return None
         now = time.monotonic()
         self._due_at = now + max(self.cfg.save_seconds, (now - started) / SHARE_OF_TIME)
@@ -110,9 +112,12 @@ class Checkpoints:
         if not (folder / "env_cfg.json").is_file():  # someone removed it: the run goes on, and can be resumed
             folder.mkdir(parents=True, exist_ok=True)
             self._write_configs(folder)
-        if simulation is not None:
-            save_atomically(dict(simulation()), simulation_file(path))
+        fault = None
+        if simulation is not None:  # first: whoever finds the checkpoint finds this, too
+            fault = _failure(simulation_file(path), simulation)
         save_atomically(dict(contents()), path)
+        if fault is not None:  # it may be large: the checkpoint does not fail with it
+            print(f"warning: {fault}; a run that goes on from {path.name} begins with new robots")
         return path
 
     def _prune(self, newest: Path) -> None:
@@ -128,6 +133,20 @@ class Checkpoints:
             for path in self.folder.glob("simulation_*.pt"):
                 if path != simulation_file(newest):
                     path.unlink()
+
+
+def _failure(path: Path, contents: Contents) -> str | None:
+    """Write a file; returns what went wrong, if anything."""
+    try:
+        save_atomically(dict(contents()), path)
+    except (OSError, UserError) as error:
+        return _said(error, path)
+    return None
+
+
+def _said(error: OSError | UserError, path: Path) -> str:
+    """Say on one line what became of a file."""
+    return str(error) if isinstance(error, UserError) else f"{path}: {_reason(error)}"
 
 
 def _reason(error: OSError) -> str:

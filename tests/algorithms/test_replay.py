@@ -1,5 +1,7 @@
 """What is kept of past rollouts, and that the policy learns from it."""
 
+import io
+
 import torch
 from tensordict import TensorDict
 
@@ -51,3 +53,14 @@ def test_memory_stays_where_it_is() -> None:
     for number in (2.0, 3.0):
         replay.add(rollout(number))
     assert replay._kept["policy"].data_ptr() == before
+
+
+def test_what_is_saved_is_no_larger_than_what_is_kept() -> None:
+    """A view into the room for more would bring all of it into the file."""
+    replay, file = Replay(["policy"], samples=100 * STEPS * ROBOTS), io.BytesIO()
+    replay.add(rollout(1.0))
+    torch.save(replay.state_dict(), file)
+    assert file.tell() < 4000
+    for number in range(2, 102):
+        replay.add(rollout(float(number)))
+    assert replay.state_dict()["kept"]["policy"].data_ptr() == replay._kept["policy"].data_ptr(), "no copy of it all"

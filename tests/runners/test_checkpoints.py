@@ -99,6 +99,25 @@ def test_a_full_disk_is_said_and_tried_again(
     assert c.save(3, contents) is not None
 
 
+def test_a_checkpoint_does_not_fail_with_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of which there may be a hundred times as much."""
+    whole = torch.save
+
+    def too_large(obj: dict[str, Any], file: Any) -> None:
+        if "simulation" in file.name:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        whole(obj, file)
+
+    monkeypatch.setattr(torch, "save", too_large)
+    c = folder(tmp_path)
+    assert c.save(1, contents, contents) == tmp_path / "model_1.pt" and names(tmp_path) == ["model_1.pt"]
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "simulation_1.pt: cannot be written (Disk quota exceeded)" in said
+    assert "a run that goes on from model_1.pt begins with new robots" in said
+
+
 def test_the_last_one_goes_elsewhere_rather_than_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
