@@ -1,4 +1,4 @@
-"""Cases of several processes that train together on a CPU: `python -m tests.runners.ranks CASE [SIZE]`.
+"""Cases of several processes that train together on a CPU: `python -m tests.runners.ranks [CASE] [SIZE]`.
 
 A process that has imported everything forks the ranks, as torchrun would start them.
 """
@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -357,15 +358,23 @@ CASES: dict[str, Callable[[int, Path], None]] = {
 }
 
 
-def main(names: list[str], size: int) -> None:
+def main(names: list[str], size: int, keep_going: bool) -> None:
     """Run cases; each says so when it holds."""
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
-            CASES[name](size, Path(folder))
+            try:
+                CASES[name](size, Path(folder))
+            except AssertionError:
+                if not keep_going:
+                    raise
+                traceback.print_exc()
+                continue
             print(f"{name}: holds for {size} ranks ({time.monotonic() - began:.1f} s)", flush=True)
 
 
 if __name__ == "__main__":
-    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()]
-    main([word for word in sys.argv[1:] if not word.isdigit()] or list(CASES), sizes[0] if sizes else 2)
+    words = [word for word in sys.argv[1:] if word != "--keep-going"]
+    sizes = [int(word) for word in words if word.isdigit()]
+    cases = [word for word in words if not word.isdigit()]
+    main(cases or list(CASES), sizes[0] if sizes else 2, "--keep-going" in sys.argv)
