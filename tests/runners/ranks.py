@@ -36,12 +36,17 @@ from tests.algorithms import test_recorded_update as recorded
 from tests.campaign.trials import fork, wait
 from tests.runners.making import small_run
 
+ROLLOUT = 12
+"""Policy steps of an iteration."""
 OPTIONS: dict[str, Any] = {
     "train.algorithm.imitation.replay_mini_batches": 3,
     "train.algorithm.imitation.replay_batch_size": 32,
     "train.algorithm.imitation.decay_steps": 5,
     "train.teacher.driven_decay_steps": 5,
-    "train.teacher.dcm.offset.epochs": 2,
+    "train.teacher.dcm.offset.epochs": 1,
+    "train.algorithm.num_learning_epochs": 2,
+    "train.estimator.num_learning_epochs": 1,
+    "train.runner.num_steps_per_env": ROLLOUT,
     "env.curriculum.initial": 0.5,
     "env.curriculum.speed": 100.0,
 }
@@ -133,7 +138,7 @@ def equal(size: int, folder: Path) -> None:
         expected |= {"actor.mlp.0.weight", "critic.mlp.0.weight", "actor.estimator.0.weight"}
         expected |= {"critic.obs_normalizer._mean", "offset.net.0.weight"}
         assert expected <= changing, f"never moved: {expected - changing}"
-        assert seen[-1]["steps"] == 10 * size * run.env.num_envs * 16
+        assert seen[-1]["steps"] == 10 * size * run.env.num_envs * ROLLOUT
 
     together(size, folder, work)
     assert (folder / "run" / "model_10.pt").is_file()
@@ -202,7 +207,8 @@ def _same_policy_step(group: Group) -> None:
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-6)
     for network in ("actor", "critic"):
         ours, theirs = getattr(own, network).state_dict(), getattr(whole, network).state_dict()
-        torch.testing.assert_close(dict(ours), dict(theirs), rtol=1e-3, atol=2e-5)
+        theirs.pop("obs_normalizer.count", None)  # the normaliser looks at torch's processes, whoever is alone
+        torch.testing.assert_close({name: ours[name] for name in theirs}, dict(theirs), rtol=1e-3, atol=2e-5)
 
 
 def _same_offset_step(group: Group) -> None:
@@ -294,7 +300,7 @@ def resume(size: int, folder: Path) -> None:
         own = must_be_equal(group, run)
         assert (own["iteration"], own["steps"]) == (iteration, steps)
 
-    rollout = 4 * 16
+    rollout = 4 * ROLLOUT
     together(size, folder, train, "many", None, 2, 2 * size * rollout)
     together(1, folder, train, "one", folder / "many" / "model_2.pt", 4, 2 * (size + 1) * rollout)
     together(size, folder, train, "again", folder / "one" / "model_4.pt", 6, 2 * (2 * size + 1) * rollout)
