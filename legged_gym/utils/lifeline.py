@@ -86,10 +86,7 @@ class Lifeline:
                     message = _read(key.fileobj)
                     if message is None and not self._leaving:
                         self.speaks |= self.rank == 1  # the first one is dead and cannot
-                        message = {
-                            "rank": key.data,
-                            "words": "has died: the others end, too; the last checkpoint is whole",
-                        }
+                        message = {"rank": key.data, "words": _DIED}
                     if message is not None and message["words"] != _IN_ORDER:
                         self._lose(message)
                         return

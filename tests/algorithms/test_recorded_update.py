@@ -12,6 +12,7 @@ from tensordict import TensorDict
 from legged_gym.algorithms.ppo import PPO, tensor_cores
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.utils import cuda_graph
+from legged_gym.utils.distributed import ALONE, Group
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: graphs exist only there")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
@@ -26,7 +27,7 @@ def observations(device: str) -> TensorDict:
     return TensorDict(groups, batch_size=[NUM_ENVS])
 
 
-def algorithm(device: str) -> PPO:
+def algorithm(device: str, group: Group = ALONE) -> PPO:
     cfg = LeggedRobotCfgPPO()
     cfg.runner.num_steps_per_env = NUM_STEPS
     cfg.algorithm.imitation.replay_mini_batches = 3
@@ -34,8 +35,9 @@ def algorithm(device: str) -> PPO:
     cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (32, 16)
     env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=6)
     torch.manual_seed(0)
+    shared = None if group.alone else {"global_rank": group.rank, "world_size": group.size, "group": group}
     with contextlib.redirect_stdout(io.StringIO()):
-        return PPO.construct_algorithm(observations(device), env, rsl_rl_cfg(cfg) | {"multi_gpu": None}, device)
+        return PPO.construct_algorithm(observations(device), env, rsl_rl_cfg(cfg) | {"multi_gpu": shared}, device)
 
 
 def iterate(alg: PPO, device: str) -> dict[str, float]:
