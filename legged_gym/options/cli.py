@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,8 @@ from legged_gym.utils.limits import renderer_fault
 
 _WIDTH = 130
 """Characters of a line of help, at most."""
+_ALL_MEET_IT_WITHIN = 2.0
+"""Time within which processes that start together meet the same error [s]."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +81,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main()
     except UserError as error:
+        _let_first_speak()
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
     except BrokenPipeError:  # who reads has seen enough, as in `... | head`
@@ -92,3 +96,9 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         code = 130  # what shells make of Ctrl-C
     sys.exit(code or 0)
+
+
+def _let_first_speak() -> None:
+    """Let the first of the processes that torchrun has started here say an error that all have met, and end all."""
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        time.sleep(_ALL_MEET_IT_WITHIN)

@@ -28,7 +28,7 @@ from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomicall
 from legged_gym.utils.config import Config, fields_of, save_json, to_dict
 from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import torch_threads, usable_cores
+from legged_gym.utils.machine import local_processes, torch_threads, usable_cores
 
 MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What torch and Python raise where the content of a checkpoint is not what it should be."""
@@ -125,6 +125,10 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Called after every iteration with its scalars by tensorboard tag, before a checkpoint is due."""
         if not self.group.first:
             torch.manual_seed(self.group.own_seed(train_cfg.seed))  # same networks, other noise
+        if train_cfg.runner.exact_resume and not self.group.alone:
+            print(
+                "note: a run of several processes does not go on bit for bit: --train.runner.exact_resume has no effect"
+            )
 
     def _configure_multi_gpu(self) -> None:
         """Let rsl_rl know of the group that this process has joined."""
@@ -182,7 +186,10 @@ class OnPolicyRunner(RslOnPolicyRunner):
         obs = self.env.get_observations().to(self.device)
         self.quarantine.check(obs)
         self.alg.train_mode()
-        if torch.device(self.device).type == "cpu" and (note := busy_note(usable_cores())) is not None:
+        if (
+            torch.device(self.device).type == "cpu"
+            and (note := busy_note(usable_cores() * local_processes())) is not None
+        ):
             print(note)
         self.logger.init_logging_writer()
         start_it = self.current_learning_iteration

@@ -22,6 +22,7 @@ from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.teacher_runner import TeacherRunner
 from legged_gym.utils.config import save_json
+from legged_gym.utils.distributed import started_together
 from legged_gym.utils.errors import UserError
 
 NOMINAL_PUSH = 0.5
@@ -93,6 +94,8 @@ def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | Non
 
 def main() -> None:
     """Trains from the command line."""
+    if started_together():
+        raise UserError("Δξ alone is trained by one process: start it without torchrun; train.py trains it on several")
     args = parse_args(make_train_parser())
     for name in ("max_iterations", "num_steps", "epochs"):
         if getattr(args, name) < 1:

@@ -17,7 +17,7 @@ from torch import Tensor, distributed
 
 from legged_gym.utils import cuda_graph
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.lifeline import EXIT_CODE, GRACE, Lifeline, end_soon
+from legged_gym.utils.lifeline import EXIT_CODE, GRACE, Lifeline, end_within
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)
@@ -204,9 +204,8 @@ def joined(device: str) -> Iterator[Group]:
         yield _current
         lifeline.leave()
         _current.wait()
-        cuda_graph.forget_all()  # a communicator that graphs use would wait for them
-        distributed.destroy_process_group()
         lifeline.say()
+        _leave()
     except BaseException as error:
         parting = _part(error, lifeline)
         if parting is error:
@@ -216,9 +215,17 @@ def joined(device: str) -> Iterator[Group]:
         _current = ALONE
 
 
+def _leave() -> None:
+    """Give back what torch holds for the group; all is done, so a process that this holds up may end."""
+    timer = end_within(5.0 * GRACE, 0)
+    cuda_graph.forget_all()  # NCCL waits for ever for graphs that use a communicator
+    distributed.destroy_process_group()
+    timer.cancel()
+
+
 def _part(error: BaseException, lifeline: Lifeline) -> BaseException:
     """Tell the others why this process ends, or be told; returns what it ends with."""
-    end_soon()
+    end_within(2.0 * GRACE, EXIT_CODE)
     if isinstance(error, RuntimeError) and (lost := lifeline.wait_for_loss(GRACE)) is not None:
         return UserError(lost) if lifeline.speaks else SystemExit(EXIT_CODE)  # a collective that broke off
     if isinstance(error, KeyboardInterrupt | SystemExit):

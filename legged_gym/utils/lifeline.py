@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -51,6 +52,7 @@ class Lifeline:
         self.speaks = rank == 0
         """It is on this process to tell the user of a loss."""
         self._leaving, self._news = False, threading.Event()
+        self._parent: int | None = os.getppid()
         self._peers = _accept(store, size) if rank == 0 else {0: _connect(store, rank, host)}
         threading.Thread(target=self._listen, name="lifeline", daemon=True).start()
 
@@ -81,7 +83,8 @@ class Lifeline:
             for rank, peer in self._peers.items():
                 selector.register(peer, selectors.EVENT_READ, rank)
             while selector.get_map():
-                for key, _ in selector.select():
+                self._stop_if_orphaned()
+                for key, _ in selector.select(timeout=1.0):
                     selector.unregister(key.fileobj)
                     message = _read(key.fileobj)
                     if message is None and not self._leaving:
@@ -90,6 +93,12 @@ class Lifeline:
                     if message is not None and message["words"] != _IN_ORDER:
                         self._lose(message)
                         return
+
+    def _stop_if_orphaned(self) -> None:
+        """Stop as at a signal once torchrun has died: nobody would stop this process any more."""
+        if self._parent is not None and os.getppid() != self._parent:
+            self._parent = None
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _lose(self, message: dict[str, Any]) -> None:
         WATCH.end()  # torchrun sends the others a signal, too, of which there is nothing to say
@@ -108,12 +117,17 @@ def end(words: str | None) -> None:
     os._exit(EXIT_CODE)
 
 
-def end_soon() -> None:
-    """End this process if it has not done so by itself in a while: what is left of a collective may hold it up."""
-    timer = threading.Timer(2.0 * GRACE, end, (None,))
+def end_within(seconds: float, code: int) -> threading.Timer:
+    """End this process if it is still there in a while: what is left of a collective may hold it up.
+
+    Returns:
+        What calls it off.
+    """
+    sys.stdout.flush()
+    timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
     timer.start()
-    sys.stdout.flush()
+    return timer
 
 
 def _accept(store: Any, size: int) -> dict[int, socket.socket]:

@@ -121,22 +121,20 @@ def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> 
     Raises:
         UserError: The device is unknown or not there.
     """
-    local_rank = os.environ.get("LOCAL_RANK", "0")  # torchrun: one process per device
-    if asked is None:
-        return f"cuda:{local_rank}" if prefer_cuda and machine.cuda_devices else "cpu"
-    kind, _, index = asked.partition(":")
-    if asked == "cpu":
-        return asked
+    own, processes = int(os.environ.get("LOCAL_RANK", "0")), local_processes()  # torchrun: one process per device
+    if asked == "cpu" or (asked is None and not (prefer_cuda and machine.cuda_devices)):
+        return "cpu"
+    kind, _, index = ("cuda" if asked is None else asked).partition(":")
     if kind != "cuda" or (index and not index.isdigit()):
         raise UserError(f"unknown device '{asked}'; known: cpu, cuda, cuda:<index>")
-    number = int(index or local_rank)
-    if local_processes() > 1 and number != int(local_rank):
+    number = int(index or own)
+    if processes > 1 and number != own:
         raise UserError(
-            f"device '{asked}': torchrun has started {local_processes()} processes here, and each takes the device of "
-            "its own: say cuda, without a number"
+            f"device '{asked}': torchrun has started {processes} processes here, and each takes the device of its own: "
+            "say cuda, without a number"
         )
     if number >= machine.cuda_devices:
-        raise UserError(f"device '{asked}' is not there: this machine has {machine}")
+        raise UserError(f"device '{asked or f'cuda:{number}'}' is not there: this machine has {machine}")
     return f"cuda:{number}"
 
 

@@ -15,8 +15,9 @@ from legged_gym.options.request import Request, Setting, make_parser, parse_args
 from legged_gym.options.resolve import choose_engine, resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
-from legged_gym.utils import machine
+from legged_gym.utils import distributed, machine
 from legged_gym.utils.config import to_dict
+from legged_gym.utils.distributed import Group
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import Machine, Scale
 from legged_gym.utils.task_registry import TaskRegistry, task_registry
@@ -438,10 +439,17 @@ def test_the_machine_is_said_in_a_line() -> None:
     assert "7 robots, actor 5-4, physics on cpu" in line
 
 
+@pytest.mark.usefixtures("small_machine")
+def test_the_robots_of_several_processes_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_current", Group(rank=1, size=4))
+    line = summary(resolve(parse("--num_envs=700")))
+    assert "700 robots in each of 4 processes, 2,800 together, actor" in line
+
+
 def test_a_runner_that_writes_nothing(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
     spec = resolve(parse())
     assert make_runner(spec, make_env(spec), write=False).log_dir is None
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(distributed, "_current", Group(rank=1, size=2))
     assert make_runner(spec, make_env(spec)).log_dir is None and not logs.exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
 from legged_gym.scripts import benchmark
 from legged_gym.utils.errors import UserError
 
@@ -79,6 +80,18 @@ def test_a_first_start_has_no_kernels_and_a_second_one_has(monkeypatch: pytest.M
     assert 0.0 < times["second_start_s"] < times["first_start_s"] - 0.3
     with pytest.raises(UserError, match=r"train\.py ended before its first iteration: error: no such field"):
         benchmark.measure_start(parse_args(parser, []).request, 4, tmp_path)
+
+
+def test_scaling_compares_one_process_with_the_slowest_of_many() -> None:
+    spec = resolve(parse_args(benchmark.make_benchmark_parser(), ["--sim=mujoco", "--sim_device=cpu"]).request)
+    spec = benchmark.resized(spec, 100)
+    alone, slow = benchmark.Speed(1000.0, 1.0, 0.25), benchmark.Speed(900.0, 1.25, 0.5)
+    row = benchmark.scaling_row(spec, alone, [alone, slow])
+    assert row["iteration"] == 2400.0 and row["iteration_all"] == 2 * 2400.0 / 1.25
+    assert row["speedup"] == pytest.approx(1.6) and row["efficiency"] == pytest.approx(0.8)
+    assert (row["env_step_all"], row["rollout_s_all"], row["update_s_all"]) == (1900.0, 0.75, 0.5)
+    cells = benchmark.scaling_line(row).split()
+    assert cells[:2] == ["mujoco", "100"] and cells[-6:-4] == ["1.60", "0.80"]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,19 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.choose_device("cuda", BIG, prefer_cuda=True) == "cuda:1"
 
 
+def test_processes_of_one_machine_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores, memory = machine.usable_cores(), machine.usable_memory_gib()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert machine.usable_cores() == max(cores // 2, 1) and machine.usable_memory_gib() == pytest.approx(memory / 2)
+    assert machine.choose_device("cuda:1", BIG, prefer_cuda=True) == "cuda:1"
+    with pytest.raises(UserError, match="device 'cuda:0': torchrun has started 2 processes here"):
+        machine.choose_device("cuda:0", BIG, prefer_cuda=True)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match=r"device 'cuda:2' is not there: .* 2 CUDA devices"):
+        machine.choose_device(None, BIG, prefer_cuda=True)
+
+
 @pytest.mark.parametrize("asked", ["gpu", "cuda:x", "cuda0", "cpu:0", ""])
 def test_unknown_devices(asked: str) -> None:
     with pytest.raises(UserError, match=f"unknown device '{asked}'; known: cpu, cuda, cuda:<index>"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym.utils import signals
 
 SCRIPT = LEGGED_GYM_ROOT_DIR / "legged_gym" / "scripts" / "train.py"
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
@@ -71,6 +72,19 @@ def test_each_signal_in_each_phase(tmp_path: Path, number: signal.Signals) -> No
 def test_a_second_signal_stops_at_once_and_says_what_there_is(tmp_path: Path) -> None:
     code, said = end("twice", tmp_path, "training", signal.SIGTERM, times=2)
     assert code == 128 + signal.SIGTERM and f"the last checkpoint is {tmp_path / 'model_1.pt'}" in said
+
+
+def test_torchrun_passes_on_what_has_come_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    watch = signals.Watch()
+    watch.begin(lambda: asked.append("stop"))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    for _ in range(2):
+        watch(signal.SIGINT, None)
+    assert asked == ["stop"]
+    monkeypatch.setattr(signals, "PASSED_ON_WITHIN", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        watch(signal.SIGINT, None)
 
 
 def test_a_signal_at_the_end_spoils_nothing(tmp_path: Path) -> None:
