@@ -1,12 +1,12 @@
-"""Cases of several processes that train together on a CPU: `python -m tests.runners.ranks [CASE] [SIZE]`.
+"""Cases of several processes that train together on a CPU: `python -m tests.runners.ranks --ranks=8 --robots=16`.
 
 A process that has imported everything forks the ranks, as torchrun would start them.
 """
 
+import argparse
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
 import traceback
@@ -39,6 +39,7 @@ from tests.runners.making import small_run
 ROLLOUT = 12
 """Policy steps of an iteration."""
 OPTIONS: dict[str, Any] = {
+    "env.env.num_envs": 4,
     "train.algorithm.imitation.replay_mini_batches": 3,
     "train.algorithm.imitation.replay_batch_size": 32,
     "train.algorithm.imitation.decay_steps": 5,
@@ -115,9 +116,13 @@ def must_be_equal(group: Group, run: OnPolicyRunner) -> dict[str, Any]:
     for other in others:
         wrong = [name for name in first if first[name] != other[name]]
         assert not wrong, f"iteration {run.current_learning_iteration}: {wrong}"
-    positions = group.gather(run.env.state.root_pos_w[:, 2].tolist())
-    assert len({tuple(z) for z in positions}) == group.size, "robots do the same in two ranks"
+    must_differ(group, run.env.state.root_pos_w, "robots do the same")
     return own
+
+
+def must_differ(group: Group, tensor: torch.Tensor, otherwise: str) -> None:
+    """Check that a tensor is another one in each rank."""
+    assert len(set(group.gather(tensor.numpy().tobytes()))) == group.size, f"{otherwise} in two ranks"
 
 
 # -- cases -------------------------------------------------------------------------------------------------------------
@@ -128,6 +133,8 @@ def equal(size: int, folder: Path) -> None:
 
     def work(group: Group) -> None:
         run = small_run(folder / "run" if group.first else None, **OPTIONS)
+        must_differ(group, run.env.commands.command, "robots begin alike")
+        must_differ(group, torch.get_rng_state(), "the noise is the same")
         seen: list[dict[str, Any]] = []
         # In the middle of an iteration's end, so that a rank could not have fallen in step by itself meanwhile.
         run.after_iteration = lambda scalars: seen.append(must_be_equal(group, run))
@@ -296,11 +303,12 @@ def resume(size: int, folder: Path) -> None:
         run = small_run(folder / name if group.first else None, **OPTIONS)
         if source is not None:
             run.load(str(source))
+        must_differ(group, torch.get_rng_state(), "the noise is the same")
         run.learn(2)
         own = must_be_equal(group, run)
         assert (own["iteration"], own["steps"]) == (iteration, steps)
 
-    rollout = 4 * ROLLOUT
+    rollout = OPTIONS["env.env.num_envs"] * ROLLOUT
     together(size, folder, train, "many", None, 2, 2 * size * rollout)
     together(1, folder, train, "one", folder / "many" / "model_2.pt", 4, 2 * (size + 1) * rollout)
     together(size, folder, train, "again", folder / "one" / "model_4.pt", 6, 2 * (2 * size + 1) * rollout)
@@ -308,32 +316,38 @@ def resume(size: int, folder: Path) -> None:
 
 
 def dead(size: int, folder: Path) -> None:
-    """Whichever rank is killed, the others end within 10 s, one line says why, and the last checkpoint is whole."""
+    """Whichever rank is killed, the others end within 10 s, one line says why, and the last checkpoint is whole.
 
-    def work(group: Group, victim: int) -> None:
-        options = OPTIONS | {"train.runner.save_interval": 1}
-        run = small_run(folder / f"run_{victim}" if group.first else None, **options)
+    So it is for ranks that wait in a collective, which gloo breaks off, and for those that hang elsewhere.
+    """
+
+    def work(group: Group, victim: int, hang: bool) -> None:
+        run = small_run(
+            folder / f"run_{victim}" if group.first else None, **OPTIONS | {"train.runner.save_interval": 1}
+        )
 
         def after(scalars: dict[str, float]) -> None:
             if run.current_learning_iteration == 3 and group.rank == victim:
                 (folder / f"killed_{victim}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if run.current_learning_iteration == 3 and hang:
+                time.sleep(1000.0)
 
         run.after_iteration = after
         with signals.stopping(run, None):
             run.learn(1000)
 
-    for victim in sorted({0, size - 1}):
+    for victim, hang in ((0, True), (size - 1, False)):
         for log in folder.glob("said_*.txt"):
             log.unlink()
-        codes = [wait(pid) for pid in start(size, folder, work, victim)]
+        codes = [wait(pid) for pid in start(size, folder, work, victim, hang)]
         took = time.time() - (folder / f"killed_{victim}").stat().st_mtime
         assert codes == [-signal.SIGKILL if k == victim else 2 for k in range(size)], (codes, said(folder))
         assert took < 10.0, f"{took:.1f} s"
         errors = [line for line in said(folder).splitlines() if not line.startswith(("iteration", "note:", "walking"))]
         assert len(errors) == 1 and errors[0].startswith(f"error: rank {victim} has died: "), errors
         newest = max((folder / f"run_{victim}").glob("model_*.pt"), key=lambda path: path.stat().st_mtime)
-        assert load_checked(newest)["iter"] >= 2
+        assert load_checked(newest)["iter"] in (2, 3)
 
 
 def refused(size: int, folder: Path) -> None:
@@ -379,8 +393,16 @@ def main(names: list[str], size: int, keep_going: bool) -> None:
             print(f"{name}: holds for {size} ranks ({time.monotonic() - began:.1f} s)", flush=True)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.runners.ranks", description=__doc__)
+    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE", help=f"of {', '.join(CASES)}")
+    parser.add_argument("--ranks", type=int, default=2, help="processes (default: %(default)s)")
+    parser.add_argument("--robots", type=int, default=4, help="robots of each (default: %(default)s)")
+    parser.add_argument("--keep_going", action="store_true", help="do the other cases, too, if one does not hold")
+    return parser
+
+
 if __name__ == "__main__":
-    words = [word for word in sys.argv[1:] if word != "--keep-going"]
-    sizes = [int(word) for word in words if word.isdigit()]
-    cases = [word for word in words if not word.isdigit()]
-    main(cases or list(CASES), sizes[0] if sizes else 2, "--keep-going" in sys.argv)
+    given = _parser().parse_args()
+    OPTIONS["env.env.num_envs"] = given.robots
+    main(given.cases, given.ranks, given.keep_going)

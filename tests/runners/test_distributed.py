@@ -23,7 +23,7 @@ CASES = ("equal", "as_one", "stop", "broken", "resume", "dead", "refused")
 @pytest.fixture(scope="module")
 def held() -> str:
     """What the cases say that hold; one process of its own imports all once and forks the ranks."""
-    call = [sys.executable, "-m", "tests.runners.ranks", *CASES, "--keep-going"]
+    call = [sys.executable, "-m", "tests.runners.ranks", *CASES, "--keep_going"]
     done = subprocess.run(call, cwd=LEGGED_GYM_ROOT_DIR, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     return done.stdout + done.stderr
 
