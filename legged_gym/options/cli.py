@@ -15,7 +15,7 @@ from legged_gym.utils.limits import renderer_fault
 
 _WIDTH = 130
 """Characters of a line of help, at most."""
-_ALL_MEET_IT_WITHIN = 2.0
+_ALL_MEET_IT_WITHIN = 5.0
 """Time within which processes that start together meet the same error [s]."""
 
 
