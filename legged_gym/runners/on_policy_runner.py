@@ -184,7 +184,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
             )
         obs = self.env.get_observations().to(self.device)
-        self.quarantine.check(obs)
+        with torch.inference_mode():  # who has stepped the environment in this mode may write its tensors in it only
+            self.quarantine.check(obs)
         self.alg.train_mode()
         if (
             torch.device(self.device).type == "cpu"

@@ -57,6 +57,18 @@ def test_a_robot_with_a_broken_action_falls_and_the_others_go_on(run: object) ->
     assert rewards[1] == 0.0 and all(bool(value.isfinite().all()) for value in (*obs.values(), rewards))
 
 
+def test_who_stepped_the_environment_in_inference_mode_can_train_in_it_then() -> None:
+    run = small_run(None)
+    with torch.inference_mode():
+        run.env.step(torch.zeros(run.env.num_envs, run.env.num_actions))
+        shown = run.env.get_observations().clone()
+        shown["policy"][0, 0] = torch.nan  # has to be put right, which only this mode allows
+    assert shown["policy"].is_inference()
+    run.env.get_observations = lambda: shown  # type: ignore[method-assign]
+    run.learn(1)
+    assert all(bool(value.isfinite().all()) for value in run._learned_tensors().values())
+
+
 @pytest.mark.parametrize("replayed", [0, 80])
 def test_a_run_that_learns_nothing_gives_up_with_its_last_good_checkpoint(tmp_path: Path, replayed: int) -> None:
     """Sound steps on replayed samples, though there be more of them, do not hide those of the policy."""
