@@ -1,6 +1,7 @@
 """What every program's command line has in common: errors in one line, paths with `~`, an exit code."""
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -12,6 +13,8 @@ from legged_gym.options.examples import example_lines
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.limits import renderer_fault
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk answers that takes nothing more."""
 _WIDTH = 130
 """Characters of a line of help, at most."""
 
@@ -70,7 +73,9 @@ def path(text: str) -> Path:
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
-    """Runs a script's main function and exits; a `UserError` becomes one line on stderr and exit code 2.
+    """Runs a script's main function and exits; what the user can mend becomes one line on stderr and exit code 2.
+
+    That is a `UserError`, a file that cannot be read or written, and a library that MuJoCo lacks for drawing.
 
     Args:
         main: Returns an exit code, or None for 0.
@@ -83,6 +88,11 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # who reads has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        print(f"error: {error.filename or 'a file cannot be written'}: {error.strerror}", file=sys.stderr)
+        code = 2
     except (AttributeError, ImportError, RuntimeError):  # as MuJoCo raises on import, if MUJOCO_GL is of no use
         fault = renderer_fault()
         if fault is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint_names import checkpoints
+from legged_gym.utils.files import replacing
 
 FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed, and of which code."""
@@ -41,7 +42,8 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
     line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
     line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
     lines = before.read_text() if before is not None and before.is_file() else ""
-    (run / FILE).write_text(f"{lines}{line}  # {revision()}\n")
+    with replacing(run / FILE) as temporary:
+        temporary.write_text(f"{lines}{line}  # {revision()}\n")
 
 
 def revision() -> str:

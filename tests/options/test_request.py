@@ -1,6 +1,7 @@
 """The command line: what it asks for, and what a wrong one says."""
 
 import ast
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -112,11 +113,28 @@ def test_run_main_turns_user_errors_into_one_line_and_exit_code_2(capsys: pytest
     assert stop.value.code == 2 and capsys.readouterr().err == "error: first second\n"
 
 
-def test_run_main_hides_no_bug() -> None:
-    def bug() -> None:
-        raise ValueError("bug")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "out/x.json"), "out/x.json: Permission denied"),
+    ],
+)
+def test_run_main_names_the_file_that_fails(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> None:
+        raise error
 
-    with pytest.raises(ValueError, match="bug"):
+    with pytest.raises(SystemExit) as stop:
+        run_main(full)
+    assert stop.value.code == 2 and capsys.readouterr().err == f"error: {said}\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), OSError(errno.ENOTTY, "bug")])
+def test_run_main_hides_no_bug(error: Exception) -> None:
+    def bug() -> None:
+        raise error
+
+    with pytest.raises(type(error), match="bug"):
         run_main(bug)
     with pytest.raises(SystemExit) as stop:
         run_main(lambda: None)
