@@ -16,11 +16,13 @@ import numpy as np
 import torch
 
 from legged_gym import resources_dir
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.config import Config, from_dict, load_json, save_json, to_dict
+from legged_gym.utils.config import Config, check, from_dict, get_field, load_json, save_json, set_field, to_dict
 from legged_gym.utils.errors import UserError
 from tests.campaign.trials import CANARY
-from tests.runners.making import small_run
+from tests.runners.making import small_configs, small_run
 
 NUMBERS = (0, -1, 1, 2**31, 2**63, 10**30, -(10**30), 1e39, -1e-30, 1e308, float("nan"), float("inf"))
 TEXTS = (
@@ -176,6 +178,42 @@ def configs(draw: random.Random, folder: Path) -> str:
     return WORKED
 
 
+def runs(draw: random.Random, folder: Path) -> str:
+    """Build a small run with one or two fields at other values, perhaps mad ones, and train it for one iteration."""
+    from legged_gym.utils.limits import check_run
+    from legged_gym.utils.machine import Machine
+
+    env_cfg, train_cfg = small_configs()
+    cfgs = {"env": env_cfg, "train": train_cfg}
+    for _ in range(draw.choice((1, 1, 2))):
+        scope = draw.choice(tuple(cfgs))
+        path = draw.choice(_paths()[scope])
+        set_field(cfgs[scope], path, _other(draw, get_field(cfgs[scope], path)))
+    for cfg in cfgs.values():
+        check(cfg)
+    check_run(env_cfg, train_cfg, Machine(2, 4.0, 0))
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        run = OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None)
+        run.learn(1)
+    broken = [name for name, t in run._learned_tensors().items() if not bool(t.isfinite().all())]
+    return f"FAILED: {broken[0]} is not finite" if broken else WORKED
+
+
+def _other(draw: random.Random, value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        factor = draw.choice((0, -1, 0.01, 0.5, 2, 10, 1e3, 1e6, 1e30))
+        return type(value)((value or 1) * factor)
+    if isinstance(value, tuple) and value:
+        changed = list(value)
+        at = draw.randrange(len(value))
+        changed[at] = _other(draw, value[at])
+        return tuple(draw.choice((changed, changed[:at], sorted(value), [changed[at]] * len(value))))
+    return draw.choice(VALUES)
+
+
 def terrains(draw: random.Random, folder: Path) -> str:
     """Build a map from mad values."""
     from legged_gym.terrain.build import make_terrain
@@ -321,6 +359,6 @@ def urdfs(draw: random.Random, folder: Path) -> str:
 
 
 KINDS: dict[str, Callable[[random.Random, Path], str]] = {
-    function.__name__: function for function in (checkpoints, configs, terrains, command_lines, onnx_files, urdfs)
+    function.__name__: function for function in (checkpoints, configs, runs, terrains, command_lines, onnx_files, urdfs)
 }
 """What is tried, by name."""
