@@ -18,6 +18,7 @@ import torch
 import warp as wp
 
 from legged_gym.terrain.terrain import Terrain
+from legged_gym.utils.errors import UserError
 
 wp.set_module_options({"enable_backward": False})
 
@@ -66,7 +67,7 @@ def probes_of(model: mujoco.MjModel) -> list[Probe]:
     for geom in np.flatnonzero(model.geom_conaffinity):
         kind = mujoco.mjtGeom(model.geom_type[geom])
         if kind not in covers:
-            raise ValueError(f"geom {model.geom(geom).name}: {kind.name} cannot collide with terrain")
+            raise UserError(f"geom {model.geom(geom).name}: {kind.name} cannot collide with terrain")
         probes += covers[kind](int(geom), model.geom_size[geom].tolist())
     return probes
 
