@@ -20,7 +20,7 @@ def write_asset(robot: RobotModel, folder: Path) -> None:
         folder: Where `ASSET_FILE` goes.
 
     Raises:
-        ValueError: A collision mesh is not there.
+        UserError: A collision mesh is not there.
     """
     root = robot.urdf_root()
     for joint in root.iterfind("joint"):

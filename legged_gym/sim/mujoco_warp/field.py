@@ -55,7 +55,7 @@ def probes_of(model: mujoco.MjModel) -> list[Probe]:
     """Cover the colliding geoms of a robot with spheres.
 
     Raises:
-        ValueError: A geom is of a kind that has no cover.
+        UserError: A geom is of a kind that has no cover.
     """
     covers = {
         mujoco.mjtGeom.mjGEOM_SPHERE: _sphere,
