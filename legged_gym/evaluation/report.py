@@ -211,7 +211,7 @@ def write_json(data: dict[str, Any], path: Path) -> None:
 def write_text(text: str, path: Path) -> Path:
     """Write a text, whole or not at all; returns where."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shutil
 import sys
@@ -72,6 +73,11 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text}: there is no such home directory") from None
 
 
+def printable(text: str) -> str:
+    """Returns a text on one line, without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Runs a script's main function and exits; what the user can mend becomes one line on stderr and exit code 2.
 
@@ -80,10 +86,13 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     Args:
         main: Returns an exit code, or None for 0.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a letter, a name need not be one of Unicode
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         code = 2
     except BrokenPipeError:  # who reads has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +100,8 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
             raise
-        print(f"error: {error.filename or 'a file cannot be written'}: {error.strerror}", file=sys.stderr)
+        text = f"{error.filename or 'a file cannot be written'}: {error.strerror}"
+        print(f"error: {printable(text)}", file=sys.stderr)
         code = 2
     except (AttributeError, ImportError, RuntimeError):  # as MuJoCo raises on import, if MUJOCO_GL is of no use
         fault = renderer_fault()

@@ -41,9 +41,11 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
     robot = os.environ.get("ROBOT_TYPE")
     line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
     line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
-    lines = before.read_text() if before is not None and before.is_file() else ""
+    lines = (
+        before.read_text(encoding="utf-8", errors="surrogateescape") if before is not None and before.is_file() else ""
+    )
     with replacing(run / FILE) as temporary:
-        temporary.write_text(f"{lines}{line}  # {revision()}\n")
+        temporary.write_text(f"{lines}{line}  # {revision()}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def revision() -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,15 @@ def test_run_main_names_the_file_that_fails(error: OSError, said: str, capsys: p
     with pytest.raises(SystemExit) as stop:
         run_main(full)
     assert stop.value.code == 2 and capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_what_is_said_moves_no_cursor_and_fits_any_terminal(tmp_path: Path) -> None:
+    code = "from legged_gym.options.cli import run_main\nfrom legged_gym.utils.errors import UserError\ndef main():\n"
+    code += "  print('\u0394\u03be', '\\udcff')\n  raise UserError('a\\x1b[31m \u0394')\nrun_main(main)"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == rb"\u0394\u03be \udcff" + os.linesep.encode()
+    assert done.stderr == rb"error: a?[31m \u0394" + os.linesep.encode()
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), OSError(errno.ENOTTY, "bug")])
