@@ -54,7 +54,7 @@ class EstimatorCfg(Config):
     """Its hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0, le=1)
     """Of its own optimiser."""
-    num_learning_epochs: int = bounded(5, ge=0)
+    num_learning_epochs: int = bounded(5, ge=0, le=1000)
     """Passes over the rollout per iteration."""
     num_mini_batches: int = bounded(8, ge=1)
     """Parts of a pass."""
@@ -78,9 +78,9 @@ class ImitationCfg(Config):
     """λ once the schedule has run out; unused if constant."""
     decay_steps: int = bounded(200, ge=1)
     """Iterations from `initial` to `final`; if λ is constant, until the policy explores in full."""
-    replay_mini_batches: int = bounded(0, ge=0)
+    replay_mini_batches: int = bounded(0, ge=0, le=10_000)
     """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
-    replay_batch_size: int = bounded(1024, ge=1)
+    replay_batch_size: int = bounded(1024, ge=1, le=1_000_000)
     """Samples in each of them."""
     replay_samples: int = bounded(200_000, ge=1)
     """How many of the last samples they are drawn from; each takes 1.4 kB."""
@@ -98,7 +98,7 @@ class AlgorithmCfg(Config):
     """Largest change of the probability ratio that is rewarded."""
     entropy_coef: float = bounded(0.01, ge=0)
     """Weight of the entropy, while nothing is imitated."""
-    num_learning_epochs: int = bounded(5, ge=1)
+    num_learning_epochs: int = bounded(5, ge=1, le=1000)
     """Passes over a rollout."""
     num_mini_batches: int = bounded(4, ge=1)
     """Parts of a pass."""

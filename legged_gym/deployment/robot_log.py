@@ -17,6 +17,7 @@ import yaml
 
 from legged_gym.deployment.contract import JOINTS
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.files import replacing
 
 SHORT_JOINTS = tuple(name.removesuffix("_Joint") for name in JOINTS)
 """abad_L, hip_L, knee_L, abad_R, hip_R, knee_R."""
@@ -265,12 +266,10 @@ def write_log(path: Path, log: RobotLog) -> None:
     """Write a log, whole or not at all."""
     given = [(names, getattr(log, field)) for field, names in COLUMNS.items() if getattr(log, field) is not None]
     table = np.column_stack([values for _, values in given])
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([name for names, _ in given for name in names])
         writer.writerows([f"{value:.9g}" for value in row] for row in table)
-    temporary.replace(path)
 
 
 def collect(rows: Iterable[Mapping[str, Any]]) -> RobotLog:

@@ -19,6 +19,7 @@ from legged_gym.evaluation.rows import (
     passes_walking_gate,
 )
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.files import replacing
 
 COLUMNS = (
     ("survival", "survival", "5.3f"),
@@ -209,9 +210,9 @@ def write_json(data: dict[str, Any], path: Path) -> None:
 
 def write_text(text: str, path: Path) -> Path:
     """Write a text, whole or not at all; returns where."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    return temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return path
 
 
 def read_json(path: Path) -> Any:

@@ -68,7 +68,9 @@ def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
         raise UserError(f"{noted} is not there: say what trained the policy with --command='python ...'")
     data = load_checked(checkpoint)
     return {
-        "commands": [command] if command is not None else noted.read_text().splitlines(),
+        "commands": [command]
+        if command is not None
+        else noted.read_text(encoding="utf-8", errors="surrogateescape").splitlines(),
         "iterations": data["iter"],
         "robot_steps": data["total_steps"],
         "seconds": round(data["total_time"], 1),

@@ -1,6 +1,8 @@
 """What every program's command line has in common: errors in one line, paths with `~`, an exit code."""
 
 import argparse
+import errno
+import io
 import os
 import shutil
 import sys
@@ -13,6 +15,8 @@ from legged_gym.options.examples import example_lines
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.limits import renderer_fault
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk answers that takes nothing more."""
 _WIDTH = 130
 """Characters of a line of help, at most."""
 _ALL_MEET_IT_WITHIN = 5.0
@@ -72,21 +76,37 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text}: there is no such home directory") from None
 
 
+def printable(text: str) -> str:
+    """Returns a text on one line, without what would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
-    """Runs a script's main function and exits; a `UserError` becomes one line on stderr and exit code 2.
+    """Runs a script's main function and exits; what the user can mend becomes one line on stderr and exit code 2.
+
+    That is a `UserError`, a file that cannot be read or written, and a library that MuJoCo lacks for drawing.
 
     Args:
         main: Returns an exit code, or None for 0.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a letter, a name need not be one of Unicode
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except UserError as error:
         _let_first_speak()
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         code = 2
     except BrokenPipeError:  # who reads has seen enough, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.filename is None and error.errno not in FULL:
+            raise
+        text = f"{error.filename or 'a file cannot be written'}: {error.strerror}"
+        print(f"error: {printable(text)}", file=sys.stderr)
+        code = 2
     except (AttributeError, ImportError, RuntimeError):  # as MuJoCo raises on import, if MUJOCO_GL is of no use
         fault = renderer_fault()
         if fault is None:

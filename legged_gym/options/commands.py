@@ -12,6 +12,7 @@ from pathlib import Path
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint_names import checkpoints
+from legged_gym.utils.files import replacing
 
 FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed, and of which code."""
@@ -40,8 +41,11 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
     robot = os.environ.get("ROBOT_TYPE")
     line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
     line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
-    lines = before.read_text() if before is not None and before.is_file() else ""
-    (run / FILE).write_text(f"{lines}{line}  # {revision()}\n")
+    lines = (
+        before.read_text(encoding="utf-8", errors="surrogateescape") if before is not None and before.is_file() else ""
+    )
+    with replacing(run / FILE) as temporary:
+        temporary.write_text(f"{lines}{line}  # {revision()}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def revision() -> str:

@@ -90,8 +90,8 @@ def check_name(option: str, name: str, *, may_be_empty: bool = False) -> None:
     Raises:
         UserError: The name is empty, or leads elsewhere.
     """
-    if (not name and not may_be_empty) or name in (".", "..") or re.search(r"[/\\\x00-\x1f]", name):
-        raise UserError(f"{option}: got '{name}', expected a name without slashes")
+    if (not name and not may_be_empty) or name in (".", "..") or re.search(r"[/\\]", name) or not name.isprintable():
+        raise UserError(f"{option}: got '{name}', expected a name of letters that can be printed, without slashes")
 
 
 def remove_if_empty(run: Path | None) -> None:

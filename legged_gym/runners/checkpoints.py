@@ -1,6 +1,7 @@
 """The checkpoints of a run: when one is due, which ones stay, and what happens if the disk will not take them."""
 
 import contextlib
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from legged_gym.runners.config import RunnerCfg
-from legged_gym.utils.checkpoint import save_atomically, sweep
+from legged_gym.utils.checkpoint import save_atomically, staged, sweep
 from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError
 
@@ -68,20 +69,13 @@ class Checkpoints:
         Returns:
             The file; None if it could not be written.
         """
-        started = time.monotonic()
         try:
-            path = self._write(self.folder, iteration, contents, simulation)
+            return self._save(iteration, contents, simulation)
         except (OSError, UserError) as error:
             self._due_at = time.monotonic() + RETRY_AFTER
-            print(
-                f"warning: no checkpoint: {_said(error, self.path(iteration))}; training goes on, the next try is in "
-                f"{RETRY_AFTER:.0f} s"
-            )
+            reason = _said(error, self.path(iteration))
+            print(f"warning: no checkpoint: {reason}; training goes on, the next try is in {RETRY_AFTER:.0f} s")
             return None
-        now = time.monotonic()
-        self._due_at = now + max(self.cfg.save_seconds, (now - started) / SHARE_OF_TIME)
-        self._prune(path)
-        return path
 
     def save_last(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path:
         """Write the checkpoint that a run ends with: if need be, into the folder for temporary files.
@@ -89,21 +83,28 @@ class Checkpoints:
         Raises:
             UserError: It could not be written into the run's folder; says where it is now.
         """
-        path = self.save(iteration, contents, simulation)
-        if path is not None:
-            return path
+        try:
+            return self._save(iteration, contents, simulation)
+        except (OSError, UserError) as error:
+            reason = _said(error, self.path(iteration))
         elsewhere = Path(tempfile.mkdtemp(prefix="legged_gym_")) / self.folder.name
         try:
-            path = self._write(elsewhere, iteration, contents, None)
-        except OSError as error:
+            self._write(elsewhere, iteration, contents, None)
+        except (OSError, UserError) as error:
+            shutil.rmtree(elsewhere.parent, ignore_errors=True)
             raise UserError(
-                f"the last checkpoint could be written neither into {self.folder} nor into {elsewhere} "
-                f"({_reason(error)})"
+                f"{reason}, nor {_said(error, elsewhere)}: what was learned since the last checkpoint is lost"
             ) from None
-        raise UserError(
-            f"{self.folder}: the last checkpoint could not be written there; it is in {elsewhere}: "
-            f"go on with --resume --load_run={elsewhere}"
-        )
+        raise UserError(f"{reason}; it is in {elsewhere}: go on with --resume --load_run={elsewhere}")
+
+    def _save(self, iteration: int, contents: Contents, simulation: Contents | None) -> Path:
+        """Write a checkpoint, unless it is there, note when the next one is due, and remove older ones."""
+        started = time.monotonic()
+        path = self._write(self.folder, iteration, contents, simulation)
+        now = time.monotonic()
+        self._due_at = now + max(self.cfg.save_seconds, (now - started) / SHARE_OF_TIME)
+        self._prune(path)
+        return path
 
     def _write(self, folder: Path, iteration: int, contents: Contents, simulation: Contents | None) -> Path:
         path = folder / self.path(iteration).name
@@ -112,11 +113,9 @@ class Checkpoints:
         if not (folder / "env_cfg.json").is_file():  # someone removed it: the run goes on, and can be resumed
             folder.mkdir(parents=True, exist_ok=True)
             self._write_configs(folder)
-        fault = None
-        if simulation is not None:  # first: whoever finds the checkpoint finds this, too
-            fault = _failure(simulation_file(path), simulation)
-        save_atomically(dict(contents()), path)
-        if fault is not None:  # it may be large: the checkpoint does not fail with it
+        with staged(dict(contents()), path):  # of what room there is, the checkpoint comes first
+            fault = None if simulation is None else _failure(simulation_file(path), simulation)
+        if fault is not None:
             print(f"warning: {fault}; a run that goes on from {path.name} begins with new robots")
         return path
 

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from legged_gym.utils.files import replacing
+
 OPSET = 17
 """ONNX operator set: old enough for the onnxruntime on robots."""
 TOLERANCE = 1e-4
@@ -86,7 +88,8 @@ def export_policy(
             )
     directory.mkdir(parents=True, exist_ok=True)
     for name, (data, _, _) in files.items():
-        (directory / name).write_bytes(data)
+        with replacing(directory / name) as temporary:
+            temporary.write_bytes(data)
     return [Exported(directory / name, error) for name, error in errors.items()]
 
 

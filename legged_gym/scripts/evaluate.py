@@ -53,6 +53,13 @@ def make_evaluate_parser() -> Parser:
     return parser
 
 
+ORDER_HINT = (
+    "No robot survived a row. ONNX files do not say in which order a policy has its joints: if this was not "
+    "trained here, try sim2sim.py with --joint_order=isaaclab"
+)
+"""What a policy that never walks may be."""
+
+
 def check_request(request: Request, physics: str) -> None:
     """Refuse what the suites cannot honour.
 
@@ -92,6 +99,8 @@ def run(spec: RunSpec, rows: list[Row], physics: str = PHYSICS[0], time_scale: f
 
     results = evaluate(make_builder(spec), cfg, rows, robots, seed, at_once, print_row, physics=physics)
     print(f"\n{report.table(kind, results)}\n")
+    if kind == "onnx" and all(result["survival"] == 0.0 for result in results.values()):
+        print(f"{ORDER_HINT}\n")
     return content | {"rows": results}
 
 

@@ -9,6 +9,7 @@ import torch
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.utils.errors import UserError
 
 
 class Engine(NamedTuple):
@@ -54,15 +55,15 @@ def resolve_simulator(name: str) -> str:
     """Turn 'auto' into the simulator for this machine: MuJoCo Warp if it and a GPU are there, else MuJoCo.
 
     Raises:
-        ValueError: The name is unknown, or its package is not installed; says what there is, or what to install.
+        UserError: The name is unknown, or its package is not installed; says what there is, or what to install.
     """
     engine = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
     if name == "mujoco_warp" and not engine:
-        raise ValueError("mujoco_warp is not installed here: pip install -e '.[gpu]', or --sim=mujoco")
+        raise UserError("mujoco_warp is not installed here: pip install -e '.[gpu]', or --sim=mujoco")
     if name == "auto":
         return "mujoco_warp" if engine and torch.cuda.is_available() else "mujoco"
     if name not in SIMULATORS:
-        raise ValueError(f"unknown simulator '{name}'; known: auto, {', '.join(SIMULATORS)}")
+        raise UserError(f"unknown simulator '{name}'; known: auto, {', '.join(SIMULATORS)}")
     return name
 
 
@@ -70,12 +71,12 @@ def load_simulator(path: str) -> type[Simulator]:
     """Import a simulator's class from its module:class.
 
     Raises:
-        ValueError: There is no such class.
+        UserError: There is no such class.
     """
     module, _, cls = path.partition(":")
     found = getattr(importlib.import_module(module), cls, None)
     if not (isinstance(found, type) and issubclass(found, Simulator)):
-        raise ValueError(f"{module} has no simulator '{cls}'")
+        raise UserError(f"{module} has no simulator '{cls}'")
     return found
 
 
@@ -98,7 +99,7 @@ def make_simulator(
         process: Whether and how the simulator gets a process of its own.
 
     Raises:
-        ValueError: The name is unknown, or the simulator refuses what it is built with.
+        UserError: The name is unknown, or the simulator refuses what it is built with.
     """
     name, process = resolve_simulator(name), process or ProcessCfg()
     engine = SIMULATORS[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from legged_gym.utils.config import Config, bounded
+from legged_gym.utils.config import Config, ConfigError, bounded
 
 
 @dataclass
@@ -148,7 +148,7 @@ class TimingCfg(Config):
     """Longest step [s]."""
     min_left: float = bounded(0.01, gt=0.0)
     """Least time to touchdown of a step that is over its shortest time [s]."""
-    candidates: int = bounded(16, ge=2)
+    candidates: int = bounded(16, ge=2, le=1000)
     """Step times that are compared."""
     swing_accel: float = bounded(150.0, gt=0.0)
     """Acceleration of the swing foot that its motors can give in a step, along each axis [m/s^2]."""
@@ -178,15 +178,15 @@ class OffsetCfg(Config):
     """Widths of the hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0.0)
     """Adam step size."""
-    epochs: int = bounded(2, ge=1)
+    epochs: int = bounded(2, ge=1, le=1000)
     """Passes over a rollout per update."""
-    num_mini_batches: int = bounded(4, ge=1)
+    num_mini_batches: int = bounded(4, ge=1, le=10_000)
     """Optimiser steps per pass."""
     batch_size: int = bounded(16384, ge=1)
     """Most samples per optimiser step: of a larger rollout a pass sees a random part."""
     max_grad_norm: float = bounded(1.0, gt=0.0)
     """Gradient clipping (norm)."""
-    preview_steps: int = bounded(2, ge=0)
+    preview_steps: int = bounded(2, ge=0, le=20)
     """Steps H that the differentiable preview looks ahead."""
     w_track: float = bounded(1.0, ge=0.0)
     """Weight of the touchdown DCM error."""
@@ -198,6 +198,10 @@ class OffsetCfg(Config):
     """Weight of the capture-margin hinge on previewed steps."""
     follow_scale: float = bounded(0.5, gt=0.0)
     """Distance of the executed action from a_ref at which a sample's weight is 1/e [action units, rms]."""
+
+
+INDICATORS = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
+"""Of how far the reference may be trusted: each has its thresholds in `ValidityCfg`."""
 
 
 @dataclass
@@ -220,6 +224,13 @@ class ValidityCfg(Config):
     """Decay time of the remembered jump [s]."""
     contact_force: float = bounded(5.0, ge=0.0)
     """Foot force that counts as contact [N]."""
+
+    def validate(self) -> None:
+        """Check that the weight falls between the thresholds."""
+        for name in INDICATORS:
+            good, bad = getattr(self, name)
+            if bad - good < 1e-6 * max(1.0, abs(bad)):  # in single precision they are the same
+                raise ConfigError(f"ValidityCfg.{name}: got {(good, bad)}, expected (good, bad) with good below bad")
 
 
 @dataclass

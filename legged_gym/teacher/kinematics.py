@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from legged_gym.utils.errors import UserError
+
 
 class RobotLike(Protocol):
     """What the teacher needs of a robot model (numpy arrays; see sim/robot_model.py)."""
@@ -70,7 +72,7 @@ class LegGeometry:
         main = torch.tensor([0, 1, 1], device=device)
         signs = torch.gather(axes, 2, main.view(1, 3, 1).expand(2, 3, 1)).squeeze(-1)
         if not bool(torch.allclose(signs.abs(), torch.ones_like(signs), atol=1e-6)):
-            raise ValueError(f"leg axes must be abad along x, hip and knee along y; got {axes.tolist()}")
+            raise UserError(f"leg axes must be abad along x, hip and knee along y; got {axes.tolist()}")
         return cls(
             abad_pos=tensor(robot.abad_pos_b),
             hip_pos=tensor(robot.hip_pos),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from legged_gym.teacher.config import ValidityCfg
+from legged_gym.teacher.config import INDICATORS, ValidityCfg
 
 
 class ValidityWeight:
@@ -18,12 +18,8 @@ class ValidityWeight:
         like: a tensor of the device and dtype to compute on.
     """
 
-    NAMES = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
-
     def __init__(self, cfg: ValidityCfg, like: Tensor) -> None:
-        limits = like.new_tensor([getattr(cfg, name) for name in self.NAMES])
-        if bool((limits[:, 1] <= limits[:, 0]).any()):
-            raise ValueError(f"validity thresholds must be (good, bad) with good < bad, got {limits.tolist()}")
+        limits = like.new_tensor([getattr(cfg, name) for name in INDICATORS])
         self._good, self._bad = limits.split(1, dim=1)  # (6, 1) each
 
     def __call__(self, indicators: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 """Checkpoints that are either whole or not there, hold finite numbers only, and run no code when they are loaded."""
 
 import contextlib
+import io
 import os
 import re
 import socket
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -29,7 +31,14 @@ class NotFiniteError(UserError):
 
 
 def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
-    """Writes a checkpoint so that an interruption never leaves half of one.
+    """Writes a checkpoint so that an interruption never leaves half of one; see `staged`."""
+    with staged(obj, path):
+        pass
+
+
+@contextlib.contextmanager
+def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
+    """Writes a checkpoint that takes its name at the end of the body: whoever finds it finds what the body made, too.
 
     Args:
         obj: What to save: tensors, numbers, strings and containers of these.
@@ -45,18 +54,44 @@ def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            try:
-                torch.save({"format": FORMAT, "version": VERSION, **obj}, file)
-            except RuntimeError as error:  # what torch makes of a full disk
-                raise OSError(None, " ".join(str(error).split())[:100], str(path)) from error
+            _write({"format": FORMAT, "version": VERSION, **obj}, file)
             file.flush()
             os.fsync(file.fileno())
+        yield
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException:  # also Ctrl-C: the temporary file must go, then the exception goes on
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _write(obj: dict[str, Any], file: BinaryIO) -> None:
+    """Writes what torch makes of something.
+
+    Raises:
+        OSError: Why it cannot be written, which torch would not say.
+    """
+    noting = _Noting(file)
+    try:
+        torch.save(obj, cast(BinaryIO, noting))
+    except RuntimeError as error:
+        raise noting.fault or OSError(None, " ".join(str(error).split())[:100], file.name) from error
+
+
+class _Noting(io.RawIOBase):
+    """Passes on what is written, and keeps the error if that fails."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.name = file, file.name
+        self.fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.fault = error
+            raise
 
 
 def _broken(data: dict[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from legged_gym.utils.config_types import describe, expectation, mismatch, parse_text, to_type, violation
 from legged_gym.utils.errors import UserError, unknown_name
+from legged_gym.utils.files import replacing
 
 Range = tuple[float, float]
 """(low, high)"""
@@ -273,7 +274,8 @@ def fields_of(cfg: Config, data: object, unknown: list[str] | None = None, path:
 def save_json(cfg: Config, path: str | Path) -> None:
     """Writes a config as indented JSON."""
     try:
-        Path(path).write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
+        with replacing(Path(path)) as temporary:
+            temporary.write_text(json.dumps(to_dict(cfg), indent=2) + "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 

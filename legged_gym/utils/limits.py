@@ -88,7 +88,9 @@ def estimated_gib(env_cfg: Any, train_cfg: Any, here: Machine) -> float:
         total += 4 * COPIES * sum(a * b for a, b in zip(layers, (*widths, 1), strict=True))
     imitation = getattr(getattr(train_cfg, "algorithm", None), "imitation", None)
     if imitation is not None and imitation.replay_mini_batches:
-        total += 2 * max(imitation.replay_samples, robots * steps) * 4 * (history + 42)  # as it is kept, and saved
+        # As it is kept, as it is saved, and a mini-batch of it with what the networks make of that.
+        rows = 2 * max(imitation.replay_samples, robots * steps) + 4 * imitation.replay_batch_size
+        total += rows * 4 * (history + 42)
     return PROGRAM_GIB + total / 2**30
 
 

@@ -1,26 +1,31 @@
 """Files and command lines that are damaged, malicious or mad: each must be refused in one line, or work."""
 
 import contextlib
+import copy
 import io
 import json
 import pickle
 import random
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
 
 from legged_gym import resources_dir
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.checkpoint import load_checked
-from legged_gym.utils.config import Config, from_dict, load_json, save_json, to_dict
+from legged_gym.utils.config import Config, check, from_dict, get_field, load_json, save_json, set_field, to_dict
 from legged_gym.utils.errors import UserError
 from tests.campaign.trials import CANARY
-from tests.runners.making import small_run
+from tests.runners.making import small_configs, small_run
 
 NUMBERS = (0, -1, 1, 2**31, 2**63, 10**30, -(10**30), 1e39, -1e-30, 1e308, float("nan"), float("inf"))
 TEXTS = (
@@ -176,6 +181,42 @@ def configs(draw: random.Random, folder: Path) -> str:
     return WORKED
 
 
+def runs(draw: random.Random, folder: Path) -> str:
+    """Build a small run with one or two fields at other values, perhaps mad ones, and train it for one iteration."""
+    from legged_gym.utils.limits import check_run
+    from legged_gym.utils.machine import Machine
+
+    env_cfg, train_cfg = small_configs()
+    cfgs = {"env": env_cfg, "train": train_cfg}
+    for _ in range(draw.choice((1, 1, 2))):
+        scope = draw.choice(tuple(cfgs))
+        path = draw.choice(_paths()[scope])
+        set_field(cfgs[scope], path, _other(draw, get_field(cfgs[scope], path)))
+    for cfg in cfgs.values():
+        check(cfg)
+    check_run(env_cfg, train_cfg, Machine(2, 4.0, 0))
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        run = OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None)
+        run.learn(1)
+    broken = [name for name, t in run._learned_tensors().items() if not bool(t.isfinite().all())]
+    return f"FAILED: {broken[0]} is not finite" if broken else WORKED
+
+
+def _other(draw: random.Random, value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        factor = draw.choice((0, -1, 0.01, 0.5, 2, 10, 1e3, 1e6, 1e30))
+        return type(value)((value or 1) * factor)
+    if isinstance(value, tuple) and value:
+        changed = list(value)
+        at = draw.randrange(len(value))
+        changed[at] = _other(draw, value[at])
+        return tuple(draw.choice((changed, changed[:at], sorted(value), [changed[at]] * len(value))))
+    return draw.choice(VALUES)
+
+
 def terrains(draw: random.Random, folder: Path) -> str:
     """Build a map from mad values."""
     from legged_gym.terrain.build import make_terrain
@@ -302,25 +343,54 @@ def _change_graph(draw: random.Random, model: Any) -> None:
 
 
 def urdfs(draw: random.Random, folder: Path) -> str:
-    """Read a robot's file with something changed."""
-    from legged_gym.sim.robot_model import RobotModel
-
+    """Build a robot whose file has something changed, and let it act for some steps."""
     text = (resources_dir() / "robots" / "PF_TRON1A" / "urdf" / "robot.urdf").read_text()
-    words = text.split('"')
     for _ in range(draw.choice((1, 1, 3))):
-        at = draw.randrange(1, len(words))
-        words[at] = draw.choice((str(draw.choice(NUMBERS)), *TEXTS, words[draw.randrange(len(words))]))
-    text = '"'.join(words)
-    if draw.random() < 0.2:
+        text = draw.choice((_other_word, _other_number, _other_number, _other_tree))(draw, text)
+    if draw.random() < 0.1:
         text = text[: draw.randrange(len(text))]
     path = folder / "robot.urdf"
     path.write_text(text)
+    cfg, _ = small_configs(**{"env.env.num_envs": 1, "env.asset.file": path})
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        RobotModel.from_urdf(path)
-    return WORKED
+        env = PointFootFlat(cfg)
+        for _ in range(5):
+            obs, *_ = env.step(torch.zeros(1, 6))
+    broken = [name for name, values in obs.items() if not bool(values.isfinite().all())]
+    return f"FAILED: the observation {broken[0]} is not finite" if broken else WORKED
+
+
+def _other_word(draw: random.Random, text: str) -> str:
+    words = text.split('"')
+    at = draw.randrange(1, len(words))
+    words[at] = draw.choice((str(draw.choice(NUMBERS)), *TEXTS, words[draw.randrange(len(words))]))
+    return '"'.join(words)
+
+
+def _other_number(draw: random.Random, text: str) -> str:
+    found = draw.choice(list(re.finditer(r"-?\d+\.?\d*(e-?\d+)?", text)))
+    value = draw.choice((0.0, -1.0, 1e-9, 0.5, 2.0, 100.0, 1e9)) * float(found[0])
+    return f"{text[: found.start()]}{value}{text[found.end() :]}"
+
+
+def _other_tree(draw: random.Random, text: str) -> str:
+    """Leave an element out, put one in twice, or put one elsewhere."""
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return text
+    parents = [element for element in root.iter() if len(element)]
+    parent, other = draw.choice(parents), draw.choice(parents)
+    child = draw.choice(list(parent))
+    change = draw.choice(("remove", "twice", "elsewhere"))
+    if change != "remove":
+        (parent if change == "twice" else other).append(copy.deepcopy(child))
+    if change != "twice":
+        parent.remove(child)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 KINDS: dict[str, Callable[[random.Random, Path], str]] = {
-    function.__name__: function for function in (checkpoints, configs, terrains, command_lines, onnx_files, urdfs)
+    function.__name__: function for function in (checkpoints, configs, runs, terrains, command_lines, onnx_files, urdfs)
 }
 """What is tried, by name."""

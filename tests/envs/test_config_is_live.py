@@ -260,6 +260,7 @@ def test_a_users_urdf_goes_before_the_robot_type(tmp_path: Path) -> None:
         ("commands.ranges.lin_vel_x", "1,-1", "low 1.0 is above high -1.0"),
         ("curriculum.fall_rate_up", "0.5,0.5", "is above fall_rate_down"),
         ("terrain.horizontal_scale", "0.03", "8.0 m is not a whole number of cells of 0.03 m"),
+        ("init_state.default_joint_angles", "0,0", "got 2 angles, but PF_TRON1A has 6 joints"),
     ],
 )
 def test_impossible_values_are_refused(path: str, text: str, message: str) -> None:

@@ -1,6 +1,8 @@
 """The command line: what it asks for, and what a wrong one says."""
 
 import ast
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,11 +114,37 @@ def test_run_main_turns_user_errors_into_one_line_and_exit_code_2(capsys: pytest
     assert stop.value.code == 2 and capsys.readouterr().err == "error: first second\n"
 
 
-def test_run_main_hides_no_bug() -> None:
-    def bug() -> None:
-        raise ValueError("bug")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written: No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "out/x.json"), "out/x.json: Permission denied"),
+    ],
+)
+def test_run_main_names_the_file_that_fails(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> None:
+        raise error
 
-    with pytest.raises(ValueError, match="bug"):
+    with pytest.raises(SystemExit) as stop:
+        run_main(full)
+    assert stop.value.code == 2 and capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_what_is_said_moves_no_cursor_and_fits_any_terminal(tmp_path: Path) -> None:
+    code = "from legged_gym.options.cli import run_main\nfrom legged_gym.utils.errors import UserError\ndef main():\n"
+    code += "  print('\u0394\u03be', '\\udcff')\n  raise UserError('a\\x1b[31m \u0394')\nrun_main(main)"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == rb"\u0394\u03be \udcff" + os.linesep.encode()
+    assert done.stderr == rb"error: a?[31m \u0394" + os.linesep.encode()
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), OSError(errno.ENOTTY, "bug")])
+def test_run_main_hides_no_bug(error: Exception) -> None:
+    def bug() -> None:
+        raise error
+
+    with pytest.raises(type(error), match="bug"):
         run_main(bug)
     with pytest.raises(SystemExit) as stop:
         run_main(lambda: None)

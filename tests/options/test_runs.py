@@ -157,7 +157,7 @@ def test_new_run_directories(tmp_path: Path) -> None:
         runs.new_run_dir(tmp_path / "file" / "a", "")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "a\\b", "a\nb"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a\\b", "a\nb", "a\x1b[31m", "a\udcff"])
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="--run_name"):
         runs.check_name("--run_name", name)

@@ -24,6 +24,15 @@ SMALL = {
 }
 
 
+def small_configs(**options: Any) -> tuple[PointFootFlatCfg, PointFootFlatCfgPPO]:
+    """Configs of such a run; see `small_run`."""
+    env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
+    for path, value in (SMALL | options).items():
+        scope, _, rest = path.partition(".")
+        set_by_path(env_cfg if scope == "env" else train_cfg, rest, str(value))
+    return env_cfg, train_cfg
+
+
 def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
     """Build a run of few robots and small networks, with everything that disturbs them at its hardest.
 
@@ -31,10 +40,7 @@ def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
         folder: Where it writes, made with its configs; None for nowhere.
         options: Config fields, as `env.env.num_envs`.
     """
-    env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
-    for path, value in (SMALL | options).items():
-        scope, _, rest = path.partition(".")
-        set_by_path(env_cfg if scope == "env" else train_cfg, rest, str(value))
+    env_cfg, train_cfg = small_configs(**options)
     if folder is not None:
         folder.mkdir(parents=True)
         save_json(env_cfg, folder / "env_cfg.json")

@@ -79,23 +79,54 @@ def test_the_newest_and_some_older_ones_stay(tmp_path: Path) -> None:
     assert len(names(tmp_path / "all")) == 8
 
 
+class FullDisk:
+    """Takes a few bytes of files whose path holds a word, and then no more, until it is `full` no longer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, word: str, number: int = errno.ENOSPC) -> None:
+        self.full = True
+        whole = Path.open
+
+        def opened(path: Path, *arguments: Any, **options: Any) -> Any:
+            file = whole(path, *arguments, **options)
+            return Limited(file, number) if self.full and word in str(path) and "wb" in arguments else file
+
+        monkeypatch.setattr(Path, "open", opened)
+
+
+class Limited:
+    """A file that takes some bytes."""
+
+    def __init__(self, file: Any, number: int) -> None:
+        self.file, self.number, self.room = file, number, 100
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> "Limited":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def write(self, data: bytes) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(self.number, os.strerror(self.number))
+        return self.file.write(data)
+
+
 def test_a_full_disk_is_said_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """In the system's words: torch has others for it."""
     c = folder(tmp_path)
     first = c.save(1, contents)
-    whole = torch.save
-
-    def full(obj: object, file: Any) -> None:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    assert c.save(2, contents) is None
+    disk = FullDisk(monkeypatch, "model_")
+    assert c.save(2, contents, contents) is None
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and f"{tmp_path}/model_2.pt: cannot be written (No space left on device)" in said
     assert names(tmp_path) == ["model_1.pt"] and first is not None and load_checked(first)["iter"] == 1
-    monkeypatch.setattr(torch, "save", whole)
+    disk.full = False
     assert c.save(3, contents) is not None
 
 
@@ -103,14 +134,7 @@ def test_a_checkpoint_does_not_fail_with_what_lies_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of which there may be a hundred times as much."""
-    whole = torch.save
-
-    def too_large(obj: dict[str, Any], file: Any) -> None:
-        if "simulation" in file.name:
-            raise OSError(errno.EDQUOT, "Disk quota exceeded")
-        whole(obj, file)
-
-    monkeypatch.setattr(torch, "save", too_large)
+    FullDisk(monkeypatch, "simulation_", errno.EDQUOT)
     c = folder(tmp_path)
     assert c.save(1, contents, contents) == tmp_path / "model_1.pt" and names(tmp_path) == ["model_1.pt"]
     said = capsys.readouterr().out
@@ -121,20 +145,29 @@ def test_a_checkpoint_does_not_fail_with_what_lies_beside_it(
 def test_the_last_one_goes_elsewhere_rather_than_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    c = folder(tmp_path / "run")
-    whole = torch.save
-
-    def full_there(obj: object, file: Any) -> None:
-        if "run/" in file.name and str(tmp_path / "elsewhere") not in file.name:
-            raise OSError(errno.EROFS, "Read-only file system")
-        whole(obj, file)
-
-    monkeypatch.setattr(torch, "save", full_there)
     monkeypatch.setattr(module.tempfile, "mkdtemp", lambda prefix: str(tmp_path / "elsewhere"))
-    with pytest.raises(UserError, match=r"go on with --resume --load_run=.*elsewhere/run"):
+    c = folder(tmp_path / "run")
+    FullDisk(monkeypatch, str(tmp_path / "run"), errno.EROFS)
+    with pytest.raises(UserError) as caught:
         c.save_last(7, contents)
     elsewhere = tmp_path / "elsewhere" / "run"
+    assert str(caught.value) == (
+        f"{tmp_path}/run/model_7.pt: cannot be written (Read-only file system); it is in {elsewhere}: go on with "
+        f"--resume --load_run={elsewhere}"
+    )
     assert names(elsewhere) == ["model_7.pt"] and (elsewhere / "env_cfg.json").is_file(), "so it can be resumed"
+    assert names(tmp_path / "run") == [] and capsys.readouterr().out == "", "there is no next try to speak of"
+
+
+def test_the_last_one_is_lost_only_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.tempfile, "mkdtemp", lambda prefix: str(tmp_path / "elsewhere"))
+    c = folder(tmp_path / "run")
+    FullDisk(monkeypatch, "")
+    with pytest.raises(UserError, match=r"nor .*elsewhere.* since the last checkpoint is lost") as caught:
+        c.save_last(7, contents)
+    assert "\n" not in str(caught.value) and not (tmp_path / "elsewhere").exists()
 
 
 def test_a_run_whose_folder_was_removed_goes_on(tmp_path: Path) -> None:

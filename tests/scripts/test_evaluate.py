@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
+from legged_gym import resources_dir
 from legged_gym.evaluation import loading
 from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.options.cli import run_main
@@ -70,6 +73,27 @@ def test_the_onnx_files_score_like_the_checkpoint(
     exported = result(monkeypatch, tmp_path / "onnx.json", f"--onnx={tmp_path / 'exported'}", *argv)
     for name in MEASURED:
         assert exported["rows"]["track"][name] == pytest.approx(loaded["rows"]["track"][name], abs=1e-3)
+
+
+def test_a_policy_that_never_walks_may_have_its_joints_in_another_order(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, actor_that_falls: Path
+) -> None:
+    result(monkeypatch, tmp_path / "x.json", f"--onnx={actor_that_falls}", "--suite=stand", "--num_envs=2")
+    assert "sim2sim.py with --joint_order=isaaclab" in capsys.readouterr().out
+    result(monkeypatch, tmp_path / "x.json", "--agent=zero", "--suite=stand", "--num_envs=2", "--time_scale=0.02")
+    assert "joint_order" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def actor_that_falls(tmp_path: Path) -> Path:
+    """The shipped networks, which now bend all joints."""
+    folder = tmp_path / "falls"
+    shutil.copytree(resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat", folder)
+    model = onnx.load(folder / "policy.onnx")
+    bias = next(weights for weights in model.graph.initializer if list(weights.dims) == [6])
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(6, 5.0, np.float32), bias.name))
+    onnx.save(model, folder / "policy.onnx")
+    return folder
 
 
 _make_agent = loading.make_agent

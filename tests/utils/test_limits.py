@@ -35,7 +35,8 @@ def test_default_runs_fit() -> None:
         ({"env__env__num_envs": "1000000000"}, r"needs about \d.* GiB .* for 1,000,000,000 robots.*has 4\.0 GiB"),
         ({"train__runner__num_steps_per_env": "1000000"}, "needs about"),
         ({"env__env__history_length": "1000000"}, "needs about"),
-        (dict.fromkeys((f"{REPLAY}_mini_batches", f"{REPLAY}_samples"), "99999999"), "needs about"),
+        ({f"{REPLAY}_mini_batches": "80", f"{REPLAY}_samples": "99999999"}, "needs about"),
+        ({f"{REPLAY}_mini_batches": "80", f"{REPLAY}_batch_size": "1000000"}, "needs about"),
         ({"train__policy__actor_hidden_dims": "16384,16384,16384"}, "needs about"),
         ({"env__sim__num_threads": "1000000000"}, "there are 2 cores"),
         ({"env__env__num_envs": "1", "train__runner__num_steps_per_env": "1"}, "8 mini-batches of 1 samples"),
@@ -46,6 +47,26 @@ def test_runs_that_cannot_be(fields: dict[str, str], text: str) -> None:
     with pytest.raises(UserError, match=text) as caught:
         check_run(*cfgs(**fields), HERE)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("train.algorithm.num_learning_epochs", "5000000"),
+        ("train.estimator.num_learning_epochs", "5000000"),
+        ("train.algorithm.imitation.replay_mini_batches", "99999999"),
+        ("train.teacher.dcm.offset.epochs", "1000000"),
+        ("train.teacher.dcm.offset.preview_steps", "2000000"),
+        ("train.teacher.dcm.timing.candidates", "1000000"),
+        ("env.control.decimation", "100000000"),
+        ("env.domain_rand.trip_interval_s", "7e30"),
+        ("env.commands.resampling_time", "1e30"),
+        ("env.env.episode_length_s", "1e30"),
+    ],
+)
+def test_what_no_one_would_wait_for_is_refused(path: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"<= [\d.e+]+$"):
+        cfgs(**{path: text})
 
 
 def test_an_estimate_is_near_what_was_measured() -> None:

@@ -45,6 +45,7 @@ from legged_gym.sim.registry import make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.simulator import SimOptions, Simulator
 from legged_gym.terrain.terrain import Terrain
+from legged_gym.utils.config import ConfigError
 from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.distributed import current
 from legged_gym.utils.math import known_empty
@@ -118,7 +119,13 @@ class LeggedRobot(VecEnv):
         self.randomizer = DomainRandomizer(cfg, self.sim, difficulty)
         self.disturbances = Disturbances(cfg.domain_rand, self.sim, difficulty, cfg.rewards.recovery_time)
         self.starts = Starts(cfg.init_state, self.sim, self.ground, difficulty)
-        self.default_joint_pos = torch.tensor(cfg.init_state.default_joint_angles, device=device)
+        angles = cfg.init_state.default_joint_angles
+        if len(angles) != self.num_actions:
+            raise ConfigError(
+                f"--env.init_state.default_joint_angles: got {len(angles)} angles, but {self.sim.robot.name} has "
+                f"{self.num_actions} joints"
+            )
+        self.default_joint_pos = torch.tensor(angles, device=device)
         self._body_masses = torch.as_tensor(self.sim.robot.body_masses, dtype=torch.float32, device=device)  # (B,)
         self.state = RobotState(self.sim, self.ground)
         self.actions = Actions(n, self.num_actions, cfg.normalization.clip_actions, device)

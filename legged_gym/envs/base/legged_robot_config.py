@@ -17,7 +17,7 @@ class EnvCfg(Config):
 
     num_envs: int = bounded(4096, ge=1)
     """Robots simulated side by side."""
-    episode_length_s: float = bounded(20.0, gt=0)
+    episode_length_s: float = bounded(20.0, gt=0, le=1e6)
     """Time after which an episode ends as a time-out [s]."""
     history_length: int = bounded(10, ge=1)
     """Policy observations kept in the history group, the newest last."""
@@ -43,7 +43,7 @@ class CommandRangesCfg(Config):
 class CommandsCfg(Config):
     """When and how velocity commands are drawn."""
 
-    resampling_time: float = bounded(5.0, gt=0)
+    resampling_time: float = bounded(5.0, gt=0, le=1e6)
     """Time between two commands [s]."""
     standing_share: float = bounded(0.1, ge=0, le=1)
     """Share of the commands that ask to stand: all zero."""
@@ -127,7 +127,7 @@ class ControlCfg(Config):
     """K_d [N m s/rad]."""
     action_scale: float = bounded(0.25, gt=0)
     """[rad] per unit of action."""
-    decimation: int = bounded(4, ge=1)
+    decimation: int = bounded(4, ge=1, le=1000)
     """Physics steps per policy step."""
     action_delay: float = bounded(0.01, ge=0)
     """Nominal time from an observation to its action taking effect [s], rounded to physics steps."""
@@ -264,13 +264,13 @@ class DomainRandCfg(Config):
     """Bias of each component of the gyroscope [rad/s]."""
     push_robots: bool = True
     """Change the velocity of the base from time to time."""
-    push_interval_s: float = bounded(7.0, gt=0)
+    push_interval_s: float = bounded(7.0, gt=0, le=1e6)
     """Time between two pushes of a robot [s]."""
     max_push_vel_xy: float = bounded(1.5, ge=0)
     """Largest change of the base velocity by a push, in a random horizontal direction [m/s]."""
     shove_robots: bool = True
     """Push and hold the base from time to time."""
-    shove_interval_s: float = bounded(5.0, gt=0)
+    shove_interval_s: float = bounded(5.0, gt=0, le=1e6)
     """Time between two shoves of a robot [s]: forces on its base, in a random horizontal direction."""
     max_shove_impulse: float = bounded(40.0, ge=0)
     """Largest impulse of a shove [N s]."""
@@ -278,7 +278,7 @@ class DomainRandCfg(Config):
     """How long a shove lasts [s], rounded to policy steps. It acts at a point between centre of mass and lid."""
     trip_robots: bool = True
     """Hold back the swing foot from time to time."""
-    trip_interval_s: float = bounded(7.0, gt=0)
+    trip_interval_s: float = bounded(7.0, gt=0, le=1e6)
     """Time between two trips of a robot [s]: forces on the swing foot, against its motion."""
     max_trip_force: float = bounded(150.0, ge=0)
     """Largest force of a trip [N]."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from legged_gym.envs.base.extensions import load_functions
+from legged_gym.utils.errors import UserError
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
@@ -49,7 +50,7 @@ class ObservationGroup:
     def _column(term: Term, env: "LeggedRobot") -> torch.Tensor:
         value = term.value(env).contiguous()  # `cat` is slow if one piece is not
         if value.shape[0] != env.num_envs or value.ndim > 3:
-            raise ValueError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
+            raise UserError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from legged_gym.sim.robot_model import RobotModel
+from legged_gym.utils.errors import UserError
 
 ASSET_FILE = "robot.urdf"
 
@@ -19,7 +20,7 @@ def write_asset(robot: RobotModel, folder: Path) -> None:
         folder: Where `ASSET_FILE` goes.
 
     Raises:
-        ValueError: A collision mesh is not there.
+        UserError: A collision mesh is not there.
     """
     root = robot.urdf_root()
     for joint in root.iterfind("joint"):
@@ -32,7 +33,7 @@ def write_asset(robot: RobotModel, folder: Path) -> None:
         for mesh in link.iterfind("collision/geometry/mesh"):
             source = robot.urdf.parent / mesh.get("filename", "").removeprefix("file://")
             if not source.is_file():
-                raise ValueError(f"{robot.urdf}: cannot find the collision mesh {source} of link {link.get('name')}")
+                raise UserError(f"{robot.urdf}: cannot find the collision mesh {source} of link {link.get('name')}")
             shutil.copy(source, folder)
             mesh.set("filename", source.name)
     ElementTree.ElementTree(root).write(folder / ASSET_FILE, encoding="unicode")

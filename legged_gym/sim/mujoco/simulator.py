@@ -16,6 +16,7 @@ from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces, motor_speeds
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import usable_cores
 from legged_gym.utils.math import quat_rotate_inverse
 
@@ -50,10 +51,10 @@ class MujocoSimulator(Simulator):
         """Compile one model and copy it for every robot.
 
         Raises:
-            ValueError: The device is not the CPU, or the robot's joints are not in the expected order.
+            UserError: The device is not the CPU, or the robot's joints are not in the expected order.
         """
         if torch.device(device).type != "cpu":
-            raise ValueError(f"the mujoco simulator runs on the CPU: use --sim_device cpu (got '{device}')")
+            raise UserError(f"the mujoco simulator runs on the CPU: use --sim_device cpu (got '{device}')")
         super().__init__(robot, num_envs, options, device, shared)
         terrain = options.terrain
         self._field = None if terrain is None else HeightField(terrain, GROUND_NAME, _WINDOW)

@@ -118,13 +118,13 @@ def check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
     """Checks what our kinematics take for granted.
 
     Raises:
-        ValueError: The joints are not in the robot's order, or their frames are turned at zero joint angles.
+        UserError: The joints are not in the robot's order, or their frames are turned at zero joint angles.
     """
     joints = tuple(model.joint(i).name for i in range(1, model.njnt))
     if joints != tuple(robot.joint_names):
-        raise ValueError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
+        raise UserError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
     if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
-        raise ValueError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
+        raise UserError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
 
 
 def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:

@@ -18,6 +18,7 @@ import torch
 import warp as wp
 
 from legged_gym.terrain.terrain import Terrain
+from legged_gym.utils.errors import UserError
 
 wp.set_module_options({"enable_backward": False})
 
@@ -54,7 +55,7 @@ def probes_of(model: mujoco.MjModel) -> list[Probe]:
     """Cover the colliding geoms of a robot with spheres.
 
     Raises:
-        ValueError: A geom is of a kind that has no cover.
+        UserError: A geom is of a kind that has no cover.
     """
     covers = {
         mujoco.mjtGeom.mjGEOM_SPHERE: _sphere,
@@ -66,7 +67,7 @@ def probes_of(model: mujoco.MjModel) -> list[Probe]:
     for geom in np.flatnonzero(model.geom_conaffinity):
         kind = mujoco.mjtGeom(model.geom_type[geom])
         if kind not in covers:
-            raise ValueError(f"geom {model.geom(geom).name}: {kind.name} cannot collide with terrain")
+            raise UserError(f"geom {model.geom(geom).name}: {kind.name} cannot collide with terrain")
         probes += covers[kind](int(geom), model.geom_size[geom].tolist())
     return probes
 

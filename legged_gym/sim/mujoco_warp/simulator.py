@@ -16,6 +16,7 @@ from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.simulator import PEAKS, Placement, SimOptions, Simulator, motor_speeds
+from legged_gym.utils.errors import UserError
 
 MAX_CONTACTS = 14
 """Contacts that one robot may have at once; 11, with 28 rows of constraints, were the most seen in 2 million steps of
@@ -58,10 +59,10 @@ class MujocoWarpSimulator(Simulator):
         """Build the batch and, on a GPU, capture its graphs. A machine's first start compiles kernels, for minutes.
 
         Raises:
-            ValueError: There is no such device, or the robot's joints are not in the expected order.
+            UserError: There is no such device, or the robot's joints are not in the expected order.
         """
         if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(
+            raise UserError(
                 f"no CUDA device here (got '{device}'): use --sim mujoco, or --sim_device cpu for a few robots"
             )
         super().__init__(robot, num_envs, options, device, shared)
