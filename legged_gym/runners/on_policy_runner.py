@@ -52,6 +52,10 @@ def merged(logs: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(v) if name.startswith(COUNTS) else sum(v) / len(v) for name, v in values.items()}
 
 
+RATE_WITHOUT_MOMENTS = 3e-4
+"""Highest learning rate with which training begins from networks that come without an optimiser."""
+
+
 class OnPolicyRunner(RslOnPolicyRunner):
     """rsl_rl's runner with our PPO, checkpoints that resume everything, and a compact log.
 
@@ -383,17 +387,32 @@ class OnPolicyRunner(RslOnPolicyRunner):
             UserError: The file is missing, damaged, no checkpoint, or of other networks.
         """
         checkpoint = load_checked(path, map_location or self.device)
-        if load_cfg is None and "optimizer_state_dict" not in checkpoint:
-            raise UserError(f"{path}: holds a policy only, without optimisers: training cannot go on from it")
+        whole = load_cfg is None and "optimizer_state_dict" in checkpoint
         try:
-            self._take_over(checkpoint, load_cfg, strict)
+            if load_cfg is None and not whole:
+                self._begin_from(checkpoint)
+                print(f"note: {Path(path).name} holds networks only: optimisers, rates and robots begin anew")
+            else:
+                self._take_over(checkpoint, load_cfg, strict)
         except MISFITS as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
             raise UserError(f"{path}: does not fit this task, its networks or its config ({reason})") from None
-        if load_cfg is None:
+        if whole:
             self._load_simulation(simulation_file(Path(path)))
         self.health.forget()
         return checkpoint.get("infos")
+
+    def _begin_from(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the networks and the difficulty of a policy that was shipped.
+
+        Schedules over the iterations go on at that of the policy. Before the optimiser has moments, a high rate would
+        spoil what was learned: an adaptive one begins low, and rises as it may.
+        """
+        self._take_over(checkpoint, {"actor": True, "critic": True, "iteration": True}, strict=True)
+        self.env.load_state_dict(checkpoint["env_state"])
+        self.alg.iteration = self.current_learning_iteration
+        if self.alg.schedule == "adaptive":
+            self.alg.learning_rate = min(self.alg.learning_rate, RATE_WITHOUT_MOMENTS)
 
     def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
         """Take over what `checkpoint` returned."""

@@ -1,10 +1,10 @@
 """Makes a run's policy one that comes with the package: `python legged_gym/scripts/export_policy.py --load_run=RUN`.
 
 Writes `resources/policies/<ROBOT_TYPE>/<task>/`, which `--agent pretrained` of play.py and evaluate.py reads, or
-`--out=resources/policies/<ROBOT_TYPE>/<name>`, which `--agent pretrained:<name>` reads: the checkpoint
-without optimisers, what it needs of the configs, `policy.onnx` and `encoder.onnx`, the results of all suites as
-`evaluate.json`, and the command that trained it in `training.json`. With `--replace` a policy that was there is
-replaced once all is there.
+`--out=resources/policies/<ROBOT_TYPE>/<name>`, which `--agent pretrained:<name>` reads: the checkpoint without
+optimisers (training can go on from it with new ones), what it needs of the configs, `policy.onnx` and `encoder.onnx`,
+the results of all suites as `evaluate.json`, and the command that trained it in `training.json`. With `--replace` a
+policy that was there is replaced once all is there.
 """
 
 import shutil

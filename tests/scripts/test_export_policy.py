@@ -81,15 +81,24 @@ def test_a_second_policy_has_a_name_of_its_own(
         assert spec.source == f"{folder}/model_1.pt" and spec.agent == AgentSpec("pretrained")
 
 
-def test_training_does_not_go_on_from_a_shipped_policy(
+def test_training_goes_on_from_a_shipped_policy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, trained_run: Path
 ) -> None:
     out = tmp_path / "shipped"
     assert run(monkeypatch, export_policy, f"--load_run={trained_run}", "--command=x", f"--out={out}", *SHORT) == 0
-    options = ("--headless", "--resume", f"--load_run={out}", "--sim=mujoco", "--rl_device=cpu")
-    assert run(monkeypatch, train, *options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "holds a policy only, without optimisers: training cannot go on from it" in line
+    options = ("--headless", "--resume", f"--load_run={out}", "--sim=mujoco", "--rl_device=cpu", "--num_envs=4")
+    logs = tmp_path / "further"
+    assert run(monkeypatch, train, *options, "--max_iterations=1", f"--log_root={logs}") == 0
+    assert "note: model_1.pt holds networks only: optimisers, rates and robots begin anew" in capsys.readouterr().out
+    (file,) = logs.rglob("model_2.pt")
+    before, after = load_checked(out / "model_1.pt"), load_checked(file)
+    assert after["ppo_iteration"] == 2, "schedules go on"
+    for name, weights in before["actor_state_dict"].items():
+        change = (after["actor_state_dict"][name] - weights).abs().max()
+        assert change < 0.3, f"{name} begins where the policy was"
+    wider = [f"--train.policy.{name}_hidden_dims=32" for name in ("actor", "critic")]
+    assert run(monkeypatch, train, *options, *wider, "--max_iterations=1", f"--log_root={logs}") == 2
+    assert "does not fit this task, its networks or its config" in capsys.readouterr().err
 
 
 def test_a_shipped_policy_is_replaced_only_if_asked(
