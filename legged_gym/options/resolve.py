@@ -249,8 +249,6 @@ def _machine_fields(scale: machine.Scale) -> Fields:
     fields: Fields = {"env.env.num_envs": scale.num_envs}
     fields |= {f"train.policy.{name}_hidden_dims": scale.hidden_dims for name in ("actor", "critic")}
     fields |= {f"train.algorithm.imitation.{name}": value for name, value in scale.imitation.items()}
-    if scale.iterations is not None:
-        fields["train.runner.max_iterations"] = scale.iterations
     return fields | {f"train.estimator.{name}": value for name, value in scale.estimator.items()}
 
 

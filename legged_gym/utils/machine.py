@@ -41,8 +41,6 @@ class Scale:
     """Fields of the imitation's config that differ from the task's."""
     estimator: dict[str, int] = field(default_factory=dict)
     """The same of the velocity estimator's config."""
-    iterations: int | None = None
-    """Length of a run that is new; None leaves it to the task."""
 
 
 def local_processes() -> int:
@@ -88,8 +86,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
 
     On a CPU physics is the bottleneck: few robots and a small network make progress visible within minutes. From so
     small rollouts imitation learns better than PPO does: there it starts strong, stays, and learns from past rollouts.
-    On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator, and a policy
-    that is fit to be deployed takes a quarter of an hour.
+    On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator.
 
     Args:
         machine: What there is.
@@ -100,7 +97,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     """
     if sim_device.startswith("cuda"):
         estimator = {"num_learning_epochs": 1, "num_mini_batches": 4}
-        return Scale(num_envs=8192, hidden_dims=(512, 256, 128), estimator=estimator, iterations=4500)
+        return Scale(num_envs=8192, hidden_dims=(512, 256, 128), estimator=estimator)
     if machine.cores >= 16:
         return Scale(num_envs=4096, hidden_dims=(512, 256, 128))
     imitation = {"initial": 100.0, "final": 1.0, "replay_mini_batches": 80}
