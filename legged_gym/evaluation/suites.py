@@ -17,7 +17,9 @@ from typing import Any
 
 import torch
 
-from legged_gym.envs.base.legged_robot_config import EventsCfg, GaitNominalCfg, NoiseCfg
+from legged_gym.envs.base.commands_config import GaitNominalCfg
+from legged_gym.envs.base.legged_robot_config import EventsCfg
+from legged_gym.envs.base.observations_config import NoiseCfg
 from legged_gym.evaluation.agents import Agent, TeacherAgent
 from legged_gym.evaluation.lanes import LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from legged_gym.envs.base.commands import Commands, GaitClock
-from legged_gym.envs.base.legged_robot_config import CommandsCfg, GaitCfg, GaitRangesCfg
+from legged_gym.envs.base.commands_config import CommandsCfg, GaitCfg, GaitRangesCfg
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 

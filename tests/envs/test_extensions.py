@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from legged_gym.envs.base.legged_robot_config import RewardScalesCfg, RewardsCfg
+from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.observations import Term
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
-from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.envs.pointfoot.pointfoot_flat_config import (
+    PointFootFlatCfg,
+    PointFootRewardScalesCfg,
+    PointFootRewardsCfg,
+)
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.utils.config import ConfigError
 from tests.envs.making import CLEAN, build
@@ -18,13 +22,13 @@ OWN = "tests.envs.own_terms"
 
 
 @dataclass
-class OwnScalesCfg(RewardScalesCfg):
+class OwnScalesCfg(PointFootRewardScalesCfg):
     hop: float = -5.0
     always_two: float = 3.0
 
 
 @dataclass
-class OwnRewardsCfg(RewardsCfg):
+class OwnRewardsCfg(PointFootRewardsCfg):
     scales: OwnScalesCfg = field(default_factory=OwnScalesCfg)
     terms: tuple[str, ...] = (f"{OWN}:always_two",)
 
@@ -72,6 +76,16 @@ def test_a_scale_without_a_term_is_refused() -> None:
         cfg.rewards.scales.hop = scale
         with pytest.raises(ConfigError, match=r"rewards\.scales\.hop: there is no reward term of that name; write it"):
             PointFootFlat(cfg)
+
+
+def test_an_environment_that_rewards_nothing_is_refused() -> None:
+    """The base's config has no scale: a task says what its robots are rewarded for."""
+    for cfg in (LeggedRobotCfg(), own_cfg()):
+        for name in vars(cfg.rewards.scales):
+            setattr(cfg.rewards.scales, name, 0.0)
+        cfg.env.num_envs, cfg.sim.backend = 1, "mujoco"
+        with pytest.raises(ConfigError, match=r"rewards\.scales: all are 0, so nothing is rewarded; give a weight to"):
+            OwnRobot(cfg)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from legged_gym.deployment import contract
-from legged_gym.envs.base.legged_robot_config import NoiseCfg
+from legged_gym.envs.base.observations_config import NoiseCfg
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.rows import ALL_ROWS as ROWS
 from legged_gym.evaluation.rows import SUITES

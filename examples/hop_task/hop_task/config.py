@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass, field
 
-from legged_gym.envs.base.legged_robot_config import EventsCfg, ObservationsCfg, RewardScalesCfg, RewardsCfg
-from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.envs.base.legged_robot_config import EventsCfg
+from legged_gym.envs.base.observations_config import ObservationsCfg
+from legged_gym.envs.pointfoot.pointfoot_flat_config import (
+    PointFootFlatCfg,
+    PointFootFlatCfgPPO,
+    PointFootRewardScalesCfg,
+    PointFootRewardsCfg,
+)
 from legged_gym.runners.config import RunnerCfg
 
 
 @dataclass
-class HopScalesCfg(RewardScalesCfg):
-    """Weight of each reward term per second: the package's, and these."""
+class HopScalesCfg(PointFootRewardScalesCfg):
+    """Weight of each reward term per second: those of `pointfoot_flat`, and these."""
 
     airborne: float = 2.0
     """A method of the environment's class."""
@@ -18,7 +24,7 @@ class HopScalesCfg(RewardScalesCfg):
 
 
 @dataclass
-class HopRewardsCfg(RewardsCfg):
+class HopRewardsCfg(PointFootRewardsCfg):
     """Parameters of the reward terms."""
 
     scales: HopScalesCfg = field(default_factory=HopScalesCfg)

@@ -2,7 +2,7 @@
 
 import torch
 
-from legged_gym.envs.base.legged_robot_config import CommandsCfg, GaitCfg
+from legged_gym.envs.base.commands_config import CommandsCfg, GaitCfg
 from legged_gym.utils.math import overwrite
 
 

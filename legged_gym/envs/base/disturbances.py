@@ -4,8 +4,8 @@ base (shoves) and on the swing foot (trips).
 
 import torch
 
+from legged_gym.envs.base.domain_rand_config import DomainRandCfg
 from legged_gym.envs.base.episodes import Episodes
-from legged_gym.envs.base.legged_robot_config import DomainRandCfg
 from legged_gym.sim.simulator import SimState, Simulator
 from legged_gym.utils.math import quat_rotate
 

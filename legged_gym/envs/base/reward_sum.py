@@ -10,7 +10,7 @@ from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.base.rewards import RewardTerm, find_terms
 from legged_gym.envs.base.robot_state import bodies_named
 from legged_gym.sim.simulator import Simulator
-from legged_gym.utils.config import to_dict
+from legged_gym.utils.config import ConfigError, to_dict
 from legged_gym.utils.math import known_empty
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[Rewar
     """Return the terms whose scale is not zero, by name, each with its weight per policy step.
 
     Raises:
-        ConfigError: A scale has no term, or a listed term no scale.
+        ConfigError: A scale has no term, a listed term no scale, or all scales are zero.
     """
     scales = to_dict(cfg.rewards.scales)
     terms = find_terms(env_class, cfg.rewards)
+    if not any(scales.values()):
+        raise ConfigError("rewards.scales: all are 0, so nothing is rewarded; give a weight to one at least")
     return {name: (term, scales[name] * cfg.policy_dt) for name, term in terms.items() if scales[name]}
 
 

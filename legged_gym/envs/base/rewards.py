@@ -15,7 +15,7 @@ from legged_gym.utils.config import ConfigError, to_dict
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
-    from legged_gym.envs.base.legged_robot_config import RewardsCfg
+    from legged_gym.envs.base.rewards_config import RewardsCfg
 
 RewardTerm = Callable[["LeggedRobot"], torch.Tensor]
 METHOD_PREFIX = "_reward_"

@@ -7,18 +7,10 @@ its folder) and the machine's (number of robots, size of the networks) go before
 from dataclasses import dataclass, field
 
 from legged_gym.algorithms.config import AlgorithmCfg, ImitationCfg, PolicyCfg
-from legged_gym.envs.base.legged_robot_config import (
-    CommandRangesCfg,
-    CommandsCfg,
-    CurriculumCfg,
-    DomainRandCfg,
-    GaitCfg,
-    GaitRangesCfg,
-    LeggedRobotCfg,
-    RewardScalesCfg,
-    RewardsCfg,
-    SimCfg,
-)
+from legged_gym.envs.base.commands_config import CommandRangesCfg, CommandsCfg, GaitCfg, GaitRangesCfg
+from legged_gym.envs.base.domain_rand_config import DomainRandCfg
+from legged_gym.envs.base.legged_robot_config import CurriculumCfg, LeggedRobotCfg, SimCfg
+from legged_gym.envs.base.rewards_config import RewardScalesCfg, RewardsCfg
 from legged_gym.runners.config import LeggedRobotCfgPPO, RunnerCfg, TeacherInLoopCfg
 from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.terrain.config import TerrainCfg

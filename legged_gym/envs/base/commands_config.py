@@ -1,0 +1,80 @@
+"""What robots are asked to do: velocity commands and the gait, which are drawn together.
+
+Everything is SI. Ranges are (low, high) and drawn uniformly.
+"""
+
+from dataclasses import dataclass, field
+
+from legged_gym.utils.config import Config, Range, bounded, check_ranges
+
+
+@dataclass
+class CommandRangesCfg(Config):
+    """Velocity commands, in the heading frame."""
+
+    lin_vel_x: Range = (-1.0, 1.0)
+    """Forward velocity [m/s]."""
+    lin_vel_y: Range = (-0.6, 0.6)
+    """Velocity to the left [m/s]."""
+    ang_vel_yaw: Range = (-1.0, 1.0)
+    """Yaw rate [rad/s]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "lin_vel_x", "lin_vel_y", "ang_vel_yaw")
+
+
+@dataclass
+class CommandsCfg(Config):
+    """When and how velocity commands are drawn."""
+
+    resampling_time: float = bounded(5.0, gt=0, le=1e6)
+    """Time between two commands [s]."""
+    standing_share: float = bounded(0.1, ge=0, le=1)
+    """Share of the commands that ask to stand: all zero."""
+    initial_ranges: CommandRangesCfg = field(
+        default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
+    )
+    """Ranges at difficulty 0 of the curriculum."""
+    ranges: CommandRangesCfg = field(default_factory=CommandRangesCfg)
+    """Ranges at difficulty 1."""
+
+
+@dataclass
+class GaitNominalCfg(Config):
+    """The gait of the maker's controller, which shows a policy these constants."""
+
+    frequency: float = bounded(2.0, gt=0)
+    """[Hz]"""
+    offset: float = bounded(0.5, ge=0, le=1)
+    """[cycles]"""
+    duration: float = bounded(0.5, gt=0, lt=1)
+    """Share of the cycle."""
+    swing_height: float = bounded(0.1, ge=0)
+    """[m]"""
+
+
+@dataclass
+class GaitRangesCfg(Config):
+    """Gait parameters, drawn with each command and shown to the policy: the nominal ones at difficulty 0, all at 1."""
+
+    frequency: Range = bounded((1.5, 2.5), gt=0)
+    """Gait cycles per second, two steps each [Hz]."""
+    offset: Range = bounded((0.5, 0.5), ge=0, le=1)
+    """Phase of the right foot's contact after the left one's [cycles]."""
+    duration: Range = bounded((0.5, 0.5), gt=0, lt=1)
+    """Share of the cycle a foot is on the ground."""
+    swing_height: Range = bounded((0.0, 0.1), ge=0)
+    """Height of the swing foot [m]."""
+
+    def validate(self) -> None:
+        """Check that ranges are ordered."""
+        check_ranges(self, "frequency", "offset", "duration", "swing_height")
+
+
+@dataclass
+class GaitCfg(Config):
+    """The gait clock."""
+
+    nominal: GaitNominalCfg = field(default_factory=GaitNominalCfg)
+    ranges: GaitRangesCfg = field(default_factory=GaitRangesCfg)
