@@ -1,9 +1,8 @@
-"""From what is asked for to what runs: defaults < machine < saved run < user; devices, simulators, robots, agents."""
+"""From what is asked for to what runs: defaults < machine < saved run < user; robots, agents, and what cannot be."""
 
 import ast
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,62 +10,20 @@ import pytest
 
 from legged_gym import resources_dir
 from legged_gym.options import resolve as resolving
-from legged_gym.options.request import Request, Setting, make_parser, parse_args
-from legged_gym.options.resolve import choose_engine, resolve, summary
+from legged_gym.options.request import Request, Setting
+from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils import distributed, machine
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.distributed import Group
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import Machine, Scale
+from legged_gym.utils.machine import Scale
 from legged_gym.utils.task_registry import TaskRegistry, task_registry
+from tests.options.making import asked, parse, refusal, start
 
-CPU, GPU = Machine(2, 8.0, 0), Machine(16, 128.0, 1)
+pytestmark = pytest.mark.usefixtures("registry")
 PACKAGE = Path(resolving.__file__).parents[1]
-
-
-def parse(*argv: str, task: str = "dummy") -> Request:
-    return parse_args(make_parser("test", training=True), [f"--task={task}", "--headless", *argv]).request
-
-
-def asked(*argv: str) -> Request:
-    """What a script that judges an agent is asked."""
-    return parse_args(make_parser("test", agent=True), ["--task=dummy", "--headless", *argv]).request
-
-
-def start(*argv: str) -> Any:
-    """Does what the training script does, and trains."""
-    spec = resolve(parse(*argv))
-    runner = make_runner(spec, make_env(spec))
-    runner.learn(spec.train_cfg.runner.max_iterations)
-    return runner
-
-
-def refusal(logs: Path, *argv: str) -> str:
-    """Returns the error of a start, after checking that it is one line and wrote nothing."""
-    before = sorted(logs.rglob("*"))
-    with pytest.raises(UserError) as caught:
-        start(*argv)
-    assert "\n" not in str(caught.value) and sorted(logs.rglob("*")) == before
-    return str(caught.value)
-
-
-@pytest.fixture(autouse=True)
-def dummy_task(registry: TaskRegistry) -> None:
-    """The task `dummy` is registered."""
-
-
-@pytest.fixture
-def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "detect", lambda: CPU)
-
-
-def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets this machine have a GPU with MuJoCo Warp, as far as options go."""
-    monkeypatch.setattr(machine, "detect", lambda: GPU)
-    warp = {"auto": "mujoco_warp"}
-    monkeypatch.setattr(resolving, "resolve_simulator", lambda name: warp.get(name, name))
 
 
 # -- each option takes effect in one place -----------------------------------------------------------------------------
@@ -219,160 +176,6 @@ def test_another_robot_than_the_saved_one(tmp_path: Path) -> None:
     shutil.copytree(resources_dir() / "robots" / "PF_P441A", tmp_path / "mine")
     run = start(f"--env.asset.file={tmp_path / 'mine' / 'urdf' / 'robot.urdf'}").log_dir
     assert resolve(parse("--resume", f"--load_run={run}", "--env.asset.robot_type=PF_P441B")).robot == "PF_P441B"
-
-
-# -- devices and simulators --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("argv", "engine", "device"),
-    [
-        ([], "mujoco_warp", "cuda:0"),
-        (["--sim_device=cpu"], "mujoco", "cpu"),
-        (["--sim_device=cuda"], "mujoco_warp", "cuda:0"),
-        (["--sim=mujoco"], "mujoco", "cpu"),
-        (["--sim=mujoco_warp", "--sim_device=cpu"], "mujoco_warp", "cpu"),
-        (["--sim=mujoco_warp"], "mujoco_warp", "cuda:0"),
-        (["--env.sim.backend=mujoco"], "mujoco", "cpu"),
-    ],
-)
-def test_physics_runs_where_its_simulator_runs(
-    monkeypatch: pytest.MonkeyPatch, argv: list[str], engine: str, device: str
-) -> None:
-    on_gpu(monkeypatch)
-    spec = resolve(parse(*argv))
-    assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == (engine, device, "cuda:0")
-    assert spec.env_cfg.env.num_envs == machine.suggest(GPU, device).num_envs
-
-
-@pytest.mark.usefixtures("small_machine")
-def test_without_a_gpu_all_runs_on_the_cpu() -> None:
-    spec = resolve(parse())
-    assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == ("mujoco", "cpu", "cpu")
-
-
-def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(UserError, match=r"--sim_process: .* needs Linux or macOS"):
-        resolve(parse("--sim_process", task="pointfoot_flat"))
-    assert resolve(parse(task="pointfoot_flat")).task == "pointfoot_flat"
-
-
-def test_the_cpu_simulator_refuses_cuda() -> None:
-    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs on the CPU"):
-        choose_engine("mujoco", "cuda", GPU)
-    assert choose_engine("mujoco", None, GPU) == ("mujoco", "cpu")
-    with pytest.raises(UserError, match="--sim: unknown simulator 'bullet'; known: auto, mujoco"):
-        choose_engine("bullet", None, CPU)
-
-
-def saved_with(run: str, backend: str) -> None:
-    """Writes another simulator into the config of a run."""
-    path = Path(run) / "env_cfg.json"
-    path.write_text(path.read_text().replace('"backend": "mujoco"', f'"backend": "{backend}"'))
-
-
-@pytest.mark.usefixtures("small_machine")
-def test_a_run_of_a_gpu_is_judged_and_gone_on_with_where_there_is_none(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = start("--sim=mujoco").log_dir
-    saved_with(run, "mujoco_warp")
-    assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
-    assert resolve(parse("--resume", f"--load_run={run}")).env_cfg.sim.backend == "mujoco"
-    assert "mujoco_warp does not run here" in capsys.readouterr().out
-    on_gpu(monkeypatch)
-    assert resolve(asked(f"--load_run={run}", "--sim=mujoco_warp")).env_cfg.sim.backend == "mujoco_warp"
-    assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cuda:0"
-
-
-def test_a_run_of_the_cpu_goes_on_there_unless_the_user_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = start("--sim=mujoco").log_dir
-    on_gpu(monkeypatch)
-    assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cpu"
-    assert "--sim=auto takes the GPU" in capsys.readouterr().err
-    for argv in ("--sim=auto", "--sim_device=cuda"):
-        assert resolve(parse("--resume", f"--load_run={run}", argv)).env_cfg.sim.backend == "mujoco_warp"
-    assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco_warp", "judged where the machine is best"
-
-
-# -- going on ----------------------------------------------------------------------------------------------------------
-
-
-def test_resume_goes_on_with_the_configs_of_the_run() -> None:
-    first = start("--num_envs=9", "--train.policy.actor_hidden_dims=3,4", "--run_name=first")
-    second = start("--resume", "--max_iterations=2", "--env.commands.resampling_time=1")
-    assert second.current_learning_iteration == 5
-    assert second.cfg.policy.actor_hidden_dims == (3, 4) and second.env.cfg.env.num_envs == 9
-    assert second.env.cfg.commands.resampling_time == 1.0
-    assert second.log_dir != first.log_dir and not second.log_dir.endswith(("_first", "_"))
-    assert second.cfg.runner.load_run == first.log_dir and second.cfg.runner.checkpoint == 3
-    third = start("--resume", f"--load_run={Path(first.log_dir).name}", "--max_iterations=1")
-    assert third.current_learning_iteration == 4
-    assert start("--resume", f"--load_run={first.log_dir}/model_3.pt", "--max_iterations=1").cfg.runner.checkpoint == 3
-
-
-def test_a_run_elsewhere_is_gone_on_with_elsewhere(logs: Path, tmp_path: Path) -> None:
-    """With --log_root, runs are looked for there, by training and by what judges and shows."""
-    elsewhere = f"--log_root={tmp_path / 'elsewhere'}"
-    start("--run_name=here", "--max_iterations=7")
-    assert "no run with a checkpoint in" in refusal(logs, elsewhere, "--resume")
-    first = start(elsewhere)
-    second = start(elsewhere, "--resume", "--experiment_name=dummy")
-    assert second.current_learning_iteration == 6 and Path(second.log_dir).is_relative_to(tmp_path / "elsewhere")
-    found = resolve(asked(elsewhere, f"--load_run={Path(first.log_dir).name}"))
-    assert found.run == Path(first.log_dir) and found.source == f"{found.run.name}/model_3.pt"
-
-
-def test_an_experiment_goes_on_under_its_name(logs: Path) -> None:
-    first = start("--experiment_name=mine")
-    assert Path(start("--resume", f"--load_run={first.log_dir}").log_dir).parent.parent == logs / "mine"
-
-
-def test_a_run_of_another_version_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
-    run = Path(start("--num_envs=9").log_dir)
-    for name in ("env_cfg.json", "train_cfg.json"):
-        cfg = json.loads((run / name).read_text())
-        (run / name).write_text(json.dumps(cfg | {"removed": 1.0}))
-    second = start("--resume")
-    assert second.current_learning_iteration == 6 and second.env.cfg.env.num_envs == 9
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
-    assert [run.name in line and "removed" in line for line in lines] == [True, True]
-    saved = json.loads((Path(second.log_dir) / "env_cfg.json").read_text())
-    assert "removed" not in saved
-    with pytest.raises(UserError, match="unknown field 'removed'"):
-        start("--resume", "--env.removed=1")
-
-
-def test_a_run_of_before_is_found_and_gone_on_with() -> None:
-    """Named without a year, its simulator left to the machine, its robot given by a file."""
-    run = Path(start("--env.asset.robot_type=PF_P441A").log_dir)
-    old = run.rename(run.with_name("Nov01_10-00-00_old"))
-    cfg = json.loads((old / "env_cfg.json").read_text())
-    cfg["sim"]["backend"] = "auto"
-    cfg["asset"] = {"robot_type": None, "file": str(resources_dir() / "robots" / "PF_P441A" / "urdf" / "robot.urdf")}
-    (old / "env_cfg.json").write_text(json.dumps(cfg))
-    for argv in ([], ["--load_run=Nov01_10-00-00_old"]):
-        spec = resolve(parse("--resume", "--env.asset.robot_type=PF_P441A", *argv))
-        assert spec.run == old and spec.robot == "PF_P441A"
-    assert resolve(parse("--resume", f"--load_run={old}")).robot == "PF_P441A"
-    assert resolve(asked(f"--load_run={old}")).env_cfg.sim.backend != "auto"
-
-
-def test_resume_that_cannot_be(logs: Path) -> None:
-    assert "no run with a checkpoint in" in refusal(logs, "--resume")
-    assert "they need --resume" in refusal(logs, "--load_run=Nov01_00-00-00")
-    assert "they need --resume" in refusal(logs, "--checkpoint=3")
-    run = Path(start().log_dir)
-    assert f"there are: {run.name}" in refusal(logs, "--resume", "--load_run=Nov")
-    assert "no checkpoint 7 in" in refusal(logs, "--resume", "--checkpoint=7")
-    text = refusal(logs, "--resume", "--train.policy.actor_hidden_dims=1")
-    assert "does not fit this task, its networks or its config (size mismatch for weights)" in text
-    whole = (run / "model_3.pt").read_bytes()
-    (run / "model_3.pt").write_bytes(whole[:-200])
-    assert "is damaged or no checkpoint" in refusal(logs, "--resume")
 
 
 # -- agents ------------------------------------------------------------------------------------------------------------
