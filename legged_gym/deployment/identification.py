@@ -242,7 +242,7 @@ def identify(
     bounds = np.zeros(len(NAMES)), np.array([LIMITS[_kind(name)] for name in NAMES]) / problem.scales
     start = np.array([START[_kind(name)] for name in NAMES]) / problem.scales
 
-    def tell(trace: list[Any]) -> None:
+    def report(trace: list[Any]) -> None:
         if progress is not None:
             progress(f"iteration {len(trace)}: cost {float(np.squeeze(trace[-1].objective)):.4g}")
 
@@ -258,7 +258,7 @@ def identify(
             max_iter=MAX_ITERATIONS,
             mu_factor=2.0,
             verbose=mujoco.minimize.Verbosity.SILENT,
-            iter_callback=tell,
+            iter_callback=report,
         )
         x = np.asarray(x).reshape(-1)
     errors = standard_errors(problem.jacobian(x), problem.residuals(x)[:, 0], problem.blocks)

@@ -54,7 +54,7 @@ class Driver:
             self._shove_left -= 1
             if self._shove_left == 0:
                 self.env.sim.wrench_w[self._shoved, 0] = 0.0
-        if self.controls.take("shove") is None:
+        if self.controls.pop_wish("shove") is None:
             return
         if self._shove_left > 0:
             self.env.sim.wrench_w[self._shoved, 0] = 0.0

@@ -43,8 +43,8 @@ class LaneRows:
 
     def add(self, standing: torch.Tensor) -> None:
         """Note how far the robots that count and stand have come. Shape (N,)."""
-        way = self.env.state.root_pos_w[:, 0] - self._start
-        self._distance = torch.where(standing, way, self._distance)
+        distance = self.env.state.root_pos_w[:, 0] - self._start
+        self._distance = torch.where(standing, distance, self._distance)
 
     def results(self) -> list[Result]:
         """Return for each row on a lane `distance`: how far along it its robots came, falls ending it, mean [m]."""

@@ -37,9 +37,9 @@ class Snapshots:
         """
         self.runner, self.folder, self._due = runner, folder, set(iterations)
         self._returns: list[float] = []
-        runner.after_iteration = self.take
+        runner.after_iteration = self.note_iteration
 
-    def take(self, scalars: dict[str, float]) -> None:
+    def note_iteration(self, scalars: dict[str, float]) -> None:
         """Note an iteration; save a snapshot if one is due."""
         if "Train/mean_reward" in scalars:
             self._returns.append(scalars["Train/mean_reward"])

@@ -185,7 +185,7 @@ def warn_of_overflows(env: Any) -> None:
         print(f"warning: the simulator ran out of room: {lost}", flush=True)
 
 
-def nobody_stands(row: Result) -> bool:
+def all_have_fallen(row: Result) -> bool:
     """Tell whether nothing is left to be measured in an unfinished row."""
     return row["survival"] == 0.0
 
@@ -207,12 +207,12 @@ class Walk:
     """Robots that ended upright. Shape (R, n), bool."""
 
 
-def run_row(env: Any, agent: Agent, row: Row, seed: int, give_up: GiveUp = nobody_stands) -> Result:
+def run_row(env: Any, agent: Agent, row: Row, seed: int, give_up: GiveUp = all_have_fallen) -> Result:
     """Run one row on all robots of an environment; see `run_rows`."""
     return run_rows(env, agent, [row], seed, give_up)[0]
 
 
-def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp = nobody_stands) -> list[Result]:
+def run_rows(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveUp = all_have_fallen) -> list[Result]:
     """Run rows side by side; returns their results, see `walk_rows`."""
     return walk_rows(env, agent, rows, seed, give_up).results
 
@@ -223,7 +223,7 @@ def walk_rows(
     agent: Agent,
     rows: Sequence[Row],
     seed: int,
-    give_up: GiveUp = nobody_stands,
+    give_up: GiveUp = all_have_fallen,
     tick: Tick = lambda share: None,
 ) -> Walk:
     """Run rows side by side, each on its share of an environment's robots, and put the physics back to nominal.

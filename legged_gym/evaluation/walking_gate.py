@@ -10,7 +10,7 @@ import torch
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
-from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg, nobody_stands, run_row
+from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, evaluation_cfg, run_row
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class WalkingGate:
 
     def _evaluate(self) -> Result:
         agent = PolicyAgent(self.runner.get_inference_policy(), self.runner.device)
-        give_up = cannot_walk if self.cfg.stop else nobody_stands  # curves want whole rows
+        give_up = cannot_walk if self.cfg.stop else all_have_fallen  # curves want whole rows
         with torch.random.fork_rng(self._gpus):
             result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
         self.runner.alg.train_mode()

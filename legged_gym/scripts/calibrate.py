@@ -43,7 +43,7 @@ def measure(spec: RunSpec) -> tuple[Response, torch.Tensor]:
     return response, torch.tensor([scales.lin_vel, scales.lin_vel, scales.ang_vel])
 
 
-def tell(when: str, response: Response) -> None:
+def print_response(when: str, response: Response) -> None:
     """Print what commands achieve."""
     gain, offset, error = (
         ", ".join(f"{x:.3f}" for x in values.tolist())
@@ -65,14 +65,14 @@ def run(spec: RunSpec) -> Path:
     if folder.exists():
         raise UserError(f"{folder}: is there already; move it away to calibrate again")
     response, scale = measure(spec)
-    tell("before", response)
+    print_response("before", response)
     checkpoint = load_checked(source)
     calibrate_actor(checkpoint["actor_state_dict"], response, scale)
     shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
     try:
         save_atomically(checkpoint, folder / source.name)
         note_command(folder, "calibrate", spec)
-        tell("after", measure(replace(spec, checkpoint=folder / source.name))[0])
+        print_response("after", measure(replace(spec, checkpoint=folder / source.name))[0])
     except BaseException:
         shutil.rmtree(folder)
         raise

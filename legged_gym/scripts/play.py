@@ -205,13 +205,13 @@ def obey(viewer: Viewer, env: Any, agent: Agent, policies: Policies | None, obs:
     if controls is None:
         return obs
     if policies is not None:
-        chosen = controls.take("checkpoint")
+        chosen = controls.pop_wish("checkpoint")
         if chosen is not None:
             policies.switch(chosen)
         panel = getattr(viewer.screen, "panel", None)
         if panel is not None and policies.due() and policies.names:
             panel.offer(policies.names)
-    if controls.take("reset") is not None:
+    if controls.pop_wish("reset") is not None:
         agent.reset(env.cfg.seed)
         obs = env.reset()
     return obs

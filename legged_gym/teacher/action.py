@@ -29,20 +29,20 @@ class TeacherAction:
 
     def __init__(self, cfg: TeacherCfg, geometry: LegGeometry, num_envs: int) -> None:
         self.cfg = cfg
-        like = geometry.abad_pos
+        template = geometry.abad_pos
         self.inverse = InverseKinematics(geometry)
         self.statics = LegStatics(geometry, cfg.control.gravity)
         self.swing_foot = SwingFoot(cfg.swing, geometry.foot_radius)
         self.inertia = LegInertia(geometry)
-        default = like.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
+        default = template.new_tensor(cfg.control.default_angles).unsqueeze(-1)  # (6, 1)
         self._zero_action = -default / cfg.control.action_scale
         self._lower, self._upper = geometry.joint_limits.unsqueeze(-1).unbind(1)
         depth = geometry.foot_radius - cfg.body.hip_height + float(geometry.abad_pos[:, 2].mean())
-        self._foot_depth = like.new_full((1, num_envs), depth)
+        self._foot_depth = template.new_full((1, num_envs), depth)
         self._range = cfg.control.torque_limit / cfg.control.kp
-        self._forward = like.new_tensor([[1.0], [0.0]])
-        self._vertical = like.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
-        self._zero = like.new_zeros((1, num_envs))
+        self._forward = template.new_tensor([[1.0], [0.0]])
+        self._vertical = template.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
+        self._zero = template.new_zeros((1, num_envs))
         # All that acts on the joints is linear in the rows of `moments`, `_attitude` and `_swing_servo`.
         self._offsets = torch.cat((self.statics.matrix, self._righting(geometry), self._reaction(geometry)), dim=-1)
         self._offsets /= cfg.control.kp
@@ -118,14 +118,14 @@ class TeacherAction:
         velocity = (after - before) / (2.0 * STEP)
         acceleration = (after - 2.0 * target + before) / STEP**2
         drive = control.kd * velocity + cfg.inertia * self.inertia.torques(joint_pos, acceleration)
-        way = target - joint_pos + drive * frame.swing_joints / control.kp
+        deflection = target - joint_pos + drive * frame.swing_joints / control.kp
         moments = (
             *self.statics.moments(joint_pos, loads),
             self._attitude(frame, plan, ang_vel_b, now.acceleration),
-            self._swing_servo(frame, way, joint_vel),
+            self._swing_servo(frame, deflection, joint_vel),
         )
-        way = torch.addmm(way, self._offsets, torch.cat(moments)).clamp(-self._range, self._range)
-        action = self._zero_action + (joint_pos + way) / control.action_scale
+        deflection = torch.addmm(deflection, self._offsets, torch.cat(moments)).clamp(-self._range, self._range)
+        action = self._zero_action + (joint_pos + deflection) / control.action_scale
         return action, then.position, then.velocity
 
     def _around(self, frame: StepFrame, swing: Motion, ahead: float) -> Tensor:
@@ -164,12 +164,12 @@ class TeacherAction:
         under = (frame.base[:2] + self.cfg.body.lead * frame.com_vel_xy) * frame.backwards
         stance_b = torch.cat((under, self._foot_depth))
         feet = torch.lerp(swing_b.unsqueeze(2), stance_b.unsqueeze(1), frame.stance)
-        return feet, loads.view(3, 3, 1, 1, -1) * frame.bears.view(3, 1, 1, 2, -1)
+        return feet, loads.view(3, 3, 1, 1, -1) * frame.load_shares.view(3, 1, 1, 2, -1)
 
-    def _swing_servo(self, frame: StepFrame, way: Tensor, joint_vel: Tensor) -> Tensor:
+    def _swing_servo(self, frame: StepFrame, deflection: Tensor, joint_vel: Tensor) -> Tensor:
         """Torques that drive the swing leg, by K_p: q_ref - q - K_d/K_p q_dot in mid-interval (6, N) [rad]."""
         control = self.cfg.control
-        return (way - (0.5 * control.dt + control.kd / control.kp) * joint_vel) * frame.swing_joints
+        return (deflection - (0.5 * control.dt + control.kd / control.kp) * joint_vel) * frame.swing_joints
 
     def _attitude(self, frame: StepFrame, plan: StepPlan, ang_vel_b: Tensor, swing_acc: Tensor) -> Tensor:
         """What holds the base in roll and pitch, on the stance leg: tilt, rates, nod, and the swing foot (16, N).
@@ -180,7 +180,7 @@ class TeacherAction:
         """
         nod = plan.yaw_lever * frame.duration  # -I_y / g a T (N,)
         arc = plan.phase * plan.time_left  # T (phi - phi^2)
-        told = torch.stack((arc, plan.phase - 0.5)) * nod  # theta and its rate, but for constant factors
+        periodic = torch.stack((arc, plan.phase - 0.5)) * nod  # theta and its rate, but for constant factors
         lifted = frame.side * swing_acc[2]  # it weighs on the side that swings
-        rows = torch.cat((frame.up_b[:2], ang_vel_b[:2], told, lifted.unsqueeze(0), swing_acc[:1]))
+        rows = torch.cat((frame.up_b[:2], ang_vel_b[:2], periodic, lifted.unsqueeze(0), swing_acc[:1]))
         return (rows.unsqueeze(1) * frame.stance).view(16, -1)

@@ -47,8 +47,8 @@ from legged_gym.teacher.validity import ValidityWeight
 __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "TeacherOutput"]
 
 
-WAY = (0.25, 0.5, 0.75, 1.0)
-"""Where on the swing foot's way the ground is looked at, from lift-off to p*."""
+GROUND_SAMPLES = (0.25, 0.5, 0.75, 1.0)
+"""Where on the swing foot's path the ground is looked at, from lift-off to p*."""
 
 
 @dataclass(frozen=True)
@@ -105,32 +105,32 @@ class DcmTeacher:
         terms: Sequence[tuple[str, int]] = TEACHER_TERMS,
         ground: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        like = geometry.abad_pos
+        template = geometry.abad_pos
         self.cfg, self.geometry, self.num_envs = cfg, geometry, num_envs
         self.layout = TeacherLayout(terms)
-        self.predictor = DcmPredictor(cfg, geometry.foot_radius, like)
+        self.predictor = DcmPredictor(cfg, geometry.foot_radius, template)
         self.act = TeacherAction(cfg, geometry, num_envs)
-        self.validity = ValidityWeight(cfg.validity, like)
+        self.validity = ValidityWeight(cfg.validity, template)
         net = OffsetNetwork(self.layout.num_ahead, cfg.offset.hidden_dims, cfg.offset.max_offset)
-        self.network = net.to(device=like.device, dtype=like.dtype)
-        self.memory = TeacherMemory.allocate(num_envs, like)
+        self.network = net.to(device=template.device, dtype=template.dtype)
+        self.memory = TeacherMemory.allocate(num_envs, template)
         self.memory.adapts.fill_(float(cfg.timing.enabled))
         self.ground = ground
         self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
         """Called with every plan, for who wants to draw it."""
-        self._way = like.new_tensor(WAY).view(-1, 1, 1)
-        self._constant = like.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
+        self._ground_samples = template.new_tensor(GROUND_SAMPLES).view(-1, 1, 1)
+        self._constant = template.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
-        self._zero, self._dt = like.new_zeros(()), like.new_tensor(dt)
-        self._push_decay = like.new_tensor(1.0 - dt / (cfg.validity.push_memory + dt))
-        self._drift_decay = like.new_tensor(1.0 - dt / stepping.drift_memory)
-        self._drift_gate = like.new_tensor(stepping.drift_gate)
-        self._command_phase = like.new_tensor(stepping.command_phase)
-        self._contact_force = like.new_tensor(cfg.validity.contact_force)
-        self._heading_gains = like.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
-        limits = like.new_tensor([[math.inf], [body.heading_limit]])
+        self._zero, self._dt = template.new_zeros(()), template.new_tensor(dt)
+        self._push_decay = template.new_tensor(1.0 - dt / (cfg.validity.push_memory + dt))
+        self._drift_decay = template.new_tensor(1.0 - dt / stepping.drift_memory)
+        self._drift_gate = template.new_tensor(stepping.drift_gate)
+        self._command_phase = template.new_tensor(stepping.command_phase)
+        self._contact_force = template.new_tensor(cfg.validity.contact_force)
+        self._heading_gains = template.new_tensor([[dt / (body.yaw_filter + dt)], [dt]])  # (2, 1)
+        limits = template.new_tensor([[math.inf], [body.heading_limit]])
         self._heading_limits = -limits, limits
-        self._forward, self._mirror = like.new_tensor([[1.0], [0.0]]), like.new_tensor([[1.0], [-1.0]])
+        self._forward, self._mirror = template.new_tensor([[1.0], [0.0]]), template.new_tensor([[1.0], [-1.0]])
 
     @torch.no_grad()
     def step(self, obs: Tensor) -> TeacherOutput:
@@ -301,10 +301,10 @@ class DcmTeacher:
         if self.ground is None:
             return frame, swing_height
         start = memory.liftoff[:3]
-        x, y = (start[:2] + self._way * (memory.foothold_w[:2] - start[:2])).unbind(1)  # (4, N)
+        x, y = (start[:2] + self._ground_samples * (memory.foothold_w[:2] - start[:2])).unbind(1)  # (4, N)
         heights = self.ground(x, y)
         left, landing = start[2] - self.geometry.foot_radius, heights[-1]
-        line = left + self._way[:, 0] * (landing - left).clamp(min=0.0)
+        line = left + self._ground_samples[:, 0] * (landing - left).clamp(min=0.0)
         rise = (heights - line).amax(dim=0).clamp(min=0.0)
         landing = torch.where(landing < left, torch.maximum(landing, frame.swing_ground_w[0]), landing)
         return frame._replace(swing_ground_w=landing.unsqueeze(0)), swing_height + rise

@@ -33,7 +33,7 @@ class StepFrame(NamedTuple):
     """(-1, -s) (2, N)."""
     stance: Tensor
     """1 for the foot that is stance, 0 for the other: left, right (2, N)."""
-    bears: Tensor
+    load_shares: Tensor
     """What each foot bears, left and right, of its leg's weight (1, 1), of a force (`stance`), and of a cross product
     (s times it, as M is a mirrored frame) (6, N)."""
     swing_joints: Tensor
@@ -174,8 +174,8 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
     k = _constants(state.clock.dtype, state.clock.device)
     steps = state.clock + state.clock
     rows = torch.where(steps < k.one, k.left, k.right)  # (22, N)
-    signs, reflection, mirror, backwards, swing_joints, bears = rows.split_with_sizes((3, 3, 2, 2, 6, 6))
-    stance = bears[2:4]
+    signs, reflection, mirror, backwards, swing_joints, load_shares = rows.split_with_sizes((3, 3, 2, 2, 6, 6))
+    stance = load_shares[2:4]
     legs = torch.lerp(state.legs_right_left, state.legs, stance[0])
     stance_w, stance_vel_w, _, _, ground, swing_w, swing_vel_w, _, swing_ground = legs.split_with_sizes(
         (3, 2, 1, 1, 1, 3, 3, 1, 1)
@@ -196,7 +196,7 @@ def observe(state: TeacherState, *points_w: Tensor) -> StepFrame:
         mirror=mirror,
         backwards=backwards,
         stance=stance,
-        bears=bears,
+        load_shares=load_shares,
         swing_joints=swing_joints,
         mass=state.mass,
         phase=phase,

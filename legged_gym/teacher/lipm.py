@@ -62,14 +62,14 @@ class GaitFamily:
         width: stance width W_s [m].
         shift: a_0 [m].
         kick: k [m].
-        like: a tensor of the device and dtype to compute on.
+        template: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, width: float, shift: float, kick: float, like: Tensor) -> None:
-        self._poles = like.new_tensor([[0.0], [2.0]])  # E - 1 and E + 1 seen from E - 1
+    def __init__(self, width: float, shift: float, kick: float, template: Tensor) -> None:
+        self._poles = template.new_tensor([[0.0], [2.0]])  # E - 1 and E + 1 seen from E - 1
         # of pivot, rest and rest_end: what they are for E to infinity, and what comes by 1 / (E -+ 1); (3, 2, 1) each
-        self._far = like.new_tensor([[-shift, 0.0], [-shift, 0.0], [-shift, -width]]).unsqueeze(-1)
-        self._near = like.new_tensor([[-kick, 0.0], [-kick, width], [-kick, width]]).unsqueeze(-1)
+        self._far = template.new_tensor([[-shift, 0.0], [-shift, 0.0], [-shift, -width]]).unsqueeze(-1)
+        self._near = template.new_tensor([[-kick, 0.0], [-kick, width], [-kick, width]]).unsqueeze(-1)
 
     def __call__(self, omega: Tensor, duration: Tensor) -> PeriodicGait:
         """Gaits of robots with a natural frequency (N,) [rad/s] and a step duration (N,) [s]."""

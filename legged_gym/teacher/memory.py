@@ -61,9 +61,9 @@ class TeacherMemory:
         self._buffer: Tensor | None = None
 
     @classmethod
-    def allocate(cls, num_envs: int, like: Tensor) -> TeacherMemory:
-        """Zeroed memory with the device and dtype of `like`: views of one buffer, so that `store` is one copy."""
-        return cls.of(like.new_zeros(sum(_rows(f.name) for f in fields(cls)), num_envs))
+    def allocate(cls, num_envs: int, template: Tensor) -> TeacherMemory:
+        """Zeroed memory with the device and dtype of `template`: views of one buffer, so that `store` is one copy."""
+        return cls.of(template.new_zeros(sum(_rows(f.name) for f in fields(cls)), num_envs))
 
     @classmethod
     def of(cls, buffer: Tensor) -> TeacherMemory:

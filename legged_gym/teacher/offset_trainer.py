@@ -40,21 +40,21 @@ class OffsetTrainer:
         self.teacher, self.num_steps = teacher, num_steps
         self._group = group.branch()
         self.cfg: OffsetCfg = teacher.cfg.offset
-        like, n = teacher.geometry.abad_pos, teacher.num_envs
-        rate = like.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
-        self.optimizer = make_adam(teacher.network.parameters(), rate, like.device)
-        self._guarded_step = GuardedStep(self.optimizer, like.device)
+        template, n = teacher.geometry.abad_pos, teacher.num_envs
+        rate = template.new_tensor(self.cfg.learning_rate)  # a tensor, which recorded steps read anew
+        self.optimizer = make_adam(teacher.network.parameters(), rate, template.device)
+        self._guarded_step = GuardedStep(self.optimizer, template.device)
         self._kept = math.ceil(LONGEST_STEP / teacher.cfg.control.dt)
         rows = self._kept + num_steps  # those of earlier rollouts that may still wait, then this one's
         widths = {"inputs": teacher.network.num_inputs, "applied": 2, "error": 2, "target": 2}
-        self._data = {name: like.new_zeros(rows, n, width) for name, width in widths.items()}
+        self._data = {name: template.new_zeros(rows, n, width) for name, width in widths.items()}
         self._data |= {
-            name: like.new_zeros(rows, n)
+            name: template.new_zeros(rows, n)
             for name in ("touchdown", "fresh", "trust", "steady", "follow", "weight", "taught")
         }
         self._data["inputs"].copy_(teacher.network.mean)  # what is not there yet weighs nothing, but is computed
-        self._assigning = Graphed(self._assign, like.device)
-        self._fitting = Graphed(self._minibatch, like.device)
+        self._assigning = Graphed(self._assign, template.device)
+        self._fitting = Graphed(self._minibatch, template.device)
         self._step = 0
 
     def record(self, output: TeacherOutput, executed: Tensor) -> None:

@@ -58,20 +58,20 @@ class DcmPredictor:
     Args:
         cfg: the teacher's parameters.
         foot_radius: from foot centre to contact point [m].
-        like: a tensor of the device and dtype to compute on.
+        template: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, cfg: TeacherCfg, foot_radius: float, like: Tensor) -> None:
+    def __init__(self, cfg: TeacherCfg, foot_radius: float, template: Tensor) -> None:
         s, g = cfg.stepping, cfg.control.gravity
         self.cfg = cfg
-        self.gaits = lipm.GaitFamily(s.stance_width, s.pivot_shift, s.landing_kick, like)
-        self.reach = Reach(s, cfg.timing, like)
+        self.gaits = lipm.GaitFamily(s.stance_width, s.pivot_shift, s.landing_kick, template)
+        self.reach = Reach(s, cfg.timing, template)
         self.low, self.high = self.reach.low, self.reach.high
-        self.timing = StepTiming(s, cfg.timing, self.reach, like)
+        self.timing = StepTiming(s, cfg.timing, self.reach, template)
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
-        self._radius_over_g = like.new_tensor(foot_radius / g)
-        self._yaw_share = like.new_tensor([[-1.0 if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
-        self._beside = like.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
+        self._radius_over_g = template.new_tensor(foot_radius / g)
+        self._yaw_share = template.new_tensor([[-1.0 if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
+        self._beside = template.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
     def plan(
         self,

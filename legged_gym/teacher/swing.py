@@ -32,11 +32,11 @@ def cubic(start: Motion, end: Motion, duration: Tensor, time: Tensor) -> Motion:
     and end are not used.
     """
     s = time / duration
-    way, u, v = end.position - start.position, start.velocity * duration, end.velocity * duration
+    path, u, v = end.position - start.position, start.velocity * duration, end.velocity * duration
     s2, s3 = s.square(), s.square() * s
-    position = start.position + way * (3.0 * s2 - 2.0 * s3) + u * (s - 2.0 * s2 + s3) + v * (s3 - s2)
-    velocity = way * (6.0 * s - 6.0 * s2) + u * (1.0 - 4.0 * s + 3.0 * s2) + v * (3.0 * s2 - 2.0 * s)
-    acceleration = way * (6.0 - 12.0 * s) + u * (6.0 * s - 4.0) + v * (6.0 * s - 2.0)
+    position = start.position + path * (3.0 * s2 - 2.0 * s3) + u * (s - 2.0 * s2 + s3) + v * (s3 - s2)
+    velocity = path * (6.0 * s - 6.0 * s2) + u * (1.0 - 4.0 * s + 3.0 * s2) + v * (3.0 * s2 - 2.0 * s)
+    acceleration = path * (6.0 - 12.0 * s) + u * (6.0 * s - 4.0) + v * (6.0 * s - 2.0)
     return Motion(position, velocity / duration, acceleration / duration.square())
 
 

@@ -22,13 +22,13 @@ class Reach:
     Args:
         stepping: the box.
         timing: speed and acceleration of the swing foot.
-        like: a tensor of the device and dtype to compute on.
+        template: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, like: Tensor) -> None:
+    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, template: Tensor) -> None:
         self.timing = timing
-        self.low = like.new_tensor([[-stepping.reach_backward], [-stepping.reach_lateral]])  # (2, 1)
-        self.high = like.new_tensor([[stepping.reach_forward], [-stepping.keep_out]])
+        self.low = template.new_tensor([[-stepping.reach_backward], [-stepping.reach_lateral]])  # (2, 1)
+        self.high = template.new_tensor([[stepping.reach_forward], [-stepping.keep_out]])
 
     def box(self, foothold: Tensor) -> Tensor:
         """The nearest point to a foothold (2, ..., N) [m] that the leg reaches on its own side."""
@@ -38,8 +38,8 @@ class Reach:
     def in_time(self, foothold: Tensor, swing: Tensor, swing_vel: Tensor, time: Tensor) -> Tensor:
         """The nearest point to a foothold at which the swing foot can be at rest in some time, one axis at a time.
 
-        From rest over a way d in a time t a cubic takes an acceleration of 6 d / t^2; a foot that moves already comes
-        v t / 3 farther.
+        From rest over a distance d in a time t a cubic takes an acceleration of 6 d / t^2; a foot that moves already
+        comes v t / 3 farther.
 
         Args:
             foothold: wanted (2, ..., N) [m].
@@ -48,8 +48,8 @@ class Reach:
             time: left to touchdown (..., N) [s].
         """
         carried = swing + swing_vel * time / 3.0
-        way = torch.minimum(self.timing.swing_accel * time.square() / 6.0, self.timing.swing_speed * time)
-        return torch.minimum(torch.maximum(foothold, carried - way), carried + way)
+        distance = torch.minimum(self.timing.swing_accel * time.square() / 6.0, self.timing.swing_speed * time)
+        return torch.minimum(torch.maximum(foothold, carried - distance), carried + distance)
 
 
 class StepTiming:
@@ -59,12 +59,14 @@ class StepTiming:
         stepping: the box of footholds.
         timing: bounds and weights.
         reach: what the swing foot can reach.
-        like: a tensor of the device and dtype to compute on.
+        template: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, reach: Reach, like: Tensor) -> None:
+    def __init__(self, stepping: SteppingCfg, timing: TimingCfg, reach: Reach, template: Tensor) -> None:
         self.stepping, self.timing, self.reach = stepping, timing, reach
-        self._share = torch.linspace(0.0, 1.0, timing.candidates, dtype=like.dtype, device=like.device).unsqueeze(-1)
+        self._share = torch.linspace(
+            0.0, 1.0, timing.candidates, dtype=template.dtype, device=template.device
+        ).unsqueeze(-1)
 
     def candidates(self, elapsed: Tensor, duration: Tensor) -> Tensor:
         """Times left to touchdown that come into question (K, N) [s]: from the shortest step to the longest.

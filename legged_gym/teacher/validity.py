@@ -15,11 +15,11 @@ class ValidityWeight:
 
     Args:
         cfg: thresholds (good, bad) of each indicator.
-        like: a tensor of the device and dtype to compute on.
+        template: a tensor of the device and dtype to compute on.
     """
 
-    def __init__(self, cfg: ValidityCfg, like: Tensor) -> None:
-        limits = like.new_tensor([getattr(cfg, name) for name in INDICATORS])
+    def __init__(self, cfg: ValidityCfg, template: Tensor) -> None:
+        limits = template.new_tensor([getattr(cfg, name) for name in INDICATORS])
         self._good, self._bad = limits.split(1, dim=1)  # (6, 1) each
 
     def __call__(self, indicators: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ class Controls:
             self._wishes[name] = value
         self._woken.set()
 
-    def take(self, name: str) -> str | None:
+    def pop_wish(self, name: str) -> str | None:
         """Return the value of a wish that was made since the last call, or None."""
         with self._lock:
             return self._wishes.pop(name, None)

@@ -18,7 +18,7 @@ class Viewer:
     def __init__(
         self,
         screen: Screen,
-        take_view: Callable[[], View],
+        make_view: Callable[[], View],
         step_time: float,
         controls: Controls | None = None,
         max_fps: float = MAX_FPS,
@@ -27,7 +27,7 @@ class Viewer:
 
         Args:
             screen: What shows the pictures.
-            take_view: Takes one.
+            make_view: Makes what one shows.
             step_time: Simulated time between two `update` calls [s].
             controls: What the user wants; without them nothing waits.
             max_fps: Pictures per second of wall time, at most [1/s].
@@ -42,7 +42,7 @@ class Viewer:
         """Returns whether something other than the user ends a pause."""
         self.on_close: Callable[[], None] | None = None
         """Called once the user has closed the screen, instead of `ViewerClosed`."""
-        self._take_view = take_view
+        self._make_view = make_view
         self._interval = 1.0 / max_fps
         self._drawn_at = 0.0
         self._due = time.perf_counter()
@@ -69,7 +69,7 @@ class Viewer:
             return
         now = time.perf_counter()
         if self.screen.watched and now - self._drawn_at >= self._interval:
-            self.screen.show(self._take_view())
+            self.screen.show(self._make_view())
             self._drawn_at = now
 
     def _keep_pace(self) -> None:
@@ -86,7 +86,7 @@ class Viewer:
         while controls.paused and not (controls.interrupts_pause or self.must_go_on()):
             self._draw_if_due()
             controls.wait(POLL)
-        controls.take("single step")
+        controls.pop_wish("single step")
         self._due = time.perf_counter()
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ def test_what_the_docs_show_is_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*robot_types(), "own"])
 def test_every_robot_walks_with_the_teacher(tmp_path: Path, name: str) -> None:
     """Three seconds forward, as deployed: none falls, and each gets ahead."""
-    asked = own_robot(tmp_path / "own", like="PF_P441B") if name == "own" else name
+    asked = own_robot(tmp_path / "own", original="PF_P441B") if name == "own" else name
     env_cfg, train_cfg = cfgs(f"--robot={asked}", "--num_envs=4", "--env.sim.num_threads=1")
     env_cfg = nominal_cfg(env_cfg, "deployed")
     env = PointFootFlat(env_cfg)

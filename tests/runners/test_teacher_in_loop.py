@@ -96,10 +96,10 @@ def test_the_teacher_goes_by_the_servos_of_its_environment(env: PointFootFlat, p
     teacher, unchanged = teacher_of(path, value), teacher_of()
     obs = env.step(torch.full((16, 6), 0.5))[0]["teacher"][:2]  # in motion
     action, before = teacher.step(obs).action, unchanged.step(obs).action
-    told, default = teacher.cfg.control, unchanged.cfg.control
-    assert getattr(told, name) == pytest.approx(expected)
+    changed, default = teacher.cfg.control, unchanged.cfg.control
+    assert getattr(changed, name) == pytest.approx(expected)
     others = [other for other in vars(default) if other != name]
-    assert [getattr(told, other) for other in others] == [getattr(default, other) for other in others]
+    assert [getattr(changed, other) for other in others] == [getattr(default, other) for other in others]
     assert (action - before).abs().max() > 1e-3
 
 

@@ -51,8 +51,8 @@ def test_a_missing_viser_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_daemon_that_lets_processes_share_a_gpu_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    nobody = "no MPS daemon runs, nor is nvidia-cuda-mps-control installed: a worker on it takes turns"
-    assert doctor._sharing().startswith(nobody)
+    expected = "no MPS daemon runs, nor is nvidia-cuda-mps-control installed: a worker on it takes turns"
+    assert doctor._sharing().startswith(expected)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     for left in ("", "no number", "999999999\n"):  # of a daemon that was killed
         (tmp_path / "nvidia-cuda-mps-control.pid").write_text(left)

@@ -15,9 +15,9 @@ LINK_NAMES = yaml.safe_dump(
 )
 
 
-def own_robot(folder: Path, like: str = "PF_TRON1A") -> Path:
+def own_robot(folder: Path, original: str = "PF_TRON1A") -> Path:
     """Write the robot into a folder, its URDF, robot.yaml and nothing else; returns the folder."""
-    text = robot_urdf(like).read_text().replace('"base_Link"', '"torso"')
+    text = robot_urdf(original).read_text().replace('"base_Link"', '"torso"')
     for side, leg in zip(SIDES, ("left", "right"), strict=True):
         for part, own in PARTS.items():
             text = text.replace(f'"{part}_{side}_Link"', f'"{leg}_{own}"')

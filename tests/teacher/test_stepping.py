@@ -110,11 +110,11 @@ def test_offset_moves_the_foothold_one_to_one(geometry: LegGeometry, make_obs: M
     cfg.offset.constant = (0.02, -0.01)
     moved_by = make_teacher(geometry, 32, cfg).step(obs)
     frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
-    way = (moved_by.foothold_w - plain.foothold_w).t()
+    shift = (moved_by.foothold_w - plain.foothold_w).t()
     inside = (plain.clamped == 0.0) & (moved_by.clamped == 0.0)
     assert inside.sum() > 8
     expected = torch.tensor([[0.02], [-0.01]], dtype=torch.float64).expand(2, 32)
-    torch.testing.assert_close(turn(frame.axes, torch.cat((way, way[:1])))[:2, inside], expected[:, inside])
+    torch.testing.assert_close(turn(frame.axes, torch.cat((shift, shift[:1])))[:2, inside], expected[:, inside])
 
 
 def test_swing_starts_where_and_when_the_foot_left_the_ground(geometry: LegGeometry, make_obs: MakeObs) -> None:
@@ -176,7 +176,7 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
     frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
     plain = make_teacher(geometry, 32)
     flat_action = run(plain, start(obs)).action
-    told: list[tuple[Tensor, Tensor]] = []
+    planned: list[tuple[Tensor, Tensor]] = []
     for step in (0.0, 0.1, -0.1):
         teacher = make_teacher(geometry, 32)
 
@@ -190,7 +190,7 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
 
         def listen(*given: Any, act: TeacherAction = act) -> tuple[Tensor, Tensor, Tensor]:
             seen, _, _, height, *_ = given
-            told.append((seen.swing_ground_w[0], height - obs[:, S["swing_height"]].squeeze(-1)))
+            planned.append((seen.swing_ground_w[0], height - obs[:, S["swing_height"]].squeeze(-1)))
             return act(*given)
 
         monkeypatch.setattr(teacher, "act", listen)
@@ -199,6 +199,6 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
             torch.testing.assert_close(action, flat_action)
     far = (plain.memory.foothold_w[:2] - frame.swing_w[:2]).norm(dim=0) > 0.1
     assert far.sum() > 10
-    for (landing, lift), height, least in zip(told, (0.0, 0.1, 0.0), (0.0, 0.07, 0.0), strict=True):
+    for (landing, lift), height, least in zip(planned, (0.0, 0.1, 0.0), (0.0, 0.07, 0.0), strict=True):
         torch.testing.assert_close(landing[far], torch.full_like(landing[far], height))
         assert (lift[far] >= least - 1e-9).all() and (lift[far] <= least + 0.01).all()

@@ -19,7 +19,7 @@ from legged_gym.teacher.timing import Reach, StepTiming, viability_bounds, viabi
 
 from .making import MakeObs, S, make_teacher, start
 
-LIKE = torch.zeros((), dtype=torch.float64)
+TEMPLATE = torch.zeros((), dtype=torch.float64)
 OMEGA, DURATION = 4.5, 0.21
 
 
@@ -34,8 +34,8 @@ def search(
     swing: tuple[float, float] = (-0.1, -0.13),
 ) -> float:
     stepping, timing = SteppingCfg(), timing or TimingCfg()
-    b = lipm.GaitFamily(stepping.stance_width, 0.0, 0.0, LIKE)(column(OMEGA)[0], column(DURATION)[0]).rest
-    step_timing = StepTiming(stepping, timing, Reach(stepping, timing, LIKE), LIKE)
+    b = lipm.GaitFamily(stepping.stance_width, 0.0, 0.0, TEMPLATE)(column(OMEGA)[0], column(DURATION)[0]).rest
+    step_timing = StepTiming(stepping, timing, Reach(stepping, timing, TEMPLATE), TEMPLATE)
     time = step_timing.time_left(
         column(*xi),
         column(0.0, 0.0),
@@ -51,7 +51,7 @@ def search(
 
 def resting_dcm() -> tuple[float, float]:
     """DCM at the beginning of a step in place."""
-    gait = lipm.GaitFamily(SteppingCfg().stance_width, 0.0, 0.0, LIKE)(column(OMEGA)[0], column(DURATION)[0])
+    gait = lipm.GaitFamily(SteppingCfg().stance_width, 0.0, 0.0, TEMPLATE)(column(OMEGA)[0], column(DURATION)[0])
     return 0.0, -float(gait.rest[1])
 
 
@@ -89,13 +89,13 @@ def test_a_foothold_that_the_foot_cannot_reach_in_time_is_not_waited_for() -> No
 
 
 def test_the_foot_is_stopped_by_its_acceleration() -> None:
-    reach = Reach(SteppingCfg(), TimingCfg(swing_accel=120.0, swing_speed=100.0), LIKE)
+    reach = Reach(SteppingCfg(), TimingCfg(swing_accel=120.0, swing_speed=100.0), TEMPLATE)
     far, time = column(9.0, -9.0), column(0.1)[0]
     rest = reach.in_time(far, column(0.0, 0.0), column(0.0, 0.0), time)
     torch.testing.assert_close(rest, column(0.2, -0.2))  # 120 * 0.1^2 / 6
     moving = reach.in_time(far, column(0.0, 0.0), column(3.0, 0.0), time)
     torch.testing.assert_close(moving, column(0.3, -0.2))
-    slow = Reach(SteppingCfg(), TimingCfg(swing_accel=1e4, swing_speed=1.5), LIKE)
+    slow = Reach(SteppingCfg(), TimingCfg(swing_accel=1e4, swing_speed=1.5), TEMPLATE)
     torch.testing.assert_close(slow.in_time(far, column(0.0, 0.0), column(0.0, 0.0), time), column(0.15, -0.15))
 
 
@@ -153,7 +153,7 @@ def test_foothold_dcm_and_b_are_those_of_the_time_that_was_chosen(
     assert (plan.clock_shift.abs() > 0.01).sum() > 100
     torch.testing.assert_close((1.0 - plan.phase) * frame.duration, plan.time_left)
     torch.testing.assert_close(plan.phase, frame.phase + 2.0 * plan.clock_shift)
-    gaits = lipm.GaitFamily(cfg.stepping.stance_width, cfg.stepping.pivot_shift, cfg.stepping.landing_kick, LIKE)
+    gaits = lipm.GaitFamily(cfg.stepping.stance_width, cfg.stepping.pivot_shift, cfg.stepping.landing_kick, TEMPLATE)
     gait = gaits(plan.omega, frame.duration)
     pivot = gait.pivot - torch.stack((plan.yaw_lever / frame.mass, torch.zeros_like(plan.yaw_lever)))
     xi_end = pivot + (plan.omega * plan.time_left).exp() * (plan.xi - pivot)

@@ -60,7 +60,7 @@ def test_what_is_no_number_is_ignored(command: tuple[float, ...]) -> None:
 def test_a_wish_is_taken_once() -> None:
     controls = Controls(LIMITS)
     press(controls, "f")
-    assert controls.take("shove") is not None and controls.take("shove") is None
+    assert controls.pop_wish("shove") is not None and controls.pop_wish("shove") is None
 
 
 def test_robots_are_counted_around() -> None:
@@ -74,7 +74,7 @@ def test_robots_are_counted_around() -> None:
 def test_who_watches_a_training_does_not_meddle() -> None:
     controls = Controls(LIMITS, 2, WATCHING)
     press(controls, *(key for key, action in KEYS.items() if action not in WATCHING))
-    assert controls.command is None and controls.take("shove") is None and controls.take("reset") is None
+    assert controls.command is None and controls.pop_wish("shove") is None and controls.pop_wish("reset") is None
     press(controls, "p", "pageup")
     assert controls.paused and controls.robot == 1 and set(WATCHING) < set(DRIVING)
 
@@ -123,11 +123,11 @@ def test_a_button_that_is_held_counts_once() -> None:
     gamepad = Gamepad(pad, controls)
     pad.down = {1}
     gamepad.poll()
-    assert controls.take("shove") is not None
+    assert controls.pop_wish("shove") is not None
     gamepad.poll()
-    assert controls.take("shove") is None
+    assert controls.pop_wish("shove") is None
     pad.down = set()
     gamepad.poll()
     pad.down = {1}
     gamepad.poll()
-    assert controls.take("shove") is not None
+    assert controls.pop_wish("shove") is not None

@@ -29,7 +29,7 @@ class Actions:
         self.num_refused = torch.zeros((), device=device)
         """How often that happened since the last `EpisodeLog.read`. Scalar."""
 
-    def take(self, actions: torch.Tensor) -> None:
+    def receive(self, actions: torch.Tensor) -> None:
         """Remember what the policy asks for now (N, J)."""
         self.before[:, 1].copy_(self.before[:, 0])
         self.before[:, 0].copy_(self.now)

@@ -81,7 +81,7 @@ class LeggedRobot(VecEnv):
         self._observations = TensorDict({}, batch_size=[self.num_envs], device=self.device)
         # The parts that a step leaves with new tensors; a recorded step has to give them back what it has recorded.
         rebound = (self.state, self.sensors, self.episodes, self.disturbances, self.rewards)
-        self._before_physics = Graphed(self._take_actions, self.device, copies=False)
+        self._before_physics = Graphed(self._apply_actions, self.device, copies=False)
         self._after_physics = Graphed(self._finish_step, self.device, owners=rebound)
         self.reset()
         self.viewer = None if headless else self.sim.open_viewer()
@@ -223,9 +223,9 @@ class LeggedRobot(VecEnv):
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
-    def _take_actions(self, actions: torch.Tensor) -> torch.Tensor:
+    def _apply_actions(self, actions: torch.Tensor) -> torch.Tensor:
         """Remember the actions (N, J); returns the joint targets [rad]. Shape (N, J)."""
-        self.actions.take(actions)
+        self.actions.receive(actions)
         return self.joint_zero + self.cfg.control.action_scale * self.actions.now
 
     def _finish_step(self) -> tuple[dict[str, torch.Tensor], *tuple[torch.Tensor, ...]]:

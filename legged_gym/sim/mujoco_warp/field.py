@@ -219,15 +219,15 @@ def is_nearest_around(field: Field, centre: wp.vec3, point: wp.vec3, distance: f
     """
     if point[2] > centre[2]:
         return False
-    way_x = wp.sign(centre[0] - point[0]) * LITTLE * field.cell
-    way_y = wp.sign(centre[1] - point[1]) * LITTLE * field.cell
+    step_x = wp.sign(centre[0] - point[0]) * LITTLE * field.cell
+    step_y = wp.sign(centre[1] - point[1]) * LITTLE * field.cell
     for k in range(3):
         x = point[0]
         y = point[1]
         if k != 1:
-            x = x + way_x
+            x = x + step_x
         if k != 0:
-            y = y + way_y
+            y = y + step_y
         if wp.length(centre - wp.vec3(x, y, height(field, x, y))) < distance - 1.0e-5:
             return False
     return True

@@ -39,7 +39,7 @@ class Backend:
     """Runs in a process of its own."""
     stand_in: bool = True
     """Isaac Gym is the stand-in, and workers are used again; else it is the real one, with a process per simulator."""
-    tells_leg_force: bool = True
+    has_leg_force: bool = True
     """The state shows the force between the legs; PhysX only tells net forces."""
     explicit_torque: bool = False
     """The torque of a physics step is that of its start; MuJoCo's servos take the change of velocity into account."""
@@ -53,7 +53,7 @@ BACKENDS = {
     # The same physics in float32, whose rounding adds up over the steps of a test.
     "mujoco_warp": Backend(),
     # The worker's code over a stand-in that runs MuJoCo: float32 states, torques and friction rounded to 1/1024.
-    "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True, tells_leg_force=False),
+    "isaacgym": Backend(device="cpu", atol=1e-4, process=True, explicit_torque=True, has_leg_force=False),
     # For those who have it, see docs/isaacgym.md; another engine in float32, with contacts of its own.
     "isaacgym_binary": Backend(
         device=os.environ.get("ISAACGYM_TEST_DEVICE", ""),
@@ -61,7 +61,7 @@ BACKENDS = {
         sim="isaacgym",
         process=True,
         stand_in=False,
-        tells_leg_force=False,
+        has_leg_force=False,
         explicit_torque=True,
     ),
     # The same numbers as in this process.

@@ -35,12 +35,12 @@ class Gaps:
             self.reference.load(state, row)
             for pair in self.pairs:
                 distance = mujoco.mj_geomDistance(model, data, *pair, 0.3, ends)
-                way = (ends[3:] - ends[:3]) * np.sign(distance)
-                way /= np.linalg.norm(way) + 1e-9
-                last, last_way = self.before.get((row, pair), (np.inf, way))
+                axis = (ends[3:] - ends[:3]) * np.sign(distance)
+                axis /= np.linalg.norm(axis) + 1e-9
+                last, last_axis = self.before.get((row, pair), (np.inf, axis))
                 # Closest points jump where shapes are far apart; close ones face the other way only once they passed.
-                self.crossed += bool(min(distance, last) < 0.02 and way @ last_way < -0.2)
-                self.before[row, pair] = distance, way
+                self.crossed += bool(min(distance, last) < 0.02 and axis @ last_axis < -0.2)
+                self.before[row, pair] = distance, axis
                 result[row] = min(result[row], distance)
         return result
 
@@ -94,8 +94,8 @@ def test_a_foot_does_not_enter_the_base(bench: Bench) -> None:
     fold = torch.tensor([0.0, -1.0, 1.0, 0.0, 1.0, -1.0])
     bench.place(sim, pos=(0.0, 0.0, 50.0), q=pose)
     forwards = torch.tensor([1.0, -1.0, 1.0] * 2)
-    ways = torch.where(torch.arange(4).view(-1, 1) % 2 == 0, fold, fold * forwards)
-    target = pose + FULL_TORQUE * ways
+    directions = torch.where(torch.arange(4).view(-1, 1) % 2 == 0, fold, fold * forwards)
+    target = pose + FULL_TORQUE * directions
     gaps = Gaps(bench, BASE)
     seen = np.array([gaps.smallest(bench.step(sim, target)) for _ in range(160)])
     assert gaps.crossed == 0 and seen.min() > -0.020 and seen[-1].min() > -0.005
@@ -113,7 +113,7 @@ def test_forces_between_legs_are_equal_and_opposite(bench: Bench) -> None:
     assert left.norm() > 20.0
     torch.testing.assert_close(left, -right, rtol=1e-3, atol=0.05)
     assert force[names(bench, "base", "abad")].abs().max() < 1e-3
-    if bench.backend.tells_leg_force:
+    if bench.backend.has_leg_force:
         assert state.peak_leg_force[0] >= 0.99 * left.norm()
 
 
