@@ -12,7 +12,9 @@ import torch
 
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import Placement, SimOptions, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement
+from legged_gym.sim.simulator import Simulator
 
 ROUNDS, EPISODES, EPISODE_STEPS = 2, 6, 20
 

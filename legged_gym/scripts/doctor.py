@@ -24,7 +24,7 @@ STEP = """
 import torch
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import DEFAULT_ROBOT_TYPE, RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 robot = RobotModel.from_urdf(robot_urdf(DEFAULT_ROBOT_TYPE))
 sim = make_simulator("mujoco", robot, 1, SimOptions(num_threads=1), "cpu")
 sim.step(torch.zeros(1, 6, device=sim.device))

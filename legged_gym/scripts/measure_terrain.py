@@ -19,9 +19,9 @@ import torch
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.options.cli import Parser, run_main
-from legged_gym.sim.mujoco.spec import CONTACT_TIME_CONSTANT
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.sim.sim_options import CONTACT_TIME_CONSTANT
 from legged_gym.terrain.terrain import Terrain
 
 RISE = 0.1

@@ -8,7 +8,8 @@ import torch
 
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.errors import UserError
 
 

@@ -1,22 +1,21 @@
 """The seam between the environment and physics: what every simulator can do, and nothing else.
 
-All tensors are batched over N robots, float32, SI units, on one device. Frames are named by suffix: ``_w`` world
-(z up), ``_b`` base. Quaternions are x, y, z, w. Joints follow `RobotModel.joint_names`, bodies `RobotModel.body_names`,
-feet are left then right.
+Tensors are as in `sim_state`: batched over N robots, float32, SI units, on one device.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.terrain.terrain import Terrain
+from legged_gym.sim.sim_options import CONTACT_TIME_CONSTANT, SimOptions
+from legged_gym.sim.sim_state import Placement, SimState
 from legged_gym.utils.math import overwrite
 from legged_gym.viewer.controls import Controls
 from legged_gym.viewer.primitives import Layers
@@ -25,165 +24,6 @@ from legged_gym.viewer.viewer import Viewer
 
 if TYPE_CHECKING:
     from legged_gym.sim.mujoco.scene import Scene
-
-GHOST_OPACITY = 0.15
-"""Of the robots that are not the one to look at."""
-CONTACT_TIME_CONSTANT = 0.01
-"""Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
-
-
-PEAKS = ("peak_power", "peak_foot_force", "landing_speed", "peak_leg_force")
-"""What the state shows of all physics steps of a policy step."""
-
-
-@dataclass
-class SimState:
-    """State of N robots after a policy step or a reset. Tensors keep their memory for the simulator's lifetime."""
-
-    root_pos_w: torch.Tensor
-    """Origin of the base link [m]. Shape (N, 3)."""
-    root_quat_xyzw: torch.Tensor
-    """Rotation base -> world. Shape (N, 4)."""
-    root_lin_vel_w: torch.Tensor
-    """Velocity of the base link's origin [m/s]. Shape (N, 3)."""
-    root_ang_vel_w: torch.Tensor
-    """Angular velocity of the base [rad/s]. Shape (N, 3)."""
-    joint_pos: torch.Tensor
-    """[rad]. Shape (N, J)."""
-    joint_vel: torch.Tensor
-    """[rad/s]. Shape (N, J)."""
-    joint_torque: torch.Tensor
-    """Torque applied during the last physics step, after the limit [N m]. Shape (N, J)."""
-    feet_pos_w: torch.Tensor
-    """Origin of the foot links, the centre of the foot sphere [m]. Shape (N, F, 3)."""
-    feet_lin_vel_w: torch.Tensor
-    """[m/s]. Shape (N, F, 3)."""
-    contact_force_w: torch.Tensor
-    """Net contact force on each body during the last physics step [N]. Shape (N, B, 3)."""
-    com_pos_w: torch.Tensor
-    """Centre of mass of the whole robot, with its randomised masses [m]. Shape (N, 3)."""
-    com_lin_vel_w: torch.Tensor
-    """[m/s]. Shape (N, 3)."""
-    joint_target: torch.Tensor
-    """Target in force at the end of the step, after the controller's clamp [rad]. Shape (N, J)."""
-    peak_power: torch.Tensor
-    """Largest sum over the joints of |torque x velocity| of the step's physics steps [W]. Shape (N,)."""
-    peak_foot_force: torch.Tensor
-    """Largest contact force on each foot of the step's physics steps [N]. Shape (N, F)."""
-    landing_speed: torch.Tensor
-    """Downward speed with which each foot began to touch something in one of the step's physics steps, the largest if
-    it did so repeatedly; 0 if it did not [m/s]. Shape (N, F)."""
-    peak_leg_force: torch.Tensor
-    """Largest force between the two legs of the step's physics steps [N]. Shape (N,)."""
-
-    @classmethod
-    def zeros(cls, num_envs: int, robot: RobotModel, device: str | torch.device) -> SimState:
-        """Allocate a state of zeros with identity orientations."""
-        joints, feet, bodies = len(robot.joint_names), len(robot.foot_names), len(robot.body_names)
-        shapes: dict[str, tuple[int, ...]] = {
-            "root_quat_xyzw": (4,),
-            "joint_pos": (joints,),
-            "joint_vel": (joints,),
-            "joint_torque": (joints,),
-            "feet_pos_w": (feet, 3),
-            "feet_lin_vel_w": (feet, 3),
-            "contact_force_w": (bodies, 3),
-            "joint_target": (joints,),
-            "peak_power": (),
-            "peak_foot_force": (feet,),
-            "landing_speed": (feet,),
-            "peak_leg_force": (),
-        }
-        state = cls(**{f.name: torch.zeros(num_envs, *shapes.get(f.name, (3,)), device=device) for f in fields(cls)})
-        state.root_quat_xyzw[:, 3] = 1.0
-        return state
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where `Simulator.reset` puts robots, and how they move there; rows of robots that are not reset are ignored."""
-
-    root_pos_w: torch.Tensor
-    """Origin of the base link [m]. Shape (N, 3)."""
-    root_quat_xyzw: torch.Tensor
-    """Rotation base -> world; it is normalised. Shape (N, 4)."""
-    root_lin_vel_w: torch.Tensor
-    """Velocity of the base link's origin [m/s]. Shape (N, 3)."""
-    root_ang_vel_w: torch.Tensor
-    """Angular velocity of the base [rad/s]. Shape (N, 3)."""
-    joint_pos: torch.Tensor
-    """[rad]. Shape (N, J)."""
-    joint_vel: torch.Tensor
-    """[rad/s]. Shape (N, J)."""
-
-    @classmethod
-    def of(cls, state: SimState) -> Placement:
-        """Where robots are, without a copy."""
-        return cls(**{f.name: getattr(state, f.name) for f in fields(cls)})
-
-    @classmethod
-    def at_rest(cls, root_pos_w: torch.Tensor, num_joints: int) -> Placement:
-        """Upright, heading along x, with all joint angles and velocities zero.
-
-        Args:
-            root_pos_w: Origin of the base link [m]. Shape (N, 3).
-            num_joints: Joints J of a robot.
-        """
-        n = len(root_pos_w)
-        upright = root_pos_w.new_tensor((0.0, 0.0, 0.0, 1.0)).repeat(n, 1)
-        # A tensor for each field: who keeps a placement may write to it.
-        zeros = [root_pos_w.new_zeros(n, width) for width in (3, 3, num_joints, num_joints)]
-        return cls(root_pos_w, upright, *zeros)
-
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """The fields in their order."""
-        return tuple(getattr(self, f.name) for f in fields(self))
-
-
-def forget_forces(state: SimState, mask: torch.Tensor, joint_pos: torch.Tensor) -> None:
-    """Show no torque, contact or peak for the robots in `mask` (N,), which were placed at `joint_pos` (N, J) [rad]."""
-    for name in ("contact_force_w", "joint_torque", *PEAKS):
-        tensor = getattr(state, name)
-        tensor.masked_fill_(mask.view(-1, *[1] * (tensor.ndim - 1)), 0.0)
-    overwrite(state.joint_target, mask, joint_pos)
-
-
-@dataclass(frozen=True)
-class SimOptions:
-    """What a simulator is built with besides the robot. The same for every backend."""
-
-    timestep: float = 0.005
-    """Physics step [s]."""
-    decimation: int = 4
-    """Physics steps per policy step."""
-    kp: float = 42.0
-    """Nominal joint stiffness [N m/rad]."""
-    kd: float = 3.5
-    """Nominal joint damping [N m s/rad]."""
-    armature: float = 0.01
-    """Nominal rotor inertia seen by each joint [kg m^2]."""
-    joint_damping: float = 0.0
-    """Passive damping of each joint [N m s/rad]."""
-    self_collisions: bool = True
-    """The legs touch each other, and shins and feet touch the base."""
-    clamp_targets: bool = True
-    """The controller clamps targets so that the PD torque of its nominal gains stays within the limit."""
-    motor_curve: bool = True
-    """Motors lose torque with speed, see `RobotModel.corner_speeds`."""
-    num_threads: int = 0
-    """Physics threads of a CPU backend; 0 takes the cores this process may use."""
-    terrain: Terrain | None = None
-    """The ground; None is the plane z = 0."""
-    engine: Any = None
-    """What only this engine has: the config of its package, or None for that one's defaults."""
-
-
-def motor_speeds(robot: RobotModel, options: SimOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Corner and no-load speeds of the joints' motors [rad/s]; out of reach for motors without a curve. Shapes (J,)."""
-    if options.motor_curve:
-        return robot.corner_speeds, robot.no_load_speeds
-    ones = np.ones(len(robot.joint_names))
-    return 1e6 * ones, 2e6 * ones
 
 
 class Simulator(ABC):
@@ -382,7 +222,7 @@ class Simulator(ABC):
         """
         if self._scene is None:
             self._scene = self.make_scene()
-        return self._scene.image(self.poses([robot, *others]), width, height, layers=layers, opacity=GHOST_OPACITY)
+        return self._scene.image(self.poses([robot, *others]), width, height, layers=layers, ghosts=True)
 
     def poses(self, robots: Sequence[int]) -> np.ndarray:
         """Read where robots are, as `View.poses` has it; waits for the device. Shape (R, 7 + J)."""

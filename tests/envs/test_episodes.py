@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
-from legged_gym.sim.simulator import Placement
+from legged_gym.sim.sim_state import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 UPRIGHT, ON_ITS_SIDE = [0.0, 0.0, 0.0, 1.0], [math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)]

@@ -8,7 +8,7 @@ import torch
 
 from legged_gym.envs.base.ground import AHEAD, HeightMap, TiledGround
 from legged_gym.envs.base.legged_robot import LeggedRobot
-from legged_gym.sim.simulator import Placement, SimState
+from legged_gym.sim.sim_state import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.profiles import PROFILES

@@ -8,7 +8,7 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
-from legged_gym.sim.simulator import Placement
+from legged_gym.sim.sim_state import Placement
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv
 
 POLICY = [

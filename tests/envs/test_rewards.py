@@ -11,7 +11,7 @@ from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.sim_state import SimState
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv
 
 WHERE = {

@@ -16,7 +16,9 @@ from legged_gym.sim import registry
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import make_simulator, register_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimOptions, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import Machine
 from tests.envs.making import build

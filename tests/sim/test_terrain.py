@@ -15,7 +15,9 @@ from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, SimState, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import SimState
+from legged_gym.sim.simulator import Simulator
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.terrain import Terrain

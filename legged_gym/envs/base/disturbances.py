@@ -6,7 +6,8 @@ import torch
 
 from legged_gym.envs.base.domain_rand_config import DomainRandCfg
 from legged_gym.envs.base.episodes import Episodes
-from legged_gym.sim.simulator import SimState, Simulator
+from legged_gym.sim.sim_state import SimState
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import quat_rotate
 
 _LEAST_SPEED = 0.1

@@ -3,7 +3,8 @@
 import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
-from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT, Simulator
+from legged_gym.sim.sim_options import CONTACT_TIME_CONSTANT
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import overwrite, quat_from_tilt
 
 Columns = dict[str, list[tuple[float, float, float]]]

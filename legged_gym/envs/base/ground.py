@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from legged_gym.sim.simulator import SimState
+from legged_gym.sim.sim_state import SimState
 from legged_gym.terrain.config import TerrainCfg
 from legged_gym.terrain.terrain import EDGE_MARGIN, Terrain
 from legged_gym.utils.math import overwrite, rotate_yaw, yaw_from_quat

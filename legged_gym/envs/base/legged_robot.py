@@ -43,7 +43,8 @@ from legged_gym.envs.base.sensors import Sensors
 from legged_gym.envs.base.starts import Starts
 from legged_gym.sim.registry import make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.simulator import Simulator
 from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.config import ConfigError
 from legged_gym.utils.cuda_graph import Graphed

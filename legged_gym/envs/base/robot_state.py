@@ -6,7 +6,8 @@ from dataclasses import fields
 import torch
 
 from legged_gym.envs.base.ground import Plane
-from legged_gym.sim.simulator import SimState, Simulator
+from legged_gym.sim.sim_state import SimState
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import quat_rotate_inverse, rotate_yaw, yaw_from_quat
 
 CONTACT_FORCE = 1.0

@@ -5,7 +5,8 @@ import torch
 from legged_gym.envs.base.domain_rand import Draws
 from legged_gym.envs.base.ground import Plane
 from legged_gym.envs.base.legged_robot_config import InitStateCfg
-from legged_gym.sim.simulator import Placement, Simulator
+from legged_gym.sim.sim_state import Placement
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import quat_from_yaw
 
 

@@ -24,7 +24,7 @@ from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions, motor_speeds
+from legged_gym.sim.sim_options import SimOptions, motor_speeds
 from legged_gym.utils.machine import usable_cores
 
 VARIABLE = "ISAACGYM_PYTHON"

@@ -17,7 +17,7 @@ from legged_gym.viewer.view import Shape
 
 EXTENT = 12.0
 """Side of the part of a terrain that is drawn [m]."""
-GHOST_COLOR = (0.75, 0.82, 0.92)
+GHOST_COLOR, GHOST_OPACITY = (0.75, 0.82, 0.92), 0.15
 """Of robots that are not the one to look at."""
 DRAWN_CELL = 0.05
 """Width of the cells that are drawn, at least [m]: finer ones take software rendering too long."""
@@ -85,7 +85,7 @@ class Scene:
         height: int,
         camera: mujoco.MjvCamera | str = CAMERA_NAME,
         layers: Layers | None = None,
-        opacity: float = 1.0,
+        ghosts: bool = False,
     ) -> np.ndarray:
         """Draw robots.
 
@@ -96,7 +96,7 @@ class Scene:
             height: Of the picture.
             camera: Another one.
             layers: Overlays.
-            opacity: Of all robots but the first one.
+            ghosts: Draw all robots but the first one as ghosts.
 
         Returns:
             RGB image, uint8. Shape (height, width, 3).
@@ -108,17 +108,17 @@ class Scene:
         renderer = self._renderer_of(width, height, changed)
         mujoco.mj_forward(self.model, self._data)
         renderer.update_scene(self._data, camera=camera)
-        self.add_others(renderer.scene, poses[1:], opacity)
+        self.add_others(renderer.scene, poses[1:], ghosts)
         add_layers(renderer.scene, layers or {})
         return renderer.render()
 
-    def add_others(self, scene: mujoco.MjvScene, poses: np.ndarray, opacity: float = 1.0) -> None:
+    def add_others(self, scene: mujoco.MjvScene, poses: np.ndarray, ghosts: bool = False) -> None:
         """Add the geoms of further robots to MuJoCo's list, as long as there is room in it.
 
         Args:
             scene: The list.
             poses: As in `View.poses`. Shape (R, 7 + J).
-            opacity: 1 for solid ones; others are ghosts, of one colour.
+            ghosts: Draw them faintly, in one colour.
         """
         data = mujoco.MjData(self.model) if len(poses) else None
         for pose in poses:
@@ -126,9 +126,9 @@ class Scene:
             mujoco.mj_forward(self.model, data)
             first, moving = scene.ngeom, mujoco.mjtCatBit.mjCAT_DYNAMIC
             mujoco.mjv_addGeoms(self.model, data, mujoco.MjvOption(), mujoco.MjvPerturb(), moving, scene)
-            if opacity < 1.0:
+            if ghosts:
                 for geom in scene.geoms[first : scene.ngeom]:
-                    geom.rgba[:] = *GHOST_COLOR, opacity
+                    geom.rgba[:] = *GHOST_COLOR, GHOST_OPACITY
 
     def _renderer_of(self, width: int, height: int, changed: bool) -> mujoco.Renderer:
         """Make the renderer, anew if its size or the ground, which it keeps a copy of, is another."""

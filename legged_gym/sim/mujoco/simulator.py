@@ -15,7 +15,9 @@ from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
-from legged_gym.sim.simulator import Placement, SimOptions, Simulator, forget_forces, motor_speeds
+from legged_gym.sim.sim_options import SimOptions, motor_speeds
+from legged_gym.sim.sim_state import Placement, forget_forces
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import usable_cores
 from legged_gym.utils.math import quat_rotate_inverse

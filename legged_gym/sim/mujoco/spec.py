@@ -12,7 +12,7 @@ import numpy as np
 
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import BASE_NAME, BODY_NAMES, SIDES, RobotModel
-from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT, SimOptions
+from legged_gym.sim.sim_options import CONTACT_TIME_CONSTANT, SimOptions
 from legged_gym.utils.errors import UserError
 
 GROUND_NAME = "ground"

@@ -10,7 +10,6 @@ import numpy as np
 from legged_gym.sim.mujoco.drawing import add_layers
 from legged_gym.sim.mujoco.scene import Scene
 from legged_gym.sim.mujoco.spec import CAMERA_NAME
-from legged_gym.sim.simulator import GHOST_OPACITY
 from legged_gym.viewer.controls import KEYS, Controls
 from legged_gym.viewer.view import View
 
@@ -81,7 +80,7 @@ class MujocoWindow:
             extras = self._window.user_scn
             if extras is not None:
                 extras.ngeom = 0
-                self._scene.add_others(extras, view.poses[1:], GHOST_OPACITY)
+                self._scene.add_others(extras, view.poses[1:], ghosts=True)
                 add_layers(extras, view.layers)
             # MuJoCo has a meaning of its own for most letters, and shows what nobody asked for.
             self._window.opt.flags[:] = self._shown

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import warp as wp
 
-from legged_gym.sim.simulator import Placement
+from legged_gym.sim.sim_state import Placement
 
 BLOCK = 64
 """Threads per block of our kernels: few, to spread the threads of a few thousand robots over the whole GPU."""

@@ -15,7 +15,9 @@ from legged_gym.sim.mujoco_warp import kernels
 from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_probes
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
 from legged_gym.sim.robot_model import SIDES, RobotModel
-from legged_gym.sim.simulator import PEAKS, Placement, SimOptions, Simulator, motor_speeds
+from legged_gym.sim.sim_options import SimOptions, motor_speeds
+from legged_gym.sim.sim_state import PEAKS, Placement
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.errors import UserError
 
 MAX_CONTACTS = 14

@@ -14,7 +14,7 @@ from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 
 
 def launch(name: str, program: Sequence[str] = ("-m", "legged_gym.sim.process.worker")) -> Worker:

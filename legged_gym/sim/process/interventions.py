@@ -8,7 +8,7 @@ import torch
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimState, forget_forces
+from legged_gym.sim.sim_state import Placement, SimState, forget_forces
 from legged_gym.utils.math import overwrite, quat_rotate_inverse
 
 

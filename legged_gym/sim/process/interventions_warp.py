@@ -12,7 +12,7 @@ from legged_gym.sim.process import kernels
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.protocol import PLACEMENT
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import PEAKS, Placement, SimState
+from legged_gym.sim.sim_state import PEAKS, Placement, SimState
 
 
 class WarpInterventions(Interventions):

@@ -23,7 +23,9 @@ from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT, Request
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement, SimState
+from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import known_empty
 
 

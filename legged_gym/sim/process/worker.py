@@ -28,7 +28,8 @@ class HostedSimulator(Backend):
 
         from legged_gym.sim.registry import load_simulator
         from legged_gym.sim.robot_model import RobotModel
-        from legged_gym.sim.simulator import Placement, SimState, Simulator
+        from legged_gym.sim.sim_state import Placement, SimState
+        from legged_gym.sim.simulator import Simulator
 
         options = pickle.loads(base64.b64decode(spec["options"]))
         if options.terrain is not None:

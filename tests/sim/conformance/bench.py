@@ -16,7 +16,9 @@ from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.process.config import ProcessCfg
 from legged_gym.sim.registry import SIMULATORS, make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement, SimState
+from legged_gym.sim.simulator import Simulator
 from tests.sim.process.pool import pooled_workers
 
 GRAVITY = 9.81

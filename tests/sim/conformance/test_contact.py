@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 from tests.sim.conformance.bench import EVERY_PHYSICS_STEP, GRAVITY, Bench, names
 
 

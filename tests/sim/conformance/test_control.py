@@ -5,7 +5,8 @@ from dataclasses import fields
 
 import torch
 
-from legged_gym.sim.simulator import SimOptions, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.simulator import Simulator
 from tests.sim.conformance.bench import EVERY_PHYSICS_STEP, GRAVITY, Bench, assert_same_bits, names, randomised
 
 

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import torch
 
-from legged_gym.sim.simulator import CONTACT_TIME_CONSTANT
+from legged_gym.sim.sim_options import CONTACT_TIME_CONSTANT
 from tests.sim.conformance.bench import GRAVITY, Bench, Reference, randomised
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 from tests.sim.conformance.bench import Bench, assert_same_bits, randomised
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.sim.simulator import SimOptions, SimState
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import SimState
 from tests.sim.conformance.bench import EVERY_PHYSICS_STEP, Bench, Reference, names
 
 LEG_PARTS = ("hip", "knee", "foot")

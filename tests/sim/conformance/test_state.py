@@ -5,7 +5,8 @@ from dataclasses import fields
 import mujoco
 import torch
 
-from legged_gym.sim.simulator import SimOptions, SimState
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import SimState
 from tests.sim.conformance.bench import Bench, Reference
 
 

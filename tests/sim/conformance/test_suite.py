@@ -14,7 +14,7 @@ import torch
 
 from legged_gym.sim.registry import SIMULATORS, make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 from tests.sim.conformance.bench import BACKENDS, Backend, Bench, Idle
 
 MODULES = [path.stem for path in sorted(Path(__file__).parent.glob("test_*.py")) if path.stem != Path(__file__).stem]

@@ -22,7 +22,8 @@ from legged_gym.sim.process.errors import (
     WorkerError,
 )
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
-from legged_gym.sim.simulator import Placement, SimOptions, SimState
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement, SimState
 from tests.sim.process.pool import pooled_workers, stand_in_environment
 
 OPTIONS = SimOptions(num_threads=1)

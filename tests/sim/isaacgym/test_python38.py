@@ -16,7 +16,7 @@ from legged_gym.sim.isaacgym.simulator import IsaacGymSimulator
 from legged_gym.sim.process.errors import EngineMissing, PackageMissing
 from legged_gym.sim.process.protocol import Channel, Reply, Request
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 from tests.sim.process.pool import stand_in_environment
 
 

@@ -12,7 +12,9 @@ from legged_gym.sim.mujoco import spec as robot_spec
 from legged_gym.sim.mujoco.simulator import MujocoSimulator
 from legged_gym.sim.registry import resolve_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimOptions, SimState, Simulator
+from legged_gym.sim.sim_options import SimOptions
+from legged_gym.sim.sim_state import Placement, SimState
+from legged_gym.sim.simulator import Simulator
 
 backend = pytest.importorskip("legged_gym.sim.mujoco_warp.simulator", reason="needs the extra 'gpu'")
 graph_module = pytest.importorskip("legged_gym.sim.mujoco_warp.graph", reason="needs the extra 'gpu'")

@@ -13,7 +13,7 @@ from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import SimOptions
+from legged_gym.sim.sim_options import SimOptions
 
 OPTIONS = SimOptions(num_threads=1)
 

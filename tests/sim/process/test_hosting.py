@@ -17,7 +17,7 @@ from legged_gym.sim.process.protocol import PLACEMENT, Request
 from legged_gym.sim.process.simulator import ProcessSimulator
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimState
+from legged_gym.sim.sim_state import Placement, SimState
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.config import TerrainCfg
 from tests.envs.making import build

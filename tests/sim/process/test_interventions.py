@@ -9,7 +9,7 @@ from legged_gym.sim.process import memory
 from legged_gym.sim.process.interventions import Interventions
 from legged_gym.sim.process.simulator import wire_fields
 from legged_gym.sim.robot_model import RobotModel
-from legged_gym.sim.simulator import Placement, SimState
+from legged_gym.sim.sim_state import Placement, SimState
 
 N = 64
 
