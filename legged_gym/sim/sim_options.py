@@ -10,6 +10,8 @@ import numpy as np
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.terrain.terrain import Terrain
 
+GRAVITY = 9.81
+"""Of every engine [m/s^2]."""
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
 

@@ -72,8 +72,8 @@ class Simulator(ABC):
             num_envs: Robots.
             options: What the engine is built with.
             device: Where it runs.
-            shared: Memory that another process sees, for each field of the state and each parameter. That process
-                sets the parameters, and shows in the state what it asks for: only a step writes the state here.
+            shared: Memory that another process sees, see `_live_in`. That process sets the parameters, and shows in the
+                state what it asks for: only a step writes the state here.
         """
         self.robot = robot
         self.num_envs = num_envs
@@ -84,14 +84,23 @@ class Simulator(ABC):
         """Resets and pushes show in `state` at once."""
         if shared is None:
             self.state = SimState.zeros(num_envs, robot, self.device)
+            self.parameters = self._nominal_parameters()
+            """Values in force, by name; read them freely, change them through `set_parameter`."""
+            self.wrench_w = torch.zeros(num_envs, 1 + len(robot.foot_names), 6, device=self.device)
+            """External force [N] and torque [N m] on the centre of mass of the base and of each foot link, acting in
+            every step until it is changed: write it freely, keep its memory. Shape (N, 1 + F, 6)."""
         else:
-            self.state = SimState(**{f.name: shared[f.name] for f in fields(SimState)})
-        self.parameters = self._nominal_parameters() if shared is None else {p: shared[p] for p in self.PARAMETERS}
-        """Values in force, by name; read them freely, change them through `set_parameter`."""
-        shape = (num_envs, 1 + len(robot.foot_names), 6)
-        self.wrench_w = torch.zeros(shape, device=self.device) if shared is None else shared["wrench_w"]
-        """External force [N] and torque [N m] on the centre of mass of the base and of each foot link, acting in every
-        step until it is changed: write it freely, keep its memory. Shape (N, 1 + F, 6)."""
+            self._live_in(shared)
+
+    def _live_in(self, shared: Mapping[str, torch.Tensor]) -> None:
+        """Let state, parameters and forces be memory that two processes see.
+
+        Args:
+            shared: By name: `state.<field>`, `parameter.<name>`, and `wrench_w`.
+        """
+        self.state = SimState(**{f.name: shared[f"state.{f.name}"] for f in fields(SimState)})
+        self.parameters = {name: shared[f"parameter.{name}"] for name in self.PARAMETERS}
+        self.wrench_w = shared["wrench_w"]
 
     def _nominal_parameters(self) -> dict[str, torch.Tensor]:
         joints, bodies = len(self.robot.joint_names), len(self.robot.body_names)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from legged_gym.envs.base.extensions import load_functions
+from legged_gym.sim.sim_options import GRAVITY
 from legged_gym.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def velocity_terms(env: "LeggedRobot") -> list[Term]:
 def critic_terms(env: "LeggedRobot") -> list[Term]:
     """The true state at the same instant, without noise, and what was randomised."""
     scales, p = env.cfg.normalization.obs_scales, env.sim.parameters
-    weight = env.sim.robot.total_mass * 9.81
+    weight = env.sim.robot.total_mass * GRAVITY
     return [
         Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b, scales.lin_vel),
         Term("base_ang_vel_b", lambda e: e.state.base_ang_vel_b, scales.ang_vel),

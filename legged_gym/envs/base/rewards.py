@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from legged_gym.envs.base.extensions import load_functions
+from legged_gym.sim.sim_options import GRAVITY
 from legged_gym.utils.config import ConfigError, to_dict
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def touchdown_speed(env: "LeggedRobot") -> torch.Tensor:
 
 def landing_force(env: "LeggedRobot") -> torch.Tensor:
     """Highest force on each foot within the step beyond twice the robot's weight, in weights, summed over the feet."""
-    weights = env.state.peak_foot_force / (env.sim.robot.total_mass * 9.81)
+    weights = env.state.peak_foot_force / (env.sim.robot.total_mass * GRAVITY)
     return (weights - 2.0).clamp(min=0.0).sum(-1)
 
 

@@ -10,6 +10,7 @@ from legged_gym.envs.base import observations
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.envs.base.observations import Term
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.sim.sim_options import GRAVITY
 from legged_gym.terrain.build import make_terrain
 from legged_gym.terrain.terrain import Terrain
 
@@ -50,7 +51,7 @@ class PointFootFlat(LeggedRobot):
         on_left = (gait.clock < 0.5).view(-1, 1)
         foot = torch.where(on_left, state.feet_pos_w[:, 0], state.feet_pos_w[:, 1])
         time_left = (0.5 - gait.clock.remainder(0.5)) / gait.params[:, 0]  # of the step: half a cycle [s]
-        omega = (9.81 / (state.com_pos_w[:, 2] - foot[:, 2]).clamp(min=LEAST_HEIGHT)).sqrt()
+        omega = (GRAVITY / (state.com_pos_w[:, 2] - foot[:, 2]).clamp(min=LEAST_HEIGHT)).sqrt()
         xi = state.com_pos_w[:, :2] + state.com_lin_vel_w[:, :2] / omega.unsqueeze(-1)
         distance = (xi - foot[:, :2]).norm(dim=-1) * torch.exp(omega * time_left)
         return (distance - self.cfg.rewards.capture_reach).clamp(0.0, WORST_EXCESS)

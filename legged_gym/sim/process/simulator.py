@@ -65,12 +65,9 @@ class ProcessSimulator(Simulator):
         self._launch, self._spec = launch, spec | {"device": str(self.device)}
         self._memory, self._description = self._make_memory(arrays or {})
         self._shared = self._memory.tensors
-        # From here on state, parameters and wrenches are the memory that the worker sees, too.
         for name, value in self.parameters.items():
             self._shared[f"parameter.{name}"].copy_(value)
-        self.parameters = {name: self._shared[f"parameter.{name}"] for name in self.parameters}
-        self.state = SimState(**{f.name: self._shared[f"state.{f.name}"] for f in fields(SimState)})
-        self.wrench_w = self._shared["wrench_w"]
+        self._live_in(self._shared)
         # The worker writes the state in steps only: what a reset or a push changes in it is computed at this end.
         self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
         self._pending: set[str] = set()

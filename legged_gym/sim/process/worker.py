@@ -3,7 +3,7 @@
 import base64
 import pickle
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from legged_gym.sim.process.protocol import BODY_PARAMETERS, PLACEMENT
@@ -28,19 +28,15 @@ class HostedSimulator(Backend):
 
         from legged_gym.sim.registry import load_simulator
         from legged_gym.sim.robot_model import RobotModel
-        from legged_gym.sim.sim_state import Placement, SimState
-        from legged_gym.sim.simulator import Simulator
+        from legged_gym.sim.sim_state import Placement
 
         options = pickle.loads(base64.b64decode(spec["options"]))
         if options.terrain is not None:
             heights = shared["terrain.heights"].cpu().numpy()
             options = replace(options, terrain=replace(options.terrain, heights=heights))
         robot = RobotModel.from_urdf(spec["urdf"])
-        ours = {f.name: shared[f"state.{f.name}"] for f in fields(SimState)}
-        ours |= {name: shared[f"parameter.{name}"] for name in Simulator.PARAMETERS}
-        ours["wrench_w"] = shared["wrench_w"]
         simulator = load_simulator(spec["simulator"])
-        self._sim = simulator(robot, spec["num_envs"], options, spec["device"], ours)
+        self._sim = simulator(robot, spec["num_envs"], options, spec["device"], shared)
         self._shared = shared
         self._recordings: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
         self._placement = Placement(*(shared[f"reset.{name}"] for name in PLACEMENT))
