@@ -1,7 +1,7 @@
 """MuJoCo on the CPU: one `MjModel` per robot, stepped by `mujoco.rollout` on a persistent thread pool."""
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 
 import mujoco
@@ -10,10 +10,11 @@ import torch
 from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
+from legged_gym.sim.mujoco.parameters import ModelParameters
 from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, check_layout, simulation_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
-from legged_gym.sim.robot_model import SIDES, RobotModel
+from legged_gym.sim.robot_model import RobotModel
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 from legged_gym.sim.sim_options import SimOptions, motor_speeds
 from legged_gym.sim.sim_state import Placement, forget_forces
@@ -75,6 +76,7 @@ class MujocoSimulator(Simulator):
         self.num_threads = options.num_threads or usable_cores()
         self._data = [mujoco.MjData(self.model) for _ in range(self.num_threads)]
         self._pool = rollout.Rollout(nthread=self.num_threads)
+        self._parameters_in_models = ModelParameters(robot, self.model, self.models)
         self._kinematics = LegKinematics(robot, self.device)
         self._allocate()
 
@@ -111,32 +113,15 @@ class MujocoSimulator(Simulator):
         """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
         self._index_model()
-        self._writers: dict[Callable[..., None], tuple[str, ...]] = {
-            self._write_contact: ("friction", "contact_time_constant"),
-            self._write_gains: ("kp", "kd", "strength"),
-            self._write_inertia: (
-                *("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale"),
-                "armature",
-            ),
-        }
-        """What writes parameters into a model, and the parameters that each takes."""
         self._refresh(slice(None))
 
     def _index_model(self) -> None:
-        """Find sensors, bodies and geoms in the model, and the nominal masses."""
-        n, model = self.num_envs, self.model
+        """Find the sensors."""
         self._contact_columns = self._sensor_columns([f"contact_{b}" for b in self.robot.body_names])
         self._velocity_columns = self._sensor_columns([f"velocity_{foot}" for foot in self.robot.foot_names])
         self._leg_columns = self._sensor_columns([LEG_SENSOR])
         self._torque_columns = self._sensor_columns([f"torque_{j}" for j in self.robot.joint_names])
-        self._body_ids = [model.body(b).id for b in self.robot.body_names]
         self._feet_rows = [self.robot.body_names.index(foot) for foot in self.robot.foot_names]
-        mass = torch.as_tensor(model.body_mass[self._body_ids])
-        self._robot_geoms = np.flatnonzero(model.geom_conaffinity)
-        self._friction_shares = self._shares_of_legs()
-        self._mass_share = (mass / mass.sum()).float().repeat(n, 1)  # (N, B)
-        self._nominal_base_com = torch.as_tensor(model.body_ipos[self._body_ids[0]]).float()
-        self._base_com = self._nominal_base_com.repeat(n, 1)  # (N, 3)
 
     def _sensor_columns(self, names: list[str]) -> slice:
         """The columns of a run of sensors that stand next to each other."""
@@ -150,15 +135,6 @@ class MujocoSimulator(Simulator):
         o, motors = self.options, (self.robot.torque_limits, *motor_speeds(self.robot, self.options))
         limit, corner, no_load = (torch.as_tensor(values) for values in motors)
         return Servo(o.kp, o.kd, limit, corner, no_load, o.clamp_targets)
-
-    def _shares_of_legs(self) -> np.ndarray:
-        """How much of each leg's friction each of the robot's geoms has. Shape (geoms, F)."""
-        shares = []
-        for geom in self._robot_geoms:
-            body = self.model.body(self.model.geom_bodyid[geom]).name
-            own = np.array([f"_{side}_" in body for side in SIDES], dtype=float)
-            shares.append(own if own.any() else np.full(len(SIDES), 1.0 / len(SIDES)))
-        return np.array(shares)
 
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`.
@@ -298,8 +274,9 @@ class MujocoSimulator(Simulator):
         s, full = self.state, self._full[rows, 1:].float()
         pos, quat_wxyz, joint_pos, vel, omega_b, joint_vel = full.split(self._widths, dim=-1)
         quat = quat_wxyz.roll(-1, -1)
+        masses = self._parameters_in_models
         motion = self._kinematics.forward(
-            pos, quat, vel, omega_b, joint_pos, joint_vel, self._mass_share[rows], self._base_com[rows]
+            pos, quat, vel, omega_b, joint_pos, joint_vel, masses.mass_share[rows], masses.base_com[rows]
         )
         if self._treads is not None:
             self._feet[rows] = torch.stack((motion.feet_pos_w, motion.feet_lin_vel_w), dim=1)
@@ -362,46 +339,8 @@ class MujocoSimulator(Simulator):
 
     def _apply_parameters(self, names: Collection[str], mask: torch.Tensor) -> None:
         rows = mask.nonzero().squeeze(-1)
-        if len(rows) == 0:
-            return
-        models = [self.models[i] for i in rows.tolist()]
-        # Models are written one by one, in Python: only what has changed, and constants only where masses have.
-        for write, inputs in self._writers.items():
-            if not any(name in inputs for name in names):
-                continue
-            values = [self.parameters[name][rows].double().numpy() for name in inputs]
-            for model, *row in zip(models, *values, strict=True):
-                write(model, *row)
-            if write == self._write_inertia:
-                mass = torch.from_numpy(np.stack([model.body_mass[self._body_ids] for model in models]))
-                self._mass_share[rows] = (mass / mass.sum(-1, keepdim=True)).float()
-                self._base_com[rows] = self._nominal_base_com + self.parameters["base_com_offset"][rows]
-
-    def _write_contact(self, model: mujoco.MjModel, friction: np.ndarray, time_constant: float) -> None:
-        model.geom_friction[self._robot_geoms, 0] = self._friction_shares @ friction
-        model.geom_solref[self._robot_geoms, 0] = time_constant
-
-    def _write_gains(self, model: mujoco.MjModel, kp: np.ndarray, kd: np.ndarray, strength: np.ndarray) -> None:
-        model.actuator_gainprm[:, 0] = strength * kp
-        model.actuator_biasprm[:, 1] = -strength * kp
-        model.actuator_biasprm[:, 2] = -strength * kd
-
-    def _write_inertia(
-        self,
-        model: mujoco.MjModel,
-        added: float,
-        com_offset: np.ndarray,
-        mass: np.ndarray,
-        inertia: np.ndarray,
-        armature: np.ndarray,
-    ) -> None:
-        ids, base, nominal = self._body_ids, self._body_ids[0], self.model
-        model.body_mass[ids] = nominal.body_mass[ids] * mass
-        model.body_mass[base] += added
-        model.body_inertia[ids] = nominal.body_inertia[ids] * inertia[:, None]
-        model.body_ipos[base] = nominal.body_ipos[base] + com_offset
-        model.dof_armature[6:] = armature
-        mujoco.mj_setConst(model, self._data[0])
+        if len(rows):
+            self._parameters_in_models.write(names, self.parameters, rows)
 
     def close(self) -> None:
         """Stop the thread pool."""
