@@ -12,8 +12,9 @@ import warp as wp
 
 from legged_gym.sim.mujoco.spec import GROUND_NAME, check_layout, simulation_spec
 from legged_gym.sim.mujoco_warp import kernels
-from legged_gym.sim.mujoco_warp.field import collide, probes_of, put_field, put_probes
+from legged_gym.sim.mujoco_warp.field import collide, put_field
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
+from legged_gym.sim.mujoco_warp.probes import probes_of, put_probes
 from legged_gym.sim.robot_model import SIDES, RobotModel
 from legged_gym.sim.sim_options import SimOptions, motor_speeds
 from legged_gym.sim.sim_state import PEAKS, Placement
