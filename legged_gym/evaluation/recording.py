@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from legged_gym.deployment.robot_log import RobotLog, collect
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.progress import Bar, progress_bar
 from legged_gym.viewer.primitives import Layers
@@ -71,7 +70,8 @@ class LogRecorder:
     def __init__(self, env: Any, robot: int = 0) -> None:
         """Start with nothing recorded."""
         self.env, self.robot = env, robot
-        self._rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
+        """Values by name, as a robot's log has them; see `robot_log.collect`."""
         self._time, self._episode = 0.0, 0
 
     def add(self) -> None:
@@ -93,11 +93,7 @@ class LogRecorder:
         age = int(env.episode_length_buf[self.robot])
         self._time += env.dt if age > self._episode else EPISODE_GAP
         self._episode = age
-        self._rows.append(row | {"time": self._time})
-
-    def log(self) -> RobotLog:
-        """Return everything recorded."""
-        return collect(self._rows)
+        self.rows.append(row | {"time": self._time})
 
 
 class FilmRecorder(ABC):

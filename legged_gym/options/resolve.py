@@ -74,7 +74,7 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     env_cfg, train_cfg = cfgs["env"], cfgs["train"]
     env_cfg.sim.backend = engine
     _name_source(train_cfg.runner, checkpoint if agent is None else None)
-    robot = _settle_robot(env_cfg, said)
+    robot = _name_robot(env_cfg, said)
     _check(cfgs)
     check_run(env_cfg, train_cfg, here, sim_device, learns=agent is None)
     return RunSpec(
@@ -284,7 +284,7 @@ def _name_source(runner: Any, checkpoint: Path | None) -> None:
     runs.check_name("--run_name", runner.run_name, may_be_empty=True)
 
 
-def _settle_robot(env_cfg: Any, said: Fields) -> str:
+def _name_robot(env_cfg: Any, said: Fields) -> str:
     """Checks the robot and returns its name; the config says where it is, so that the saved one does, too."""
     files = _find_robot(said, env_cfg)
     env_cfg.asset.robot_type, env_cfg.asset.file = files.reference, None

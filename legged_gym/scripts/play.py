@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from legged_gym.deployment.robot_log import write_log
+from legged_gym.deployment.robot_log import collect, write_log
 from legged_gym.evaluation.agents import Agent, PolicyAgent
 from legged_gym.evaluation.driving import drivable_cfg
 from legged_gym.evaluation.loading import make_agent
@@ -248,7 +248,7 @@ def run(spec: RunSpec, show: Show, viewer: str, viewing: Viewing) -> None:
     with filming(film, duration):
         play(env, agent, duration, states, film, spectator, tour, policies, log)
     if log is not None and show.log is not None:
-        write_log(show.log, log.log())
+        write_log(show.log, collect(log.rows))
         print(f"log: {show.log}")
     if film is not None:
         film.close()
