@@ -14,6 +14,7 @@ import torch
 from legged_gym.sim.mujoco.spec import LEG_SHAPES, SELF_TIME_CONSTANT, build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
+from legged_gym.sim.sim_options import SimOptions
 
 TRIALS = 60
 SPEEDS = ((4, 8), (8, 10), (10, 12), (12, 14), (14, 18))
@@ -72,7 +73,7 @@ def slam(model: mujoco.MjModel, servo: Servo, start: np.ndarray, target: np.ndar
 
 def measure(robot: RobotModel, timestep: float, margin: float, both: bool) -> list[Slam]:
     """Slam legs together from many poses."""
-    spec = build_spec(robot, timestep=timestep, ground=False, visuals=False)
+    spec = build_spec(robot, SimOptions(timestep=timestep), ground=False, visuals=False)
     for pair in spec.pairs:
         pair.margin, pair.solref[0] = margin, SELF_TIME_CONSTANT * timestep
     model = spec.compile()

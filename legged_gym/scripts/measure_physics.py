@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
+from legged_gym.sim.sim_options import SimOptions
 from legged_gym.utils.errors import UserError
 
 STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
@@ -42,7 +43,7 @@ class Variant:
 
     def build(self, robot: RobotModel, timestep: float = 0.005, converged: bool = False) -> mujoco.MjModel:
         """Compiles the robot with these options."""
-        model = build_spec(robot, timestep=timestep, visuals=self.visuals).compile()
+        model = build_spec(robot, SimOptions(timestep=timestep), visuals=self.visuals).compile()
         self.set_options(model.opt)
         if converged:
             model.opt.iterations, model.opt.ls_iterations, model.opt.tolerance = 100, 50, 1e-12

@@ -246,7 +246,7 @@ def feet_on_ground(robot: RobotModel, terrain: Terrain, feet: np.ndarray) -> lis
     Treads must show all of these places, and are taken to another place and back.
     """
     field, ground = HeightField(terrain, "ground"), Treads(terrain, robot, 0.02)
-    spec = build_spec(robot, self_collisions=False, field=field)
+    spec = build_spec(robot, SimOptions(self_collisions=False), field=field)
     ground.add_to(spec)
     model = spec.compile()
     field.place(model)

@@ -29,6 +29,7 @@ class Commands:
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new commands for the robots in `mask` (N,)."""
+        # For all robots, whichever are asked: how many those are only the device knows.
         u = torch.rand(len(mask), 4, device=mask.device)
         low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
         stands = u[:, 3:] < self.cfg.standing_share
@@ -90,6 +91,7 @@ class GaitClock:
         """
         phase = torch.stack((self.clock, self.clock - self.params[:, 1]), dim=-1)  # (N, 2)
         half = 0.5 * self.params[:, 2:3]
+        # Around the cycle, -0.5 to 0.5: a foot is on the ground within half its duration of mid-stance.
         from_mid_stance = torch.remainder(phase - half + 0.5, 1.0) - 0.5
         return torch.sigmoid((half - from_mid_stance.abs()) / (0.5 * kappa))
 

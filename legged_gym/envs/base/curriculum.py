@@ -19,5 +19,6 @@ class Curriculum:
         cfg = self.cfg
         if cfg.enabled:
             up, down = (low + (high - low) * self.difficulty for low, high in (cfg.fall_rate_up, cfg.fall_rate_down))
+            # Between the two rates the difficulty stays: one threshold alone would be crossed to and fro.
             change = (up > fall_rate).float() - (down < fall_rate).float()
             self.difficulty.add_(cfg.speed * 1e-6 * robot_steps * change).clamp_(0.0, 1.0)

@@ -27,6 +27,7 @@ class Force:
             device: Where they are.
         """
         self._interval, self._durations = interval, durations
+        # Robots have their turns at different times, so that every rollout has seen some disturbed.
         self._phase = torch.randint(0, interval, (num_envs,), device=device)
         self._left = torch.zeros(num_envs, device=device)  # policy steps that the force still lasts
         self.force_w = torch.zeros(num_envs, 3, device=device)
@@ -148,6 +149,7 @@ class Disturbances:
         """Shove the robots in `due` (N,) and go on with the shoves that last; returns who is shoved (N,)."""
         u, v, w = torch.rand(3, len(due), device=due.device)
         steps = self.shove.draw_steps()
+        # It is the impulse that the next step has to catch: a short shove is strong, a long one weak.
         size = self._difficulty * self._cfg.max_shove_impulse * v / (steps * self._sim.policy_dt)
         angle = 2.0 * torch.pi * u
         force = torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)

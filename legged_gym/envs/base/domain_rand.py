@@ -25,6 +25,7 @@ class Draws:
     def draw(self, num: int) -> dict[str, torch.Tensor]:
         """Draw each quantity for `num` robots, by name. Shape (num, width)."""
         u = torch.rand(num, len(self._nominal), device=self._nominal.device)
+        # nominal + difficulty (start + span u), in two operations instead of four
         drawn = torch.addcmul(self._nominal, self._difficulty, torch.addcmul(self._start, self._span, u))
         return dict(zip(self._widths, drawn.split(list(self._widths.values()), dim=-1), strict=True))
 

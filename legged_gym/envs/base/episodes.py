@@ -60,6 +60,7 @@ class Episodes:
         """
         cfg = self.cfg
         feet, base = state.feet_lin_vel_w.square().sum(-1).amax(-1), state.root_lin_vel_w.square().sum(-1)
+        # A sum is finite only where all that it adds up is: one look at each robot instead of one at each number.
         finite = torch.isfinite(state.root_pos_w.sum(-1) + state.joint_vel.sum(-1) + state.root_ang_vel_w.sum(-1))
         self.broke = ~(finite & (torch.maximum(feet, base) < cfg.max_speed**2)) | refused
         forces = state.contact_force_w.index_select(1, self._terminating).square().sum(-1)  # (N, K)
@@ -125,6 +126,7 @@ class EpisodeLog:
             simulation broke; and under `not_finite_<term>` how often a reward term or an action was not finite, if it
             ever was.
         """
+        # To wait for the device once is enough.
         counts = torch.cat((self.finished, self.not_finite, refused_actions.view(1))).tolist()
         sums, not_finite = counts[: len(self.finished)], counts[len(self.finished) :]
         robot_seconds = max(self.steps, 1) * self._robot_seconds

@@ -11,7 +11,7 @@ from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.mujoco.parameters import ModelParameters
-from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, check_layout, simulation_spec
+from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec, check_layout
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import RobotModel
@@ -62,7 +62,7 @@ class MujocoSimulator(Simulator):
         terrain = options.terrain
         self._field = None if terrain is None else HeightField(terrain, GROUND_NAME, _WINDOW)
         self._treads = None if terrain is None else Treads(terrain, robot, self.policy_dt)
-        self.spec = simulation_spec(robot, options, self._field)
+        self.spec = build_spec(robot, options, visuals=False, field=self._field)
         if self._treads is not None:
             self._treads.add_to(self.spec)
         self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
@@ -297,7 +297,7 @@ class MujocoSimulator(Simulator):
             return
         pos, quat, vel, omega, angles, rates = (tensor[rows] for tensor in placement.tensors())
         quat = torch.nn.functional.normalize(quat, dim=-1)
-        omega_b = quat_rotate_inverse(quat, omega)
+        omega_b = quat_rotate_inverse(quat, omega)  # as MuJoCo's `qvel` has it
         time = torch.zeros_like(pos[:, :1])
         self._full[rows] = torch.cat((time, pos, quat.roll(1, -1), angles, vel, omega_b, rates), dim=-1).double()
         self._previous_target[rows] = angles

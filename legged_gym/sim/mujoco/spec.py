@@ -42,13 +42,8 @@ MESH_SUFFIXES = (".stl", ".obj", ".msh")
 
 def build_spec(
     robot: RobotModel,
+    options: SimOptions | None = None,
     *,
-    timestep: float = 0.005,
-    kp: float = 42.0,
-    kd: float = 3.5,
-    armature: float = 0.01,
-    damping: float = 0.0,
-    self_collisions: bool = True,
     ground: bool = True,
     visuals: bool = True,
     field: HeightField | None = None,
@@ -60,12 +55,8 @@ def build_spec(
 
     Args:
         robot: The robot; its URDF is loaded.
-        timestep: Physics step [s].
-        kp: Stiffness of the position servos [N m/rad].
-        kd: Damping of the position servos [N m s/rad].
-        armature: Rotor inertia added to every joint [kg m^2].
-        damping: Passive joint damping [N m s/rad].
-        self_collisions: Whether the legs touch each other and the base, see `_add_self_collisions`.
+        options: Time step, servos and joints, and whether the legs are solid; their terrain and the controller are no
+            part of the model. None takes the defaults.
         ground: Whether to add the plane z = 0; without it the caller adds geoms with `contype` 1, `conaffinity` 0.
         visuals: Whether to keep the shapes that are only drawn. The engine places every geom in every step, so a model
             without them steps a third faster; state, control and sensors are the same.
@@ -76,20 +67,21 @@ def build_spec(
         with the net contact force [N, world frame] on each of `BODY_NAMES`, then that between the legs, then the
         velocity [m/s, world frame] of each foot, then the 6 actuator torques [N m], all at the start of a step.
     """
+    options = options or SimOptions()
     spec = _load_urdf(robot, visuals)
-    _set_options(spec, timestep)
+    _set_options(spec, options.timestep)
     spec.body(BASE_NAME).pos[2] = robot.zero_pose_height
     spec.body(BASE_NAME).add_freejoint()
     _set_collisions(spec)
-    if self_collisions:
-        _add_self_collisions(spec, timestep)
+    if options.self_collisions:
+        _add_self_collisions(spec, options.timestep)
     for name in robot.joint_names:
         joint = spec.joint(name)
-        joint.armature = armature
-        joint.damping[:] = damping, 0.0, 0.0
+        joint.armature = options.armature
+        joint.damping[:] = options.joint_damping, 0.0, 0.0
         joint.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE
     for name in robot.joint_names:
-        _add_servo(spec, name, kp, kd)
+        _add_servo(spec, name, options.kp, options.kd)
     _add_sensors(spec, robot)
     _add_scenery(spec, robot)
     if field is not None:
@@ -97,21 +89,6 @@ def build_spec(
     elif ground:
         _add_ground(spec)
     return spec
-
-
-def simulation_spec(robot: RobotModel, options: SimOptions, field: HeightField | None = None) -> mujoco.MjSpec:
-    """Builds what a simulator steps: `build_spec` without visuals, which are drawn by a model of their own."""
-    return build_spec(
-        robot,
-        timestep=options.timestep,
-        kp=options.kp,
-        kd=options.kd,
-        armature=options.armature,
-        damping=options.joint_damping,
-        self_collisions=options.self_collisions,
-        visuals=False,
-        field=field,
-    )
 
 
 def check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:

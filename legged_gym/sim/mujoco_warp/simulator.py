@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import warp as wp
 
-from legged_gym.sim.mujoco.spec import GROUND_NAME, check_layout, simulation_spec
+from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec, check_layout
 from legged_gym.sim.mujoco_warp import kernels
 from legged_gym.sim.mujoco_warp.field import collide, put_field
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
@@ -94,10 +94,9 @@ class MujocoWarpSimulator(Simulator):
     # -- set-up --------------------------------------------------------------------------------------------------------
 
     def _compile(self) -> mujoco.MjModel:
-        spec = simulation_spec(self.robot, self.options)
-        if (
-            self.options.terrain is not None
-        ):  # contacts with it are not the engine's: the plane is just the other side's name
+        spec = build_spec(self.robot, self.options, visuals=False)
+        if self.options.terrain is not None:
+            # Contacts with it are not the engine's: the plane is just the other side's name.
             spec.geom(GROUND_NAME).contype = 2
         for watcher in (*spec.cameras, *spec.lights):  # the engine would move them along in every physics step
             spec.delete(watcher)

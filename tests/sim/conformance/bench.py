@@ -161,9 +161,9 @@ class Bench:
 class Reference:
     """One robot in plain MuJoCo, float64, without any of the backend's code."""
 
-    def __init__(self, robot: RobotModel, **options: float) -> None:
+    def __init__(self, robot: RobotModel) -> None:
         self.robot = robot
-        self.model = build_spec(robot, **options).compile()  # type: ignore[arg-type]
+        self.model = build_spec(robot).compile()
         self.data = mujoco.MjData(self.model)
         self.bodies = [self.model.body(name).id for name in robot.body_names]
         self.feet = [self.model.body(name).id for name in robot.foot_names]

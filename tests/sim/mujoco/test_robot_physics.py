@@ -8,6 +8,7 @@ import pytest
 
 from legged_gym.sim.mujoco.spec import GROUND_NAME, VISUAL_GROUP, build_spec
 from legged_gym.sim.robot_model import BODY_NAMES, FOOT_NAMES, JOINT_ORDER, RobotModel, robot_urdf
+from legged_gym.sim.sim_options import SimOptions
 
 STAND = np.array([0.0, 0.25, 0.5, 0.0, -0.25, -0.5])
 
@@ -91,7 +92,7 @@ def test_a_sliding_foot_feels_exactly_its_own_friction(friction: float, heading:
 
 @pytest.mark.parametrize("solid", [True, False])
 def test_legs_touch_each_other_only_where_they_are_told_to(solid: bool) -> None:
-    model = build_spec(robot(), self_collisions=solid, visuals=False).compile()
+    model = build_spec(robot(), SimOptions(self_collisions=solid), visuals=False).compile()
     assert not np.any(model.geom_contype & (model.geom_bodyid > 0))
     assert model.geom(GROUND_NAME).contype == 1 and model.geom(GROUND_NAME).conaffinity == 0
     data = data_at(model, STAND, gap=1.0)
@@ -108,7 +109,7 @@ def test_legs_touch_each_other_only_where_they_are_told_to(solid: bool) -> None:
 @pytest.mark.parametrize("error", [0.5, 3.0])
 def test_servo_torque_is_pd(error: float) -> None:
     """Whatever it comes to: the limit is kept by who gives the target, see `servo`."""
-    model = build_spec(robot(), kp=50.0, kd=3.0).compile()
+    model = build_spec(robot(), SimOptions(kp=50.0, kd=3.0)).compile()
     data = data_at(model, STAND, gap=1.0)
     data.ctrl[:] = STAND + error
     data.qvel[6:] = np.linspace(-1.0, 1.0, 6)
@@ -119,10 +120,9 @@ def test_servo_torque_is_pd(error: float) -> None:
     np.testing.assert_allclose(data.qfrc_actuator[6:], torque, rtol=1e-12)
 
 
-def test_every_argument_of_build_spec_changes_the_model() -> None:
-    model = build_spec(
-        robot(), timestep=0.002, kp=1.0, kd=2.0, armature=0.03, damping=0.04, ground=False, visuals=False
-    ).compile()
+def test_every_option_of_build_spec_changes_the_model() -> None:
+    options = SimOptions(timestep=0.002, kp=1.0, kd=2.0, armature=0.03, joint_damping=0.04)
+    model = build_spec(robot(), options, ground=False, visuals=False).compile()
     assert model.opt.timestep == 0.002
     np.testing.assert_array_equal(model.actuator_gainprm[:, 0], 1.0)
     np.testing.assert_array_equal(model.actuator_biasprm[:, :3], [[0.0, -1.0, -2.0]] * 6)
