@@ -232,8 +232,8 @@ def _part(error: BaseException, lifeline: Lifeline) -> BaseException:
         lifeline.say("was stopped")
         return error
     lifeline.say(f"has ended: {' '.join(str(error).split())[:300] or type(error).__name__}")
-    told = isinstance(error, UserError) and lifeline.rank > 0  # the first one says it
-    return SystemExit(EXIT_CODE) if told else error
+    reported = isinstance(error, UserError) and lifeline.rank > 0  # the first one says it
+    return SystemExit(EXIT_CODE) if reported else error
 
 
 def _join(store: Any, rank: int, size: int, device: torch.device) -> Group:

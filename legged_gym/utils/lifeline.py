@@ -63,14 +63,14 @@ class Lifeline:
     def say(self, words: str = _IN_ORDER) -> None:
         """Leave, with last words on one line."""
         self._leaving = True
-        self._tell({"rank": self.rank, "words": words})
+        self._send({"rank": self.rank, "words": words})
 
     def wait_for_loss(self, seconds: float) -> str | None:
         """Return who was lost and why, waiting for the news if need be; None if nobody was."""
         self._news.wait(seconds)
         return self.lost
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         for peer in self._peers.values():
             try:
                 peer.sendall(json.dumps(message).encode() + b"\n")
@@ -105,7 +105,7 @@ class Lifeline:
         self.lost = f"rank {message['rank']} {message['words']}"
         self._news.set()
         if self.rank == 0:
-            self._tell(message)
+            self._send(message)
         time.sleep(GRACE)
         end(self.lost if self.speaks else None)
 
