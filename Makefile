@@ -54,8 +54,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vermin --quiet --no-tips --target=3.8- --violations $(PYTHON38_FILES)
 
+# Two files of tests at a time, each on a thread of its own: all in half the time, on two cores as on many.
 test: lint
-	$(BIN)/python -m pytest -q $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 # Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat, JOBS=8 at once.
 N ?= 100
