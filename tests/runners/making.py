@@ -10,6 +10,7 @@ from legged_gym.utils.config import save_json, set_by_path
 
 SMALL = {
     "env.env.num_envs": 4,
+    "env.sim.backend": "mujoco",
     "env.sim.num_threads": 1,
     "env.env.episode_length_s": 1.0,
     "env.curriculum.initial": 1.0,
