@@ -48,6 +48,8 @@ def to_type(value: object, hint: Any) -> Any:
         return _to_float(value)
     if hint is int:
         return int(value) if isinstance(value, numbers.Integral) and not isinstance(value, bool) else mismatch
+    if hint is str and "\0" in str(value):  # in no name of a file
+        return mismatch
     return value if hint is Any or isinstance(value, hint) else mismatch
 
 

@@ -47,6 +47,8 @@ TEXTS = (
     "é" * 9,
 )
 VALUES = (*NUMBERS, *TEXTS, None, True, [], [1], {}, {"a": 1}, [[]])
+KNOWN = ("teacher", "zero", "onnx", "pretrained", "cpu", "mujoco", "PF_TRON1A", "pointfoot_rough", "2", "0.5", "/", ".")
+"""Values that some options have."""
 WORKED = "worked"
 
 
@@ -195,6 +197,8 @@ def runs(draw: random.Random, folder: Path) -> str:
     for cfg in cfgs.values():
         check(cfg)
     check_run(env_cfg, train_cfg, Machine(2, 4.0, 0))
+    if env_cfg.env.num_envs * train_cfg.runner.num_steps_per_env > 2000:
+        return "accepted, and too large to try"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         run = OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None)
         run.learn(1)
@@ -242,23 +246,25 @@ def terrains(draw: random.Random, folder: Path) -> str:
 
 
 def command_lines(draw: random.Random, folder: Path) -> str:
-    """Read a command line of train.py up to where something would be built."""
+    """Read a command line of a script that trains, or of one that has an agent, up to where something is built."""
     from legged_gym.options.request import make_parser, parse_args
     from legged_gym.options.resolve import resolve
 
     options = ["num_envs", "seed", "max_iterations", "load_run", "checkpoint", "experiment_name", "run_name", "sim"]
     options += ["sim_device", "rl_device", "logger", "keep", "task", "resume", "headless", "nonsense", "env", "train"]
+    options += ["robot", "import", "log_root", "agent", "onnx", "offset", "sim_process"]
+    kind = {"training": True} if draw.random() < 0.6 else {"agent": True}
     argv = []
     for _ in range(draw.choice((1, 1, 2, 4))):
         name = draw.choice(options)
         if draw.random() < 0.5:
             scope = draw.choice(("env", "train"))
             name = f"{scope}.{draw.choice(_paths()[scope])}" if draw.random() < 0.9 else f"{scope}.{draw.choice(TEXTS)}"
-        value = str(draw.choice(VALUES))
+        value = str(draw.choice((*VALUES, *KNOWN))).replace("\x00", "?")  # no program is ever given a null
         argv += draw.choice(([f"--{name}={value}"], [f"--{name}", value], [f"--{name}"], [value]))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            request = parse_args(make_parser("x", training=True), argv).request
+            request = parse_args(make_parser("x", **kind), argv).request
         except SystemExit as stop:  # --help
             return "worked" if stop.code == 0 else f"FAILED: exit code {stop.code}"
         resolve(request)

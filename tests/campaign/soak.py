@@ -31,7 +31,7 @@ def soak(minutes: float, folder: Path, tally: Tally) -> None:
     if last - first > GROWTH or files > 100:
         tally.fail(f"soak: {text}, {files} checkpoints")
     else:
-        tally.note(f"soak of {text}, {files} checkpoints")
+        tally.note(f"a soak of {text}, {files} checkpoints:")
 
 
 def injections(count: int, seed: int, folder: Path, tally: Tally) -> None:

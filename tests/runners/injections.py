@@ -105,7 +105,7 @@ def gradient(runner: OnPolicyRunner, draw: random.Random) -> None:
 
     def spoil(grad: torch.Tensor) -> torch.Tensor:
         handle.remove()
-        return grad.clone().index_fill_(0, torch.tensor([0]), bad)
+        return grad.clone().index_fill_(0, torch.tensor([0], device=grad.device), bad)
 
     handle = parameter.register_hook(spoil)
 

@@ -10,6 +10,7 @@ from legged_gym.utils.config import save_json, set_by_path
 
 SMALL = {
     "env.env.num_envs": 4,
+    "env.sim.backend": "mujoco",
     "env.sim.num_threads": 1,
     "env.env.episode_length_s": 1.0,
     "env.curriculum.initial": 1.0,
@@ -33,11 +34,12 @@ def small_configs(**options: Any) -> tuple[PointFootFlatCfg, PointFootFlatCfgPPO
     return env_cfg, train_cfg
 
 
-def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
+def small_run(folder: Path | None, device: str = "cpu", **options: Any) -> OnPolicyRunner:
     """Build a run of few robots and small networks, with everything that disturbs them at its hardest.
 
     Args:
         folder: Where it writes, made with its configs; None for nowhere.
+        device: Where it learns; physics runs on the CPU.
         options: Config fields, as `env.env.num_envs`.
     """
     env_cfg, train_cfg = small_configs(**options)
@@ -45,4 +47,4 @@ def small_run(folder: Path | None, **options: Any) -> OnPolicyRunner:
         folder.mkdir(parents=True)
         save_json(env_cfg, folder / "env_cfg.json")
         save_json(train_cfg, folder / "train_cfg.json")
-    return OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None if folder is None else str(folder))
+    return OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None if folder is None else str(folder), device)

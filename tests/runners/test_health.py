@@ -11,6 +11,8 @@ from legged_gym.utils.errors import UserError
 from tests.runners.injections import KINDS, survive
 from tests.runners.making import small_run
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
 
 @pytest.fixture(scope="module")
 def run() -> object:
@@ -20,6 +22,42 @@ def run() -> object:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_training_survives(run: object, kind: str) -> None:
     survive(run, [kind], seed=sorted(KINDS).index(kind))  # type: ignore[arg-type]
+
+
+@needs_cuda
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_training_survives_on_cuda(kind: str) -> None:
+    """A run of its own for each: a gradient is changed before the update is recorded, all else before and after."""
+    run = small_run(None, "cuda")
+    survive(run, [kind], seed=0)
+    if kind != "gradient":
+        survive(run, [kind], seed=1)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+def test_an_update_leaves_out_steps_that_are_not_finite(device: str) -> None:
+    """Nothing is put back here: neither weights nor moments changed. On CUDA, the update is a recording by then."""
+    run = small_run(None, device)
+    run.learn(2)
+    run._collect(run.env.get_observations().to(device))
+    run.alg.storage.returns[0, 0] = torch.nan
+    before = {name: tensor.detach().clone() for name, tensor in run._learned_tensors().items()}
+    run.alg.num_learning_epochs, tried = 1, run.alg.num_mini_batches
+    run.alg.learn()
+    skipped, total = run.alg.read_skipped().counts["policy and value"]
+    assert (skipped, total) == (1, tried), "of the mini-batch that it is in"
+    now = run._learned_tensors()
+    assert all(bool(tensor.isfinite().all()) for tensor in now.values())
+    steps = [tensor - before[name] for name, tensor in now.items() if name.endswith(".step") and "offset" not in name]
+    assert {int(step) for step in steps} >= {tried - 1}, "a step that is left out does not count in Adam's bias"
+    run._collect(run.env.get_observations().to(device))
+    run.alg.storage.returns.fill_(torch.nan)
+    before = {name: tensor.detach().clone() for name, tensor in run._learned_tensors().items()}
+    run.alg.learn()
+    assert run.alg.read_skipped().counts["policy and value"] == (tried, tried)
+    for name, tensor in run._learned_tensors().items():
+        if name.startswith(("actor.mlp", "critic.mlp", "optimizer")):
+            assert torch.equal(tensor, before[name]), name
 
 
 def test_what_was_not_finite_is_said_by_its_term(run: object, capsys: pytest.CaptureFixture[str]) -> None:

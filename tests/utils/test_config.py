@@ -179,6 +179,7 @@ def test_set_by_path(path: str, text: str, value: object) -> None:
         ("commands.heading", "maybe", "expected true or false"),
         ("asset.fix", "loose", "expected one of free, fixed"),
         ("asset.delay", "-1", "expected float or none, >= 0"),
+        ("asset.robot_type", "a\0b", r"got 'a\x00b', expected str or none"),
         ("", "1", "unknown field ''"),
     ],
 )
