@@ -12,7 +12,7 @@ from typing import Any
 from legged_gym.evaluation import figures, report
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.probes import PUSHES, Probes
-from legged_gym.evaluation.rows import ALL_ROWS, DEPLOYED_SURVIVAL, Row
+from legged_gym.evaluation.rows import ALL_ROWS, DEPLOYED_ERRORS, DEPLOYED_SURVIVAL, Row
 from legged_gym.utils.errors import UserError
 
 STYLE = """
@@ -133,7 +133,7 @@ def page(subjects: Sequence[Subject], rows: Sequence[Row], facts: dict[str, str]
         _verdicts(subjects, judged),
         "<h2>Rows</h2>",
         "<p>Each row is a test; survival is the share of robots that end it upright. Errors are rms, against the "
-        "command. Red: under what the robot must reach before it is deployed.</p>",
+        "command. Red: short of what the robot must reach before it is deployed, which the last column names.</p>",
         _comparison(subjects, rows),
         *(_full_table(subject) for subject in subjects),
         *_sections(subjects),
@@ -173,12 +173,21 @@ def _comparison(subjects: Sequence[Subject], rows: Sequence[Row]) -> str:
     for row in rows:
         cells = "".join(_cells(row.name, column, subjects) for column in fields)
         meaning = ALL_ROWS[row.name].meaning if row.name in ALL_ROWS else row.meaning
-        lines.append(f"<tr><td>{escape(row.name)}</td>{cells}<td class=what>{escape(meaning)}</td></tr>")
+        what = "; ".join(filter(None, (meaning, _wanted(row.name))))
+        lines.append(f"<tr><td>{escape(row.name)}</td>{cells}<td class=what>{escape(what)}</td></tr>")
     legend = (
         "<p class=note>" + "; ".join(f"{a}: {escape(s.title)}" for a, s in zip("AB", subjects, strict=False)) + "</p>"
     )
     table = f"<table><thead><tr><th>row</th>{heads}<th></th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
     return f"{legend if several else ''}<div class=scroll>{table}</div>"
+
+
+def _wanted(row: str) -> str:
+    """Say what a row asks of a robot that is to be deployed; nothing for the rows that decide nothing."""
+    if row not in DEPLOYED_SURVIVAL:
+        return ""
+    errors = " / ".join(f"{limit:.2f}" for limit in DEPLOYED_ERRORS.values())
+    return f"survival ≥ {DEPLOYED_SURVIVAL[row]:.2f}" + (f", rmse ≤ {errors}" if row == "track" else "")
 
 
 def _cells(row: str, column: report.Column, subjects: Sequence[Subject]) -> str:
@@ -189,8 +198,13 @@ def _cells(row: str, column: report.Column, subjects: Sequence[Subject]) -> str:
     best = (max if name == "survival" else min)(known) if len(set(known)) > 1 else None
     cells = []
     for value in values:
-        low = name == "survival" and value is not None and value < DEPLOYED_SURVIVAL.get(row, 0.0)
-        mark = " class=low" if low else " class=best" if best is not None and value == best else ""
+        mark = (
+            " class=low"
+            if report.is_short(row, name, value)
+            else " class=best"
+            if best is not None and value == best
+            else ""
+        )
         cells.append(f"<td{mark}>{'' if value is None else format(value, form).strip()}</td>")
     return "".join(cells)
 

@@ -18,7 +18,7 @@ VIDEO_SIZE = (1280, 720)
 """Width and height of an mp4 [pixels]."""
 GIF_SIZE = (400, 300)
 """Width and height of a GIF [pixels]."""
-GIF_VIEW = (80, 40, 880, 640)
+GIF_VIEW = (80, 102, 880, 702)
 """What a GIF shows of a picture of 960 x 720: left, top, right, bottom [pixels]; twice its size, for smooth edges."""
 GIF_COLORS = 64
 EPISODE_GAP = 1.0

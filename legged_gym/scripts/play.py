@@ -267,6 +267,8 @@ def main() -> None:
     overlays = args.gif is None if args.overlays is None else args.overlays
     show = Show(args.video, args.gif, args.fps, parse_size(args.size), overlays, args.duration, args.out, args.log)
     show.check()
+    # Threads for the networks of a few robots only wait for each other, in the way of the film and of the browser.
+    torch.set_num_threads(1)
     viewing, films = read_viewing(args), show.video is not None or show.gif is not None
     viewer = choose_viewer(viewing, args.request.headless, required=False, films=films)
     prefer_egl()  # for the video; it does not get into the way of a window

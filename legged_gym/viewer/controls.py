@@ -84,7 +84,7 @@ class Controls:
                 self._command = None
         elif np.isfinite(command).all():
             with self._lock:
-                self._command = np.clip(np.asarray(command, dtype=float), self.low, self.high)
+                self._command = np.clip(np.asarray(command, dtype=float), self.low, self.high) + 0.0  # no -0.0
 
     def press(self, action: str) -> None:
         """Do what a key asks for.

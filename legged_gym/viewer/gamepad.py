@@ -10,8 +10,12 @@ from legged_gym.viewer.controls import Controls
 
 DEAD_ZONE = 0.12
 """Tilts of a stick below this are none, 0 to 1."""
-AXES = (1, 0, 3)
-"""Of v_x, v_y and w_z; pushed away or to the left is negative."""
+AXES = (1, 0, 2)
+"""Of v_x, v_y and w_z, as SDL counts those of a pad that it knows; pushed away or to the left is negative."""
+UNKNOWN_AXES = (1, 0, 3)
+"""The same of a pad that it does not know; in most drivers' order the left trigger comes before the right stick."""
+TILT = 32768.0
+"""What SDL says of a stick at its stop."""
 BUTTONS = ("stop", "shove", "reset", "pause")
 """What the first buttons do: A, B, X, Y on most pads."""
 
@@ -35,15 +39,21 @@ class Pad(Protocol):
 class Gamepad:
     """Turns tilts and presses into wishes; as long as no stick is moved, it leaves the command alone."""
 
-    def __init__(self, pad: Pad, controls: Controls) -> None:
-        """Begin with everything at rest."""
-        self._pad, self._controls = pad, controls
+    def __init__(self, pad: Pad, controls: Controls, axes: Sequence[int] = UNKNOWN_AXES) -> None:
+        """Begin with everything at rest.
+
+        Args:
+            pad: What is read.
+            controls: Take what the user asks for.
+            axes: Of v_x, v_y and w_z.
+        """
+        self._pad, self._controls, self._axes = pad, controls, axes
         self._down: set[int] = set()
         self._tilted = False
 
     def poll(self) -> None:
         """Read the pad; due a few times a second at least."""
-        tilts = [self._tilt(axis) for axis in AXES]
+        tilts = [self._tilt(axis) for axis in self._axes]
         tilted = any(tilts)
         if tilted or self._tilted:  # released sticks ask for zero, once
             self._controls.drive(scaled(tilts, self._controls))
@@ -69,14 +79,44 @@ def scaled(tilts: Sequence[float], controls: Controls) -> list[float]:
     return [tilt * max(high, 0.0) if tilt > 0.0 else -tilt * min(low, 0.0) for tilt, low, high in limits]
 
 
-class PygameGamepad(Gamepad):
-    """A gamepad that pygame reads."""
+class KnownPad:
+    """A pad whose sticks and buttons SDL can tell apart, whatever order its driver has them in."""
 
-    def __init__(self, pygame: Any, pad: Any, controls: Controls) -> None:
-        """See `Gamepad`."""
-        super().__init__(pad, controls)
-        self._pygame = pygame
-        self.name = pad.get_name()
+    def __init__(self, controller: Any) -> None:
+        """Wrap pygame's controller."""
+        self._controller = controller
+
+    def get_axis(self, axis: int) -> float:
+        """See `Pad.get_axis`."""
+        return self._controller.get_axis(axis) / TILT
+
+    def get_button(self, button: int) -> bool:
+        """See `Pad.get_button`."""
+        return self._controller.get_button(button)
+
+    def get_numaxes(self) -> int:
+        """See `Pad.get_numaxes`."""
+        return max(AXES) + 1
+
+    def get_numbuttons(self) -> int:
+        """See `Pad.get_numbuttons`."""
+        return len(BUTTONS)
+
+
+class PygameGamepad(Gamepad):
+    """A gamepad that pygame reads; one that is unplugged is at rest."""
+
+    def __init__(self, pygame: Any, controls: Controls) -> None:
+        """Open the first one; see `Gamepad`."""
+        from pygame._sdl2 import controller  # where pygame keeps what SDL knows of pads
+
+        self._pygame, self._joystick = pygame, pygame.joystick.Joystick(0)
+        self.name = self._joystick.get_name()
+        controller.init()
+        if controller.is_controller(0):
+            super().__init__(KnownPad(controller.Controller(0)), controls, AXES)
+        else:
+            super().__init__(self._joystick, controls)
 
     def poll(self) -> None:
         """See `Gamepad.poll`."""
@@ -98,4 +138,4 @@ def find_gamepad(controls: Controls) -> PygameGamepad | None:
     if pygame.joystick.get_count() == 0:
         pygame.quit()
         return None
-    return PygameGamepad(pygame, pygame.joystick.Joystick(0), controls)
+    return PygameGamepad(pygame, controls)

@@ -29,7 +29,7 @@ COM_PATH: Color = (0.6, 0.3, 0.9)
 FORCE: Color = (0.9, 0.15, 0.1)
 PUSH: Color = (0.95, 0.1, 0.75)
 
-OVER_BASE = 0.26
+OVER_BASE = 0.16
 """Height of the velocity arrows over the base's origin [m]."""
 METRES_PER_VELOCITY = 0.6
 """Length of an arrow for 1 m/s [s]."""
@@ -101,7 +101,7 @@ def draw_overlays(motion: Motion) -> Layers:
     return {
         "velocity": [
             *_velocity(motion, motion.command, COMMAND, OVER_BASE),
-            *_velocity(motion, motion.velocity, ACTUAL, OVER_BASE + 0.05),
+            *_velocity(motion, motion.velocity, ACTUAL, OVER_BASE + 0.04),
         ],
         "capture point": _capture_point(motion),
         "foothold": [] if motion.step is None else _foothold(motion.step),

@@ -69,6 +69,9 @@ def test_verdict_and_shortfalls_are_seen(undrawn: None) -> None:
     good = text_of(subject("a", 1.0))
     assert "verdict unfit" not in good and "class=low" not in good and "nothing failed, but only 1 of 19" in good
     assert report.NO_VERDICT.partition(":")[0] in text_of(subject("a", 0.9), judged=False)
+    coarse = text_of(subject("a", 1.0, track=ROW | {"survival": 1.0, "rmse_vx": 0.1}))  # 0.10, 0.08 and 0.13 are wanted
+    marked = [f"<td class=low>{error}</td>" in coarse for error in ("0.100", "0.200", "0.300")]
+    assert marked == [False, True, True] and "survival ≥ 1.00, rmse ≤ 0.10 / 0.08 / 0.13" in coarse
     whole = {name: ROW | {"survival": 1.0, **dict.fromkeys(report.ERRORS, 0.05)} for name in ALL_ROWS}
     assert "verdict fit" in text_of(subject("a", 1.0, **whole))
 

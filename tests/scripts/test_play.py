@@ -173,3 +173,15 @@ def test_a_run_s_checkpoints_are_switched_while_it_plays(
     policies.switch(first.stem)
     assert torch.equal(agent.act(obs), before)
     env.sim.close()
+
+
+def test_the_film_of_a_robot_takes_one_thread_of_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """More of them took a third of a film's processor time, waiting for each other."""
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(play, "run", lambda *_: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    try:
+        assert run(monkeypatch, "--headless", "--agent=zero", f"--out={tmp_path}") == 0
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
