@@ -38,8 +38,8 @@ OPTIONS = {
 }
 PHASES = ("start", "rollout", "update", "save", "between", "over")
 """Of a run's life; what lies between the others is logging, mostly."""
-WITHIN_A_PHASE = 0.05
-"""A kill that is aimed at a phase comes within so much time of its beginning [s]: the next phase may get it."""
+WITHIN_A_PHASE = (0.005, 0.05)
+"""A kill that is aimed at a phase comes within one of these times of its beginning [s]: the next phase may get it."""
 
 
 class Phase:
@@ -210,11 +210,11 @@ def _strike(pid: int, draw: random.Random, life: float) -> None:
     """Kill a child at any time of its life, or where a phase begins."""
     end = time.monotonic() + life
     time.sleep(draw.uniform(0.0, 0.8 * life))
-    aim = draw.choice((*PHASES[:4], None, None))
+    aim = draw.choice((*PHASES[:4], "save", None))
     while aim is not None and PHASE.now not in (aim, "over") and time.monotonic() < end:
         time.sleep(0.0005)
     if aim is not None:
-        time.sleep(draw.uniform(0.0, WITHIN_A_PHASE))
+        time.sleep(draw.uniform(0.0, draw.choice(WITHIN_A_PHASE)))
     os.kill(pid, signal.SIGKILL)
 
 
