@@ -362,6 +362,9 @@ def urdfs(draw: random.Random, folder: Path) -> str:
         env = PointFootFlat(cfg)
         for _ in range(5):
             obs, *_ = env.step(torch.zeros(1, 6))
+    ours, engines = env.sim.robot.total_mass, float(env.sim.model.body_mass.sum())
+    if abs(ours - engines) > 1e-6 * ours:
+        return f"FAILED: we read {ours} kg, the engine {engines} kg"
     broken = [name for name, values in obs.items() if not bool(values.isfinite().all())]
     return f"FAILED: the observation {broken[0]} is not finite" if broken else WORKED
 

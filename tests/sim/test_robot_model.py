@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from legged_gym.sim import robot_files
-from legged_gym.sim.mujoco.spec import COLLISION_GROUP, build_spec
+from legged_gym.sim.mujoco.spec import COLLISION_GROUP, build_spec, compile_spec
 from legged_gym.sim.robot_model import (
     BODY_NAMES,
     DEFAULT_ROBOT_TYPE,
@@ -311,6 +311,24 @@ def test_unfit_urdf_is_refused_by_name(tmp_path: Path, old: str, new: str, messa
     path.write_text(text.replace(old, new))
     with pytest.raises(ValueError, match=f"unfit.urdf: .*{message}"):
         RobotModel.from_urdf(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('<axis xyz="0.0 1.0 0.0" />', '<axis xyz="0.0 1e-09 0.0" />', "axis too small"),
+        ('<inertia ixx="1e-06" ixy="0.0"', '<inertia ixx="1e-06" ixy="1.0"', "positive eigenvalues"),
+    ],
+)
+def test_what_the_engine_refuses_is_said_with_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = robot_urdf("PF_TRON1A").read_text()
+    assert old in text
+    path = tmp_path / "unfit.urdf"
+    path.write_text(text.replace(old, new))
+    robot = RobotModel.from_urdf(path)
+    with pytest.raises(UserError, match=f"unfit.urdf: MuJoCo cannot use it: .*{message}") as caught:
+        compile_spec(build_spec(robot), robot)
+    assert "\n" not in str(caught.value)
 
 
 def test_own_meshes_are_drawn_where_they_can_be_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from legged_gym.sim.mujoco.drawing import add_layers, robot_shapes
-from legged_gym.sim.mujoco.spec import CAMERA_NAME, GROUND_NAME, build_spec
+from legged_gym.sim.mujoco.spec import CAMERA_NAME, GROUND_NAME, build_spec, compile_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel
 from legged_gym.terrain.terrain import Terrain
@@ -42,7 +42,7 @@ class Scene:
         spec = build_spec(robot, field=self._field)
         quality = spec.visual.quality
         quality.shadowsize, quality.offsamples, quality.numslices, quality.numstacks = 1024, 0, 20, 10
-        self.model = spec.compile()
+        self.model = compile_spec(spec, robot)
         self._data = mujoco.MjData(self.model)
         self._renderer: mujoco.Renderer | None = None
         self._middle = (np.inf, np.inf)

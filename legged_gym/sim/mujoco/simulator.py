@@ -11,7 +11,7 @@ from mujoco import rollout
 
 from legged_gym.sim.kinematics import LegKinematics
 from legged_gym.sim.mujoco.parameters import ModelParameters
-from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec, check_layout
+from legged_gym.sim.mujoco.spec import GROUND_NAME, LEG_SENSOR, build_spec, compile_spec
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.mujoco.treads import Treads
 from legged_gym.sim.robot_model import RobotModel
@@ -67,8 +67,7 @@ class MujocoSimulator(Simulator):
             self._treads.add_to(self.spec)
         self.spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)  # a broken robot must be seen
         mujoco.set_mju_user_warning(_warn)
-        self.model = self.spec.compile()
-        check_layout(self.model, robot)
+        self.model = compile_spec(self.spec, robot)
         # A robot has a model of its own, for its masses and the ground under it, and borrows a thread's data to step.
         self.models = [self.model.__copy__() for _ in range(num_envs)]
         if self._treads is not None:

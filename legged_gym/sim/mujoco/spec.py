@@ -91,17 +91,31 @@ def build_spec(
     return spec
 
 
-def check_layout(model: mujoco.MjModel, robot: RobotModel) -> None:
-    """Checks what our kinematics take for granted.
+def compile_spec(spec: mujoco.MjSpec, robot: RobotModel) -> mujoco.MjModel:
+    """Compiles a robot's world, and checks what our kinematics take for granted.
+
+    Args:
+        spec: From `build_spec`, perhaps extended.
+        robot: Its robot.
 
     Raises:
-        UserError: The joints are not in the robot's order, or their frames are turned at zero joint angles.
+        UserError: MuJoCo refuses what it reads in the URDF, the joints are not in the robot's order, or their frames
+            are turned at zero joint angles.
     """
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise _unusable(robot, error) from None
     joints = tuple(model.joint(i).name for i in range(1, model.njnt))
     if joints != tuple(robot.joint_names):
         raise UserError(f"{robot.urdf}: joints are {joints}, expected {tuple(robot.joint_names)}")
     if np.abs(model.body_quat[2:] - [1, 0, 0, 0]).max() > 1e-9:
         raise UserError(f"{robot.urdf}: joint frames must be unrotated (rpy 0) below the base")
+    return model
+
+
+def _unusable(robot: RobotModel, error: Exception) -> UserError:
+    return UserError(f"{robot.urdf}: MuJoCo cannot use it: {' '.join(str(error).split())[:200]}")
 
 
 def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:
@@ -116,7 +130,7 @@ def _load_urdf(robot: RobotModel, visuals: bool) -> mujoco.MjSpec:
     try:
         return mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
     except ValueError as error:
-        raise UserError(f"{robot.urdf}: MuJoCo cannot load it: {' '.join(str(error).split())}") from None
+        raise _unusable(robot, error) from None
 
 
 def _resolve_meshes(root: ElementTree.Element, urdf: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import warp as wp
 
-from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec, check_layout
+from legged_gym.sim.mujoco.spec import GROUND_NAME, build_spec, compile_spec
 from legged_gym.sim.mujoco_warp import kernels
 from legged_gym.sim.mujoco_warp.field import collide, put_field
 from legged_gym.sim.mujoco_warp.graph import Arena, TorchStream, launch, record, wrap_placement, wrap_vectors
@@ -74,7 +74,6 @@ class MujocoWarpSimulator(Simulator):
         self._on_torch_stream = TorchStream(self.device)
         self._wp_device = wp.device_from_torch(self.device)
         self._model = self._compile()
-        check_layout(self._model, robot)
         notice = Timer(NOTICE_AFTER, print, ("compiling MuJoCo Warp's kernels, once on this machine: a minute or two",))
         notice.start()
         try:
@@ -100,7 +99,7 @@ class MujocoWarpSimulator(Simulator):
             spec.geom(GROUND_NAME).contype = 2
         for watcher in (*spec.cameras, *spec.lights):  # the engine would move them along in every physics step
             spec.delete(watcher)
-        return spec.compile()
+        return compile_spec(spec, self.robot)
 
     def _build_engine(self) -> None:
         model, n = self._model, self.num_envs
