@@ -317,7 +317,7 @@ def test_unfit_urdf_is_refused_by_name(tmp_path: Path, old: str, new: str, messa
     ("old", "new", "message"),
     [
         ('<axis xyz="0.0 1.0 0.0" />', '<axis xyz="0.0 1e-09 0.0" />', "axis too small"),
-        ('<inertia ixx="1e-06" ixy="0.0"', '<inertia ixx="1e-06" ixy="1.0"', "positive eigenvalues"),
+        ('iyy="1e-06" iyz="0.0" izz="1e-06"', 'iyy="1e-15" iyz="0.0" izz="1e-06"', "positive eigenvalues"),
     ],
 )
 def test_what_the_engine_refuses_is_said_with_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
