@@ -11,6 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from torch.utils.tensorboard import SummaryWriter
 
 from legged_gym.utils.config import Config, fields_of, to_dict
+from legged_gym.utils.errors import UserError
 
 OWN = "of the robots that the policy drives"
 DESCRIPTIONS = {
@@ -126,6 +127,19 @@ class TensorboardWriter(SummaryWriter, LogWriter):
 
 class WandbWriter(WandbLogWriter, TensorboardWriter):
     """The same, and Weights & Biases: `--logger=wandb`, without a network too (WANDB_MODE=offline)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Open a run there.
+
+        Raises:
+            UserError: Nobody is logged in, or the service cannot be reached.
+        """
+        try:
+            super().__init__(**kwargs)
+        except _wandb().errors.Error as error:
+            raise UserError(
+                f"--logger=wandb: {str(error).splitlines()[0]} WANDB_MODE=offline keeps the curves on this machine"
+            ) from None
 
     def store_config(self, env_cfg: Any, train_cfg: Any) -> None:
         """See `TensorboardWriter.store_config`."""

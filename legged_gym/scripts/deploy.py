@@ -179,7 +179,7 @@ def judge(
     results: dict[str, Any] = {}
     lines: list[str] = []
     for name in engines if rows else ():
-        content = sim2sim.run(Setup(folder, name, model), spec.robot, rows, robots, seed, num_procs)
+        content = sim2sim.run(Setup(folder, name, model), spec.robot, rows, robots, seed, num_procs, spec.title)
         results[name] = {"engine": content["engine"], "rows": content["rows"], "left_out": content["left_out"]}
         survival = ", ".join(f"{row} {result['survival']:.2f}" for row, result in content["rows"].items())
         lines.append(f"{content['engine']}, survival of {robots} robots a row: {survival}")

@@ -79,7 +79,13 @@ def model_file(robot: str | None, model: Path | None) -> tuple[str, Path]:
 
 
 def run(
-    setup: Setup, robot: str, rows: Sequence[Row], num_envs: int, seed: int = 0, num_procs: int | None = None
+    setup: Setup,
+    robot: str,
+    rows: Sequence[Row],
+    num_envs: int,
+    seed: int = 0,
+    num_procs: int | None = None,
+    title: str | None = None,
 ) -> dict[str, Any]:
     """Judge a policy, and print the table as it grows.
 
@@ -90,6 +96,7 @@ def run(
         num_envs: Robots of each row.
         seed: Of all draws.
         num_procs: Processes; None for one on each core.
+        title: What the policy is called; None for its folder.
 
     Returns:
         The JSON's content.
@@ -100,7 +107,8 @@ def run(
     content |= {"model": model, "seed": seed, "joint_order": setup.joint_order}
     content |= {"figures": engine.figures | _controller_figures(setup)}
     engine.close()
-    print(f"{setup.onnx} by contract in {content['engine']} on {model}: {num_envs} robots a row, seed {seed}")
+    title = title or str(setup.onnx)
+    print(f"{title} by contract in {content['engine']} on {model}: {num_envs} robots a row, seed {seed}")
     columns = report.columns(AGENT, rows)
     print(report.header(columns))
 

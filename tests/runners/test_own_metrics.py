@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from legged_gym.runners.config import WRITERS, LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.curves import FIRST_PAGE, describe
 from legged_gym.runners.logger import Logger
+from legged_gym.utils.errors import UserError
 
 ROBOTS, STEPS = 4, 5
 
@@ -158,8 +159,12 @@ class StubWandb(ModuleType):
         self.rows: list[tuple[dict[str, float], int]] = []
         self.closed = False
         self.config = SimpleNamespace(update=self.data.update)
+        self.errors = SimpleNamespace(Error=LookupError)
+        self.refuses = ""
 
     def init(self, **kwargs: Any) -> None:
+        if self.refuses:
+            raise LookupError(self.refuses)
         self.opened = kwargs
 
     def log(self, row: dict[str, float], step: int) -> None:
@@ -184,6 +189,17 @@ def test_wandb_gets_curves_against_robot_steps_and_what_ran(tmp_path: Path, monk
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert len(events.Scalars("Metrics/survival")) == 1, "TensorBoard has them, too"
+
+
+def test_a_login_that_is_missing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = StubWandb()
+    stub.refuses = "No API key configured.\nUse `wandb login`"
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    monkeypatch.setattr("rsl_rl.utils.wandb_log_writer.wandb", stub)
+    with pytest.raises(
+        UserError, match=r"^--logger=wandb: No API key configured\. WANDB_MODE=offline keeps the curves"
+    ):
+        logger(folder=tmp_path, service="wandb")
 
 
 def test_wandb_itself_writes_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
