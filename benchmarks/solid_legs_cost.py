@@ -51,7 +51,7 @@ def step_time(robot: RobotModel, num_envs: int, solid: bool) -> float:
 
 
 def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) -> dict[str, float]:
-    """Print the most contacts and rows that thrashing robots had, and what was lost; return the first and their mean."""
+    """Print and return the most contacts and rows that thrashing robots had; print what was lost."""
     import warp as wp
 
     from legged_gym.sim.mujoco_warp.simulator import MAX_CONTACTS, MujocoWarpSimulator

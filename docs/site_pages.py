@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Pages of the site -> files beside docs/."""
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+RESULTS = "benchmarks/results"
+"""Files that are on the site as they are, in results/."""
 log = get_plugin_logger("legged_gym")
 
 
@@ -26,6 +28,8 @@ def on_files(files: Files, config: Any) -> Files:
         for other, name in PAGES.items():
             inside = inside.replace(f"]({name}", f"]({other}")
         files.append(File.generated(config, page, content=inside))
+    for path in sorted((ROOT / RESULTS).glob("*.json")):
+        files.append(File.generated(config, f"results/{path.name}", content=path.read_bytes()))
     return files
 
 
@@ -45,6 +49,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             log.warning("%s: no such file: %s", page.file.src_uri, target)
             return match[0]
         name = str(path.relative_to(ROOT))
+        if path.parent == ROOT / RESULTS:
+            up = "../" * (len(PurePosixPath(page.file.src_uri).parts) - 1)
+            return f"[{text}]({up}results/{path.name})"
         return f"`{name}`" if text.strip("`") in (name, target) else f"{text} (`{name}`)"
 
     return LINK.sub(shown, markdown)

@@ -144,7 +144,7 @@ def check(content: Mapping[str, Any], path: Path) -> None:
                 raise UserError(f"{path}: {row}: {column} is no column, expected one of {list(content['columns'])}")
             if set(figure) not in _KINDS or not all(math.isfinite(number) for number in figure.values()):
                 raise UserError(
-                    f"{path}: {row}: {column}: got {figure}, expected value, value and spread, or low and high"
+                    f"{path}: {row}: {column}: got {figure}, expected value (and spread), or low and high, or above"
                 )
             if "spread" in figure and not content["spread"]:
                 raise UserError(f"{path}: {row}: {column} has a spread, and the file does not say what that is")
@@ -190,5 +190,6 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def survival(share: float, robots: int) -> Figure:
-    """Return a share of robots with its standard error."""
-    return {"value": share, "spread": math.sqrt(share * (1.0 - share) / robots)}
+    """Return a share of robots with its standard error, that of Wilson's score: not 0 where all or none survive."""
+    spread = math.sqrt(share * (1.0 - share) / robots + 0.25 / robots**2) / (1.0 + 1.0 / robots)
+    return {"value": share, "spread": spread}
