@@ -56,7 +56,7 @@ lint: $(STAMP)
 
 # A warning, a broken link among them, is an error. The variable turns off an advertisement.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "open build/site/index.html"
 
 # Two files of tests at a time, each on a thread of its own: all in half the time, on two cores as on many.

@@ -64,11 +64,7 @@ def nav_pages(entries: Any) -> list[str]:
     if isinstance(entries, str):
         return [entries]
     entries = [next(iter(entry.values())) if isinstance(entry, dict) else entry for entry in entries]
-    return [
-        page
-        for entry in entries
-        for page in nav_pages(next(iter(entry.values())) if isinstance(entry, dict) else entry)
-    ]
+    return [page for entry in entries for page in nav_pages(entry)]
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
