@@ -47,7 +47,8 @@ def paragraphs(markdown: str) -> list[Paragraph]:
             close()
             continue
         item = re.match(r"(?:[-*]|\d+\.)\s+", text)
-        if in_code or not text or text[0] in "#|" or text.startswith("![") or line.startswith("     "):
+        is_code = line.startswith("    ") and not item and not words
+        if in_code or not text or text[0] in "#|" or text.startswith("![") or is_code:
             close()
             continue
         if item:
