@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "results.md"
 HEAD = """# Results
 
-What was measured, and how. A script writes each file with its command, commit, hardware and date. Older ones were written
-by hand from what the script had printed. `python benchmarks/results_page.py` makes this page from the files. Why things are
-as they are is in [Decisions](decisions/index.md).
+What was measured, and how. A script writes each file with its command, commit, hardware and date. Older ones were
+written by hand from what the script had printed. `python benchmarks/results_page.py` makes this page from the files.
+Why things are as they are is in [Decisions](decisions/index.md).
 
 Since 2026-11-28 legs are solid, motors lose torque with speed, and policies are judged [as deployed](physics.md).
 Tables with an earlier date are from before. Survival is the share of robots that end a row upright.

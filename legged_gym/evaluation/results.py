@@ -183,6 +183,15 @@ def of_rows(rows: Mapping[str, Mapping[str, Any]], robots: int) -> dict[str, dic
     return figures
 
 
+def gpu_name(device: str) -> str | None:
+    """Name the GPU for `save`, or None for this machine's cores."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
+
+
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Let a script take `--result=FILE`."""
     text = "write the figures here, with commit, command and machine, for docs/results.md"

@@ -400,11 +400,6 @@ def table_line(row: dict[str, Any]) -> str:
     return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>12}" for cell in cells)
 
 
-def hardware(spec: RunSpec) -> str | None:
-    """Name the GPU, or None for this machine's cores."""
-    return torch.cuda.get_device_name(spec.sim_device) if spec.sim_device.startswith("cuda") else None
-
-
 def save_result(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
     """Write what was measured of one process as figures for the results page."""
     columns = {name: ("thousand robot-steps/s", 1) for name in COLUMNS} | {"memory_gib": ("GiB", 2)}
@@ -415,7 +410,7 @@ def save_result(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
         }
         figures[f"{row['sim']}_{row['num_envs']}_robots"] = rates | {"memory_gib": {"value": row["memory_gib"]}}
     title, spread = "Speed of one process", "half of what lies between the quartiles of blocks, or iterations"
-    results.save(path, title, "Speed", columns, figures, spread, [spec.env_cfg.seed], hardware(spec))
+    results.save(path, title, "Speed", columns, figures, spread, [spec.env_cfg.seed], results.gpu_name(spec.sim_device))
 
 
 def save_scaling(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
@@ -429,7 +424,16 @@ def save_scaling(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
         }
         for row in rows
     }
-    results.save(path, "Training on several", "Speed", columns, figures, "", [spec.env_cfg.seed], hardware(spec))
+    results.save(
+        path,
+        "Training on several",
+        "Speed",
+        columns,
+        figures,
+        "",
+        [spec.env_cfg.seed],
+        results.gpu_name(spec.sim_device),
+    )
 
 
 def main() -> None:

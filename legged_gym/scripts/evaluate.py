@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from legged_gym.evaluation import page, report, results
 from legged_gym.evaluation.loading import make_builder
 from legged_gym.evaluation.probes import probe
@@ -168,7 +166,7 @@ def save_result(path: Path, spec: RunSpec, content: dict[str, Any]) -> None:
         results.of_rows(content["rows"], robots),
         f"standard error of {robots} robots",
         [content["seed"]],
-        hardware=None if spec.sim_device == "cpu" else torch.cuda.get_device_name(spec.sim_device),
+        hardware=results.gpu_name(spec.sim_device),
     )
 
 
