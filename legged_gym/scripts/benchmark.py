@@ -424,16 +424,8 @@ def save_scaling(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
         }
         for row in rows
     }
-    results.save(
-        path,
-        "Training on several",
-        "Speed",
-        columns,
-        figures,
-        "",
-        [spec.env_cfg.seed],
-        results.gpu_name(spec.sim_device),
-    )
+    gpu = results.gpu_name(spec.sim_device)
+    results.save(path, "Training on several", "Speed", columns, figures, "", [spec.env_cfg.seed], gpu)
 
 
 def main() -> None:
