@@ -1,4 +1,4 @@
-# make train | play | evaluate | doctor | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
+# make train | play | evaluate | doctor | docs | test, with arguments in ARGS: make train ARGS="--max_iterations=5"
 # The first call makes .venv from constraints.txt; it is made again only when pyproject.toml or constraints.txt change.
 
 TASK ?= pointfoot_flat
@@ -10,7 +10,7 @@ STAMP := $(VENV)/.made
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # With an NVIDIA GPU, MuJoCo Warp comes along.
-EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,sim2sim,gym,viewer,gpu || echo dev,sim2sim,gym,viewer)
+EXTRAS ?= $(shell command -v nvidia-smi >/dev/null && echo dev,docs,sim2sim,gym,viewer,gpu || echo dev,docs,sim2sim,gym,viewer)
 # Without an NVIDIA GPU, PyTorch's own index spares gigabytes of CUDA; asked only if it answers. Off: TORCH_INDEX=
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
@@ -20,7 +20,7 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) legged_gym/sim/servo.py \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
-.PHONY: setup train play evaluate doctor test lint campaign clean
+.PHONY: setup train play evaluate doctor docs test lint campaign clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -54,8 +54,13 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vermin --quiet --no-tips --target=3.8- --violations $(PYTHON38_FILES)
 
+# A warning, a broken link among them, is an error. The variable turns off an advertisement.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "open build/site/index.html"
+
 # Two files of tests at a time, each on a thread of its own: all in half the time, on two cores as on many.
-test: lint
+test: lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 # Kills, faults and bad inputs, N of each kind: by hand, not in CI. KIND=kills for one kind, SEED=1 to repeat, JOBS=8 at once.

@@ -4,6 +4,7 @@ In the air, legs spread by up to 80 degrees are driven together with all that th
 has the deepest overlap by closing speed, for some margins and physics steps. Plain MuJoCo, one robot after the other.
 """
 
+import argparse
 import itertools
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import mujoco
 import numpy as np
 import torch
 
+from legged_gym.evaluation import results
 from legged_gym.sim.mujoco.spec import LEG_SHAPES, SELF_TIME_CONSTANT, build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
@@ -89,6 +91,11 @@ def measure(robot: RobotModel, timestep: float, margin: float, both: bool) -> li
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    results.add_option(parser)
+    args = parser.parse_args()
+    columns = {f"{low}-{high}_m/s": ("mm", 0) for low, high in SPEEDS} | {"at_rest": ("mm", 0)}
+    figures: dict[str, dict[str, results.Figure]] = {}
     robot = RobotModel.from_urdf(robot_urdf("PF_TRON1A"))
     print(f"{'step':>8}{'margin':>8}{'legs':>6}{'at rest':>9}", *(f"{low:>4}-{high} m/s" for low, high in SPEEDS))
     for timestep, margin, both in itertools.product((0.005, 0.0025), (0.0, 0.015, 0.03), (False, True)):
@@ -99,6 +106,15 @@ def main() -> None:
             cells.append(f"{-1e3 * min(depths):6.0f} mm" if depths else "        -")
         rest = 1e3 * min(each.rest for each in slams)
         print(f"{1e3 * timestep:5.1f} ms{1e3 * margin:5.0f} mm{1 + both:6}{rest:6.0f} mm", *cells, flush=True)
+        row = f"{'both_legs' if both else 'one_leg'}_{1e3 * timestep:g}_ms_margin_{1e3 * margin:g}_mm"
+        figures[row] = {"at_rest": {"value": rest}}
+        for low, high in SPEEDS:
+            depths = [1e3 * each.overlap for each in slams if low <= each.closing < high]
+            figures[row] |= {f"{low}-{high}_m/s": {"value": -min(depths)}} if depths else {}
+    if args.result is not None:
+        note = f"Deepest of {TRIALS} slams; a negative one is a gap."
+        title = "Deepest overlap of legs that are slammed together, by closing speed"
+        results.save(args.result, title, "Physics", columns, figures, "", [0], note=note)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What solid legs cost: `python benchmarks/solid_legs_cost.py [--device cuda] [--num_envs N]`.
+"""What solid legs cost: `python benchmarks/solid_legs_cost.py [--device cuda] [--num_envs N] [--result FILE]`.
 
 On the CPU: the time of `Simulator.step` at zero targets with and without self-collisions, in turns. On a GPU, or with
 `--contacts`, also how many contacts and rows of constraints robots have in MuJoCo Warp that fall and thrash.
@@ -10,6 +10,7 @@ import time
 
 import torch
 
+from legged_gym.evaluation import results
 from legged_gym.sim.registry import make_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.sim_options import SimOptions
@@ -49,8 +50,8 @@ def step_time(robot: RobotModel, num_envs: int, solid: bool) -> float:
     return statistics.median(times)
 
 
-def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) -> None:
-    """Print the most contacts and rows that thrashing robots had, and what was lost."""
+def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) -> dict[str, float]:
+    """Print and return the most contacts and rows that thrashing robots had; print what was lost."""
     import warp as wp
 
     from legged_gym.sim.mujoco_warp.simulator import MAX_CONTACTS, MujocoWarpSimulator
@@ -72,6 +73,7 @@ def count_contacts(robot: RobotModel, num_envs: int, device: str, steps: int) ->
     print(f"{num_envs} robots, {steps} steps: most contacts {most} (room {MAX_CONTACTS}), rows {rows}, mean {mean:.2f}")
     print(f"lost: {sim.overflow_counts() or 'none'}")
     sim.close()
+    return {"contacts": most, "rows": rows, "mean_contacts": mean}
 
 
 def main() -> None:
@@ -81,13 +83,28 @@ def main() -> None:
     parser.add_argument("--num_envs", type=int, default=512)
     parser.add_argument("--steps", type=int, default=240, help="policy steps in which contacts are counted")
     parser.add_argument("--contacts", action="store_true", help="count contacts on the CPU, too")
+    results.add_option(parser)
     args = parser.parse_args()
+    figures: dict[str, dict[str, results.Figure]] = {}
+    pairs = []
     robot = RobotModel.from_urdf(robot_urdf("PF_TRON1A"))
     for _ in range(ROUNDS if args.device == "cpu" and not args.contacts else 0):
         solid, ghostly = (step_time(robot, args.num_envs, solid) for solid in (True, False))
+        pairs.append((1e3 * solid, 1e3 * ghostly))
         print(f"step {1e3 * solid:.2f} ms, {1e3 * ghostly:.2f} ms without self-collisions: {solid / ghostly - 1:+.1%}")
     if args.contacts or args.device != "cpu":
-        count_contacts(robot, args.num_envs, args.device, args.steps)
+        counts = count_contacts(robot, args.num_envs, args.device, args.steps)
+        figures[f"{args.num_envs}_thrashing"] = {name: {"value": count} for name, count in counts.items()}
+    if pairs:
+        figures[f"{args.num_envs}_robots"] = {
+            name: {"low": min(times), "high": max(times)}
+            for name, times in zip(("solid", "passing"), zip(*pairs, strict=True), strict=True)
+        }
+    if args.result is not None:
+        columns = {"solid": ("ms", 1), "passing": ("ms", 1), "contacts": ("", 0), "rows": ("", 0)}
+        columns["mean_contacts"] = ("", 2)
+        title = "What solid legs cost: time of a policy step, and contacts of robots that fall and thrash"
+        results.save(args.result, title, "Speed", columns, figures, "", [0])
 
 
 if __name__ == "__main__":

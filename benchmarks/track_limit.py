@@ -6,13 +6,14 @@ rest of the command is least (least squares over all footholds to come, no limit
 foreknowledge of the next command). The lateral one must keep its feet apart. So these are lower bounds for a body that
 does not use its angular momentum; a robot that breaks the clock may get below them.
 
-    python benchmarks/track_limit.py
+    python benchmarks/track_limit.py [--result FILE]
 """
 
 import argparse
 
 import numpy as np
 
+from legged_gym.evaluation import results
 from legged_gym.evaluation.rows import FULL_BOX, SUITES
 
 GRAVITY = 9.81
@@ -88,8 +89,11 @@ def sway(omega: float, duration: float) -> float:
 
 def main() -> None:
     """Print the bounds."""
+    columns = {name: ("m/s", 3) for name in ("rmse_vx", "rmse_vx_steady", "rmse_vy", "rmse_vy_steady")}
+    figures = {}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=200, help="pairs of commands that are drawn (default: 200)")
+    results.add_option(parser)
     args = parser.parse_args()
     row, omega = SUITES["track"][0], (GRAVITY / HEIGHT) ** 0.5
     draw = np.random.default_rng(0)
@@ -109,9 +113,20 @@ def main() -> None:
             bounds.append((share * np.mean(changed) + (1.0 - share) * np.mean(steady), np.mean(steady)))
         (x, x_steady), (y, y_steady) = bounds
         side = sway(omega, duration)
-        print(
-            f"{frequency:9.1f}  {x**0.5:14.3f}  {x_steady**0.5:12.3f}  {(y + side) ** 0.5:14.3f}  "
-            f"{(y_steady + side) ** 0.5:12.3f}"
+        roots = [x**0.5, x_steady**0.5, (y + side) ** 0.5, (y_steady + side) ** 0.5]
+        figures[f"{frequency:.1f}_Hz"] = {name: {"value": root} for name, root in zip(columns, roots, strict=True)}
+        print(f"{frequency:9.1f}  {roots[0]:14.3f}  {roots[1]:12.3f}  {roots[2]:14.3f}  {roots[3]:12.3f}")
+    if args.result is not None:
+        note = f"{args.pairs} pairs of commands are drawn for each frequency and axis."
+        results.save(
+            args.result,
+            "Least error on track of a pendulum that steps by the clock",
+            "Walking",
+            columns,
+            figures,
+            "",
+            [0],
+            note=note,
         )
 
 

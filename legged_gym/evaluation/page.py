@@ -3,7 +3,6 @@
 import datetime
 import html
 import platform
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from legged_gym.evaluation import figures, report
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.probes import PUSHES, Probes
+from legged_gym.evaluation.results import commit
 from legged_gym.evaluation.rows import ALL_ROWS, DEPLOYED_ERRORS, DEPLOYED_SURVIVAL, Row
 from legged_gym.utils.errors import UserError
 
@@ -80,26 +80,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or "unknown processor"
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def commit() -> str:
-    """Return the commit of the package, marked if files differ from it; or its version, outside a repository."""
-    folder = Path(__file__).parent
-    try:
-        head, changes = (
-            subprocess.run(
-                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(folder.parent)])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return f"none; package {version('legged_gym')}"
-        except PackageNotFoundError:
-            return "unknown"
-    return f"{head} with changes" if changes else head
 
 
 def read_sim2sim(content: Any, path: Path) -> dict[str, Any]:

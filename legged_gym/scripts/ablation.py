@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from legged_gym.evaluation import results
 from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.report import write_json
@@ -118,7 +119,13 @@ def make_ablation_parser() -> Parser:
     add("--suite", default="track,push", metavar="LIST", help="walked by the last policies (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on the rows' durations, for a quick look")
     add("--jobs", type=int, default=1, metavar="N", help="processes side by side (default: %(default)s)")
-    add("--out", type=cli.path, required=True, metavar="DIR", help="where runs, ablation.json and ablation.png go")
+    add(
+        "--out",
+        type=cli.path,
+        required=True,
+        metavar="DIR",
+        help="where the runs and their comparison go",
+    )
     parser.set_defaults(headless=True)
     parser.hide("seed")  # --seeds says it
     return parser
@@ -233,6 +240,25 @@ def run_all(plan: Plan, jobs: int) -> list[Run | None]:
             return [future.result() for future in futures]
 
 
+def save_result(path: Path, compared: dict[str, Any], plan: Plan) -> None:
+    """Write the arms as figures for the results page, as benchmarks/results/ has them."""
+    columns = {"passed": ("seeds", 0), "steps_to_gate": ("M", 2), "seconds_to_gate": ("s", 0)}
+    columns |= {row: ("survival", 2) for row in next(iter(compared.values()))["rows"]}
+    figures: dict[str, dict[str, results.Figure]] = {}
+    for arm, entry in compared.items():
+        figures[arm] = {"passed": {"value": entry["passed"]}}
+        for name, unit in (("steps", 1e6), ("seconds", 1.0)):
+            median = entry[f"median_{name}_to_gate"]
+            figures[arm] |= {} if median is None else {f"{name}_to_gate": {"value": median / unit}}
+        for row, values in entry["rows"].items():
+            mean, low, high = values["survival"]
+            figures[arm][row] = {"value": mean, "spread": (high - low) / 2.0}
+    spread = "half of what lies between the seeds; gates are medians"
+    title, note = "What the teacher is worth", f"{plan.iterations} iterations."
+    hardware = results.gpu_name(resolve(plan.request).sim_device)
+    results.save(path, title, "Teacher", columns, figures, spread, plan.seeds, hardware, note)
+
+
 def main() -> None:
     """Run the ablation from the command line."""
     args = parse_args(make_ablation_parser())
@@ -260,6 +286,7 @@ def main() -> None:
         content = {"iterations": plan.iterations, "robot_steps": budget, "arms": compared}
         write_json(content | {"runs": [vars(run) for run in found]}, plan.out / "ablation.json")
         draw(found, plan.out / "ablation.png")
+        save_result(plan.out / "result.json", compared, plan)
         print(f"{table(compared)}\nfigure: {plan.out / 'ablation.png'}")
     if len(found) < len(arms) * len(plan.seeds):
         sys.exit(f"runs that failed: {len(arms) * len(plan.seeds) - len(found)}; the same command tries them again")

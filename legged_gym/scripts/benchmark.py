@@ -23,14 +23,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
+from legged_gym.evaluation import results
 from legged_gym.evaluation.report import check_writable, write_json
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
@@ -79,6 +81,7 @@ def make_benchmark_parser() -> Parser:
     parser.add_argument("--profile", action="store_true", help="tell where the time goes")
     parser.add_argument("--starts", action="store_true", help="time two starts of train.py, the first without kernels")
     parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    results.add_option(parser)
     parser.set_defaults(headless=True, sizes=[512])
     return parser
 
@@ -106,8 +109,19 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+Rate = tuple[float, float]
+"""Median of policy steps per second, and half of what lies between the quartiles."""
+
+
+def rate(steps: int, seconds: Sequence[float]) -> Rate:
+    """Return the rate of a number of steps that took these times, each time [s]."""
+    rates = steps / np.array(seconds)
+    low, high = np.quantile(rates, (0.25, 0.75))
+    return float(np.median(rates)), float(high - low) / 2.0
+
+
 @torch.inference_mode()
-def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
+def measure_steps(env: Any, repeats: int) -> tuple[Rate, Rate]:
     """Time the bare engine and `env.step` in turn.
 
     Args:
@@ -115,7 +129,7 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
         repeats: Blocks of each; two more at the start are not counted.
 
     Returns:
-        Policy steps per second, all robots together, of the engine and of the environment.
+        Of all robots together, for the engine and for the environment.
     """
     generator = torch.Generator().manual_seed(0)
     shape = (env.num_envs, env.num_actions)
@@ -131,8 +145,8 @@ def measure_steps(env: Any, repeats: int) -> tuple[float, float]:
 
     with machine.torch_threads(1):  # as in training's rollouts
         times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
-    engine, step = (statistics.median(column) for column in zip(*times, strict=True))
-    return BLOCK * env.num_envs / engine, BLOCK * env.num_envs / step
+    engine, step = (rate(BLOCK * env.num_envs, column) for column in zip(*times, strict=True))
+    return engine, step
 
 
 def warm_runner(env: Any, spec: RunSpec) -> Any:
@@ -144,11 +158,11 @@ def warm_runner(env: Any, spec: RunSpec) -> Any:
     return runner
 
 
-def measure_iteration(runner: Any, iterations: int) -> tuple[float, float]:
+def measure_iteration(runner: Any, iterations: int) -> tuple[list[float], float]:
     """Time training iterations, each of which ends with a wait for the device.
 
     Returns:
-        Median of an iteration [s], and of the update in it [s].
+        Time of each iteration [s], and the median of the updates in them [s].
     """
     ends: list[float] = []
     updates: list[float] = []
@@ -161,7 +175,7 @@ def measure_iteration(runner: Any, iterations: int) -> tuple[float, float]:
     with _silence():
         runner.learn(iterations + 1, False)
     runner.after_iteration = None
-    return statistics.median(b - a for a, b in itertools.pairwise(ends)), statistics.median(updates[1:])
+    return [b - a for a, b in itertools.pairwise(ends)], statistics.median(updates[1:])
 
 
 def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]:
@@ -170,11 +184,11 @@ def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]
     row: dict[str, Any] = {}
     if spec.train_cfg.teacher.enabled:
         seconds, row["update_s"] = measure_iteration(warm_runner(env, spec), iterations)
-        row["iteration"] = steps / seconds
+        row["iteration"], row["iteration_spread"] = rate(steps, seconds)
     plain = copy.deepcopy(spec.train_cfg)
     plain.teacher.enabled = False
     seconds, _ = measure_iteration(warm_runner(env, replace(spec, train_cfg=plain)), iterations)
-    row["no_teacher"] = steps / seconds
+    row["no_teacher"], row["no_teacher_spread"] = rate(steps, seconds)
     if "iteration" in row:
         row["teacher_share"] = 1.0 - row["iteration"] / row["no_teacher"]
     return row
@@ -263,7 +277,7 @@ def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False
     num_envs = spec.env_cfg.env.num_envs
     row: dict[str, Any] = {"sim": spec.env_cfg.sim.backend, "num_envs": num_envs}
     env = make_env(spec)
-    row["engine"], row["env_step"] = measure_steps(env, repeats)
+    (row["engine"], row["engine_spread"]), (row["env_step"], row["env_step_spread"]) = measure_steps(env, repeats)
     row["env_step_ratio"] = row["env_step"] / row["engine"]
     if iterations:
         row |= measure_training(env, spec, iterations)
@@ -293,10 +307,10 @@ class Speed:
 def measure_speed(spec: RunSpec, repeats: int, iterations: int) -> Speed:
     """Measure `env.step` and training, with whom this process has joined."""
     env = make_env(spec)
-    _, env_step = measure_steps(env, repeats)
-    speed = Speed(env_step, *measure_iteration(warm_runner(env, spec), iterations))
+    _, (env_step, _) = measure_steps(env, repeats)
+    seconds, update_s = measure_iteration(warm_runner(env, spec), iterations)
     env.sim.close()
-    return speed
+    return Speed(env_step, statistics.median(seconds), update_s)
 
 
 def scaling_row(spec: RunSpec, alone: Speed, together: list[Speed]) -> dict[str, Any]:
@@ -386,6 +400,34 @@ def table_line(row: dict[str, Any]) -> str:
     return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>12}" for cell in cells)
 
 
+def save_result(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
+    """Write what was measured of one process as figures for the results page."""
+    columns = {name: ("thousand robot-steps/s", 1) for name in COLUMNS} | {"memory_gib": ("GiB", 2)}
+    figures = {}
+    for row in rows:
+        rates = {
+            name: {"value": row[name] / 1e3, "spread": row[f"{name}_spread"] / 1e3} for name in COLUMNS if name in row
+        }
+        figures[f"{row['sim']}_{row['num_envs']}_robots"] = rates | {"memory_gib": {"value": row["memory_gib"]}}
+    title, spread = "Speed of one process", "half of what lies between the quartiles of blocks, or iterations"
+    results.save(path, title, "Speed", columns, figures, spread, [spec.env_cfg.seed], results.gpu_name(spec.sim_device))
+
+
+def save_scaling(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
+    """Write how several processes compare with one as figures for the results page."""
+    columns = {"one": ("thousand robot-steps/s", 1), "all": ("thousand robot-steps/s", 1), "speed-up": ("times", 2)}
+    figures = {
+        f"{row['processes']}_gpus_{row['num_envs']}_robots": {
+            "one": {"value": row["iteration"] / 1e3},
+            "all": {"value": row["iteration_all"] / 1e3},
+            "speed-up": {"value": row["speedup"]},
+        }
+        for row in rows
+    }
+    gpu = results.gpu_name(spec.sim_device)
+    results.save(path, "Training on several", "Speed", columns, figures, "", [spec.env_cfg.seed], gpu)
+
+
 def main() -> None:
     """Benchmark from the command line."""
     mute_others()
@@ -393,8 +435,8 @@ def main() -> None:
     for name, least in (("repeats", 1), ("iterations", 0)):
         if getattr(args, name) < least:
             raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= {least}")
-    if args.json is not None:
-        check_writable(args.json)
+    for file in filter(None, (args.json, args.result)):
+        check_writable(file)
     spec = resolve(args.request)
     content: dict[str, Any] = {"device": device_name(spec.sim_device), "rows": []}
     if started_together():
@@ -405,6 +447,8 @@ def main() -> None:
         content["rows"] = measure_scaling(specs, args.repeats, args.iterations, args.profile)
         if args.json is not None and os.environ["RANK"] == "0":
             write_json(content, args.json)
+        if args.result is not None and os.environ["RANK"] == "0":
+            save_scaling(args.result, spec, content["rows"])
         return
     heads = (*COLUMNS, "env/engine", "iter/engine", "teacher", "memory GiB", "update ms", "start 1 s", "start 2 s")
     print(f"{content['device']}; policy steps/s, all robots together")
@@ -418,6 +462,8 @@ def main() -> None:
         print(table_line(row), flush=True)
     if args.json is not None:
         write_json(content, args.json)
+    if args.result is not None:
+        save_result(args.result, spec, content["rows"])
 
 
 if __name__ == "__main__":

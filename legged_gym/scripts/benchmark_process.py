@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import torch
 
+from legged_gym.evaluation import results
 from legged_gym.evaluation.report import check_writable, write_json
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
@@ -176,6 +177,7 @@ def run(spec: RunSpec, repeats: int) -> dict[str, Any]:
         print(f"processor time in this process {change}: {100 * processor_overhead:+.1f} %")
     print(f"with a worker that does next to nothing: +{1e3 * floor:.3f} ms, {100 * floor / here:.1f} % of the former")
     row = {"sim": sim, "num_envs": num_envs, "here": here, "worker": there, "overhead": overhead, "floor": floor}
+    row["overhead_quartiles"] = (times[:, 1] / times[:, 0] - 1.0).quantile(torch.tensor([0.25, 0.75]).double()).tolist()
     return row | {"processor_overhead": processor_overhead}
 
 
@@ -184,8 +186,25 @@ def make_process_parser() -> Parser:
     parser = make_parser("Compare a simulator in this process with the same one in a worker.")
     parser.add_argument("--repeats", type=int, default=40, help="blocks of each (default: %(default)s)")
     parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    results.add_option(parser)
     parser.set_defaults(headless=True, num_envs=512)
     return parser
+
+
+def save_result(path: Path, spec: RunSpec, row: dict[str, Any]) -> None:
+    """Write what a worker costs as figures for the results page."""
+    low, high = row["overhead_quartiles"]
+    figures = {
+        f"{row['sim']}_{row['num_envs']}_robots": {
+            "here": {"value": 1e3 * row["here"]},
+            "worker": {"value": 1e3 * row["worker"]},
+            "cost": {"value": 100.0 * row["overhead"], "spread": 50.0 * (high - low)},
+        }
+    }
+    columns = {"here": ("ms", 2), "worker": ("ms", 2), "cost": ("%", 1)}
+    title, spread = "What a worker costs a policy step", "half of what lies between the quartiles of blocks"
+    hardware = results.gpu_name(spec.sim_device)
+    results.save(path, title, "Speed", columns, figures, spread, [spec.env_cfg.seed], hardware)
 
 
 def main() -> None:
@@ -193,11 +212,14 @@ def main() -> None:
     args = parse_args(make_process_parser())
     if args.repeats < 1:
         raise UserError(f"--repeats: got {args.repeats}, expected a number >= 1")
-    if args.json is not None:
-        check_writable(args.json)
-    content = run(resolve(args.request), args.repeats)
+    for file in filter(None, (args.json, args.result)):
+        check_writable(file)
+    spec = resolve(args.request)
+    content = run(spec, args.repeats)
     if args.json is not None:
         write_json(content, args.json)
+    if args.result is not None:
+        save_result(args.result, spec, content)
 
 
 if __name__ == "__main__":

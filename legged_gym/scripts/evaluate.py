@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from legged_gym.evaluation import page, report
+from legged_gym.evaluation import page, report, results
 from legged_gym.evaluation.loading import make_builder
 from legged_gym.evaluation.probes import probe
 from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, select_rows
@@ -49,6 +49,7 @@ def make_evaluate_parser() -> Parser:
         help="show in the report what sim2sim.py --json found (again for another one)",
     )
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
+    results.add_option(parser)
     parser.set_defaults(headless=True, num_envs=256, seed=0)
     return parser
 
@@ -154,6 +155,21 @@ def write_report(
     return report.write_text(text, folder / "report.html")
 
 
+def save_result(path: Path, spec: RunSpec, content: dict[str, Any]) -> None:
+    """Write the rows of an agent as figures for the results page."""
+    robots = spec.env_cfg.env.num_envs
+    results.save(
+        path,
+        f"{spec.title} on {spec.robot}, {content['physics']}",
+        "Policies",
+        results.ROW_COLUMNS,
+        results.of_rows(content["rows"], robots),
+        f"standard error of {robots} robots",
+        [content["seed"]],
+        hardware=results.gpu_name(spec.sim_device),
+    )
+
+
 def is_judged(physics: str, time_scale: float) -> bool:
     """Tell whether rows are whole and walked as deployed: a verdict on others would be none."""
     return time_scale == 1.0 and physics == PHYSICS[0]
@@ -167,8 +183,8 @@ def main() -> None:
     if args.list:
         print("\n".join(report.explanations(rows)))
         return
-    if args.json is not None:
-        report.check_writable(args.json)
+    for file in filter(None, (args.json, args.result)):
+        report.check_writable(file)
     if args.sim2sim and args.report is None:
         raise UserError("--sim2sim: goes with --report=DIR")
     second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
@@ -181,6 +197,8 @@ def main() -> None:
     written = None if args.report is None else write_report(args.report, specs, contents, rows, second_opinions)
     if args.json is not None:
         report.write_json(contents[0] | ({"against": contents[1]} if args.against else {}), args.json)
+    if args.result is not None:
+        save_result(args.result, specs[0], contents[0])
     judged = is_judged(args.physics, args.time_scale)
     for spec, content in zip(specs, contents, strict=True):
         lines = report.verdict(content["rows"]) if judged else [report.NO_VERDICT]

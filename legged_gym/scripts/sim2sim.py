@@ -18,7 +18,7 @@ from legged_gym.deployment.mujoco_scene import write_scene
 from legged_gym.deployment.networks import OnnxNetworks
 from legged_gym.deployment.robot_log import write_log
 from legged_gym.deployment.rollout import ACTION_DELAY, NOISE
-from legged_gym.evaluation import report
+from legged_gym.evaluation import report, results
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, select_rows
 from legged_gym.options import cli
@@ -54,6 +54,7 @@ def make_sim2sim_parser() -> Parser:
     add("--exact", action="store_true", help="no sensor noise, no delay of actions")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     add("--json", type=cli.path, metavar="FILE", help="write the results here too")
+    results.add_option(parser)
     add("--write_scene", type=cli.path, metavar="FILE", help="write MuJoCo's scene as an MJCF, and stop without --onnx")
     return parser
 
@@ -148,6 +149,19 @@ def _print_hint(verdict: Verdict, joint_order: str) -> None:
     )
 
 
+def save_result(path: Path, content: dict[str, Any], robots: int) -> None:
+    """Write the rows as figures for the results page."""
+    results.save(
+        path,
+        f"{content['source']} by contract in {content['engine']}",
+        "Policies",
+        results.ROW_COLUMNS,
+        results.of_rows(content["rows"], robots),
+        f"standard error of {robots} robots",
+        [content["seed"]],
+    )
+
+
 def main() -> None:
     """Judge from the command line."""
     args = make_sim2sim_parser().parse_args()
@@ -157,7 +171,7 @@ def main() -> None:
             raise UserError(f"--{name}: got {value}, expected a number >= 1")
     if args.hoist and args.log is None:
         raise UserError("--hoist only makes a log: name its file with --log")
-    for file in filter(None, (args.json, args.write_scene, args.log)):
+    for file in filter(None, (args.json, args.result, args.write_scene, args.log)):
         report.check_writable(file)
     robot, model = model_file(args.robot, args.model)
     if args.write_scene is not None:
@@ -179,6 +193,8 @@ def main() -> None:
     content |= {} if args.time_scale == 1.0 else {"time_scale": args.time_scale}
     if args.json is not None:
         report.write_json(content, args.json)
+    if args.result is not None:
+        save_result(args.result, content, args.num_envs or NUM_ENVS[args.engine])
     if args.time_scale == 1.0 and not args.exact:
         print("\n".join(report.verdict(content["rows"])))
 

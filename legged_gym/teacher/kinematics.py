@@ -102,7 +102,7 @@ class InverseKinematics:
 
     Args:
         geometry: leg constants.
-        margin: width of the zone in which the reach saturates, inside [min, max] [m].
+        margin: width of the zone in which the reach saturates, inside of its bounds [m].
         min_reach: shortest hip-to-foot distance [m].
         max_stretch: longest hip-to-foot distance as a fraction of l_1 + l_2 [1].
     """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from legged_gym.evaluation import figures, page, probes, report
+from legged_gym.evaluation import figures, page, probes, report, results
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.probes import FREQUENCIES, FRICTIONS, PUSHES, SPEEDS, TURNS, Probes
 from legged_gym.evaluation.rows import ALL_ROWS, DIRECTIONS, Script, select_rows
@@ -151,12 +151,12 @@ def test_maps_push_as_they_say() -> None:
 
 def test_the_commit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"rev-parse": "abc", "status": " M file"}
-    monkeypatch.setattr(page.subprocess, "run", lambda words, **_: SimpleNamespace(stdout=answers[words[3]]))
-    assert page.commit() == "abc with changes"
+    monkeypatch.setattr(results.subprocess, "run", lambda words, **_: SimpleNamespace(stdout=answers[words[3]]))
+    assert results.commit() == "abc with changes"
     answers["status"] = ""
-    assert page.commit() == "abc"
-    monkeypatch.setattr(page.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError()))
-    assert page.commit().startswith(("none; package", "unknown"))
+    assert results.commit() == "abc"
+    monkeypatch.setattr(results.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError()))
+    assert results.commit().startswith(("none; package", "unknown"))
 
 
 def test_probes_are_plain_data() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.evaluation import results
 from legged_gym.evaluation.ablation import Run
 from legged_gym.options.cli import run_main
 from legged_gym.scripts import ablation
@@ -43,6 +44,10 @@ def test_runs_are_done_kept_and_gone_on_with(monkeypatch: pytest.MonkeyPatch, tm
         assert list(found["rows"]) == ["track", "track_slow"] and found["evaluation_seconds"] > 0.0
     assert content["arms"]["ppo"]["seeds"] == 1
     assert (tmp_path / "ablation.png").stat().st_size > 10_000
+    figures = results.load(tmp_path / "result.json")["figures"]
+    assert {arm: figures[arm]["passed"]["value"] for arm in figures} == {
+        arm: entry["passed"] for arm, entry in content["arms"].items()
+    }
     for arm, teacher in (("ppo", False), ("dcm+offset", True)):
         (cfg,) = (tmp_path / f"{arm}_seed3").rglob("train_cfg.json")
         assert json.loads(cfg.read_text())["teacher"]["enabled"] is teacher

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.evaluation import results
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import parse_args
 from legged_gym.options.resolve import resolve
@@ -25,7 +26,14 @@ def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(benchmark, "WARM_UP", 1)
     file = tmp_path / "out.json"
     small = ("--train.policy.actor_hidden_dims=16", "--train.policy.critic_hidden_dims=16")
-    options = (f"--json={file}", "--num_envs=4,8", "--repeats=1", "--iterations=1", *small)
+    options = (
+        f"--json={file}",
+        f"--result={tmp_path / 'result.json'}",
+        "--num_envs=4,8",
+        "--repeats=1",
+        "--iterations=1",
+        *small,
+    )
     assert run(monkeypatch, *options) == 0
     data = json.loads(file.read_text())
     assert data["device"]
@@ -39,6 +47,12 @@ def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp
         assert 0.0 < row["update_s"] < 2.0 * iteration_s, "a part of it, but for the noise of one sample"
         assert row["env_step_ratio"] == pytest.approx(row["env_step"] / row["engine"])
         assert 0.0 < row["memory_gib"] < 8.0
+        figures = results.load(tmp_path / "result.json")["figures"][f"mujoco_{row['num_envs']}_robots"]
+        assert figures["iteration"] == {"value": row["iteration"] / 1e3, "spread": row["iteration_spread"] / 1e3}
+
+
+def test_a_rate_is_a_median_with_half_its_quartiles() -> None:
+    assert benchmark.rate(120, [1.0, 2.0, 3.0, 4.0, 120.0]) == (40.0, pytest.approx((60.0 - 30.0) / 2.0))
 
 
 def test_profiles_tell_where_the_time_goes(

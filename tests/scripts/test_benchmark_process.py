@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from legged_gym.evaluation import results
 from legged_gym.options.cli import run_main
 from legged_gym.scripts import benchmark_process
 from tests.sim.process.pool import pooled_workers
@@ -22,8 +23,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
 
 def test_both_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "out.json"
-    assert run(monkeypatch, "--sim=mujoco", "--num_envs=4", "--repeats=3", f"--json={file}") == 0
+    assert (
+        run(monkeypatch, "--sim=mujoco", "--num_envs=4", "--repeats=3", f"--json={file}", f"--result={tmp_path / 'x'}")
+        == 0
+    )
     data = json.loads(file.read_text())
+    cost = results.load(tmp_path / "x")["figures"]["mujoco_4_robots"]["cost"]
+    assert cost["value"] == 100.0 * data["overhead"] and cost["spread"] >= 0.0
     assert data["num_envs"] == 4 and data["here"] > 0.0 and data["worker"] > 0.0
     said = capsys.readouterr().out
     assert "processor time in this process" in said and f"{100 * data['processor_overhead']:+.1f} %" in said

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from legged_gym import resources_dir
-from legged_gym.evaluation import loading
+from legged_gym.evaluation import loading, results
 from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import parse_args
@@ -37,6 +37,16 @@ def result(monkeypatch: pytest.MonkeyPatch, file: Path, *argv: str) -> dict[str,
     """Runs the script and returns the JSON it wrote."""
     assert run(monkeypatch, *argv, f"--json={file}") == 0
     return json.loads(file.read_text())
+
+
+def test_figures_for_the_results_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    data = result(monkeypatch, tmp_path / "out.json", "--agent=zero", *SHORT, f"--result={file}")
+    content = results.load(file)
+    assert list(content["figures"]) == list(data["rows"]) and content["seeds"] == [data["seed"]]
+    for name, row in data["rows"].items():
+        assert content["figures"][name]["survival"]["value"] == row["survival"]
+    assert str(file) not in content["command"] and "--agent=zero" in content["command"]
 
 
 @pytest.mark.parametrize("agent", ["zero", "random", "teacher"])

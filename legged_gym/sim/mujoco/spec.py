@@ -165,7 +165,7 @@ def _resolve_meshes(root: ElementTree.Element, urdf: Path) -> None:
 
 
 def _set_options(spec: mujoco.MjSpec, timestep: float) -> None:
-    """Sets integrator and solver; docs/benchmarks.md has the measurements behind the choices.
+    """Sets integrator and solver; docs/decisions/011-physics-options.md has the measurements.
 
     Implicit integration of the servos' damping is what 5 ms steps need. The elliptic cone gives the same friction in
     every direction, the pyramidal one up to 30 % less along its diagonals. Ten Newton iterations are more than falling
