@@ -106,12 +106,13 @@ def tracking_map(field: str, tracking: dict[str, list[list[float | None]]]) -> s
     return _svg(figure)
 
 
-def sweep(name: str, results: Sequence[Result]) -> str:
+def sweep(name: str, results: Sequence[Result], largest: float) -> str:
     """Draw survival and errors over the clock's frequency or the friction.
 
     Args:
         name: "frequency" or "friction".
         results: Of each of `FREQUENCIES` or `FRICTIONS`.
+        largest: Error at the upper end of the scale [m/s, rad/s].
     """
     values, label = (
         (FREQUENCIES, "gait clock [Hz]") if name == "frequency" else (FRICTIONS, "friction of the ground [1]")
@@ -124,7 +125,7 @@ def sweep(name: str, results: Sequence[Result]) -> str:
     for field, text, color in zip(DEPLOYED_ERRORS, ("v_x [m/s]", "v_y [m/s]", "w_z [rad/s]"), COLORS, strict=True):
         errors = [np.nan if row[field] is None else row[field] for row in results]
         bottom.plot(values, errors, "o-", color=color, label=text, markersize=4)
-    bottom.set_ylim(bottom=0.0)
+    bottom.set_ylim(0.0, 1.05 * largest)
     bottom.set_ylabel("rms error")
     bottom.set_xlabel(label)
     bottom.legend(fontsize=8)

@@ -33,6 +33,7 @@ td.low { color: #c0392b; font-weight: 600 } td.best { background: #e8f5ec }
 td.what { text-align: left; color: #5b6875; white-space: normal; min-width: 16rem }
 pre { white-space: pre-wrap; color: #5b6875; font-size: .8rem }
 dt { float: left; clear: left; width: 8rem; color: #5b6875 }
+.agents.wide { grid-template-columns: minmax(0, 1fr) }
 @media (max-width: 760px) { .agents { grid-template-columns: minmax(0, 1fr) } }
 """
 
@@ -113,8 +114,9 @@ def page(subjects: Sequence[Subject], rows: Sequence[Row], facts: dict[str, str]
         _verdicts(subjects, judged),
         "<h2>Rows</h2>",
         "<p>Each row is a test; survival is the share of robots that end it upright. Errors are rms, against the "
-        "command. Red: short of what the robot must reach before it is deployed, which the last column names.</p>",
-        _comparison(subjects, rows),
+        "command. The last column says what the robot must reach before it is deployed"
+        f"{'; red: it does not' if judged else ''}.</p>",
+        _comparison(subjects, rows, judged),
         *(_full_table(subject) for subject in subjects),
         *_sections(subjects),
         "<h2>Where this was measured</h2><dl>",
@@ -140,7 +142,7 @@ def _verdicts(subjects: Sequence[Subject], judged: bool) -> str:
     return f"<h2>Verdict</h2><div class=agents>{''.join(blocks)}</div>"
 
 
-def _comparison(subjects: Sequence[Subject], rows: Sequence[Row]) -> str:
+def _comparison(subjects: Sequence[Subject], rows: Sequence[Row], judged: bool) -> str:
     """Return the table of survival and errors, the agents' columns beside each other."""
     fields = [column for column in report.COLUMNS if column[0] in ("survival", *report.ERRORS)]
     several = len(subjects) > 1
@@ -151,7 +153,7 @@ def _comparison(subjects: Sequence[Subject], rows: Sequence[Row]) -> str:
     )
     lines = []
     for row in rows:
-        cells = "".join(_cells(row.name, column, subjects) for column in fields)
+        cells = "".join(_cells(row.name, column, subjects, judged) for column in fields)
         meaning = ALL_ROWS[row.name].meaning if row.name in ALL_ROWS else row.meaning
         what = "; ".join(filter(None, (meaning, _wanted(row.name))))
         lines.append(f"<tr><td>{escape(row.name)}</td>{cells}<td class=what>{escape(what)}</td></tr>")
@@ -170,21 +172,16 @@ def _wanted(row: str) -> str:
     return f"survival ≥ {DEPLOYED_SURVIVAL[row]:.2f}" + (f", rmse ≤ {errors}" if row == "track" else "")
 
 
-def _cells(row: str, column: report.Column, subjects: Sequence[Subject]) -> str:
-    """Return the cells of a figure, one for each agent; the best one is marked, and what is too low."""
+def _cells(row: str, column: report.Column, subjects: Sequence[Subject], judged: bool) -> str:
+    """Return the cells of a figure, one for each agent; the best one is marked, and what is judged short."""
     name, _, form = column
     values = [subject.rows[row].get(name) for subject in subjects]
     known = [value for value in values if value is not None]
     best = (max if name == "survival" else min)(known) if len(set(known)) > 1 else None
     cells = []
     for value in values:
-        mark = (
-            " class=low"
-            if report.is_short(row, name, value)
-            else " class=best"
-            if best is not None and value == best
-            else ""
-        )
+        short, leads = judged and report.is_short(row, name, value), best is not None and value == best
+        mark = " class=low" if short else " class=best" if leads else ""
         cells.append(f"<td{mark}>{'' if value is None else format(value, form).strip()}</td>")
     return "".join(cells)
 
@@ -215,8 +212,10 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         return f"<div class=figures>{''.join(f'<figure>{svg}</figure>' for svg in drawn)}</div>"
 
     def sweeps(subject: Subject) -> str:
-        probes = subject.probes
-        drawn = (figures.sweep("frequency", probes.frequency), figures.sweep("friction", probes.friction))
+        drawn = (
+            figures.sweep(name, getattr(subject.probes, name), _largest_error(name, subjects))
+            for name in ("frequency", "friction")
+        )
         return f"<div class=figures>{''.join(f'<figure>{svg}</figure>' for svg in drawn)}</div>"
 
     def gait(subject: Subject) -> str:
@@ -244,7 +243,7 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
             sweeps,
             subjects,
         ),
-        _section("Gait", "One robot at 0.4 m/s.", gait, subjects),
+        _section("Gait", "One robot at 0.4 m/s.", gait, subjects, wide=True),
     ]
     if any(subject.sim2sim for subject in subjects):
         sections.append(
@@ -253,22 +252,35 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
                 "The same rows in simulators of others, by the contract of the maker's controller.",
                 _second_opinion,
                 subjects,
+                wide=True,
             )
         )
     return sections
 
 
+def _largest_error(sweep: str, subjects: Sequence[Subject]) -> float:
+    """Return the largest error of a sweep, of all agents: their drawings have one scale."""
+    results = [result for subject in subjects for result in getattr(subject.probes, sweep)]
+    return max((result[name] for result in results for name in report.ERRORS if result[name] is not None), default=1.0)
+
+
 def _second_opinion(subject: Subject) -> str:
     others = {content["engine"]: content["rows"] for content in subject.sim2sim}
+    if not others:
+        return "<p>Not walked there.</p>"
     if not any(name in subject.rows for rows in others.values() for name in rows):
         return "<p>No row that was walked there, too.</p>"
     sources = ", ".join(escape(content.get("source", "?")) for content in subject.sim2sim)
     return f"{figures.second_opinion(subject.rows, others)}<p class=note>Judged there: {sources}</p>"
 
 
-def _section(title: str, text: str, draw: Callable[[Subject], str], subjects: Sequence[Subject]) -> str:
+def _section(
+    title: str, text: str, draw: Callable[[Subject], str], subjects: Sequence[Subject], wide: bool = False
+) -> str:
+    """Return a section with a drawing of each agent, beside each other or, if they are wide, below each other."""
     blocks = []
     for letter, subject in zip("AB", subjects, strict=False):
         heading = f"<h3>{letter}: {escape(subject.title)}</h3>" if len(subjects) > 1 else ""
         blocks.append(f"<div>{heading}{draw(subject)}</div>")
-    return f"<h2>{escape(title)}</h2><p>{escape(text)}</p><div class=agents>{''.join(blocks)}</div>"
+    place = "'agents wide'" if wide else "agents"
+    return f"<h2>{escape(title)}</h2><p>{escape(text)}</p><div class={place}>{''.join(blocks)}</div>"

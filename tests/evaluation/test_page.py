@@ -68,7 +68,8 @@ def test_verdict_and_shortfalls_are_seen(undrawn: None) -> None:
     assert "verdict unfit" in bad and "push_1.0 0.90 &lt; 1.00" in bad and "<td class=low>0.900</td>" in bad
     good = text_of(subject("a", 1.0))
     assert "verdict unfit" not in good and "class=low" not in good and "nothing failed, but only 1 of 19" in good
-    assert report.NO_VERDICT.partition(":")[0] in text_of(subject("a", 0.9), judged=False)
+    unjudged = text_of(subject("a", 0.9), judged=False)
+    assert report.NO_VERDICT.partition(":")[0] in unjudged and "class=low" not in unjudged
     coarse = text_of(subject("a", 1.0, track=ROW | {"survival": 1.0, "rmse_vx": 0.1}))  # 0.10, 0.08 and 0.13 are wanted
     marked = [f"<td class=low>{error}</td>" in coarse for error in ("0.100", "0.200", "0.300")]
     assert marked == [False, True, True] and "survival ≥ 1.00, rmse ≤ 0.10 / 0.08 / 0.13" in coarse
@@ -84,11 +85,21 @@ def test_two_agents_stand_side_by_side_and_the_better_figure_is_marked(undrawn: 
     assert text_of(subject("first", 1.0), better).count("<td class=best>0.050</td>") == 1
 
 
+def test_the_sweeps_of_two_agents_have_one_scale(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
+    scales: list[float] = []
+    monkeypatch.setattr(figures, "sweep", lambda name, results, largest: scales.append(largest) or "<svg></svg>")
+    worse = subject("b", 1.0)
+    worse.probes.friction[0] = ROW | {"rmse_vy": 0.9}
+    text = text_of(subject("a", 1.0), worse)
+    assert scales == [0.3, 0.9, 0.3, 0.9] and text.count("'agents wide'") == 1, "frequency and friction, of a and of b"
+
+
 def test_other_simulators_are_shown_where_rows_are_shared(undrawn: None, tmp_path: Path) -> None:
     one = subject("a", 1.0)
     one.sim2sim = [{"engine": "Drake", "source": "dir", "rows": {"push_1.0": {"survival": 0.75}}}]
     text = text_of(one)
     assert "Other simulators" in text and "Drake" in text and ">0.75<" in text
+    assert text_of(one, subject("b", 1.0)).count("Not walked there.") == 1
     one.sim2sim[0]["rows"] = {"stand": {"survival": 0.75}}
     assert "No row that was walked there" in text_of(one)
     for wrong in ([], {"rows": {}}, {"engine": "x", "rows": {"a": 1}}, {"engine": "x"}):
