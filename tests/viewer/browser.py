@@ -21,6 +21,7 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--no-first-run", "--disable-dev-shm-usage", "--disable-background-networking"),
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
     *("--window-size=640,420", "--remote-debugging-port=0"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",  # there is no network
 )
 TIMEOUT = 120.0
 KEY_CODES = {"ArrowUp": 38, "ArrowLeft": 37, "ArrowDown": 40, "ArrowRight": 39, "q": 81, "e": 69, " ": 32, "f": 70}
