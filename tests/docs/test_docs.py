@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -131,6 +132,21 @@ def test_the_results_page_is_made_from_the_files() -> None:
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python benchmarks/results_page.py"
     assert len(list(module.FILES.glob("*.json"))) > 10
+
+
+def test_the_commits_of_the_files_are_in_the_history() -> None:
+    """A file that names a commit of before a rebase cannot be measured again."""
+    git = ["git", "-C", str(ROOT)]
+    if (
+        not (ROOT / ".git").exists()
+        or subprocess.run([*git, "rev-parse", "--is-shallow-repository"], capture_output=True, text=True).stdout.strip()
+        != "false"
+    ):
+        pytest.skip("needs the whole history")
+    for path in sorted((ROOT / "benchmarks/results").glob("*.json")):
+        commit = results.load(path)["commit"].removesuffix(" with changes")
+        done = subprocess.run([*git, "merge-base", "--is-ancestor", commit, "HEAD"], capture_output=True, text=True)
+        assert done.returncode == 0, f"{path.name}: commit {commit} {done.stderr}"
 
 
 @pytest.mark.parametrize("path", prose.pages(), ids=names)
