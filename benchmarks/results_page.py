@@ -31,7 +31,8 @@ def cell(content: dict[str, Any], row: str, column: str) -> str:
 def table(content: dict[str, Any], name: str) -> str:
     """Return a file as a heading, its facts and a table."""
     columns, figures = content["columns"], content["figures"]
-    heads = [f"{column} [{facts['unit']}]" if facts["unit"] else column for column, facts in columns.items()]
+    units = [f" [{facts['unit']}]" if facts["unit"] else "" for facts in columns.values()]
+    heads = [column.replace("_", " ") + unit for column, unit in zip(columns, units, strict=True)]
     seeds = f"; seeds {', '.join(map(str, content['seeds']))}" if content["seeds"] else ""
     facts = f"{content['hardware']}; {content['date']}; commit {content['commit'][:7]}{seeds}"
     facts += f"; ± is the {content['spread']}" if content["spread"] else ""

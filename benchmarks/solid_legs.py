@@ -112,7 +112,7 @@ def main() -> None:
             depths = [1e3 * each.overlap for each in slams if low <= each.closing < high]
             figures[row] |= {f"{low}-{high}_m/s": {"value": -min(depths)}} if depths else {}
     if args.result is not None:
-        note = f"Deepest of {TRIALS} slams; a negative one is a gap."
+        note = f"Deepest of {TRIALS} slams; a negative one is a gap. At rest: how far apart they end."
         title = "Deepest overlap of legs that are slammed together, by closing speed"
         results.save(args.result, title, "Physics", columns, figures, "", [0], note=note)
 

@@ -157,7 +157,7 @@ def shown(content: Mapping[str, Any], row: str, column: str) -> str:
         KeyError: There is none.
     """
     figure, digits = content["figures"][row][column], content["columns"][column]["digits"]
-    number = {name: f"{value:,.{digits}f}" for name, value in figure.items()}
+    number = {name: f"{value:z,.{digits}f}" for name, value in figure.items()}
     if "above" in number:
         return f"> {number['above']}"
     if "low" in number:

@@ -35,10 +35,10 @@ def test_a_file_says_what_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_figures_as_they_are_shown(tmp_path: Path) -> None:
-    figures = {"a": {"survival": {"above": 170.0}}, "b": {"survival": {"low": 0.1, "high": 1234.0}}}
+    figures = {"a": {"survival": {"above": 170.0}}, "b": {"survival": {"low": -0.001, "high": 1234.0}}}
     content = save(tmp_path / "x.json", figures)
     assert results.shown(content, "a", "survival") == "> 170.00"
-    assert results.shown(content, "b", "survival") == "0.10 to 1,234.00"
+    assert results.shown(content, "b", "survival") == "0.00 to 1,234.00", "no -0"
     assert results.survival(1.0, 16)["spread"] == pytest.approx(0.5 / 17), "that all survive leaves a doubt"
 
 

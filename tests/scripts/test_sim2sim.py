@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from legged_gym import resources_dir
+from legged_gym.evaluation import results
 from legged_gym.options.cli import run_main
 from legged_gym.scripts import sim2sim
 
@@ -38,7 +39,11 @@ def test_the_json_is_laid_out_like_the_first_judges(
     if engine == "drake" and find_spec("pydrake") is None:
         pytest.skip("needs Drake")
     rows = "push_1.0,stiff_2ms"
-    data = result(monkeypatch, tmp_path / "out.json", "--engine", engine, f"--suite={rows}", *SHORT)
+    figures = tmp_path / "result.json"
+    options = ("--engine", engine, f"--suite={rows}", f"--result={figures}", *SHORT)
+    data = result(monkeypatch, tmp_path / "out.json", *options)
+    assert list(results.load(figures)["figures"]) == list(data["rows"])
+    assert results.shown(results.load(figures), "push_1.0", "survival") == "1.00 ± 0.17", "of two robots"
     assert (data["agent"], data["robot"], data["seed"]) == ("onnx", "PF_TRON1A", 0)
     assert data["engine"].lower().startswith(engine) and data["figures"]["gait"] == [2.0, 0.5, 0.5, 0.1]
     assert data["model"] == "resources/robots/PF_TRON1A/urdf/robot.urdf" and data["figures"]["timestep"] == 0.001
