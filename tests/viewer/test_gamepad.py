@@ -41,7 +41,7 @@ turn = 2 if known else 3  # SDL says where the right stick of a known pad is
 print(pad.name, tilt(1, -1.0), tilt(0, 1.0), tilt(turn, -1.0))
 sdl.SDL_JoystickSetVirtualButton(handle, 1, ctypes.c_uint8(1))
 pad.poll()
-print(controls.take("shove") is not None)
+print(controls.pop_wish("shove") is not None)
 sdl.SDL_JoystickDetachVirtual(0)
 pad.poll()
 print(controls.command.tolist())
