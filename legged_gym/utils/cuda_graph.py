@@ -170,7 +170,7 @@ def adam_tensors(optimizer: Adam, prefix: str) -> dict[str, torch.Tensor]:
 
 
 def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Take over a saved state, whatever device it is from; all tensors are new ones then.
+    """Take over saved moments, steps and rates, whatever device they are from; all tensors are new ones then.
 
     Raises:
         ValueError: It is of parameters of other number or shape.
@@ -182,8 +182,10 @@ def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
         given = {tuple(moments[name].shape) for name in ("exp_avg", "exp_avg_sq")}
         if not (0 <= int(k) < len(own_shapes)) or given != {own_shapes[int(k)]}:
             raise ValueError(f"the optimiser's state {k} has shape {given}, the networks' are {own_shapes}")
+        if (steps := tuple(moments["step"].shape)) != ():
+            raise ValueError(f"the optimiser's state {k} has a count of steps of shape {steps}, expected one number")
     for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
-        saved |= {flag: own[flag] for flag in ("capturable", "fused", "foreach")}
+        saved |= {name: value for name, value in own.items() if name not in ("params", "lr")}
     optimizer.load_state_dict(state)
 
 

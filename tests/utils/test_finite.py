@@ -1,5 +1,7 @@
 """What is not finite is found, and changes no weight."""
 
+import copy
+
 import pytest
 import torch
 
@@ -79,3 +81,13 @@ def test_the_state_of_another_optimiser_is_refused() -> None:
         states.append(optimizer)
     with pytest.raises(ValueError, match=r"state 0 has shape \{\(2, 3\)\}"):
         load_adam(states[0], states[1].state_dict())
+    damaged = states[0].state_dict()
+    damaged["state"][0]["step"] = torch.zeros(3, 4)
+    with pytest.raises(ValueError, match=r"steps of shape \(3, 4\), expected one number"):
+        load_adam(states[0], damaged)
+    other = copy.deepcopy(states[0].state_dict())
+    other["state"][0]["step"] = torch.tensor(7.0)
+    other["param_groups"][0] |= {"lr": 0.5, "betas": ("x", None)}
+    load_adam(states[0], other)
+    assert states[0].param_groups[0]["betas"] == (0.9, 0.999), "what is not learned is the run's"
+    assert states[0].param_groups[0]["lr"] == 0.5

@@ -56,6 +56,7 @@ def test_runs_that_cannot_be(fields: dict[str, str], text: str) -> None:
         ("train.estimator.num_learning_epochs", "5000000"),
         ("train.algorithm.imitation.replay_mini_batches", "99999999"),
         ("train.teacher.dcm.offset.epochs", "1000000"),
+        ("train.teacher.dcm.offset.hidden_dims", "32,1000000000000000000000"),
         ("train.teacher.dcm.offset.preview_steps", "2000000"),
         ("train.teacher.dcm.timing.candidates", "1000000"),
         ("env.control.decimation", "100000000"),
