@@ -146,7 +146,8 @@ def test_a_worker_may_die_while_it_takes_over(more: bool, pf_tron1a: RobotModel)
 
 
 TRAINER = f"""
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they put into the background ignore it
 from legged_gym.sim.process.launch import Worker
 from legged_gym.sim.process.protocol import Request
 worker = Worker("light", [sys.executable, "-c", {LIGHT!r}], os.environ)
@@ -183,7 +184,10 @@ def test_no_orphan_is_left(does: str, number: signal.Signals | None, stopped: bo
             os.kill(pid, signal.SIGSTOP)
         if number is not None:
             os.killpg(trainer.pid, number)
-        trainer.wait(20.0)
+        try:
+            trainer.wait(20.0)
+        finally:
+            trainer.kill()
     assert ends_within(3.0, pid)
 
 
