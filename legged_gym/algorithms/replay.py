@@ -17,7 +17,7 @@ class Replay:
             groups: What is kept.
             samples: Of how many samples at most; but no rollout is kept in part, and one always is.
         """
-        self._groups, self._samples = tuple(groups), samples
+        self.groups, self._samples = tuple(groups), samples
         self._kept: TensorDict | None = None
         self._size, self._rollouts, self._added = 0, 0, 0
 
@@ -27,7 +27,7 @@ class Replay:
 
     def add(self, observations: TensorDict) -> None:
         """Keep a rollout's observations (S, N, ·), which are of the same shape each time."""
-        new = observations.select(*self._groups).flatten(0, 1)
+        new = observations.select(*self.groups).flatten(0, 1)
         if self._kept is None:  # memory that stays where it is
             self._size, self._rollouts = len(new), max(1, self._samples // len(new))
             room = {name: x.new_empty(self._size * self._rollouts, x.shape[-1]) for name, x in new.items()}

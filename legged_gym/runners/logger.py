@@ -16,6 +16,7 @@ import torch
 from rsl_rl.utils.logger import Logger as RslLogger
 
 from legged_gym.runners.own_metrics import VELOCITIES, OwnSums, own_metrics
+from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.errors import UserError
 
@@ -184,7 +185,9 @@ class Logger(RslLogger):
 
     def load_exact_state(self, state: dict[str, torch.Tensor]) -> None:
         """Take over what `exact_state` returned."""
-        for name, tensor in self.exact_state().items():
+        own = self.exact_state()
+        check_alike(state, own, "logger")
+        for name, tensor in own.items():
             tensor.copy_(state[name])
 
     def _print(self, it: int, start_it: int, total_it: int, scalars: dict[str, float], step_dt: float) -> None:

@@ -30,7 +30,7 @@ from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import local_processes, torch_threads, usable_cores
 
-MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 """What torch and Python raise where the content of a checkpoint is not what it should be."""
 
 
@@ -361,7 +361,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             if self.teacher is not None:
                 self.teacher.load_exact_state(state["teacher"])
             self.quarantine.load_exact_state(state["quarantine"])
-            self.alg.replay.load_state_dict(state["replay"])
+            self.alg.load_replay(state["replay"])
             self.logger.load_exact_state(state["logger"])
         except MISFITS as error:
             self.env.reset()

@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.math import known_empty
 
@@ -58,6 +59,7 @@ class Quarantine:
 
     def load_exact_state(self, inside: torch.Tensor) -> None:
         """Take over what `exact_state` returned."""
+        check_alike(inside, self._inside, "quarantine")
         self._inside.copy_(inside)
         self._anybody = not known_empty(self._inside)
 

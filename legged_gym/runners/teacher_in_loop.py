@@ -12,7 +12,7 @@ from legged_gym.runners.config import TeacherInLoopCfg
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.offset_trainer import OffsetTrainer
-from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.checkpoint import check_alike, load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
 from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.math import known_empty
@@ -212,6 +212,8 @@ class TeacherInLoop:
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Take over what `exact_state` returned."""
+        own = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
+        check_alike({name: state[name] for name in own}, own, "teacher")
         self.teacher.load_exact_state(state["teacher"])
         self._last_offset.copy_(state["last_offset"])
         self._broken.copy_(state["broken"])

@@ -43,6 +43,7 @@ from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.predictor import DcmPredictor, StepPlan
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout, TeacherState
 from legged_gym.teacher.validity import ValidityWeight
+from legged_gym.utils.checkpoint import check_alike
 
 __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "TeacherOutput"]
 
@@ -146,6 +147,7 @@ class DcmTeacher:
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Inverse of `exact_state`."""
+        check_alike(state, self.exact_state(), "teacher")
         self.memory.buffer.copy_(state["memory"])
 
     def evaluate(self, obs: Tensor, memory: TeacherMemory) -> tuple[TeacherOutput, TeacherMemory]:

@@ -12,6 +12,7 @@ from legged_gym.teacher.config import OffsetCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.losses import assign_touchdowns, follow_weight, magnitude_loss, stability_loss, tracking_loss
 from legged_gym.teacher.preview import preview_steps
+from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.cuda_graph import Graphed, adam_tensors, load_adam, make_adam
 from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.finite import GuardedStep
@@ -196,8 +197,17 @@ class OffsetTrainer:
         return {"step": self._step} | {name: values[rows] for name, values in self._data.items()}
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
-        """Inverse of `exact_state`."""
-        self._step = state["step"]
+        """Inverse of `exact_state`.
+
+        Raises:
+            ValueError: It was recorded in rollouts of another length, or of another number of robots.
+        """
+        step, longest = state["step"], len(self._data["inputs"]) - self._kept
+        if not isinstance(step, int) or not 0 <= step <= longest:
+            raise ValueError(f"offset.step is {step!r:.40}, expected one of 0 to {longest}")
+        recorded = {name: values[: self._kept + step] for name, values in self._data.items()}
+        check_alike({name: state[name] for name in recorded}, recorded, "offset")
+        self._step = step
         for name, values in self._data.items():
             values[: self._kept + self._step].copy_(state[name])
 

@@ -7,7 +7,7 @@ import re
 import socket
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -173,6 +173,36 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
     if broken := _broken(data):
         raise UserError(f"{path}: is of no use: {broken} is not finite")
     return data
+
+
+def check_alike(given: Any, own: Any, name: str) -> None:
+    """Raises where a state that was saved is not one that would be saved here; nothing is looked into but its form.
+
+    Args:
+        given: What was saved: tensors and counts in nested dicts.
+        own: What would be.
+        name: Of it, for the message.
+
+    Raises:
+        ValueError: Names, kinds or shapes differ.
+    """
+    if isinstance(own, Mapping):
+        if not isinstance(given, Mapping) or given.keys() != own.keys():
+            differ = given.keys() ^ own.keys() if isinstance(given, Mapping) else own
+            raise ValueError(f"{name}: other things are saved: {', '.join(sorted(map(str, differ)))}")
+        for key, value in own.items():
+            check_alike(given[key], value, f"{name}.{key}")
+    elif isinstance(own, torch.Tensor):
+        if not isinstance(given, torch.Tensor) or given.layout != own.layout or given.dtype != own.dtype:
+            raise ValueError(f"{name} is {_kind(given)}, here {_kind(own)}")
+        if given.shape != own.shape:
+            raise ValueError(f"{name} has shape {tuple(given.shape)}, here {tuple(own.shape)}")
+    elif type(given) is not type(own):
+        raise ValueError(f"{name} is {_kind(given)}, here {_kind(own)}")
+
+
+def _kind(value: object) -> str:
+    return f"of {value.dtype}".replace("torch.", "") if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
 
 
 def _check_archive(path: Path) -> None:

@@ -60,12 +60,12 @@ class Canary:
 
 
 @cache
-def saved() -> tuple[Any, bytes, dict[str, Any]]:
-    """A run, the bytes of its checkpoint, and what is in it."""
+def saved(name: str = "model_1.pt") -> tuple[Any, bytes, dict[str, Any]]:
+    """A run, the bytes of one of its files, and what is in it."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         run = small_run(Path(folder) / "run")
         run.learn(1)
-        path = Path(folder) / "run" / "model_1.pt"
+        path = Path(folder) / "run" / name
         return run, path.read_bytes(), load_checked(path)
 
 
@@ -80,6 +80,22 @@ def checkpoints(draw: random.Random, folder: Path) -> str:
     if broken:
         return f"FAILED: {kind.__name__} let {broken[0]} be loaded, which is not finite"
     return WORKED
+
+
+def simulations(draw: random.Random, folder: Path) -> str:
+    """Go on from a checkpoint where what lies beside it was damaged: with it, or with new robots."""
+    run, whole, content = saved("simulation_1.pt")
+    (folder / "model_1.pt").write_bytes(saved()[1])
+    path = folder / "simulation_1.pt"
+    draw.choice((_flip, _cut, _forge, _forge, _forge, _pickle, _noise))(draw, path, whole, content)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        run.load(str(folder / "model_1.pt"))
+        run.learn(1)
+    path.unlink()
+    broken = [name for name, t in run._learned_tensors().items() if not bool(t.isfinite().all())]
+    if broken:
+        return f"FAILED: {broken[0]} is not finite"
+    return "went on with new robots" if "begin anew" in said.getvalue() else WORKED
 
 
 def _flip(draw: random.Random, path: Path, whole: bytes, content: dict[str, Any]) -> None:
@@ -400,6 +416,7 @@ def _other_tree(draw: random.Random, text: str) -> str:
 
 
 KINDS: dict[str, Callable[[random.Random, Path], str]] = {
-    function.__name__: function for function in (checkpoints, configs, runs, terrains, command_lines, onnx_files, urdfs)
+    function.__name__: function
+    for function in (checkpoints, simulations, configs, runs, terrains, command_lines, onnx_files, urdfs)
 }
 """What is tried, by name."""

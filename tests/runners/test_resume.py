@@ -1,5 +1,7 @@
 """A run that was stopped goes on bit for bit as the one that was not, on the CPU."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 import torch
 
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
+from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
 from tests.runners.making import small_run
 
 
@@ -33,3 +36,65 @@ def test_resumed_run_is_the_unbroken_one_bit_for_bit(tmp_path: Path, profile: st
     assert second.current_learning_iteration == 6
     assert_equal(whole, second)
     assert whole.logger._window == second.logger._window
+
+
+REPLAYED = {"train.algorithm.imitation.replay_mini_batches": 3}
+ON_BLOCKS = {f"env.terrain.{name}": value for name, value in (("mesh_type", "trimesh"), ("profile", "blocks"))}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnPolicyRunner, Path]:
+    """A run after one iteration, and a copy of its folder, which stays as it is."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = small_run(folder / "run", **REPLAYED)
+    run.learn(1)
+    return run, shutil.copytree(folder / "run", folder / "copy")
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"train.runner.num_steps_per_env": 8}, "it replays rollouts of 64 samples, this run's have 32"),
+        ({"env.env.num_envs": 5}, r"environment\.environment\.actions\.now has shape \(4, 6\), here \(5, 6\)"),
+        (ON_BLOCKS, r"environment\.environment: other things are saved: ground\."),
+    ],
+)
+def test_robots_begin_anew_where_those_that_were_saved_do_not_fit(
+    trained: tuple[OnPolicyRunner, Path], capsys: pytest.CaptureFixture[str], options: dict[str, Any], note: str
+) -> None:
+    second = small_run(None, **REPLAYED, **options)
+    second.load(str(trained[1] / "model_1.pt"))
+    assert re.search(rf"note: all robots begin anew, for simulation_1.pt does not fit: {note}", capsys.readouterr().out)
+    second.learn(1)
+    assert second.current_learning_iteration == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("teacher.recorded", "x"),
+        ("teacher.trainer.step", 10**6),
+        ("teacher.teacher.memory", torch.zeros(1)),
+        ("quarantine", torch.zeros(4)),
+        ("logger.cur_reward_sum", torch.zeros(1, dtype=torch.int64)),
+        ("environment.observations.history", None),
+        ("environment.simulator._full", torch.zeros(1)),
+        ("replay.added", -1),
+        ("replay.size", 0),
+        ("replay.kept.history", torch.zeros(64, 3)),
+    ],
+)
+def test_a_damaged_simulation_spoils_nothing(
+    trained: tuple[OnPolicyRunner, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, value: object
+) -> None:
+    run, folder = trained
+    shutil.copy(folder / "model_1.pt", tmp_path)
+    saved = load_checked(folder / "simulation_1.pt")
+    place, *names, last = saved[SIMULATION], *path.split(".")
+    for name in names:
+        place = place[name]
+    place[last] = value
+    save_atomically({name: saved[name] for name in ("iter", SIMULATION)}, tmp_path / "simulation_1.pt")
+    run.load(str(tmp_path / "model_1.pt"))
+    assert "note: all robots begin anew, for simulation_1.pt does not fit: " in capsys.readouterr().out
+    run.learn(1)

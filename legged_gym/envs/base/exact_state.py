@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from legged_gym.utils.checkpoint import check_alike
+
 ENVIRONMENT = (
     *(f"actions.{name}" for name in ("now", "applied", "before", "refused", "num_refused")),
     *("state.last_joint_vel", "sensors._before", "observer.history", "curriculum.difficulty"),
@@ -54,13 +56,7 @@ def load_exact_state(env: Any, state: dict[str, Any]) -> None:
     own = exact_state(env)
     if own is None:
         raise ValueError("this simulator cannot take over a state")
-    for part, tensors in own.items():
-        given = state[part]
-        if given.keys() != tensors.keys():
-            raise ValueError(f"other tensors are saved: {', '.join(sorted(given.keys() ^ tensors.keys()))}")
-        for name, tensor in tensors.items():
-            if given[name].shape != tensor.shape:
-                raise ValueError(f"{name} has shape {tuple(given[name].shape)}, here {tuple(tensor.shape)}")
+    check_alike(state, own, "environment")
     for name, tensor in own["environment"].items():
         tensor.copy_(state["environment"][name])
     env.sim.load_exact_state(state["simulator"])
