@@ -10,9 +10,6 @@ With several processes (`Group`), each learns from its own robots, and all take 
 on the mean gradient, which is the gradient of all robots' mean loss. What else a step depends on is averaged along.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -25,6 +22,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from legged_gym.algorithms.config import ImitationCfg
+from legged_gym.algorithms.estimator_trainer import EstimatorTrainer
 from legged_gym.algorithms.losses import (
     adapted_learning_rate,
     imitation_loss,
@@ -34,7 +32,10 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
+from legged_gym.algorithms.precision import tensor_cores
 from legged_gym.algorithms.replay import Replay
+from legged_gym.algorithms.rollout import gather, shuffled
+from legged_gym.algorithms.skipped_steps import LEARNED, SkippedSteps
 from legged_gym.algorithms.widening import widen_critic
 from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.config import to_dict
@@ -48,46 +49,6 @@ REPLAYED_GROUPS = ("history", "reference", "reference_weight")
 """What is kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
-
-LEARNED = ("policy and value", "replay", "velocity")
-"""What optimiser steps are for."""
-
-
-@dataclass(frozen=True)
-class SkippedSteps:
-    """Optimiser steps that were left out because something in them was not finite."""
-
-    counts: dict[str, tuple[int, int]]
-    """Steps left out and steps tried, by what they learn."""
-    losses: list[str]
-    """Losses that were not finite, or whose gradients were not."""
-
-    @property
-    def total(self) -> int:
-        """Steps left out."""
-        return sum(skipped for skipped, _ in self.counts.values())
-
-    @property
-    def mostly(self) -> bool:
-        """Of something to be learned, more than half of the steps were left out."""
-        return any(2 * skipped > tried for skipped, tried in self.counts.values())
-
-    def __str__(self) -> str:
-        steps = " and ".join(
-            f"{skipped} of {tried} of {name}" for name, (skipped, tried) in self.counts.items() if skipped
-        )
-        return f"optimiser steps left out: {steps}" + (f"; not finite: {', '.join(self.losses)}" if self.losses else "")
-
-
-@contextmanager
-def tensor_cores() -> Iterator[None]:
-    """Multiply float32 matrices on CUDA with a mantissa of 10 bits; without effect on a CPU."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = True
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 class PPO(RslPPO):
@@ -131,17 +92,13 @@ class PPO(RslPPO):
         super().__init__(actor, critic, storage, **kwargs)
         self.optimizer = make_adam(chain(self.policy_parameters(), critic.parameters()), self._rate, device)
         self._initial_learning_rate = self.learning_rate
-        estimator = estimator or {}
-        self.estimator_epochs = estimator.get("num_learning_epochs", 1)
-        self.estimator_mini_batches = estimator.get("num_mini_batches", 4)
-        self.estimator_max_grad_norm = estimator.get("max_grad_norm", 1.0)
-        estimator_parameters = self._raw_actor.estimator.parameters()
-        self.estimator_optimizer = make_adam(estimator_parameters, estimator.get("learning_rate", 1e-3), device)
+        self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
+        branch = self.group.branch()
+        self.estimator_trainer = EstimatorTrainer(
+            self._raw_actor.estimator, storage, branch, device, **(estimator or {})
+        )
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
-        self._estimator_step = GuardedStep(self.estimator_optimizer, device)
-        self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
-        self._estimator_group = self.group.branch()
         self._not_finite = torch.zeros(len(LOSSES), device=device)
         """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
         self._steps_tried = [0] * len(LEARNED)
@@ -150,12 +107,11 @@ class PPO(RslPPO):
         """Updates done: the clock of the imitation weight."""
         self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_samples"])
         self.mixed_precision = mixed_precision
-        self._critic_branch, self._estimator_branch = Branch(device), Branch(device)
+        self._critic_branch = Branch(device)
         self._acting_groups = tuple(dict.fromkeys((*actor.obs_groups, *critic.obs_groups, "history")))
         self._acting = Graphed(self._act, device, copies=False)
         self._returning = Graphed(self._compute_returns, device)
         self._learning = Graphed(self._learn, device, owners=(actor.distribution,), copies=False)
-        self._estimating = Graphed(self._learn_velocity, device, copies=False)
         self._imitating = Graphed(self._imitate, device, copies=False)
 
     @staticmethod
@@ -273,20 +229,19 @@ class PPO(RslPPO):
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
-        with self._estimator_branch.fork():
-            estimator_loss = self._update_estimator()
-        rows = self._shuffled(self.num_mini_batches)
+        estimator_loss = self.estimator_trainer.begin()
+        rows = shuffled(self.storage, self.num_mini_batches)
         counts = self._own_samples(rows)
         for _ in range(self.num_learning_epochs):
             for batch, count in zip(rows, counts, strict=True):
                 total += self._learning(batch, count)
-        self._estimator_branch.join()
+        self.estimator_trainer.join()
         replayed = self._imitate_replayed(share)
         self._update_normalization()
         self.storage.clear()
         self.iteration += 1
         steps = self.num_learning_epochs * self.num_mini_batches
-        tried = (steps, replayed, self.estimator_epochs * self.estimator_mini_batches)
+        tried = (steps, replayed, self.estimator_trainer.steps)
         self._steps_tried = [before + new for before, new in zip(self._steps_tried, tried, strict=True)]
         means = total / steps
         return torch.stack((*means, estimator_loss, self._imitation_weight))
@@ -299,7 +254,7 @@ class PPO(RslPPO):
 
     def read_skipped(self) -> SkippedSteps:
         """Say which optimiser steps were left out since the last call; waits for the device."""
-        guards = (self._policy_step, self._replay_step, self._estimator_step)
+        guards = (self._policy_step, self._replay_step, self.estimator_trainer.guard)
         skipped = [int(count) for count in torch.stack([guard.skipped for guard in guards]).tolist()]
         broken = zip((*LOSSES, "estimator"), (*self._not_finite.tolist(), skipped[-1]), strict=True)
         counts = dict(zip(LEARNED, zip(skipped, self._steps_tried, strict=True), strict=True))
@@ -314,13 +269,8 @@ class PPO(RslPPO):
         tensors = {f"actor.{name}": value for name, value in self._raw_actor.state_dict(keep_vars=True).items()}
         tensors |= {f"critic.{name}": value for name, value in self._raw_critic.state_dict(keep_vars=True).items()}
         tensors |= adam_tensors(self.optimizer, "optimizer")
-        tensors |= adam_tensors(self.estimator_optimizer, "estimator_optimizer")
+        tensors |= adam_tensors(self.estimator_trainer.optimizer, "estimator_optimizer")
         return tensors | {"learning_rate": self._rate}
-
-    def _shuffled(self, parts: int) -> torch.Tensor:
-        """Deal the samples of the rollout out at random. Shape (parts, samples // parts)."""
-        samples = self.storage.num_envs * self.storage.num_transitions_per_env
-        return torch.randperm(samples // parts * parts, device=self.device).view(parts, -1)
 
     def _own_samples(self, rows: torch.Tensor) -> torch.Tensor:
         """Count the samples of each mini-batch (K, B) that the policy acted in, not the teacher: mean of the processes.
@@ -332,20 +282,6 @@ class PPO(RslPPO):
             return torch.full((len(rows),), float(rows.shape[1]), device=self.device)
         return self.group.mean((1.0 - driven.flatten()[rows]).sum(-1))
 
-    def _gather(self, rows: torch.Tensor) -> RolloutStorage.Batch:
-        """Collect the samples `rows` (B,) of the rollout."""
-        s = self.storage
-        observations = s.observations.exclude("history", "teacher", "velocity")  # not read
-        return RolloutStorage.Batch(
-            observations=observations.flatten(0, 1)[rows],
-            actions=s.actions.flatten(0, 1)[rows],
-            values=s.values.flatten(0, 1)[rows],
-            advantages=s.advantages.flatten(0, 1)[rows],
-            returns=s.returns.flatten(0, 1)[rows],
-            old_actions_log_prob=s.actions_log_prob.flatten(0, 1)[rows],
-            old_distribution_params=tuple(p.flatten(0, 1)[rows] for p in s.distribution_params or ()),
-        )
-
     @tensor_cores()
     def _learn(self, rows: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
         """Take one optimiser step on the samples `rows` (B,), `count` of which the policy acted in.
@@ -353,7 +289,7 @@ class PPO(RslPPO):
         Returns:
             The losses, see `LOSSES`.
         """
-        batch = self._gather(rows)
+        batch = gather(self.storage, rows)
         values = self._evaluate(batch.observations)
         log_prob = self.actor.get_output_log_prob(batch.actions)
         driven = batch.observations.get("teacher_driven", None)
@@ -431,28 +367,6 @@ class PPO(RslPPO):
         floor = self._initial_learning_rate * self._imitation_share.to(self._rate.dtype)
         self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, divergence, self.desired_kl), floor))
 
-    def _update_estimator(self) -> torch.Tensor:
-        """Regress the base velocity on the history over the rollout; returns the mean squared error [m^2/s^2]."""
-        total = torch.zeros((), device=self.device)
-        for _ in range(self.estimator_epochs):
-            for rows in self._shuffled(self.estimator_mini_batches):
-                total += self._estimating(rows)
-        return total / max(1, self.estimator_epochs * self.estimator_mini_batches)
-
-    @tensor_cores()
-    def _learn_velocity(self, rows: torch.Tensor) -> torch.Tensor:
-        """Take one optimiser step of the estimator on the samples `rows` (B,); returns the loss."""
-        history = self.storage.observations["history"].flatten(0, 1)
-        velocity = self.storage.observations["velocity"].flatten(0, 1)
-        estimator = self._raw_actor.estimator
-        loss = (estimator(history[rows]) - velocity[rows]).square().mean()
-        self.estimator_optimizer.zero_grad()
-        loss.backward()
-        (loss,) = self._estimator_group.mean_gradients(estimator.parameters(), loss)
-        norm = nn.utils.clip_grad_norm_(estimator.parameters(), self.estimator_max_grad_norm)
-        skipped = self._estimator_step(loss, norm)
-        return loss.masked_fill(skipped > 0.0, 0.0)
-
     def _update_normalization(self) -> None:
         """Show the rollout to the critic's normaliser, whose buffers stay where they are."""
         buffers = dict(self._raw_critic.named_buffers())
@@ -468,7 +382,7 @@ class PPO(RslPPO):
         But for the replayed samples, which are many: a run that goes on collects them anew.
         """
         saved = super().save() | {
-            "estimator_optimizer_state_dict": self.estimator_optimizer.state_dict(),
+            "estimator_optimizer_state_dict": self.estimator_trainer.optimizer.state_dict(),
             "ppo_iteration": self.iteration,
         }
         for group in saved["optimizer_state_dict"]["param_groups"]:
@@ -504,11 +418,11 @@ class PPO(RslPPO):
         counts = super().load(loaded_dict, selected, strict)
         if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
-            load_adam(self.estimator_optimizer, loaded_dict["estimator_optimizer_state_dict"])
+            self.estimator_trainer.load_optimizer(loaded_dict["estimator_optimizer_state_dict"])
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate
-            for graphed in (self._learning, self._estimating, self._imitating):
+            for graphed in (self._learning, self._imitating):
                 graphed.forget()
             self.replay.clear()
             self.iteration = loaded_dict["ppo_iteration"]

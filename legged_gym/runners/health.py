@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from legged_gym.algorithms.ppo import SkippedSteps
+from legged_gym.algorithms.skipped_steps import SkippedSteps
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.finite import all_finite
 

@@ -63,7 +63,7 @@ def _schedule(runner: OnPolicyRunner) -> None:
 
 
 def _estimator_rate(runner: OnPolicyRunner) -> None:
-    _set_rate(runner.alg.estimator_optimizer, runner.train_cfg.estimator.learning_rate)
+    _set_rate(runner.alg.estimator_trainer.optimizer, runner.train_cfg.estimator.learning_rate)
 
 
 def _offset_rate(runner: OnPolicyRunner) -> None:

@@ -11,8 +11,8 @@ REPEATS = 5
 """Measurements of each number of threads, of which the fastest counts."""
 WORTH_IT = 1.15
 """More threads must be faster than one by this factor."""
-BUSY = 0.5
-"""Load of other processes per core, from which on the machine is said to be busy."""
+BUSY = 0.75
+"""Load of the last minute per core, from which on the machine is said to be busy; a set-up before counts in it."""
 
 
 def update_threads(asked: int, width: int, rows: int, available: int | None = None) -> int:

@@ -12,51 +12,44 @@ Under `torchrun` it measures how training scales: `env.step` and iteration of th
 wait, and then of all of them, each with that many robots; `--profile` is of the first one among the others.
 """
 
-import contextlib
 import copy
-import io
-import itertools
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 
 from legged_gym.evaluation import results
 from legged_gym.evaluation.report import check_writable, write_json
+from legged_gym.evaluation.scaling import measure_scaling, save_scaling
+from legged_gym.evaluation.speed import (
+    device_name,
+    measure_iteration,
+    measure_steps,
+    profile_steps,
+    profile_training,
+    rate,
+    warm_runner,
+)
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.request import Request, make_parser, parse_args
 from legged_gym.options.resolve import resolve
-from legged_gym.options.setup import make_env, make_runner
+from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
-from legged_gym.utils import machine
-from legged_gym.utils.distributed import joined, mute_others, started_together
+from legged_gym.utils.distributed import mute_others, started_together
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.profiling import Profile, profile
 
-BLOCK = 10
-"""Policy steps between two looks at the clock; 0.2 s, in which a robot does not get far without a reset."""
-ACTION_NOISE = 0.3
-"""Standard deviation of the benchmark's actions."""
-PROFILED_STEPS, PROFILED_ITERATIONS = 50, 3
 CACHES = ("WARP_CACHE_PATH", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 """Environment variables that say where compiled kernels are kept."""
 COLUMNS = ("engine", "env_step", "iteration", "no_teacher")
 RATIOS = ("env_step_ratio", "iteration_ratio", "teacher_share", "memory_gib")
-SCALED_TIMES = ("rollout_s", "rollout_s_all", "update_s", "update_s_all")
-WARM_UP = 4
-"""Iterations that are not timed."""
 
 
 def _sizes(text: str) -> list[int]:
@@ -86,98 +79,6 @@ def make_benchmark_parser() -> Parser:
     return parser
 
 
-def device_name(sim_device: str) -> str:
-    """Name the hardware that physics runs on, and how many cores may be used."""
-    if sim_device.startswith("cuda"):
-        return torch.cuda.get_device_name(sim_device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {machine.usable_cores()} cores"
-
-
-def timed(work: Callable[[], None], device: torch.device) -> float:
-    """Return how long some work takes, with everything it put on the device [s]."""
-    _synchronize(device)
-    start = time.perf_counter()
-    work()
-    _synchronize(device)
-    return time.perf_counter() - start
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-Rate = tuple[float, float]
-"""Median of policy steps per second, and half of what lies between the quartiles."""
-
-
-def rate(steps: int, seconds: Sequence[float]) -> Rate:
-    """Return the rate of a number of steps that took these times, each time [s]."""
-    rates = steps / np.array(seconds)
-    low, high = np.quantile(rates, (0.25, 0.75))
-    return float(np.median(rates)), float(high - low) / 2.0
-
-
-@torch.inference_mode()
-def measure_steps(env: Any, repeats: int) -> tuple[Rate, Rate]:
-    """Time the bare engine and `env.step` in turn.
-
-    Args:
-        env: The environment.
-        repeats: Blocks of each; two more at the start are not counted.
-
-    Returns:
-        Of all robots together, for the engine and for the environment.
-    """
-    generator = torch.Generator().manual_seed(0)
-    shape = (env.num_envs, env.num_actions)
-    actions = [(ACTION_NOISE * torch.randn(shape, generator=generator)).to(env.device) for _ in range(BLOCK)]
-
-    def env_block() -> None:
-        for action in actions:
-            env.step(action)
-
-    def engine_block() -> None:
-        for _ in actions:
-            env.sim.step_engine()
-
-    with machine.torch_threads(1):  # as in training's rollouts
-        times = [(timed(engine_block, env.device), timed(env_block, env.device)) for _ in range(repeats + 2)][2:]
-    engine, step = (rate(BLOCK * env.num_envs, column) for column in zip(*times, strict=True))
-    return engine, step
-
-
-def warm_runner(env: Any, spec: RunSpec) -> Any:
-    """Build a runner that has done its first iterations, in which it warms up and records its graphs."""
-    env.reset()
-    runner = make_runner(spec, env, write=False)
-    with _silence():
-        runner.learn(WARM_UP)
-    return runner
-
-
-def measure_iteration(runner: Any, iterations: int) -> tuple[list[float], float]:
-    """Time training iterations, each of which ends with a wait for the device.
-
-    Returns:
-        Time of each iteration [s], and the median of the updates in them [s].
-    """
-    ends: list[float] = []
-    updates: list[float] = []
-
-    def note(scalars: dict[str, float]) -> None:
-        ends.append(time.perf_counter())
-        updates.append(scalars["Perf/learning_time"])
-
-    runner.after_iteration = note
-    with _silence():
-        runner.learn(iterations + 1, False)
-    runner.after_iteration = None
-    return [b - a for a, b in itertools.pairwise(ends)], statistics.median(updates[1:])
-
-
 def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]:
     """Time iterations with the teacher, if the config has one, and without; see `measure`."""
     steps = spec.train_cfg.runner.num_steps_per_env * env.num_envs
@@ -192,28 +93,6 @@ def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]
     if "iteration" in row:
         row["teacher_share"] = 1.0 - row["iteration"] / row["no_teacher"]
     return row
-
-
-@torch.inference_mode()
-def profile_steps(env: Any) -> Profile:
-    """Profile `env.step`."""
-    action = torch.zeros(env.num_envs, env.num_actions, device=env.device)
-    for _ in range(BLOCK):
-        env.step(action)
-    with machine.torch_threads(1):
-        return profile(lambda: env.step(action), PROFILED_STEPS, env.device)
-
-
-def profile_training(env: Any, spec: RunSpec) -> Profile:
-    """Profile training iterations."""
-    runner = warm_runner(env, spec)
-    with _silence():
-        return profile(lambda: runner.learn(1, False), PROFILED_ITERATIONS, env.device)
-
-
-def _silence() -> contextlib.redirect_stdout[io.StringIO]:
-    """Keep the runner's progress lines to themselves."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def measure_start(request: Request, num_envs: int, scratch: Path) -> float:
@@ -292,98 +171,6 @@ def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False
     return row
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Of one process, which may be among others that do the same."""
-
-    env_step: float
-    """Policy steps of its robots per second."""
-    iteration_s: float
-    """Of an iteration [s]."""
-    update_s: float
-    """Of the update in it [s]."""
-
-
-def measure_speed(spec: RunSpec, repeats: int, iterations: int) -> Speed:
-    """Measure `env.step` and training, with whom this process has joined."""
-    env = make_env(spec)
-    _, (env_step, _) = measure_steps(env, repeats)
-    seconds, update_s = measure_iteration(warm_runner(env, spec), iterations)
-    env.sim.close()
-    return Speed(env_step, statistics.median(seconds), update_s)
-
-
-def scaling_row(spec: RunSpec, alone: Speed, together: list[Speed]) -> dict[str, Any]:
-    """Compare one process with several.
-
-    Args:
-        spec: The run.
-        alone: The first process by itself.
-        together: All processes; an iteration takes as long as in the slowest one.
-    """
-    robots, size = spec.env_cfg.env.num_envs, len(together)
-    slowest = max(together, key=lambda speed: speed.iteration_s)
-    steps = spec.train_cfg.runner.num_steps_per_env * robots
-    speedup = size * alone.iteration_s / slowest.iteration_s
-    return {
-        "sim": spec.env_cfg.sim.backend,
-        "num_envs": robots,
-        "processes": size,
-        "env_step": alone.env_step,
-        "env_step_all": sum(speed.env_step for speed in together),
-        "iteration": steps / alone.iteration_s,
-        "iteration_all": size * steps / slowest.iteration_s,
-        "speedup": speedup,
-        "efficiency": speedup / size,
-        "rollout_s": alone.iteration_s - alone.update_s,
-        "rollout_s_all": slowest.iteration_s - slowest.update_s,
-        "update_s": alone.update_s,
-        "update_s_all": slowest.update_s,
-    }
-
-
-def scaling_line(row: dict[str, Any]) -> str:
-    """Return a row of the table of `measure_scaling`."""
-    cells = [format(row[name], ",.0f") for name in ("env_step", "env_step_all", "iteration", "iteration_all")]
-    cells += [format(row[name], ".2f") for name in ("speedup", "efficiency")]
-    cells += [format(1e3 * row[name], ".1f") for name in SCALED_TIMES]
-    return f"{row['sim']:<14}{row['num_envs']:>8}" + "".join(f"{cell:>14}" for cell in cells)
-
-
-def measure_scaling(specs: list[RunSpec], repeats: int, iterations: int, profiled: bool) -> list[dict[str, Any]]:
-    """Measure the first of the processes that torchrun has started by itself, and then all of them together.
-
-    Args:
-        specs: Runs that differ in the number of robots of a process.
-        repeats: Blocks of `env.step`.
-        iterations: Timed training iterations.
-        profiled: Tell where the time of the first process goes among the others.
-
-    Returns:
-        A row of the JSON for each.
-    """
-    first = os.environ["RANK"] == "0"
-    alone = [measure_speed(spec, repeats, iterations) for spec in specs if first]  # the others wait in `joined`
-    rows = []
-    with joined(specs[0].rl_device) as group:
-        heads = ["step 1", f"step {group.size}", "iter 1", f"iter {group.size}", "speed-up", "efficiency"]
-        heads += [f"{part} {n} ms" for part in ("rollout", "update") for n in (1, group.size)]
-        print(f"{'sim':<14}{'robots':>8}" + "".join(f"{head:>14}" for head in heads))
-        for k, spec in enumerate(specs):
-            own = group.from_first(alone[k] if first else None)
-            assert own is not None  # for the type checker
-            row = scaling_row(spec, own, group.gather(measure_speed(spec, repeats, iterations)))
-            print(scaling_line(row), flush=True)
-            if profiled:
-                env = make_env(spec)
-                found = profile_training(env, spec)
-                env.sim.close()
-                row["profile"] = found.as_dict()
-                print("\n".join(found.lines(f"training iteration, {row['num_envs']} robots each, mean of one:")))
-            rows.append(row)
-    return rows
-
-
 def resized(spec: RunSpec, num_envs: int) -> RunSpec:
     """Return a run with another number of robots."""
     cfg = copy.deepcopy(spec.env_cfg)
@@ -411,21 +198,6 @@ def save_result(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
         figures[f"{row['sim']}_{row['num_envs']}_robots"] = rates | {"memory_gib": {"value": row["memory_gib"]}}
     title, spread = "Speed of one process", "half of what lies between the quartiles of blocks, or iterations"
     results.save(path, title, "Speed", columns, figures, spread, [spec.env_cfg.seed], results.gpu_name(spec.sim_device))
-
-
-def save_scaling(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
-    """Write how several processes compare with one as figures for the results page."""
-    columns = {"one": ("thousand robot-steps/s", 1), "all": ("thousand robot-steps/s", 1), "speed-up": ("times", 2)}
-    figures = {
-        f"{row['processes']}_gpus_{row['num_envs']}_robots": {
-            "one": {"value": row["iteration"] / 1e3},
-            "all": {"value": row["iteration_all"] / 1e3},
-            "speed-up": {"value": row["speedup"]},
-        }
-        for row in rows
-    }
-    gpu = results.gpu_name(spec.sim_device)
-    results.save(path, "Training on several", "Speed", columns, figures, "", [spec.env_cfg.seed], gpu)
 
 
 def main() -> None:

@@ -19,13 +19,13 @@ import torch
 
 from legged_gym.evaluation import results
 from legged_gym.evaluation.report import check_writable, write_json
+from legged_gym.evaluation.speed import ACTION_NOISE, BLOCK, device_name, timed
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
-from legged_gym.scripts.benchmark import ACTION_NOISE, BLOCK, device_name, timed
 from legged_gym.sim.process import memory
 from legged_gym.sim.process.hosting import launch
 from legged_gym.sim.process.protocol import Request

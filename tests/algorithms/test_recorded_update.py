@@ -9,7 +9,8 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from legged_gym.algorithms.ppo import PPO, tensor_cores
+from legged_gym.algorithms.ppo import PPO
+from legged_gym.algorithms.precision import tensor_cores
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.utils import cuda_graph
 from legged_gym.utils.distributed import ALONE, Group

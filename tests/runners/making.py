@@ -48,3 +48,14 @@ def small_run(folder: Path | None, device: str = "cpu", **options: Any) -> OnPol
         save_json(env_cfg, folder / "env_cfg.json")
         save_json(train_cfg, folder / "train_cfg.json")
     return OnPolicyRunner(PointFootFlat(env_cfg), train_cfg, None if folder is None else str(folder), device)
+
+
+def whole_and_resumed(folder: Path, before: int, after: int, **options: Any) -> tuple[OnPolicyRunner, OnPolicyRunner]:
+    """Train so many iterations without a break, and as many with a checkpoint and a new run in between."""
+    whole = small_run(folder / "whole", **options)
+    whole.learn(before + after)
+    small_run(folder / "first", **options).learn(before)
+    second = small_run(folder / "second", **options)
+    second.load(str(folder / "first" / f"model_{before}.pt"))
+    second.learn(after)
+    return whole, second

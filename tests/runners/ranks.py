@@ -203,7 +203,7 @@ def _same_policy_step(group: Group) -> None:
             weight.fill_(0.5)
         (count,) = alg._own_samples(batch.unsqueeze(0))
         alg.losses = alg._learn(batch, count)
-        alg.estimator_loss = alg._learn_velocity(batch)
+        alg.estimator_loss = alg.estimator_trainer.step(batch)
         alg._update_normalization()
     driven = own.storage.observations["teacher_driven"].flatten()[rows].sum().item()
     assert len(set(group.gather(driven))) > 1, "as many samples count in all ranks: nothing is tested"

@@ -108,7 +108,7 @@ def test_without_teacher_the_update_is_rsl_rls_bit_for_bit(monkeypatch: pytest.M
     for r in (ours, theirs):
         torch.manual_seed(5)
         r._collect(r.env.get_observations())
-    monkeypatch.setattr(PPO, "_update_estimator", lambda self: torch.zeros(()))
+    monkeypatch.setattr(ours.alg.estimator_trainer, "begin", lambda: torch.zeros(()))
     torch.manual_seed(7)
     losses = ours.alg.update()
     torch.manual_seed(7)
@@ -193,7 +193,7 @@ def test_while_imitation_is_strong_nothing_is_explored_and_the_learning_rate_sta
     for initial in (1.0, 0.0):
         torch.manual_seed(0)
         r = with_reference(0.0, 0.0, 1.0, 0, initial=initial)  # all is driven, no reference weighs: entropy is left
-        r.alg.estimator_epochs, before = 0, parameters(r.alg)
+        r.alg.estimator_trainer.epochs, before = 0, parameters(r.alg)
         collect_and_update(r, 0.0, 0.0, 1.0, 1)
         assert torch.equal(parameters(r.alg), before) == (initial > 0.0)
         r = with_reference(0.0, 0.0, 0.0, 0, initial=initial)
@@ -217,7 +217,7 @@ def test_driven_transitions_stay_out_of_surrogate_and_value() -> None:
             obs = obs_next
         r.alg.compute_returns(obs)
     r.alg.optimizer.state.clear()
-    r.alg.estimator_epochs = 0
+    r.alg.estimator_trainer.epochs = 0
     losses = r.alg.update()
     assert losses["surrogate"] == 0.0
     assert losses["value"] == 0.0
@@ -238,8 +238,8 @@ def test_checkpoint_restores_everything(tmp_path: Path) -> None:
     assert other.alg.learning_rate == r.alg.learning_rate
     assert other.logger.tot_timesteps == 3 * 6 * 8
     assert other.env.difficulty == 3.0
-    for name in ("optimizer", "estimator_optimizer"):
-        mine, theirs = getattr(r.alg, name).state_dict(), getattr(other.alg, name).state_dict()
+    for owns in (lambda alg: alg, lambda alg: alg.estimator_trainer):
+        mine, theirs = owns(r.alg).optimizer.state_dict(), owns(other.alg).optimizer.state_dict()
         assert all(torch.equal(mine["state"][k]["exp_avg"], theirs["state"][k]["exp_avg"]) for k in mine["state"])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runners.making import small_run
+from tests.runners.making import small_run, whole_and_resumed
 
 LEAVES = {"train.teacher.last_iteration": 2, "train.teacher.driven_decay_steps": 4}
 
@@ -56,12 +56,6 @@ def test_the_teacher_leaves() -> None:
 
 
 def test_a_run_goes_on_without_the_teacher_that_has_left(tmp_path: Path) -> None:
-    unbroken = small_run(tmp_path / "unbroken", **LEAVES)
-    unbroken.learn(5)
-    first = small_run(tmp_path / "first", **LEAVES)
-    first.learn(3)
-    second = small_run(tmp_path / "second", **LEAVES)
-    second.load(str(tmp_path / "first" / "model_3.pt"))
-    second.learn(2)
-    for name, value in unbroken._learned_tensors().items():
+    whole, second = whole_and_resumed(tmp_path, 3, 2, **LEAVES)
+    for name, value in whole._learned_tensors().items():
         assert torch.equal(value, second._learned_tensors()[name]), name

@@ -10,7 +10,7 @@ import torch
 
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
-from tests.runners.making import small_run
+from tests.runners.making import small_run, whole_and_resumed
 
 
 def state(runner: OnPolicyRunner) -> dict[str, torch.Tensor]:
@@ -26,13 +26,7 @@ def assert_equal(runner: OnPolicyRunner, other: OnPolicyRunner) -> None:
 @pytest.mark.parametrize("profile", ["flat", "mixed"])
 def test_resumed_run_is_the_unbroken_one_bit_for_bit(tmp_path: Path, profile: str) -> None:
     options: dict[str, Any] = {"env.terrain.profile": profile, "train.algorithm.imitation.replay_mini_batches": 3}
-    whole = small_run(tmp_path / "whole", **options)
-    whole.learn(6)
-    first = small_run(tmp_path / "first", **options)
-    first.learn(4)
-    second = small_run(tmp_path / "second", **options)
-    second.load(str(tmp_path / "first" / "model_4.pt"))
-    second.learn(2)
+    whole, second = whole_and_resumed(tmp_path, 4, 2, **options)
     assert second.current_learning_iteration == 6
     assert_equal(whole, second)
     assert whole.logger._window == second.logger._window

@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("logs")
     runner = runner_of(f"--log_root={root}")
     runner.alg.learning_rate = 4e-4
-    for optimizer in (runner.alg.estimator_optimizer, runner.teacher.trainer.optimizer):
+    for optimizer in (runner.alg.estimator_trainer.optimizer, runner.teacher.trainer.optimizer):
         for group in optimizer.param_groups:
             group["lr"] = torch.full_like(group["lr"], 7e-4) if isinstance(group["lr"], torch.Tensor) else 7e-4
     with torch.no_grad():
@@ -60,7 +60,7 @@ def std(runner: Any) -> float:
 def test_what_is_left_unsaid_is_restored(resumed: Any) -> None:
     runner = resumed()
     assert runner.alg.learning_rate == pytest.approx(4e-4) and std(runner) == pytest.approx(0.3)
-    assert rate(runner.alg.estimator_optimizer) == pytest.approx(7e-4)
+    assert rate(runner.alg.estimator_trainer.optimizer) == pytest.approx(7e-4)
     assert rate(runner.teacher.trainer.optimizer) == pytest.approx(7e-4)
     assert runner.env.curriculum.difficulty.item() == pytest.approx(0.4) and runner.alg.iteration == 5
 
@@ -71,7 +71,7 @@ def test_rates_and_noise_that_are_said(resumed: Any) -> None:
         *("--train.teacher.dcm.offset.learning_rate=0.006", "--train.policy.init_noise_std=0.2"),
     )
     assert runner.alg.learning_rate == pytest.approx(0.002) and runner.alg.schedule == "adaptive"
-    assert rate(runner.alg.estimator_optimizer) == pytest.approx(0.005)
+    assert rate(runner.alg.estimator_trainer.optimizer) == pytest.approx(0.005)
     assert rate(runner.teacher.trainer.optimizer) == pytest.approx(0.006)
     assert std(runner) == pytest.approx(0.2)
     assert runner.env.curriculum.difficulty.item() == pytest.approx(0.4), "and nothing else is forgotten"

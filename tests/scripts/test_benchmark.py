@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from legged_gym.evaluation import results
+from legged_gym.evaluation import results, scaling, speed
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import parse_args
 from legged_gym.options.resolve import resolve
@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
 
 
 def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(benchmark, "WARM_UP", 1)
+    monkeypatch.setattr(speed, "WARM_UP", 1)
     file = tmp_path / "out.json"
     small = ("--train.policy.actor_hidden_dims=16", "--train.policy.critic_hidden_dims=16")
     options = (
@@ -52,15 +52,15 @@ def test_the_json_has_a_row_per_robot_count(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_rate_is_a_median_with_half_its_quartiles() -> None:
-    assert benchmark.rate(120, [1.0, 2.0, 3.0, 4.0, 120.0]) == (40.0, pytest.approx((60.0 - 30.0) / 2.0))
+    assert speed.rate(120, [1.0, 2.0, 3.0, 4.0, 120.0]) == (40.0, pytest.approx((60.0 - 30.0) / 2.0))
 
 
 def test_profiles_tell_where_the_time_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(benchmark, "PROFILED_STEPS", 3)
-    monkeypatch.setattr(benchmark, "PROFILED_ITERATIONS", 1)
-    monkeypatch.setattr(benchmark, "WARM_UP", 1)
+    monkeypatch.setattr(speed, "PROFILED_STEPS", 3)
+    monkeypatch.setattr(speed, "PROFILED_ITERATIONS", 1)
+    monkeypatch.setattr(speed, "WARM_UP", 1)
     file = tmp_path / "out.json"
     assert run(monkeypatch, f"--json={file}", "--num_envs=4", "--repeats=1", "--iterations=0", "--profile") == 0
     (row,) = json.loads(file.read_text())["rows"]
@@ -99,12 +99,12 @@ def test_a_first_start_has_no_kernels_and_a_second_one_has(monkeypatch: pytest.M
 def test_scaling_compares_one_process_with_the_slowest_of_many() -> None:
     spec = resolve(parse_args(benchmark.make_benchmark_parser(), ["--sim=mujoco", "--sim_device=cpu"]).request)
     spec = benchmark.resized(spec, 100)
-    alone, slow = benchmark.Speed(1000.0, 1.0, 0.25), benchmark.Speed(900.0, 1.25, 0.5)
-    row = benchmark.scaling_row(spec, alone, [alone, slow])
+    alone, slow = scaling.Speed(1000.0, 1.0, 0.25), scaling.Speed(900.0, 1.25, 0.5)
+    row = scaling.scaling_row(spec, alone, [alone, slow])
     assert row["iteration"] == 2400.0 and row["iteration_all"] == 2 * 2400.0 / 1.25
     assert row["speedup"] == pytest.approx(1.6) and row["efficiency"] == pytest.approx(0.8)
     assert (row["env_step_all"], row["rollout_s_all"], row["update_s_all"]) == (1900.0, 0.75, 0.5)
-    cells = benchmark.scaling_line(row).split()
+    cells = scaling.scaling_line(row).split()
     assert cells[:2] == ["mujoco", "100"] and cells[-6:-4] == ["1.60", "0.80"]
 
 

@@ -1,0 +1,84 @@
+"""What the velocity estimator learns from a rollout, beside the policy and untouched by its gradient."""
+
+from typing import Any
+
+import torch
+from rsl_rl.storage import RolloutStorage
+from torch import nn
+
+from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.algorithms.rollout import shuffled
+from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
+from legged_gym.utils.distributed import Group
+from legged_gym.utils.finite import GuardedStep
+
+
+class EstimatorTrainer:
+    """Regresses the base velocity [m/s] on the observation history; on a GPU, on a queue of its own."""
+
+    def __init__(
+        self,
+        estimator: nn.Module,
+        storage: RolloutStorage,
+        group: Group,
+        device: torch.device,
+        learning_rate: float = 1e-3,
+        num_learning_epochs: int = 1,
+        num_mini_batches: int = 4,
+        max_grad_norm: float = 1.0,
+    ) -> None:
+        """Build the optimiser; see `EstimatorCfg` for the numbers.
+
+        Args:
+            estimator: From history (B, ·) to velocity (B, 3).
+            storage: Where the rollout is, with the observation groups `history` and `velocity`.
+            group: Processes that learn together; its work is on this trainer's queue alone.
+            device: Where the estimator lives.
+            learning_rate: Of the optimiser.
+            num_learning_epochs: Passes over the rollout.
+            num_mini_batches: Parts of a pass.
+            max_grad_norm: Largest norm of a gradient.
+        """
+        self.estimator, self.storage, self._group = estimator, storage, group
+        self.epochs, self.mini_batches, self.max_grad_norm = num_learning_epochs, num_mini_batches, max_grad_norm
+        self.optimizer = make_adam(estimator.parameters(), learning_rate, device)
+        self.guard = GuardedStep(self.optimizer, device)
+        """Leaves out steps that are not finite."""
+        self._branch = Branch(device)
+        self._stepping = Graphed(self.step, device, copies=False)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of an update."""
+        return self.epochs * self.mini_batches
+
+    def begin(self) -> torch.Tensor:
+        """Learn from the stored rollout; returns the mean squared error [m^2/s^2], which is there after `join`."""
+        with self._branch.fork():
+            total = torch.zeros((), device=self.storage.device)
+            for _ in range(self.epochs):
+                for rows in shuffled(self.storage, self.mini_batches):
+                    total += self._stepping(rows)
+            return total / max(1, self.steps)
+
+    def join(self) -> None:
+        """Let what is queued from now on come after what `begin` has queued."""
+        self._branch.join()
+
+    @tensor_cores()
+    def step(self, rows: torch.Tensor) -> torch.Tensor:
+        """Take one optimiser step on the samples `rows` (B,) of the rollout; returns the loss."""
+        history = self.storage.observations["history"].flatten(0, 1)
+        velocity = self.storage.observations["velocity"].flatten(0, 1)
+        loss = (self.estimator(history[rows]) - velocity[rows]).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        (loss,) = self._group.mean_gradients(self.estimator.parameters(), loss)
+        norm = nn.utils.clip_grad_norm_(self.estimator.parameters(), self.max_grad_norm)
+        skipped = self.guard(loss, norm)
+        return loss.masked_fill(skipped > 0.0, 0.0)
+
+    def load_optimizer(self, state: dict[str, Any]) -> None:
+        """Take over a saved state of the optimiser, whose tensors are new ones then."""
+        load_adam(self.optimizer, state)
+        self._stepping.forget()
