@@ -92,3 +92,20 @@ def test_a_damaged_simulation_spoils_nothing(
     run.load(str(tmp_path / "model_1.pt"))
     assert "note: all robots begin anew, for simulation_1.pt does not fit: " in capsys.readouterr().out
     run.learn(1)
+
+
+def test_networks_without_optimisers_are_gone_on_from_at_a_low_rate(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run", **{"env.curriculum.initial": 0.7})
+    run.learn(2)
+    content = load_checked(tmp_path / "run" / "model_2.pt")
+    shipped = {name: content[name] for name in content if "optimizer" not in name and "rng" not in name}
+    save_atomically(shipped, str(tmp_path / "shipped.pt"))
+    further = small_run(None, **{"env.curriculum.initial": 0.0})
+    further.load(str(tmp_path / "shipped.pt"))
+    assert further.alg.learning_rate == pytest.approx(3e-4) and further.train_cfg.algorithm.learning_rate > 1e-3
+    assert further.alg.iteration == further.current_learning_iteration == 2, "schedules go on"
+    assert further.env.curriculum.difficulty == run.env.curriculum.difficulty != 0.0
+    networks = ("actor.", "critic.")
+    mine, theirs = state(run), state(further)
+    assert [n for n in mine if n.startswith(networks) and not torch.equal(mine[n], theirs[n])] == []
+    assert not [name for name in theirs if "exp_avg" in name], "without moments"
