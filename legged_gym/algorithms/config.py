@@ -27,6 +27,7 @@ def check_layers(cfg: Config, *names: str) -> None:
 class PolicyCfg(Config):
     """Actor and critic networks."""
 
+    FORMER = {"symmetric": False}
     actor_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
     """Hidden layers of the actor; its input is velocity estimate, policy observation and command."""
     critic_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
@@ -39,6 +40,8 @@ class PolicyCfg(Config):
     """Bounds of the standard deviation as it is learned."""
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
+    symmetric: bool = True
+    """The actor sees each step as one of the left foot: left and right are alike to it, exactly."""
 
     def validate(self) -> None:
         """Check that there are hidden layers, and that the deviation's bounds are ordered."""

@@ -8,6 +8,8 @@ from tensordict import TensorDict
 from torch import nn
 from torch.distributions import Normal
 
+from legged_gym.utils.mirror import Mirror, Symmetry
+
 VELOCITY_ESTIMATE = "velocity_estimate"
 """Observation group that PPO adds: the estimator's output at collection, which the update then sees unchanged."""
 
@@ -32,6 +34,51 @@ class Gaussian(GaussianDistribution):
             return self.mean + self.std * torch.randn_like(self.mean)
 
 
+class SymmetricMLP(nn.Sequential):
+    """Layers that see each step as one of the left foot, so that one network serves both (frame M of the teacher).
+
+    While the right foot is stance, the input is reflected in the sagittal plane before the layers, and their output
+    after them. What a robot does and what its reflection does, half a cycle later, are then each other's reflection,
+    exactly (the "phase" method of Abdolhosseini et al., On Learning Symmetric Locomotion, MIG 2019).
+    """
+
+    def __init__(self, layers: nn.Sequential, clock: int, seen: Mirror, given: Mirror) -> None:
+        """Take over layers; the parameters keep their names.
+
+        Args:
+            layers: From (..., I) to (..., O).
+            clock: Which input is positive while the left foot is stance.
+            seen: Reflection of the input, I numbers.
+            given: Reflection of the output, O numbers.
+        """
+        super().__init__(*layers)
+        self.clock = clock
+        self.input_rows, self.input_signs = (nn.Buffer(x.clone(), persistent=False) for x in (seen.rows, seen.signs))
+        self.output_rows, self.output_signs = (
+            nn.Buffer(x.clone(), persistent=False) for x in (given.rows, given.signs)
+        )
+
+    def on_left(self, x: torch.Tensor) -> torch.Tensor:
+        """Say which inputs (..., I) are of a step on the left foot. Shape (..., 1)."""
+        return x[..., self.clock : self.clock + 1] >= 0.0
+
+    def to_left(self, x: torch.Tensor, on_left: torch.Tensor) -> torch.Tensor:
+        """Reflect the inputs (..., I) that are not."""
+        return torch.where(on_left, x, x.index_select(-1, self.input_rows) * self.input_signs)
+
+    def to_robot(self, y: torch.Tensor, on_left: torch.Tensor) -> torch.Tensor:
+        """Reflect the outputs (..., O) of those back."""
+        return torch.where(on_left, y, y.index_select(-1, self.output_rows) * self.output_signs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (..., I) to (..., O)."""
+        on_left = self.on_left(x)
+        x = self.to_left(x, on_left)
+        for layer in self:
+            x = layer(x)
+        return self.to_robot(x, on_left)
+
+
 class EstimatorActor(MLPModel):
     """Actor whose input is [velocity estimate (3), policy observation (30), command (3)].
 
@@ -46,13 +93,20 @@ class EstimatorActor(MLPModel):
         obs_set: str,
         output_dim: int,
         estimator_hidden_dims: tuple[int, ...] = (256, 128),
+        symmetry: Symmetry | None = None,
         **kwargs: object,
     ) -> None:
-        """Build both networks; see rsl_rl's `MLPModel` for the other arguments."""
+        """Build both networks, which treat left and right alike if `symmetry` says how; see rsl_rl's `MLPModel`."""
         self._estimate_dim = obs["velocity"].shape[-1]
         super().__init__(obs, obs_groups, obs_set, output_dim, **kwargs)
         activation = str(kwargs.get("activation", "elu"))
         self.estimator = MLP(obs["history"].shape[-1], self._estimate_dim, list(estimator_hidden_dims), activation)
+        if symmetry is not None:
+            s, history = symmetry, obs["history"].shape[-1] // len(symmetry.policy.rows)
+            newest = (history - 1) * len(s.policy.rows)
+            self.estimator = SymmetricMLP(self.estimator, newest + s.clock, s.policy.repeated(history), s.velocity)
+            seen = Mirror.joined((s.velocity, s.policy, s.command))
+            self.mlp: nn.Sequential = SymmetricMLP(self.mlp, self._estimate_dim + s.clock, seen, s.action)
 
     def _get_latent_dim(self) -> int:
         return self._estimate_dim + self.obs_dim

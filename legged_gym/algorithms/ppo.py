@@ -31,7 +31,7 @@ from legged_gym.algorithms.losses import (
     surrogate_loss,
     value_loss,
 )
-from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
+from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor, SymmetricMLP
 from legged_gym.algorithms.precision import tensor_cores
 from legged_gym.algorithms.replay import Replay
 from legged_gym.algorithms.rollout import gather, shuffled
@@ -116,8 +116,14 @@ class PPO(RslPPO):
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> "PPO":
-        """Build as rsl_rl does, with room in the storage for what is added to the observations."""
+        """Build as rsl_rl does, with room in the storage for what is added to the observations.
+
+        Raises:
+            UserError: The actor is to be symmetric, and what it observes or moves is not.
+        """
         n = env.num_envs
+        if cfg.get("symmetric"):
+            cfg["actor"]["symmetry"] = env.symmetry()
         extra = {VELOCITY_ESTIMATE: torch.zeros(n, obs["velocity"].shape[-1], device=device)}
         if cfg.get("has_teacher"):
             widths = zip(REFERENCE_GROUPS, (env.num_actions, 1, 1), strict=True)
@@ -189,12 +195,16 @@ class PPO(RslPPO):
 
     def _forward(self, model: MLPModel, obs: TensorDict) -> torch.Tensor:
         """Output of a network; the last layer is computed in full precision, mixed or not."""
-        x = model.get_latent(obs)
-        *hidden, last = model.mlp
+        x, mlp = model.get_latent(obs), model.mlp
+        symmetric = isinstance(mlp, SymmetricMLP)
+        on_left = mlp.on_left(x) if symmetric else None
+        x = mlp.to_left(x, on_left) if symmetric else x
+        *hidden, last = mlp
         with torch.autocast("cuda", torch.bfloat16, enabled=self.mixed_precision and x.is_cuda):
             for layer in hidden:
                 x = layer(x)
-        return last(x.float())
+        y = last(x.float())
+        return mlp.to_robot(y, on_left) if symmetric else y
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute returns and advantages of the stored rollout, whose last step led to `obs`."""

@@ -34,6 +34,12 @@ class Response:
     error: torch.Tensor
     """Achieved minus asked, rms over the commands [m/s, m/s, rad/s]. Shape (3,)."""
 
+    def symmetric(self) -> "Response":
+        """Return the part that a robot reflected in its sagittal plane has as well; the rest is noise."""
+        mirror = self.offset.new_tensor([1.0, -1.0, -1.0])
+        gain = 0.5 * (self.gain + mirror.unsqueeze(-1) * self.gain * mirror)
+        return Response(gain, 0.5 * (self.offset + mirror * self.offset), self.error)
+
 
 def fit_response(commands: torch.Tensor, achieved: torch.Tensor) -> Response:
     """Least squares over K commands. Shapes (K, 3)."""

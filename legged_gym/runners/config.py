@@ -116,6 +116,7 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
         **to_dict(cfg.runner),
         "logger": _writer_cfg(cfg.runner.logger, cfg.runner.experiment_name),
         "has_teacher": cfg.teacher.enabled,
+        "symmetric": policy.symmetric,
         "obs_groups": {"actor": ["policy", "command"], "critic": ["critic"]},
         "algorithm": {
             "class_name": "legged_gym.algorithms.ppo:PPO",

@@ -66,6 +66,8 @@ def run(spec: RunSpec) -> Path:
         raise UserError(f"{folder}: is there already; move it away to calibrate again")
     response, scale = measure(spec)
     print_response("before", response)
+    if spec.train_cfg.policy.symmetric:  # the actor's first layer sees right steps reflected
+        response = response.symmetric()
     checkpoint = load_checked(source)
     calibrate_actor(checkpoint["actor_state_dict"], response, scale)
     shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))

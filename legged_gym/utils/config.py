@@ -18,7 +18,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_type_hints
 
 from legged_gym.utils.config_types import describe, expectation, mismatch, parse_text, to_type, violation
 from legged_gym.utils.errors import UserError, unknown_name
@@ -87,6 +87,9 @@ def _checked(spec: tuple[Any, dict[str, Any]], value: object, label: str) -> Any
 
 class Config:
     """Base class of every config section; see the module's docstring."""
+
+    FORMER: ClassVar[dict[str, Any]] = {}
+    """Values, by field, that a file means which was saved before there was the field; others mean the default."""
 
     def __new__(cls, *args: object, **kwargs: object) -> "Config":
         """Refuses keyword arguments that are no field before the generated constructor sees them."""
@@ -303,11 +306,21 @@ def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not a JSON config ({str(error).splitlines()[0]})") from None
     unknown: list[str] = []
     try:
-        found = fields_of(cfg, data, unknown)
+        found = fields_of(cfg, data, unknown) | _former_fields(cfg, data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     if unknown:
         print(f"warning: {path}: skipped what this version does not have: {', '.join(unknown)}", file=sys.stderr)
+    return found
+
+
+def _former_fields(cfg: Config, data: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Returns what saved sections mean by the fields they lack, by path; see `Config.FORMER`."""
+    found = {path + name: value for name, value in cfg.FORMER.items() if name not in data}
+    for name, value in data.items():
+        child = getattr(cfg, name, None)
+        if isinstance(child, Config):
+            found |= _former_fields(child, value, f"{path}{name}.")
     return found
 
 

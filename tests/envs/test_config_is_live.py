@@ -109,6 +109,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "curriculum.speed": 0.5,
     "curriculum.fall_rate_up": (0.02, 0.1),
     "curriculum.fall_rate_down": (0.06, 0.12),
+    "domain_rand.off_level_ground": (0.5, TERRAIN),
     "domain_rand.friction_range": (0.3, 1.6),
     "domain_rand.added_mass_range": (0.0, 4.0),
     "domain_rand.base_com_range": (0.02, 0.01, 0.02),

@@ -1,10 +1,13 @@
 """What differs between robots and episodes: pushes, randomised parameters, and the curriculum that scales them."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.sim.sim_state import Placement
+from legged_gym.terrain.profiles import PROFILES
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 
@@ -104,6 +107,30 @@ def test_each_randomisation_touches_its_own_parameters(make_env: MakeEnv, switch
     env, nominal = make_env(8, CLEAN, {f"domain_rand.randomize_{switch}": True}), make_env(8, CLEAN)
     touched = [n for n, value in parameters(env).items() if not torch.equal(value, nominal.sim.parameters[n])]
     assert sorted(touched) == names
+
+
+def test_off_level_ground_robots_are_pushed_and_varied_less(make_env: MakeEnv) -> None:
+    """Half the robots walk on level tiles and get all of it; the others get a quarter, and sensors stay as bad."""
+    terrain: dict[str, Any] = {
+        "terrain.profile": "mixed",
+        "terrain.num_rows": 2,
+        "terrain.num_cols": 4,
+        "terrain.horizontal_scale": 0.1,
+        **{f"terrain.proportions.{name}": float(name in ("flat", "noise")) for name in PROFILES},
+    }
+    settings = {"curriculum.enabled": False, "domain_rand.off_level_ground": 0.25, "domain_rand.max_push_vel_xy": 2.0}
+    env = make_env(400, terrain, settings)
+    level = env.ground.is_level
+    assert level.sum() == 200
+    friction = (env.sim.parameters["friction"] - 0.6).abs().amax(-1)
+    load, bias = env.sim.parameters["base_mass_added"].squeeze(-1), env.randomizer.gyro_bias.abs().amax(-1)
+    kicks = env.disturbances.draw_kicks().norm(dim=-1)
+    highest = env.cfg.domain_rand.added_mass_range[1]
+    for size, most in ((kicks, 2.0), (load, highest)):
+        assert 0.9 * most < size[level].max() <= most
+        assert 0.9 * 0.25 * most < size[~level].max() <= 0.25 * most
+    assert friction[level].max() > 0.5 and friction[~level].max() < 0.25
+    assert bias[~level].max() > 0.9 * env.cfg.domain_rand.gyro_bias_range[1]
 
 
 def test_episodes_are_randomised_anew(make_env: MakeEnv) -> None:

@@ -33,6 +33,18 @@ def test_the_first_layer_sees_the_command_that_achieves_what_is_asked() -> None:
         torch.testing.assert_close(layer(torch.cat((others, SCALE * command), dim=-1)), expected)
 
 
+def test_a_symmetric_actor_is_calibrated_alike_for_both_feet() -> None:
+    """For the reflected command (v_x, -v_y, -w_z) it achieves the reflected velocity, and the mean of both remains."""
+    mirror = torch.tensor([1.0, -1.0, -1.0])
+    response = Response(GAIN, OFFSET, OFFSET).symmetric()
+    command = torch.randn(7, 3)
+    achieved, of_reflected = (c @ response.gain.t() + response.offset for c in (command, mirror * command))
+    torch.testing.assert_close(of_reflected, mirror * achieved)
+    torch.testing.assert_close(response.gain.diagonal(), GAIN.diagonal())
+    assert response.gain[1, 2] == GAIN[1, 2] and response.gain[0, 1] == 0.0
+    assert response.offset.tolist() == [OFFSET[0].item(), 0.0, 0.0]
+
+
 def test_a_policy_that_does_not_follow_is_left_alone() -> None:
     layer = torch.nn.Linear(36, 8)
     before = layer.weight.clone()

@@ -66,7 +66,14 @@ class Force:
 class Disturbances:
     """Kicks robots, writes the simulator's external forces, and knows who is still recovering from either."""
 
-    def __init__(self, cfg: DomainRandCfg, sim: Simulator, difficulty: torch.Tensor, recovery_time: float) -> None:
+    def __init__(
+        self,
+        cfg: DomainRandCfg,
+        sim: Simulator,
+        difficulty: torch.Tensor,
+        recovery_time: float,
+        share: torch.Tensor | None = None,
+    ) -> None:
         """Allocate.
 
         Args:
@@ -74,8 +81,10 @@ class Disturbances:
             sim: Its `wrench_w` is written, if there are shoves or trips at all.
             difficulty: Factor on kicks, impulses and forces, 0 to 1. Scalar tensor.
             recovery_time: How long a robot counts as disturbed afterwards [s].
+            share: Factor on them for each robot. Shape (N, 1); None for 1.
         """
         self._cfg, self._sim, self._difficulty = cfg, sim, difficulty
+        self._share = torch.ones(sim.num_envs, 1, device=sim.device) if share is None else share
         dt, n, device = sim.policy_dt, sim.num_envs, sim.device
         self._lid_b = torch.tensor([0.0, 0.0, sim.robot.lid_height], device=device)
         self.shove = Force(max(1, round(cfg.shove_interval_s / dt)), _steps(cfg.shove_duration_range, dt), n, device)
@@ -122,6 +131,10 @@ class Disturbances:
         self.kick_w = torch.where(due.unsqueeze(-1), kicks, 0.0)
         return due
 
+    def _strength(self, most: float) -> torch.Tensor:
+        """What of the hardest disturbance each robot may get now. Shape (N, 1)."""
+        return self._difficulty * most * self._share
+
     def draw_kicks(self) -> torch.Tensor:
         """Draw a velocity change for every robot: random direction, random size up to the maximum [m/s].
 
@@ -129,7 +142,7 @@ class Disturbances:
             World frame. Shape (N, 3).
         """
         u, v = torch.rand(2, self._sim.num_envs, device=self._sim.device)
-        angle, size = 2.0 * torch.pi * u, self._difficulty * self._cfg.max_push_vel_xy * v
+        angle, size = 2.0 * torch.pi * u, self._strength(self._cfg.max_push_vel_xy).squeeze(-1) * v
         return torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
 
     def _press(self, episodes: Episodes, swing: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
@@ -150,7 +163,8 @@ class Disturbances:
         u, v, w = torch.rand(3, len(due), device=due.device)
         steps = self.shove.draw_steps()
         # It is the impulse that the next step has to catch: a short shove is strong, a long one weak.
-        size = self._difficulty * self._cfg.max_shove_impulse * v / (steps * self._sim.policy_dt)
+        impulse = self._strength(self._cfg.max_shove_impulse).squeeze(-1) * v
+        size = impulse / (steps * self._sim.policy_dt)
         angle = 2.0 * torch.pi * u
         force = torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
         self.shove.begin(due, force, steps)
@@ -166,7 +180,7 @@ class Disturbances:
         foot = (swing & (swing.cumsum(-1) == 1)).float()  # one, if both swing
         velocity = (foot.unsqueeze(-1) * state.feet_lin_vel_w).sum(1)[:, :2]  # (N, 2)
         against = -velocity / velocity.norm(dim=-1, keepdim=True).clamp(min=_LEAST_SPEED)
-        size = self._difficulty * self._cfg.max_trip_force * torch.rand(len(due), 1, device=due.device)
+        size = self._strength(self._cfg.max_trip_force) * torch.rand(len(due), 1, device=due.device)
         force = torch.cat((size * against, torch.zeros_like(size)), dim=-1)
         self.trip.begin(due, force, self.trip.draw_steps())
         self._foot.copy_(torch.where(due.unsqueeze(-1), foot, self._foot))

@@ -1,5 +1,7 @@
 """Differences between robots and episodes, drawn at every reset and scaled by the curriculum's difficulty."""
 
+from collections.abc import Sequence
+
 import torch
 
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
@@ -14,9 +16,23 @@ Columns = dict[str, list[tuple[float, float, float]]]
 class Draws:
     """Quantities that are drawn together, uniformly; the difficulty draws their ranges out from the nominal values."""
 
-    def __init__(self, columns: Columns, difficulty: torch.Tensor) -> None:
-        """Lay the columns of all quantities out side by side."""
+    def __init__(
+        self, columns: Columns, difficulty: torch.Tensor, share: torch.Tensor | None = None, milder: Sequence[str] = ()
+    ) -> None:
+        """Lay the columns of all quantities out side by side.
+
+        Args:
+            columns: See `Columns`.
+            difficulty: How far from nominal values is drawn, 0 to 1. Scalar tensor.
+            share: Of that, for each robot, in the quantities `milder`. Shape (N, 1); None for all of it.
+            milder: Names.
+        """
         self._difficulty = difficulty
+        self._share: torch.Tensor | None = None
+        if share is not None:
+            widths = [(name in milder, len(column)) for name, column in columns.items()]
+            is_milder = torch.tensor([mild for mild, width in widths for _ in range(width)], device=difficulty.device)
+            self._share = torch.where(is_milder, share, 1.0)  # (N, C)
         self._widths = {name: len(column) for name, column in columns.items()}
         table = torch.tensor([c for column in columns.values() for c in column]).view(-1, 3).to(difficulty.device)
         self._nominal, low, high = table.unbind(-1)
@@ -26,20 +42,24 @@ class Draws:
         """Draw each quantity for `num` robots, by name. Shape (num, width)."""
         u = torch.rand(num, len(self._nominal), device=self._nominal.device)
         # nominal + difficulty (start + span u), in two operations instead of four
-        drawn = torch.addcmul(self._nominal, self._difficulty, torch.addcmul(self._start, self._span, u))
+        reach = self._difficulty if self._share is None else self._difficulty * self._share
+        drawn = torch.addcmul(self._nominal, reach, torch.addcmul(self._start, self._span, u))
         return dict(zip(self._widths, drawn.split(list(self._widths.values()), dim=-1), strict=True))
 
 
 class DomainRandomizer:
     """Draws what the config asks for and hands it to the simulator or keeps it for the environment."""
 
-    def __init__(self, cfg: LeggedRobotCfg, sim: Simulator, difficulty: torch.Tensor) -> None:
+    def __init__(
+        self, cfg: LeggedRobotCfg, sim: Simulator, difficulty: torch.Tensor, share: torch.Tensor | None = None
+    ) -> None:
         """Allocate, and set what is not randomised.
 
         Args:
             cfg: The environment's configuration.
             sim: Takes the physical parameters.
             difficulty: How far from nominal values are drawn, 0 to 1. Scalar tensor.
+            share: Of that, for each robot's friction and load. Shape (N, 1); None for all of it.
         """
         self.cfg = cfg.domain_rand
         self.sim = sim
@@ -59,8 +79,8 @@ class DomainRandomizer:
         self.observation_age = torch.zeros(n, device=sim.device)
         """Age of what is measured at this instant [s]. Shape (N,)."""
         self._stale = torch.zeros(n, dtype=torch.bool, device=sim.device)
-        self._per_episode = Draws(self._episode_columns(cfg), difficulty)
-        self._per_body = Draws(self._body_columns(), difficulty)
+        self._per_episode = Draws(self._episode_columns(cfg), difficulty, share, ("friction", "foot_friction"))
+        self._per_body = Draws(self._body_columns(), difficulty, share, ("base_mass_added",))
         self._friction = cfg.terrain.static_friction
         sim.set_parameter("friction", torch.full_like(sim.parameters["friction"], self._friction))
         sim.set_parameter("action_delay", self.action_delay)

@@ -15,6 +15,9 @@ class DomainRandCfg(Config):
     The ranges are those at difficulty 1; the curriculum shrinks them towards the nominal values.
     """
 
+    off_level_ground: float = bounded(1.0, ge=0, le=1)
+    """Factor on kicks, shoves and trips, and on how far friction and load are drawn from their nominal values, for
+    robots whose tiles are not level: there the ground is the challenge."""
     randomize_friction: bool = True
     """Draw the friction coefficient."""
     friction_range: Range = bounded((0.1, 1.6), ge=0)

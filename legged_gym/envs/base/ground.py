@@ -76,6 +76,8 @@ class Plane:
         """Height of the ground at `AHEAD` [m]. Shape (N, 4)."""
         self.around = torch.zeros(num_envs, 0, device=device)
         """Height of the ground around the robot over `under_base` [m], if it is measured. Shape (N, P)."""
+        self.is_level = torch.ones(num_envs, dtype=torch.bool, device=device)
+        """Robots that only ever walk on level ground. Shape (N,)."""
 
     def lookup(self, device: torch.device | str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
         """Return `HeightMap.height` on a device, or None where there is nothing to look up."""
@@ -168,6 +170,7 @@ class TiledGround(Plane):
         robots = torch.arange(num_envs, device=device)
         self.types = robots * len(terrain.types) // num_envs
         """Each robot's column. Shape (N,), integer."""
+        self.is_level = torch.tensor([name == "flat" for name in terrain.types], device=device)[self.types]
         self.levels = robots % (min(cfg.max_init_terrain_level + 1, self._rows) if cfg.curriculum else self._rows)
         """Each robot's row. Shape (N,), integer."""
         self._starts = torch.zeros(num_envs, 2, device=device)

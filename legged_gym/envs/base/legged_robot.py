@@ -41,6 +41,7 @@ from legged_gym.envs.base.reward_sum import RewardSum, weighed_terms
 from legged_gym.envs.base.robot_state import RobotState, bodies_named
 from legged_gym.envs.base.sensors import Sensors
 from legged_gym.envs.base.starts import Starts
+from legged_gym.envs.base.symmetry import REMEDY, joint_mirror
 from legged_gym.sim.registry import make_simulator, resolve_simulator
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.sim.sim_options import SimOptions
@@ -49,7 +50,9 @@ from legged_gym.terrain.terrain import Terrain
 from legged_gym.utils.config import ConfigError
 from legged_gym.utils.cuda_graph import Graphed
 from legged_gym.utils.distributed import current
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.math import known_empty
+from legged_gym.utils.mirror import Symmetry
 
 
 class LeggedRobot(VecEnv):
@@ -117,8 +120,11 @@ class LeggedRobot(VecEnv):
         difficulty = self.curriculum.difficulty
         self.commands = Commands(cfg.commands, n, difficulty)
         self.gait = GaitClock(cfg.gait, n, difficulty)
-        self.randomizer = DomainRandomizer(cfg, self.sim, difficulty)
-        self.disturbances = Disturbances(cfg.domain_rand, self.sim, difficulty, cfg.rewards.recovery_time)
+        share = None  # of the randomisation, for each robot (N, 1)
+        if not bool(self.ground.is_level.all()):
+            share = torch.where(self.ground.is_level, 1.0, cfg.domain_rand.off_level_ground).unsqueeze(-1)
+        self.randomizer = DomainRandomizer(cfg, self.sim, difficulty, share)
+        self.disturbances = Disturbances(cfg.domain_rand, self.sim, difficulty, cfg.rewards.recovery_time, share)
         self.starts = Starts(cfg.init_state, self.sim, self.ground, difficulty)
         angles = cfg.init_state.default_joint_angles
         if len(angles) != self.num_actions:
@@ -168,6 +174,21 @@ class LeggedRobot(VecEnv):
             "critic": observations.critic_terms(self) + observations.further_terms(extra.critic, "critic"),
             "teacher": observations.teacher_terms(self),
         }
+
+    def symmetry(self) -> Symmetry:
+        """Say how what the policy observes and does is reflected in the sagittal plane, half a gait cycle later.
+
+        Raises:
+            UserError: The reflected robot, or its gait, is another one, or how a term is reflected is not known.
+        """
+        joints = joint_mirror(self.sim.robot, self.device)
+        if not torch.equal(joints(self.default_joint_pos), self.default_joint_pos):
+            raise UserError(f"init_state.default_joint_angles differ between left and right: {REMEDY}")
+        if {self.cfg.gait.nominal.offset, *self.cfg.gait.ranges.offset} != {0.5}:
+            raise UserError(f"gait.offset is not 0.5, so the right step is no reflection of the left one: {REMEDY}")
+        group = self.observer.groups
+        mirrors = {name: group[name].mirror(joints) for name in ("policy", "command", "velocity")}
+        return Symmetry(**mirrors, action=joints, clock=group["policy"].column(observations.CLOCK))
 
     # -- rsl_rl's VecEnv -----------------------------------------------------------------------------------------------
 

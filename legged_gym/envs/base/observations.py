@@ -1,5 +1,6 @@
 """Observations as ordered lists of named terms; widths, noise and slices follow from the list."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -7,11 +8,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from legged_gym.envs.base.extensions import load_functions
+from legged_gym.envs.base.symmetry import AXIAL, IN_PLANE, OPPOSITE, VECTOR, Reflection, term_mirror
 from legged_gym.sim.sim_options import GRAVITY
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.mirror import Mirror
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
+
+
+CLOCK = "clock_sin"
+"""The term that is positive while the left foot is stance."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Term:
     scale: float = 1.0
     noise: float = 0.0
     """Half-width of the uniform noise, before scaling."""
+    reflection: Reflection | None = None
+    """How it looks to a robot reflected in its sagittal plane, half a gait cycle later; None: not known."""
 
 
 class ObservationGroup:
@@ -53,6 +62,21 @@ class ObservationGroup:
         if value.shape[0] != env.num_envs or value.ndim > 3:
             raise UserError(f"observation term {term.name}: has shape {tuple(value.shape)}, expected (N, width)")
         return value if value.ndim == 2 else value.view(len(value), -1)
+
+    def column(self, name: str) -> int:
+        """Say where in the observation a term begins."""
+        before = itertools.takewhile(lambda entry: entry[0] != name, self.layout)
+        return sum(width for _, width in before)
+
+    def mirror(self, joints: Mirror) -> Mirror:
+        """Reflection of the observation, given that of joints.
+
+        Raises:
+            UserError: How a term is reflected is not known.
+        """
+        widths = [width for _, width in self.layout]
+        parts = zip(self.terms, widths, strict=True)
+        return Mirror.joined(term_mirror(term.name, term.reflection, width, joints) for term, width in parts)
 
     def compute(self, env: "LeggedRobot") -> torch.Tensor:
         """Assemble the observation in a fresh tensor. Shape (N, sum of widths)."""
@@ -110,14 +134,14 @@ def policy_terms(env: "LeggedRobot") -> list[Term]:
     scales, noise = env.cfg.normalization.obs_scales, env.cfg.noise.noise_scales
     level = env.cfg.noise.noise_level
     return [
-        Term("base_ang_vel_b", lambda e: e.sensors.ang_vel, scales.ang_vel, noise.ang_vel * level),
-        Term("projected_gravity_b", lambda e: e.sensors.gravity, 1.0, noise.gravity * level),
-        Term("joint_pos", lambda e: e.sensors.joint_pos, scales.dof_pos, noise.dof_pos * level),
-        Term("joint_vel", lambda e: e.sensors.joint_vel, scales.dof_vel, noise.dof_vel * level),
-        Term("last_action", lambda e: e.actions.applied),
-        Term("clock_sin", lambda e: torch.sin(2.0 * torch.pi * e.gait.clock)),
-        Term("clock_cos", lambda e: torch.cos(2.0 * torch.pi * e.gait.clock)),
-        Term("gait_params", lambda e: e.gait.params),
+        Term("base_ang_vel_b", lambda e: e.sensors.ang_vel, scales.ang_vel, noise.ang_vel * level, AXIAL),
+        Term("projected_gravity_b", lambda e: e.sensors.gravity, 1.0, noise.gravity * level, VECTOR),
+        Term("joint_pos", lambda e: e.sensors.joint_pos, scales.dof_pos, noise.dof_pos * level, "joints"),
+        Term("joint_vel", lambda e: e.sensors.joint_vel, scales.dof_vel, noise.dof_vel * level, "joints"),
+        Term("last_action", lambda e: e.actions.applied, reflection="joints"),
+        Term(CLOCK, lambda e: torch.sin(2.0 * torch.pi * e.gait.clock), reflection=OPPOSITE),
+        Term("clock_cos", lambda e: torch.cos(2.0 * torch.pi * e.gait.clock), reflection=OPPOSITE),
+        Term("gait_params", lambda e: e.gait.params, reflection="same"),
     ]
 
 
@@ -125,14 +149,14 @@ def command_terms(env: "LeggedRobot") -> list[Term]:
     """The velocity command, scaled."""
     scales = env.cfg.normalization.obs_scales
     return [
-        Term("lin_vel_command", lambda e: e.commands.command[:, :2], scales.lin_vel),
-        Term("ang_vel_command", lambda e: e.commands.command[:, 2], scales.ang_vel),
+        Term("lin_vel_command", lambda e: e.commands.command[:, :2], scales.lin_vel, reflection=IN_PLANE),
+        Term("ang_vel_command", lambda e: e.commands.command[:, 2], scales.ang_vel, reflection=OPPOSITE),
     ]
 
 
 def velocity_terms(env: "LeggedRobot") -> list[Term]:
     """The true base velocity, which the estimator learns to tell from the history."""
-    return [Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b)]
+    return [Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b, reflection=VECTOR)]
 
 
 def critic_terms(env: "LeggedRobot") -> list[Term]:
