@@ -5,10 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from tensordict import TensorDict
 from torch import nn
 
+from legged_gym.algorithms.networks import SymmetricMLP
 from legged_gym.evaluation.snapshots import (
     SideBySideAgent,
     Snapshots,
@@ -16,6 +18,7 @@ from legged_gym.evaluation.snapshots import (
     make_policy,
     snapshot_iterations,
 )
+from legged_gym.utils.mirror import Mirror
 
 
 def make_actor(seed: int) -> nn.Module:
@@ -48,8 +51,14 @@ def test_a_snapshot_holds_what_was_spent_and_earned_since_the_last(tmp_path: Pat
     assert torch.equal(found[0]["actor_state_dict"]["mlp.0.weight"], actor.mlp[0].weight)
 
 
-def test_policies_side_by_side_act_as_each_alone() -> None:
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_policies_side_by_side_act_as_each_alone(symmetric: bool) -> None:
     actors = [make_actor(seed) for seed in range(3)]
+    if symmetric:
+        swapped = Mirror(torch.arange(6).roll(3), -torch.ones(6))
+        for actor in actors:
+            backwards = Mirror(torch.arange(36).flip(0), -torch.ones(36))
+            actor.mlp = SymmetricMLP(actor.mlp, clock=7, seen=backwards, given=swapped)
     obs = TensorDict(
         {"history": torch.randn(12, 300), "policy": torch.randn(12, 30), "command": torch.randn(12, 3)}, batch_size=[12]
     )
