@@ -13,6 +13,15 @@ from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.report import write_json
 from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, passes_walking_gate
 
+CLOSED_FORM = {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"}
+RAIBERT = CLOSED_FORM | {
+    "teacher.dcm.stepping.law": "raibert",
+    "teacher.dcm.stepping.dv": "10",  # it walks with the command itself: what limits v_ref is the DCM
+    "teacher.dcm.offset.constant": "0.01,0",  # what makes it follow v_x without a bias
+}
+FIXED = {"teacher.dcm.timing.enabled": "false"}
+TIMED = {"teacher.clock": "all"}
+"""Step times of the plan, which everybody's clock follows; without it, that of the robots that the teacher drives."""
 ARMS: dict[str, dict[str, str]] = {
     "ppo": {
         "teacher.enabled": "false",
@@ -22,14 +31,14 @@ ARMS: dict[str, dict[str, str]] = {
         "algorithm.entropy_coef": "0.01",
         "algorithm.num_mini_batches": "4",
     },
-    "dcm": {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"},
+    "dcm": CLOSED_FORM,
+    "dcm-fixed": CLOSED_FORM | FIXED,
+    "dcm-timed": CLOSED_FORM | TIMED,
     "dcm+offset": {"teacher.dcm.offset.enabled": "true"},
-    "raibert": {
-        "teacher.dcm.stepping.law": "raibert",
-        "teacher.dcm.offset.constant": "0.024,0",  # what makes it walk on the spot when asked to
-        "teacher.offset_update": "never",
-        "teacher.dcm.offset.enabled": "false",
-    },
+    "dcm+offset-timed": {"teacher.dcm.offset.enabled": "true"} | TIMED,
+    "raibert": RAIBERT,
+    "raibert-fixed": RAIBERT | FIXED,
+    "raibert-timed": RAIBERT | TIMED,
 }
 """Arm -> training config fields that differ from the task's."""
 

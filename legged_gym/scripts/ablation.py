@@ -48,6 +48,7 @@ EVALUATED_ROBOTS = {"cpu": 64, "cuda": 256}
 """Robots of each snapshot on `track`, by kind of device."""
 FINAL_ROBOTS = 256
 """Robots of each row that the last policy walks."""
+DEFAULT_ARMS = ("ppo", "dcm", "dcm+offset", "raibert")
 AT_ONCE = {"cpu": 8, "cuda": 64}
 """Snapshots that walk side by side."""
 
@@ -62,12 +63,14 @@ class Plan:
     """Budget of each run."""
     out: Path
     """Where they go."""
-    arms: tuple[str, ...] = tuple(ARMS)
+    arms: tuple[str, ...] = DEFAULT_ARMS
     seeds: tuple[int, ...] = (0, 1, 2)
     snapshots: int = 40
     """Points of the learning curves."""
     suites: tuple[str, ...] = ("track", "push")
     """Walked by the last policies."""
+    robots: int = FINAL_ROBOTS
+    """Of each of these rows."""
     time_scale: float = 1.0
     """Factor on the rows' durations."""
 
@@ -83,9 +86,10 @@ class Plan:
         for setting in self.request.settings:
             if setting.field in _DECIDED_HERE:
                 raise UserError(f"{setting.option}: is decided here, run by run")
-        for name, number in (("snapshots", self.snapshots), ("max_iterations", self.iterations)):
-            if number < 2:
-                raise UserError(f"--{name}: got {number}, expected a number >= 2")
+        counts = {"snapshots": (self.snapshots, 2), "max_iterations": (self.iterations, 2), "robots": (self.robots, 1)}
+        for name, (number, least) in counts.items():
+            if number < least:
+                raise UserError(f"--{name}: got {number}, expected a number >= {least}")
         select_rows(self.suites, self.time_scale)
         for file in self.out.glob("*/run.json"):
             if Run.load(file).iterations != self.iterations:
@@ -112,11 +116,13 @@ def make_ablation_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Compare training with and without the teacher.")
     add = parser.add_argument
-    add("--arms", default=",".join(ARMS), metavar="LIST", help="what to compare (default: %(default)s)")
+    known = f"what to compare, of {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
+    add("--arms", default=",".join(DEFAULT_ARMS), metavar="LIST", help=known)
     add("--seeds", default="0,1,2", metavar="LIST", help="seeds of each arm (default: %(default)s)")
     add("--max_iterations", type=int, default=500, metavar="N", help="budget of each run (default: %(default)s)")
     add("--snapshots", type=int, default=40, metavar="N", help="points of the learning curves (default: %(default)s)")
     add("--suite", default="track,push", metavar="LIST", help="walked by the last policies (default: %(default)s)")
+    add("--robots", type=int, default=FINAL_ROBOTS, metavar="N", help="of each of these rows (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on the rows' durations, for a quick look")
     add("--jobs", type=int, default=1, metavar="N", help="processes side by side (default: %(default)s)")
     add(
@@ -174,7 +180,7 @@ def judge(plan: Plan, arm: str, seed: int, spec: RunSpec, runner: Any) -> Run:
     )
     rows = select_rows(plan.suites, plan.time_scale)
     agent = PolicyAgent(actor, runner.device)
-    last = evaluate(lambda cfg: (make_env(spec, cfg), agent), cfg, rows, FINAL_ROBOTS, 0, at_once=kind != "cpu")
+    last = evaluate(lambda cfg: (make_env(spec, cfg), agent), cfg, rows, plan.robots, 0, at_once=kind != "cpu")
     curve = make_curve(snapshots, results)
     return Run(arm, seed, plan.iterations, curve, find_gate(curve), last, time.perf_counter() - start)
 
@@ -272,6 +278,7 @@ def main() -> None:
         seeds=parse_seeds(args.seeds),
         snapshots=args.snapshots,
         suites=suites,
+        robots=args.robots,
         time_scale=args.time_scale,
     )
     if args.jobs < 1:
