@@ -12,7 +12,13 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.predictor import StepPlan
+from legged_gym.teacher.trajectory import planned_trajectory
 from legged_gym.viewer.overlays import StepSketch
+
+STEPS_AHEAD = 3
+"""Of the planned path that is drawn, beyond the present step."""
+SAMPLES = 12
+"""Of the path in each step."""
 
 
 class _OneRobot:
@@ -43,6 +49,7 @@ class StepPlanner:
         self._network: OffsetNetwork | None = None
         self._robot = 0
         self._planned: tuple[StepFrame, StepPlan] | None = None
+        self._share = torch.linspace(0.0, 1.0, SAMPLES, device=env.device).unsqueeze(-1)
         self._teacher = self._make_teacher()
 
     def _make_teacher(self) -> DcmTeacher:
@@ -85,14 +92,27 @@ class StepPlanner:
         if self._planned is None:
             return None
         frame, plan = self._planned
-        stance = frame.stance_w[:, 0]
-        points = torch.stack((plan.xi_end, plan.foothold, plan.foothold - plan.correction))  # (3, 2, N)
-        horizontal = torch.stack([frame.to_world(point)[:, 0] for point in points]) + stance[:2]
-        numbers = torch.stack((plan.omega, plan.time_left, frame.duration))[:, 0]
-        ground = frame.ground_w[:, 0]
-        everything = torch.cat((horizontal.flatten(), stance, ground.flatten(), numbers)).cpu().numpy().astype(float)
-        if not np.isfinite(everything).all():
-            return None
-        xi_end, foothold, without = (np.append(everything[2 * i : 2 * i + 2], everything[9]) for i in range(3))
-        omega, time_left, duration = everything[10:].tolist()
-        return StepSketch(everything[6:9], xi_end, foothold, without, omega, time_left, duration)
+        ahead = planned_trajectory(frame, plan, self._teacher.predictor, STEPS_AHEAD)
+        steps = zip(ahead.begin[:-1], ahead.begin[1:], strict=True)
+        com, xi = ahead.at(torch.cat([begin + self._share * (end - begin) for begin, end in steps]))
+        stance, ground = frame.stance_w[:, 0], frame.ground_w[:, 0]
+
+        def placed(points: torch.Tensor, height: torch.Tensor) -> np.ndarray:
+            """Points in M (2, S, 1) in the world at one height (S, 3)."""
+            horizontal = frame.to_world(points.transpose(0, 1))[..., 0] + stance[:2]
+            return torch.cat((horizontal, height.expand(len(horizontal), 1)), dim=-1).cpu().numpy().astype(float)
+
+        now = torch.stack((plan.xi_end, plan.foothold, plan.foothold - plan.correction), dim=1)
+        xi_end, foothold, without = placed(now, ground)
+        sketch = StepSketch(
+            stance_w=stance.cpu().numpy().astype(float),
+            xi_end_w=xi_end,
+            foothold_w=foothold,
+            without_offset_w=without,
+            com_path_w=placed(com, frame.com[2] + stance[2:]),
+            dcm_path_w=placed(xi, ground),
+            later_footholds_w=placed(ahead.feet[:, 2:], ground),
+            time_left=float(plan.time_left[0]),
+            duration=float(frame.duration[0]),
+        )
+        return sketch if all(np.isfinite(values).all() for values in vars(sketch).values()) else None

@@ -35,6 +35,10 @@ class TeacherInLoopCfg(Config):
     """Reward of a step that lands right on the teacher's foothold p*; 0 switches it off."""
     foothold_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|landed - p*|²/s²) [m]."""
+    com_reward: float = bounded(0.0, ge=0)
+    """Reward of a policy step with the centre of mass right on the path that was planned for it; 0 switches it off."""
+    com_width: float = bounded(0.05, gt=0)
+    """Width s of its kernel exp(-|c - planned|²/s²) [m]."""
     dcm: DcmCfg = field(default_factory=lambda: DcmCfg(offset=OffsetCfg(enabled=True)))
     """The teacher itself."""
 

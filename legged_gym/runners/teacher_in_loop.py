@@ -11,7 +11,10 @@ from legged_gym.algorithms.losses import scheduled_weight
 from legged_gym.runners.config import TeacherInLoopCfg
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.dcm_teacher import TeacherOutput
+from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.teacher.predictor import StepPlan
+from legged_gym.teacher.trajectory import PathTracking
 from legged_gym.utils.checkpoint import check_alike, load_checked
 from legged_gym.utils.cuda_graph import Branch, Graphed
 from legged_gym.utils.distributed import ALONE, Group
@@ -60,6 +63,11 @@ class TeacherInLoop:
             "reference": torch.zeros(env.num_envs, env.num_actions, device=device),
             "reference_weight": torch.zeros(env.num_envs, 1, device=device),
         }
+        template = self.teacher.geometry.abad_pos
+        self._path = PathTracking(env.num_envs, env.dt, template) if cfg.com_reward > 0.0 else None
+        self._plan: tuple[StepFrame, StepPlan] | None = None
+        self.teacher.on_plan = self._keep if self._path else None
+        self._off_path = torch.zeros(env.num_envs, device=device)
         self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
@@ -105,6 +113,9 @@ class TeacherInLoop:
     def _step(self, obs: torch.Tensor) -> TeacherOutput:
         """Evaluate the teacher on its observation (N, ·) and add up what is logged."""
         output = self._without_broken(self.teacher.step(obs))
+        if self._path is not None and self._plan is not None:
+            landed, fresh = output.touchdown > 0.0, output.fresh > 0.0
+            self._off_path.copy_(self._path(*self._plan, self.teacher.predictor, landed, fresh))
         landed, error = output.touchdown, output.touchdown_error
         # The foot moves one-to-one with the offset: the error without it is the error plus the offset.
         squares = [error, error + self._last_offset, output.foothold_error]
@@ -112,6 +123,9 @@ class TeacherInLoop:
         self._sums += torch.stack((*sums, output.weight.mean(), output.offset.norm(dim=-1).mean()))
         self._last_offset.copy_(output.offset)
         return output
+
+    def _keep(self, frame: StepFrame, plan: StepPlan) -> None:
+        self._plan = frame, plan
 
     def _without_broken(self, output: TeacherOutput) -> TeacherOutput:
         """Let the robots of which the teacher's answer is not finite teach nothing; `act` has them begin anew."""
@@ -175,10 +189,15 @@ class TeacherInLoop:
         return self._output
 
     def add_reward(self, rewards: torch.Tensor) -> torch.Tensor:
-        """Add what the touchdowns earn that the last evaluation saw, that is one step late. Shape (N,)."""
-        if self.cfg.foothold_reward == 0.0 or (output := self.output) is None:
+        """Add what footholds and path earn that the last evaluation saw, that is one step late. Shape (N,)."""
+        c = self.cfg
+        if c.foothold_reward == c.com_reward == 0.0 or (output := self.output) is None:
             return rewards
-        return rewards + self.cfg.foothold_reward * foothold_kernel(output, self.cfg.foothold_width)
+        if c.foothold_reward > 0.0:
+            rewards = rewards + c.foothold_reward * foothold_kernel(output, c.foothold_width)
+        if c.com_reward > 0.0:
+            rewards = rewards + c.com_reward * path_kernel(self._off_path, c.com_width)
+        return rewards
 
     def log(self, steps: int) -> dict[str, float]:
         """Means over the last `steps` policy steps and the robots of all processes, by tensorboard tag.
@@ -207,16 +226,21 @@ class TeacherInLoop:
     def exact_state(self) -> dict[str, Any]:
         """Return what the teacher remembers of the robots, in place."""
         self.join()
-        memory = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
-        return memory | {"teacher": self.teacher.exact_state(), "trainer": self.trainer.exact_state()}
+        return self._own_state() | {"teacher": self.teacher.exact_state(), "trainer": self.trainer.exact_state()}
+
+    def _own_state(self) -> dict[str, Any]:
+        own = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
+        return own if self._path is None else own | {"path": self._path.buffer}
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Take over what `exact_state` returned."""
-        own = {"last_offset": self._last_offset, "broken": self._broken, "recorded": self._recorded}
+        own = self._own_state()
         check_alike({name: state[name] for name in own}, own, "teacher")
         self.teacher.load_exact_state(state["teacher"])
         self._last_offset.copy_(state["last_offset"])
         self._broken.copy_(state["broken"])
+        if self._path is not None:
+            self._path.buffer.copy_(state["path"])
         self._recorded = state["recorded"]
         self.trainer.load_exact_state(state["trainer"])
 
@@ -233,3 +257,8 @@ class TeacherInLoop:
 def foothold_kernel(output: TeacherOutput, width: float) -> torch.Tensor:
     """exp(-|landed - p*|²/width²) where a step has just ended, 0 elsewhere. Shape (N,)."""
     return output.touchdown * (-output.foothold_error.square().sum(-1) / width**2).exp()
+
+
+def path_kernel(off: torch.Tensor, width: float) -> torch.Tensor:
+    """exp(-d²/width²) of distances d from the path (N,) [m]; 0 where d is not finite. Shape (N,)."""
+    return (-off.square() / width**2).exp().nan_to_num(0.0)

@@ -111,8 +111,9 @@ class TeacherAction:
         )
         middle = 0.5 * control.dt + cfg.lead
         now, then = self.swing_foot.ahead(frame, plan, start, liftoff, swing_height, (middle, control.dt))
-        swing = self._around(frame, now, middle)
-        feet, loads = self._into_base(frame, swing, self._ground_force(frame, plan, yaw_force))
+        com_acc = self.cfg.body.follow * (frame.com_xy - plan.pivot) / plan.height
+        swing = self._around(frame, now, middle, com_acc)
+        feet, loads = self._into_base(frame, swing, com_acc, self._ground_force(frame, plan, yaw_force))
         joints = self.inverse(feet.permute(1, 2, 0, 3).flatten(2)).view(6, len(swing), -1)
         before, target, after = joints.clamp(self._lower.unsqueeze(1), self._upper.unsqueeze(1)).unbind(1)
         velocity = (after - before) / (2.0 * STEP)
@@ -128,13 +129,20 @@ class TeacherAction:
         action = self._zero_action + (joint_pos + deflection) / control.action_scale
         return action, then.position, then.velocity
 
-    def _around(self, frame: StepFrame, swing: Motion, ahead: float) -> Tensor:
+    def _around(self, frame: StepFrame, swing: Motion, ahead: float, com_acc: Tensor) -> Tensor:
         """The swing foot from the base, at an instant some time ahead and a `STEP` before and after it (3, 3, N) [m].
 
         Joint velocities and accelerations are the differences between the three poses: exact to second order.
+
+        Args:
+            frame: the state at the stance foot.
+            swing: the swing foot's motion then.
+            ahead: how far ahead that is [s].
+            com_acc: how the base is to accelerate, frame M (2, N) [m/s^2].
         """
-        position = swing.position - frame.base - ahead * frame.com_vel
-        velocity = swing.velocity - frame.com_vel
+        acc = torch.cat((com_acc, self._zero))
+        position = swing.position - frame.base - ahead * torch.add(frame.com_vel, acc, alpha=0.5 * ahead)
+        velocity = swing.velocity - torch.add(frame.com_vel, acc, alpha=ahead)
         curve = position + 0.5 * STEP**2 * swing.acceleration
         return torch.stack((curve - STEP * velocity, position, curve + STEP * velocity))
 
@@ -142,7 +150,7 @@ class TeacherAction:
         """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
         return frame.mass * frame.com_xy / plan.height + self._forward * yaw_force
 
-    def _into_base(self, frame: StepFrame, swing: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
+    def _into_base(self, frame: StepFrame, swing: Tensor, com_acc: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
         """Left-right foot positions (K, 3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
@@ -152,6 +160,7 @@ class TeacherAction:
         Args:
             frame: the state at the stance foot.
             swing: swing foot from the base, at K instants, frame M (K, 3, N) [m].
+            com_acc: how the base is to accelerate, frame M (2, N) [m/s^2].
             force: horizontal ground force, frame M (2, N) [N].
         """
         x, y = force.split_with_sizes((1, 1))
@@ -161,7 +170,9 @@ class TeacherAction:
         turned = (vectors.view(len(swing) + 3, 1, 3, -1) * frame.base_axes).sum(dim=2)  # R^T v (xyz, N)
         swing_b, loads = turned.split_with_sizes((len(swing), 3))
         swing_b = torch.lerp(swing * frame.reflection, swing_b, self.cfg.swing.true_base)
-        under = (frame.base[:2] + self.cfg.body.lead * frame.com_vel_xy) * frame.backwards
+        lead = self.cfg.body.lead
+        ahead = lead * torch.add(frame.com_vel_xy, com_acc, alpha=0.5 * lead)
+        under = (frame.base[:2] + ahead) * frame.backwards
         stance_b = torch.cat((under, self._foot_depth))
         feet = torch.lerp(swing_b.unsqueeze(2), stance_b.unsqueeze(1), frame.stance)
         return feet, loads.view(3, 3, 1, 1, -1) * frame.load_shares.view(3, 1, 1, 2, -1)

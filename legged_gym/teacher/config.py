@@ -128,6 +128,9 @@ class BodyCfg(Config):
     """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
     lead: float = bounded(0.0295, ge=0.0)
     """How far ahead of the clock the stance leg's reference is sampled [s]."""
+    follow: float = bounded(0.0, ge=0.0, le=1.0)
+    """Share of the planned acceleration omega^2 (c - r) with which base references move ahead; 0 takes the velocity of
+    now for constant, which the other parameters were tuned with [1]."""
     pitch_inertia: float = bounded(0.36, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
     yaw_filter: float = bounded(0.2, ge=0.0)

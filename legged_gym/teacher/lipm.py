@@ -50,6 +50,26 @@ def propagate_dcm(xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Ten
     return torch.lerp(pivot, xi, (omega * time).exp())
 
 
+def propagate_com(com: Tensor, xi: Tensor, pivot: Tensor, omega: Tensor, time: Tensor) -> Tensor:
+    """c(t) = p + sinh(omega t) (xi - p) + e^(-omega t) (c - p): how the CoM follows the DCM, c_dot = omega (xi - c).
+
+    The same as p + (c - p) cosh(omega t) + c_dot / omega sinh(omega t) (Kajita 2001, eq. 6), with the DCM of now for
+    the velocity.
+
+    Args:
+        com: CoM (2, N) [m].
+        xi: DCM at the same instant (2, N) [m].
+        pivot: point from which the DCM diverges (2, N) [m].
+        omega: natural frequency (N,) [rad/s].
+        time: time ahead, negative for backwards (N,) [s].
+
+    Returns:
+        CoM at that time (2, N) [m].
+    """
+    phase = omega * time
+    return pivot + phase.sinh() * (xi - pivot) + (-phase).exp() * (com - pivot)
+
+
 class GaitFamily:
     """Periodic gaits of one stance width, in the mirrored heading frame, where y points to the stance side.
 

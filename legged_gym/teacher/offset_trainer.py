@@ -136,9 +136,10 @@ class OffsetTrainer:
             "vstab": offset.new_zeros(()),
         }
         if cfg.preview_steps > 0 and (cfg.w_preview > 0.0 or cfg.w_vstab > 0.0):
+            network = self.teacher.network
             ahead = preview_steps(
-                self.teacher.network,
-                inputs,
+                network.unpack(inputs),
+                lambda parts: network(network.pack(parts)).t(),
                 (error + applied).t(),
                 self.teacher.predictor,
                 cfg.preview_steps + 1,

@@ -26,6 +26,8 @@ class StepPlan(NamedTuple):
     """(c_z - p_z) / g = 1 / omega^2 (N,) [s^2]."""
     yaw_lever: Tensor
     """Yaw force by `height` (N,) [N s^2]."""
+    pivot: Tensor
+    """Point r from which the DCM diverges (2, N) [m]."""
     xi: Tensor
     """DCM now (2, N) [m]."""
     xi_end: Tensor
@@ -50,6 +52,12 @@ class StepPlan(NamedTuple):
     """How much of a recovery this step is, 0 to 1 (N,)."""
     present: Tensor
     """Velocity of the gait that the present motion belongs to (2, N) [m/s]."""
+    velocity: Tensor
+    """v_ref, that of the gait to go for (2, N) [m/s]."""
+    wanted: Tensor
+    """The velocity to walk with that it is on the way to (2, N) [m/s]."""
+    turn_rate: Tensor
+    """Filtered yaw rate (N,) [rad/s]."""
 
 
 class DcmPredictor:
@@ -127,6 +135,7 @@ class DcmPredictor:
             omega=omega,
             height=height,
             yaw_lever=yaw_lever,
+            pivot=pivot,
             xi=xi,
             xi_end=xi_end,
             offset_b=b,
@@ -139,6 +148,9 @@ class DcmPredictor:
             clock_shift=0.5 * (duration - frame.elapsed - time_left) / duration,
             hurry=self._hurry(present - command),
             present=present,
+            velocity=velocity,
+            wanted=command,
+            turn_rate=turn_rate,
         )
 
     def _hurry(self, difference: Tensor) -> Tensor:

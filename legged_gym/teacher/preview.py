@@ -1,4 +1,4 @@
-"""Differentiable preview: the stepping law rolled ahead over several steps with the network in the loop."""
+"""Differentiable preview: the stepping law rolled ahead over several steps, each from where the last one landed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import torch
 from torch import Tensor
 
 from legged_gym.teacher import lipm
-from legged_gym.teacher.offset_network import OffsetNetwork
-from legged_gym.teacher.predictor import DcmPredictor, reference_gait
+from legged_gym.teacher.predictor import DcmPredictor, Offset, reference_gait
 
 
 @dataclass(frozen=True)
 class PreviewedStep:
-    """One previewed touchdown, in the frame M of the step that leads to it."""
+    """One previewed step, in its own frame M, whose heading is that of the step's beginning."""
 
+    parts: dict[str, Tensor]
+    """What it starts from: the network's named inputs, and of all steps but the first the pivot r (2, B) [m] and the
+    time to touchdown (B,) [s]."""
+    foothold: Tensor
+    """Where it lands (2, B) [m]."""
     error: Tensor
     """DCM offset error e = (xi - p) - b (2, B) [m]."""
     landed: Tensor
@@ -26,43 +30,52 @@ class PreviewedStep:
 
 
 def preview_steps(
-    network: OffsetNetwork, inputs: Tensor, disturbance: Tensor, predictor: DcmPredictor, steps: int
+    parts: dict[str, Tensor], offset: Offset, disturbance: Tensor | float, predictor: DcmPredictor, steps: int
 ) -> Iterator[PreviewedStep]:
-    """Rolls the map xi_T -> p* -> xi of the next step ahead; differentiable in the network's parameters.
+    """Rolls the map xi_T -> p* -> xi of the next step ahead; differentiable in the start and in the offsets.
 
     The real landing differs from the LIP's by a disturbance (model and tracking error): what the touchdown error would
     be without any offset, e_n + dxi_k. It is taken as given and the same, in M, at every previewed step.
 
     Args:
-        network: the offset network.
-        inputs: its inputs at the current state (B, num_inputs).
+        parts: what the first step starts from: named inputs of the offset network (width, B) or (B,). `velocity` and
+            `plan` = xi_T - b say where the step would land; a robot that turns also needs its `turn_rate` in M (B,)
+            [rad/s] and the `time` to touchdown (B,) [s]. `yaw_shift`, if there, moves the pivot (2, B) [m].
+        offset: learned offset as a function of such parts.
         disturbance: e_n + dxi_k (2, B) [m].
         predictor: the stepping law.
         steps: how many touchdowns to preview.
 
     Yields:
-        The previewed touchdowns, the current step's first.
+        The previewed steps, the current one first.
     """
-    parts = network.unpack(inputs)
     reach = (predictor.high - predictor.low).norm() * 0.5
+    omega, duration = parts["omega"], parts["duration"]
+    gait = predictor.gaits(omega, duration)
+    capture_radius = lipm.capture_radius(reach, omega, duration)
     for _ in range(steps):
-        offset = network(network.pack(parts)).t()
-        omega, duration = parts["omega"], parts["duration"]
-        gait = predictor.gaits(omega, duration)
-        b = gait.offset(parts["velocity"])
-        foothold = (parts["plan"] + offset).clamp(predictor.low, predictor.high)
+        b = _turned(gait.offset(parts["velocity"]), parts, 1.0)
+        foothold = predictor.reach.box(parts["plan"] + offset(parts))
         landed = parts["plan"] + b - foothold + disturbance
-        yield PreviewedStep(landed - b, landed, lipm.capture_radius(reach, omega, duration))
+        yield PreviewedStep(parts, foothold, landed - b, landed, capture_radius)
         parts = _next_step(parts, landed, predictor.cfg.stepping.dv, gait)
 
 
+def _turned(vector: Tensor, parts: dict[str, Tensor], sense: float) -> Tensor:
+    """Turns a vector (2, B) by the angle that the robot turns within a step, or back."""
+    return lipm.rotate(vector, sense * parts["turn_rate"] * parts["time"]) if "turn_rate" in parts else vector
+
+
 def _next_step(parts: dict[str, Tensor], landed: Tensor, dv: float, gait: lipm.PeriodicGait) -> dict[str, Tensor]:
-    """The network's inputs at the start of the next step; the new frame M has y the other way round."""
-    xi, command = _mirror(landed), _mirror(parts["command"])
-    xi_end = lipm.propagate_dcm(xi, gait.pivot, parts["omega"], parts["duration"])
+    """What the next step starts from; its frame M is that at the touchdown, with y the other way round than before."""
+    xi, command = _mirror(_turned(landed, parts, -1.0)), _mirror(parts["command"])
+    changed = {"command": command, "time": parts["duration"], "yaw_force": -parts["yaw_force"]}
+    changed |= {name: -parts[name] for name in ("turn_rate", "yaw_shift") if name in parts}
+    pivot = gait.pivot + changed.get("yaw_shift", 0.0)
+    xi_end = lipm.propagate_dcm(xi, pivot, parts["omega"], parts["duration"])
     _, velocity, b = reference_gait(dv, command[:2], xi_end, gait)
-    changed = {"xi": xi, "plan": xi_end - b, "velocity": velocity, "command": command}
-    return parts | changed | {"yaw_force": -parts["yaw_force"]}
+    next_parts = parts | changed | {"xi": xi, "pivot": pivot, "velocity": velocity}
+    return next_parts | {"plan": xi_end - _turned(b, next_parts, 1.0)}
 
 
 def _mirror(vector: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ layer            what is drawn                                                  
 --------------   ---------------------------------------------------------------------   ----------------------
 velocity         commanded and actual velocity over the base; arcs for the yaw rate      green, blue
 capture point    xi = c + c_dot / omega now, and xi_T predicted for the touchdown        orange, yellow
-foothold         p* of the stepping teacher, and where it would be without dxi           green; white, see-through
-CoM path         of the linear inverted pendulum, over this step and the next one        violet
+foothold         p* of the stepping teacher, where it would be without dxi, and later    green; white, see-through;
+                 footholds                                                               green, small
+planned path     of CoM and DCM over the rest of this step and some more                 violet, yellow
 contact forces   on the feet                                                             red
 pushes           external forces on base and feet; a velocity kick for a moment          magenta
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from legged_gym.viewer.primitives import Arrow, Ball, Color, Layers, Path, Primitive
 
-LAYERS = ("velocity", "capture point", "foothold", "CoM path", "contact forces", "pushes")
+LAYERS = ("velocity", "capture point", "foothold", "planned path", "contact forces", "pushes")
 """All names that `draw_overlays` uses."""
 COMMAND: Color = (0.15, 0.75, 0.25)
 ACTUAL: Color = (0.15, 0.45, 0.95)
@@ -59,8 +60,12 @@ class StepSketch:
     """p* [m]. Shape (3,)."""
     without_offset_w: np.ndarray
     """p* without the learned offset dxi [m]. Shape (3,)."""
-    omega: float
-    """Natural frequency [rad/s]."""
+    com_path_w: np.ndarray
+    """Where the CoM goes, at the height of now [m]. Shape (S, 3)."""
+    dcm_path_w: np.ndarray
+    """Where the DCM goes, on the ground [m]. Shape (S, 3)."""
+    later_footholds_w: np.ndarray
+    """Of the steps after this one [m]. Shape (H, 3)."""
     time_left: float
     """Until touchdown [s]."""
     duration: float
@@ -105,7 +110,7 @@ def draw_overlays(motion: Motion) -> Layers:
         ],
         "capture point": _capture_point(motion),
         "foothold": [] if motion.step is None else _foothold(motion.step),
-        "CoM path": [] if motion.step is None else [Path(lip_path(motion, motion.step), COM_PATH)],
+        "planned path": [] if motion.step is None else _planned_path(motion.step),
         "contact forces": [
             arrow
             for foot, force in zip(motion.feet_w, motion.feet_force_w, strict=True)
@@ -152,27 +157,12 @@ def _foothold(step: StepSketch) -> list[Primitive]:
         Ball(step.foothold_w, 0.035, FOOTHOLD),
         Ball(step.without_offset_w, 0.035, WITHOUT_OFFSET, opacity=0.45),
         *_arrow(step.without_offset_w, step.foothold_w - step.without_offset_w, FOOTHOLD, 0.006),
+        *(Ball(foothold, 0.02, FOOTHOLD, opacity=0.45) for foothold in step.later_footholds_w),
     ]
 
 
-def lip_path(motion: Motion, step: StepSketch, samples: int = 12) -> np.ndarray:
-    """Where the CoM of a linear inverted pendulum goes, until touchdown over the stance foot, then over p*.
-
-    c(t) = p + (c - p) cosh(omega t) + c_dot / omega sinh(omega t) (Kajita et al. 2001), at the height of now.
-
-    Returns:
-        [m, world]. Shape (2 samples, 3).
-    """
-    position, velocity, omega = motion.com_w[:2], motion.com_vel_w[:2], step.omega
-    parts = []
-    for pivot, duration in ((step.stance_w[:2], step.time_left), (step.foothold_w[:2], step.duration)):
-        t = np.linspace(0.0, max(duration, 0.0), samples)[:, None]
-        cosh, sinh = np.cosh(omega * t), np.sinh(omega * t)
-        parts.append(pivot + (position - pivot) * cosh + velocity / omega * sinh)
-        velocity = omega * (position - pivot) * sinh[-1] + velocity * cosh[-1]
-        position = parts[-1][-1]
-    path = np.concatenate(parts)
-    return np.column_stack((path, np.full(len(path), motion.com_w[2])))
+def _planned_path(step: StepSketch) -> list[Primitive]:
+    return [Path(step.com_path_w, COM_PATH), Path(step.dcm_path_w, PREDICTED, 0.004)]
 
 
 def _pushes(motion: Motion) -> list[Primitive]:

@@ -6,7 +6,7 @@ import torch
 
 from legged_gym.evaluation.agents import TeacherAgent
 from legged_gym.evaluation.driving import SHOVE_TIME, Driver, command_limits, drivable_cfg
-from legged_gym.evaluation.planning import StepPlanner
+from legged_gym.evaluation.planning import SAMPLES, STEPS_AHEAD, StepPlanner
 from legged_gym.evaluation.spectator import Spectator
 from legged_gym.teacher.config import DcmCfg
 from legged_gym.viewer.controls import Controls
@@ -150,6 +150,12 @@ def test_the_plan_that_is_drawn_is_the_teachers() -> None:
             off = 0.03 if robot else 1e-5
             np.testing.assert_allclose(sketch.foothold_w[:2], agent.output.foothold_w[robot], atol=off)
         np.testing.assert_allclose(sketch.without_offset_w, sketch.foothold_w, atol=1e-6)
+        com, xi, feet = sketch.com_path_w, sketch.dcm_path_w, sketch.later_footholds_w
+        state = agent.teacher.layout.parse(env.get_observations()["teacher"])
+        np.testing.assert_allclose(com[0], state.com_pos_w[:, robot], atol=1e-5)
+        np.testing.assert_allclose(xi[SAMPLES - 1], sketch.xi_end_w, atol=1e-5)
+        assert com.shape == xi.shape == ((STEPS_AHEAD + 1) * SAMPLES, 3) and feet.shape == (STEPS_AHEAD, 3)
+        np.testing.assert_allclose(feet[:, 2], sketch.foothold_w[2])
         assert 0.0 <= sketch.time_left <= sketch.duration == pytest.approx(0.5 / float(env.gait.params[robot, 0]))
         obs, *_ = env.step(action)
 

@@ -15,7 +15,7 @@ from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
-from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel
+from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel, path_kernel
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import BodyCfg, DcmCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
@@ -289,6 +289,38 @@ def test_landing_on_the_foothold_earns_reward_by_config(env: PointFootFlat, monk
         expected = weight * touchdown * torch.exp(-(error.norm(dim=-1) ** 2) / 0.01)
         assert torch.allclose(bonus, expected, atol=1e-5)
         assert (bonus.abs().sum() > 0.0) == (weight > 0.0)
+
+
+def test_keeping_to_the_path_earns_reward_by_config(env: PointFootFlat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The teacher drives: most of the reward is earned, less after a push, and none is given by default."""
+    earned, step = [], env.step
+
+    def watched(actions: torch.Tensor) -> tuple:
+        result = step(actions)
+        earned.append(result[1].clone())
+        return result
+
+    monkeypatch.setattr(env, "step", watched)
+    shares = {}
+    for weight, pushed in ((0.0, False), (0.5, False), (0.5, True)):
+        earned.clear()
+        runner = OnPolicyRunner(env, train_cfg(driven_final=1.0, com_reward=weight, com_width=0.05))
+        assert ("path" in runner.teacher.exact_state()) == (weight > 0.0)
+        obs = runner._collect(env.reset())
+        if pushed:
+            env.sim.push(torch.ones(env.num_envs, dtype=torch.bool), torch.tensor([[0.8, 0.0, 0.0]]))
+            earned.clear()
+            runner.alg.storage.clear()
+            runner._collect(obs)
+        shares[weight, pushed] = (runner.alg.storage.rewards.squeeze(-1) - torch.stack(earned)).mean().item()
+    assert shares[0.0, False] == 0.0
+    assert 0.5 * 0.7 < shares[0.5, False] <= 0.5
+    assert shares[0.5, True] < shares[0.5, False] - 0.02
+
+
+def test_the_path_kernel_by_hand() -> None:
+    off = torch.tensor([0.0, 0.05, float("nan"), float("inf")])
+    torch.testing.assert_close(path_kernel(off, 0.05), torch.tensor([1.0, 0.36787944, 0.0, 0.0]))
 
 
 def test_the_foothold_kernel_by_hand() -> None:

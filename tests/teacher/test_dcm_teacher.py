@@ -221,6 +221,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "heading_limit",
             "yaw_gain",
             "pitch_inertia",
+            "follow",
             "yaw_filter",
             "yaw_force_limit",
         ),

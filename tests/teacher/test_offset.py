@@ -28,6 +28,12 @@ from legged_gym.teacher.preview import preview_steps
 PREDICTOR = DcmPredictor(TeacherCfg(), 0.032, torch.zeros((), dtype=torch.float64))
 
 
+def previewed(network: OffsetNetwork, inputs: Tensor, disturbance: Tensor, predictor: DcmPredictor, steps: int) -> list:
+    """The preview with the network in the loop."""
+    offset = lambda parts: network(network.pack(parts)).t()  # noqa: E731
+    return list(preview_steps(network.unpack(inputs), offset, disturbance, predictor, steps))
+
+
 def random_network(seed: int = 0) -> OffsetNetwork:
     torch.manual_seed(seed)
     network = OffsetNetwork(hidden_dims=(16, 16)).double()
@@ -99,7 +105,7 @@ def test_preview_of_the_periodic_gait_stays_on_it() -> None:
     network = OffsetNetwork().double()
     inputs = walking_inputs(network)
     zero = torch.zeros(2, 4).double()
-    steps = list(preview_steps(network, inputs, zero, PREDICTOR, 4))
+    steps = previewed(network, inputs, zero, PREDICTOR, 4)
     assert len(steps) == 4
     for step in steps:
         torch.testing.assert_close(step.error, zero, atol=1e-12, rtol=0)
@@ -110,11 +116,11 @@ def test_preview_shows_a_disturbance_and_the_offset_that_removes_it() -> None:
     network = OffsetNetwork().double()
     inputs = walking_inputs(network)
     disturbance = torch.tensor([[0.02], [-0.01]]).double().expand(2, 4)
-    steps = list(preview_steps(network, inputs, disturbance, PREDICTOR, 3))
+    steps = previewed(network, inputs, disturbance, PREDICTOR, 3)
     for step in steps:
         torch.testing.assert_close(step.error, disturbance)
     network.net[-1].bias.data = torch.atanh(disturbance[:, 0] / network.max_offset)
-    for step in preview_steps(network, inputs, disturbance, PREDICTOR, 3):
+    for step in previewed(network, inputs, disturbance, PREDICTOR, 3):
         torch.testing.assert_close(step.error, torch.zeros_like(step.error), atol=1e-12, rtol=0)
 
 
@@ -131,7 +137,7 @@ def test_preview_has_the_yaw_force_alternate_with_the_feet() -> None:
     last.weight.data[0, :2] = torch.tensor([1.0, -1.0]).double()  # forward: an odd function of the yaw force alone
     parts = network.unpack(walking_inputs(network))
     inputs = network.pack(parts | {"yaw_force": torch.full((4,), 3.0).double()})
-    steps = list(preview_steps(network, inputs, torch.zeros(2, 4).double(), PREDICTOR, 3))
+    steps = previewed(network, inputs, torch.zeros(2, 4).double(), PREDICTOR, 3)
     forward = torch.stack([step.error[0] for step in steps])
     assert (forward[0].abs() > 1e-3).all()
     torch.testing.assert_close(forward[1:], -forward[:-1], atol=1e-3, rtol=0)

@@ -18,7 +18,6 @@ from legged_gym.viewer.overlays import (
     StepSketch,
     capture_point,
     draw_overlays,
-    lip_path,
 )
 from legged_gym.viewer.primitives import Arrow, Ball, Path, moved
 
@@ -39,7 +38,9 @@ STEP = StepSketch(
     xi_end_w=np.array([1.1, 2.0, 0.0]),
     foothold_w=np.array([1.2, 1.9, 0.0]),
     without_offset_w=np.array([1.15, 1.9, 0.0]),
-    omega=4.0,
+    com_path_w=np.array([[1.0, 2.0, 0.7], [1.1, 2.0, 0.7], [1.2, 2.0, 0.7]]),
+    dcm_path_w=np.array([[1.1, 1.9, 0.1], [1.2, 1.9, 0.1], [1.3, 1.9, 0.1]]),
+    later_footholds_w=np.array([[1.4, 2.1, 0.1], [1.6, 1.9, 0.1]]),
     time_left=0.2,
     duration=0.25,
 )
@@ -73,10 +74,20 @@ def test_the_capture_point_is_where_the_pendulum_comes_to_rest() -> None:
 def test_footholds_are_drawn_with_and_without_the_offset() -> None:
     assert draw_overlays(MOTION)["foothold"] == []
     drawn = draw_overlays(replace(MOTION, step=STEP))["foothold"]
-    with_offset, without = (ball for ball in drawn if isinstance(ball, Ball))
+    with_offset, without, *later = (ball for ball in drawn if isinstance(ball, Ball))
     np.testing.assert_array_equal(with_offset.center, STEP.foothold_w)
     np.testing.assert_array_equal(without.center, STEP.without_offset_w)
     assert without.opacity < with_offset.opacity
+    np.testing.assert_array_equal([ball.center for ball in later], STEP.later_footholds_w)
+    assert all(ball.radius < with_offset.radius for ball in later)
+
+
+def test_the_planned_path_is_drawn_as_it_is() -> None:
+    assert draw_overlays(MOTION)["planned path"] == []
+    com, dcm = draw_overlays(replace(MOTION, step=STEP))["planned path"]
+    assert isinstance(com, Path) and isinstance(dcm, Path) and com.color != dcm.color
+    np.testing.assert_array_equal(com.points, STEP.com_path_w)
+    np.testing.assert_array_equal(dcm.points, STEP.dcm_path_w)
 
 
 def test_forces_and_kicks_are_arrows_and_nothing_is_none() -> None:
@@ -97,23 +108,6 @@ def test_what_is_not_finite_is_left_out() -> None:
     drawn = draw_overlays(broken)
     assert drawn["contact forces"] == []
     assert COMMAND not in [primitive.color for primitive in drawn["velocity"]]
-
-
-def test_the_path_of_the_com_obeys_the_pendulum() -> None:
-    """c'' = omega^2 (c - p) over each pivot, by finite differences, from the present velocity on, without a jump."""
-    samples, omega = 400, STEP.omega
-    path = lip_path(MOTION, STEP, samples)
-    assert path.shape == (2 * samples, 3)
-    first, second = path[:samples], path[samples:]
-    np.testing.assert_allclose(first[0], MOTION.com_w)
-    np.testing.assert_allclose(first[-1], second[0], atol=1e-12)
-    dt = STEP.time_left / (samples - 1)
-    np.testing.assert_allclose((first[1] - first[0])[:2] / dt, MOTION.com_vel_w[:2], atol=0.01)
-    for part, pivot, step in ((first, STEP.stance_w, dt), (second, STEP.foothold_w, STEP.duration / (samples - 1))):
-        acceleration = (part[2:] - 2.0 * part[1:-1] + part[:-2])[:, :2] / step**2
-        np.testing.assert_allclose(acceleration, omega**2 * (part[1:-1] - pivot)[:, :2], rtol=1e-3, atol=1e-4)
-    before, after = (first[-1] - first[-2]) / dt, (second[1] - second[0]) / (STEP.duration / (samples - 1))
-    np.testing.assert_allclose(before, after, atol=0.02)
 
 
 def test_overlays_are_moved_whole() -> None:
