@@ -36,6 +36,7 @@ ARMS: dict[str, dict[str, str]] = {
     "dcm-timed": CLOSED_FORM | TIMED,
     "dcm+offset": {"teacher.dcm.offset.enabled": "true"},
     "dcm+offset-timed": {"teacher.dcm.offset.enabled": "true"} | TIMED,
+    "dcm+offset-plain": {"teacher.dcm.offset.enabled": "true", "policy.symmetric": "false"},
     "raibert": RAIBERT,
     "raibert-fixed": RAIBERT | FIXED,
     "raibert-timed": RAIBERT | TIMED,
