@@ -15,17 +15,25 @@ VELOCITY_ESTIMATE = "velocity_estimate"
 
 
 class Gaussian(GaussianDistribution):
-    """rsl_rl's normal distribution of actions, with an upper bound of the deviation that may change as it learns."""
+    """rsl_rl's normal distribution of actions, whose deviation can leave its bounds again.
+
+    Clamped as it is used, a deviation that has once gone past a bound has no gradient: it would stay there for good.
+    Here the parameter itself is kept within the bounds, of which the upper one may change as the policy learns.
+    """
 
     def __init__(self, output_dim: int, init_std: float, std_range: tuple[float, float]) -> None:
         """Build it; see rsl_rl's `GaussianDistribution`."""
         super().__init__(output_dim, init_std, std_range)
         self.highest_std = nn.Buffer(torch.tensor(self.std_range[1]), persistent=False)
         """Upper bound of the deviation: a tensor, for recorded updates to see it change. Scalar."""
+        self.alike = nn.Buffer(torch.arange(output_dim), persistent=False)
+        """For each action, the one that deviates alike: that of the other leg, if legs are alike. Shape (A,)."""
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Bring the distribution up to the network's output (B, A)."""
-        std = self.std_param.clamp(min=self.std_range[0]).minimum(self.highest_std)
+        with torch.no_grad():
+            self.std_param.clamp_(min=self.std_range[0]).copy_(self.std_param.minimum(self.highest_std))
+        std = 0.5 * (self.std_param + self.std_param[self.alike])
         self._distribution = Normal(mlp_output, std)
 
     def sample(self) -> torch.Tensor:
@@ -106,6 +114,7 @@ class EstimatorActor(MLPModel):
             newest = (history - 1) * len(s.policy.rows)
             self.estimator = SymmetricMLP(self.estimator, newest + s.clock, s.policy.repeated(history), s.velocity)
             seen = Mirror.joined((s.velocity, s.policy, s.command))
+            self.distribution.alike.copy_(s.action.rows)
             self.mlp: nn.Sequential = SymmetricMLP(self.mlp, self._estimate_dim + s.clock, seen, s.action)
 
     def _get_latent_dim(self) -> int:

@@ -14,6 +14,7 @@ from legged_gym.algorithms.precision import tensor_cores
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.utils import cuda_graph
 from legged_gym.utils.distributed import ALONE, Group
+from legged_gym.utils.mirror import Mirror, Symmetry
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: graphs exist only there")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
@@ -28,13 +29,21 @@ def observations(device: str) -> TensorDict:
     return TensorDict(groups, batch_size=[NUM_ENVS])
 
 
+def symmetry(device: str) -> Symmetry:
+    def backwards(width: int) -> Mirror:
+        return Mirror(torch.arange(width, device=device).flip(0), -torch.ones(width, device=device))
+
+    mirrors = {name: backwards(WIDTHS[name]) for name in ("policy", "command", "velocity")}
+    return Symmetry(**mirrors, action=backwards(6), clock=5)
+
+
 def algorithm(device: str, group: Group = ALONE) -> PPO:
     cfg = LeggedRobotCfgPPO()
     cfg.runner.num_steps_per_env = NUM_STEPS
     cfg.algorithm.imitation.replay_mini_batches = 3
     cfg.algorithm.imitation.replay_samples = 2 * NUM_ENVS * NUM_STEPS
     cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (32, 16)
-    env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=6)
+    env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=6, symmetry=lambda: symmetry(device))
     torch.manual_seed(0)
     shared = None if group.alone else {"global_rank": group.rank, "world_size": group.size, "group": group}
     with contextlib.redirect_stdout(io.StringIO()):

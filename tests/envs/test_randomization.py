@@ -131,6 +131,8 @@ def test_off_level_ground_robots_are_pushed_and_varied_less(make_env: MakeEnv) -
         assert 0.9 * 0.25 * most < size[~level].max() <= 0.25 * most
     assert friction[level].max() > 0.5 and friction[~level].max() < 0.25
     assert bias[~level].max() > 0.9 * env.cfg.domain_rand.gyro_bias_range[1]
+    alike = make_env(8, CLEAN, terrain)
+    assert (alike.sim.parameters["friction"] == 0.6).all(), "where nothing is randomised there is nothing to share"
 
 
 def test_episodes_are_randomised_anew(make_env: MakeEnv) -> None:

@@ -31,8 +31,8 @@ class Draws:
         self._share: torch.Tensor | None = None
         if share is not None:
             widths = [(name in milder, len(column)) for name, column in columns.items()]
-            is_milder = torch.tensor([mild for mild, width in widths for _ in range(width)], device=difficulty.device)
-            self._share = torch.where(is_milder, share, 1.0)  # (N, C)
+            is_milder = [mild for mild, width in widths for _ in range(width)]
+            self._share = torch.where(torch.tensor(is_milder, dtype=torch.bool, device=share.device), share, 1.0)
         self._widths = {name: len(column) for name, column in columns.items()}
         table = torch.tensor([c for column in columns.values() for c in column]).view(-1, 3).to(difficulty.device)
         self._nominal, low, high = table.unbind(-1)
