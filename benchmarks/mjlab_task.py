@@ -16,9 +16,10 @@ commands, and the sizes of PPO. Where the two differ, mjlab has the easier task:
 """
 
 import argparse
+import itertools
 import json
-import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,20 @@ POSTURE = {r"abad.*": 0.15, r"hip.*": 0.3, r"knee.*": 0.35}
 
 
 def robot_spec(robot: RobotModel, options: SimOptions) -> mujoco.MjSpec:
-    """Return our robot's spec without what mjlab adds itself: motors, ground, scenery; with the sites that it reads."""
+    """Return our robot's spec without what mjlab adds itself: motors, ground, scenery; with the sites that it reads.
+
+    Links on fixed joints are merged, the feet too: mjlab would keep each as a body of its own, and step slower.
+    """
     spec = build_spec(robot, options, ground=False, visuals=False)
     for ours in (*spec.actuators, *spec.sensors, *spec.cameras, *spec.lights, *spec.materials, *spec.textures):
         spec.delete(ours)
-    base = spec.body(BASE_NAME)
-    base.add_site(name=IMU)
+    spec.body(BASE_NAME).add_site(name=IMU)
     for side, site in zip(SIDES, FEET, strict=True):
         spec.body(f"foot_{side}_Link").add_site(name=site, pos=[0.0, 0.0, -robot.foot_radius])
-    for name, kind in (("imu_ang_vel", mujoco.mjtSensor.mjSENS_GYRO), ("imu_lin_vel", mujoco.mjtSensor.mjSENS_VELOCIMETER)):
+    for name, kind in (
+        ("imu_ang_vel", mujoco.mjtSensor.mjSENS_GYRO),
+        ("imu_lin_vel", mujoco.mjtSensor.mjSENS_VELOCIMETER),
+    ):
         spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=IMU)
     spec.add_sensor(
         name="root_angmom",
@@ -80,8 +86,8 @@ def robot_spec(robot: RobotModel, options: SimOptions) -> mujoco.MjSpec:
         objtype=mujoco.mjtObj.mjOBJ_BODY,
         objname=BASE_NAME,
     )
-    spec.option = mujoco.MjSpec().option  # mjlab's scene has options of its own
-    return spec
+    spec.compile()
+    return mujoco.MjSpec.from_string(spec.to_xml())
 
 
 def robot_cfg(robot: RobotModel, ours: PointFootFlatCfg) -> EntityCfg:
@@ -122,12 +128,12 @@ def _set_physics(cfg: ManagerBasedRlEnvCfg, ours: PointFootFlatCfg) -> None:
     """Give the engine our time step, cone, solver limits and buffers."""
     cfg.sim.nconmax, cfg.sim.njmax = CONTACTS, ROWS
     options = cfg.sim.mujoco
-    options.timestep, options.cone = ours.sim.dt, "elliptic"
+    options.timestep, options.cone, options.jacobian = ours.sim.dt, "elliptic", "dense"
     options.iterations, options.ls_iterations = SOLVER_LIMITS
 
 
 def _put_on_a_plane(cfg: ManagerBasedRlEnvCfg) -> None:
-    """Leave out what only uneven ground needs, and the growth of commands: they are those of the gate from the start."""
+    """Leave out what only uneven ground needs, and the growth of commands: they are the gate's from the start."""
     cfg.scene.terrain.terrain_type, cfg.scene.terrain.terrain_generator = "plane", None
     cfg.scene.sensors = tuple(sensor for sensor in cfg.scene.sensors if sensor.name != "terrain_scan")
     for group in cfg.observations.values():
@@ -182,16 +188,16 @@ def _name_parts(cfg: ManagerBasedRlEnvCfg) -> None:
     )
 
 
-def runner_cfg(seed: int) -> RslRlOnPolicyRunnerCfg:
+def runner_cfg(hidden_dims: tuple[int, ...], seed: int) -> RslRlOnPolicyRunnerCfg:
     """Return mjlab's PPO for velocity tasks, with the sizes of ours: networks, rollout, epochs, mini-batches."""
     ours = PointFootFlatCfgPPO()
-    policy, algorithm = ours.policy, ours.algorithm
-    network = {"activation": policy.activation, "obs_normalization": True}
+    algorithm = ours.algorithm
+    network = {"hidden_dims": hidden_dims, "activation": ours.policy.activation, "obs_normalization": True}
     noise = {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}
     return RslRlOnPolicyRunnerCfg(
         seed=seed,
-        actor=RslRlModelCfg(hidden_dims=policy.actor_hidden_dims, distribution_cfg=noise, **network),
-        critic=RslRlModelCfg(hidden_dims=policy.critic_hidden_dims, **network),
+        actor=RslRlModelCfg(distribution_cfg=noise, **network),
+        critic=RslRlModelCfg(**network),
         algorithm=RslRlPpoAlgorithmCfg(
             num_learning_epochs=algorithm.num_learning_epochs,
             num_mini_batches=algorithm.num_mini_batches,
@@ -205,12 +211,15 @@ def runner_cfg(seed: int) -> RslRlOnPolicyRunnerCfg:
 class Training:
     """A task of mjlab and its runner, which tells after each iteration that it is over."""
 
-    def __init__(self, num_envs: int, device: str, seed: int) -> None:
-        """Build both; nothing is written."""
+    def __init__(self, num_envs: int, args: argparse.Namespace) -> None:
+        """Build both for so many robots; nothing is written."""
         configure_torch_backends()
-        cfg, self.cfg = task_cfg(RobotModel.from_urdf(robot_urdf()), num_envs, seed), runner_cfg(seed)
-        self.env = RslRlVecEnvWrapper(ManagerBasedRlEnv(cfg, device))
-        self.runner = MjlabOnPolicyRunner(self.env, _as_dict(self.cfg), None, device)
+        cfg, self.cfg = (
+            task_cfg(RobotModel.from_urdf(robot_urdf(args.robot)), num_envs, args.seed),
+            runner_cfg(args.hidden_dims, args.seed),
+        )
+        self.env = RslRlVecEnvWrapper(ManagerBasedRlEnv(cfg, args.device))
+        self.runner = MjlabOnPolicyRunner(self.env, asdict(self.cfg), None, args.device)
         self.runner.logger.log = self._end_iteration
         self.after_iteration = lambda: None
         self.iterations = 0
@@ -233,14 +242,7 @@ class Training:
         self.after_iteration = lambda: ends.append(time.perf_counter())
         self.runner.learn(WARM_UP + count + 1, init_at_random_ep_len=True)
         ends = ends[WARM_UP:]
-        return [b - a for a, b in zip(ends, ends[1:], strict=False)]
-
-
-def _as_dict(cfg: Any) -> dict[str, Any]:
-    """Return a config of mjlab's as rsl_rl takes it."""
-    from dataclasses import asdict
-
-    return asdict(cfg)
+        return [b - a for a, b in itertools.pairwise(ends)]
 
 
 class Stepper:
@@ -262,19 +264,19 @@ class Stepper:
             env.sim.step()
 
 
-def measure(num_envs: int, device: str, seed: int, repeats: int, iterations: int) -> dict[str, Any]:
+def measure(num_envs: int, args: argparse.Namespace) -> dict[str, Any]:
     """Measure one robot count.
 
     Returns:
         A row as benchmark.py writes it, in policy steps per second of all robots together.
     """
-    training = Training(num_envs, device, seed)
+    training = Training(num_envs, args)
     row: dict[str, Any] = {"sim": "mjlab", "num_envs": num_envs}
     (row["engine"], row["engine_spread"]), (row["env_step"], row["env_step_spread"]) = measure_steps(
-        Stepper(training.env), repeats
+        Stepper(training.env), args.repeats
     )
-    if iterations:
-        seconds = training.time_iterations(iterations)
+    if args.iterations:
+        seconds = training.time_iterations(args.iterations)
         row["iteration"], row["iteration_spread"] = rate(training.cfg.num_steps_per_env * num_envs, seconds)
     training.env.close()
     return row
@@ -284,24 +286,24 @@ class Enough(Exception):
     """The time for training is over."""
 
 
-def train(num_envs: int, device: str, seed: int, seconds: float, folder: Path) -> None:
-    """Train for so long, and leave policies in a folder.
+def train(num_envs: int, args: argparse.Namespace) -> None:
+    """Train for `args.seconds`, and leave policies in `args.policies`.
 
     Each is a TorchScript function from observations (N, 30) to actions (N, 6), named after the time since this process
     began [s] and the robot-steps done: `0012.3_1048576.pt`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    training = Training(num_envs, device, seed)
+    args.policies.mkdir(parents=True, exist_ok=True)
+    training = Training(num_envs, args)
     last = time.time()
 
     def look() -> None:
         nonlocal last
         now = time.time()
-        over = now - _STARTED >= seconds
+        over = now - _STARTED >= args.seconds
         if over or now - last >= SAVE_EVERY:
             last = now
             policy = torch.jit.script(training.runner.alg.get_policy().as_jit()).cpu()
-            policy.save(folder / f"{now - _STARTED:06.1f}_{training.steps}.pt")
+            policy.save(args.policies / f"{now - _STARTED:06.1f}_{training.steps}.pt")
             print(f"mjlab: {now - _STARTED:.0f} s, {training.steps:,} robot-steps", flush=True)
         if over:
             raise Enough
@@ -313,26 +315,32 @@ def train(num_envs: int, device: str, seed: int, seconds: float, folder: Path) -
         training.env.close()
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """Read a comma-separated list."""
+    return tuple(int(part) for part in text.split(","))
+
+
 def main() -> None:
     """Measure, or train, from the command line."""
     parser = argparse.ArgumentParser(description="Our robot in mjlab; benchmarks/peer_mjlab.py calls this.")
     parser.add_argument("what", choices=("speed", "train"))
-    parser.add_argument("--num_envs", default="8192", metavar="LIST", help="robot counts, for train only one")
+    parser.add_argument("--robot", help="name of a robot, or its folder (default: $ROBOT_TYPE, or PF_TRON1A)")
+    parser.add_argument("--num_envs", type=numbers, default=(8192,), metavar="LIST", help="robot counts; train: one")
+    parser.add_argument("--hidden_dims", type=numbers, default=(512, 256, 128), metavar="LIST", help="hidden layers")
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=20, help="blocks of engine and env.step")
     parser.add_argument("--iterations", type=int, default=5, help="timed training iterations; 0 for none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where rows of speed go")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to train")
-    parser.add_argument("--policies", type=Path, metavar="FOLDER", help="where policies go")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to train, from the process's start")
+    parser.add_argument("--policies", type=Path, default=Path("build/peer_policies"), help="folder for policies")
     args = parser.parse_args()
-    sizes = [int(size) for size in args.num_envs.split(",")]
     if args.what == "train":
-        train(sizes[0], args.device, args.seed, args.seconds, args.policies)
+        train(args.num_envs[0], args)
         return
     rows: list[dict[str, Any]] = []
-    for size in sizes:
-        rows.append(measure(size, args.device, args.seed, args.repeats, args.iterations))
+    for num_envs in args.num_envs:
+        rows.append(measure(num_envs, args))
         print(json.dumps(rows[-1]), flush=True)
         if args.json is not None:
             args.json.write_text(json.dumps({"rows": rows}, indent=2))
