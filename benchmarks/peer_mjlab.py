@@ -44,6 +44,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RATES = ("engine", "env_step", "iteration")
 JUDGED = 128
 """Robots that walk the gate's row with a policy of mjlab's."""
+NEVER: dict[str, Any] = {"seconds": None, "steps": None, "best": None}
+"""What is said of one that does not pass the gate."""
 PATIENCE = 30.0
 """How long a process may take to end once it was asked to [s]."""
 
@@ -84,7 +86,7 @@ def judge(spec: RunSpec, files: Sequence[Path]) -> dict[str, Any]:
     """
     row = select_rows(["track"])[0]
     env = make_env(spec, evaluation_cfg(spec.env_cfg, JUDGED, seed=0))
-    verdict: dict[str, Any] = {"seconds": None, "steps": None, "best": None}
+    verdict = dict(NEVER)
     for file in sorted(files):
         seconds, steps = file.stem.split("_")
         result = run_row(env, PeerAgent(file, env), row, seed=0, give_up=cannot_walk)
@@ -125,9 +127,8 @@ class Parts:
         """
         print(f"{name}: running, at most {limit:.0f} s", flush=True)
         log = self.folder / f"{name}.txt"
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        }
+        paths = os.environ.get("PYTHONPATH") if command[0] == sys.executable else None  # mjlab's Python has its own
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), paths)))}
         with log.open("w") as output:
             try:
                 process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -197,18 +198,21 @@ def walk(parts: Parts, spec: RunSpec, args: Any) -> dict[str, dict[str, Any]]:
     ours += ["--max_iterations=1000000", f"--log_root={(parts.folder / 'runs').resolve()}"]
     found: dict[str, dict[str, Any]] = {}
     text = parts.run("ours_walk", ours, seconds, ends=False)
-    if "walking gate" in text.rpartition("\n")[0]:
-        passed = re.search(r"walking gate passed after (\d+) s and ([\d,]+) robot-steps", text)
-        seconds_taken, steps = (float(passed[1]), int(passed[2].replace(",", ""))) if passed else (None, None)
-        found["ours"] = {"seconds": seconds_taken, "steps": steps, "best": None}
+    verdict = re.search(r"walking gate (?:not passed|passed after (\d+) s and ([\d,]+) robot-steps)", text)
+    if verdict is None:
+        parts.failed.append("ours_walk")
+    else:
+        taken = {} if verdict[1] is None else {"seconds": float(verdict[1]), "steps": int(verdict[2].replace(",", ""))}
+        found["ours"] = NEVER | taken
     policies = parts.folder / "policies"
     for old in policies.glob("*.pt"):
         old.unlink()
     peer = [*peer_command(spec, args, "train"), f"--num_envs={num_envs}", f"--seconds={seconds}"]
     parts.run("mjlab_walk", [*peer, f"--policies={policies.resolve()}"], seconds + args.limit)
     files = list(policies.glob("*.pt"))
-    if files:
-        found["mjlab"] = judge(spec, files)
+    judged = judge(spec, files) if files else NEVER
+    if "mjlab_walk" not in parts.failed or judged["seconds"] is not None:  # one that broke off may have walked later
+        found["mjlab"] = judged
     return found
 
 
@@ -292,13 +296,19 @@ def main() -> int:
     spec, parts = resolve(args.request), Parts(args.folder)
     print(f"{device_name(spec.sim_device)}; outputs of all parts in {args.folder}")
     rows = measure_speed(parts, spec, args)
-    walks = walk(parts, spec, args) if args.until_walking else {}
-    print("\n".join(lines(rows, walks, args.until_walking)))
+    write(spec, rows, {}, args)
+    if args.until_walking:
+        write(spec, rows, walk(parts, spec, args), args)
+    return 1 if parts.failed else 0
+
+
+def write(spec: RunSpec, rows: dict[str, Any], walks: dict[str, Any], args: Any) -> None:
+    """Print the comparison as far as it is, and write it where the user wants it."""
+    print("\n".join(lines(rows, walks, args.until_walking)), flush=True)
     if args.json is not None:
         write_json({"device": device_name(spec.sim_device), "speed": rows, "walking": walks}, args.json)
     if args.result is not None:
         save_result(args.result, spec, rows, walks, args)
-    return 1 if parts.failed else 0
 
 
 if __name__ == "__main__":
