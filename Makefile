@@ -20,7 +20,7 @@ TORCH_INDEX ?= $(shell command -v nvidia-smi >/dev/null || { "$(PYTHON)" -c \
 PYTHON38_FILES := $(addprefix legged_gym/sim/process/,protocol.py memory.py serve.py) legged_gym/sim/servo.py \
 	$(addprefix legged_gym/sim/isaacgym/,worker.py scene.py engine.py) tests/sim/isaacgym/standin
 
-.PHONY: setup train play evaluate doctor docs test lint campaign clean
+.PHONY: setup train play evaluate doctor docs test lint campaign peer clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -68,6 +68,14 @@ N ?= 100
 JOBS ?= 1
 campaign: $(STAMP)
 	OMP_NUM_THREADS=1 ROBOT_TYPE=PF_TRON1A $(BIN)/python -m tests.campaign $(KIND) --n=$(N) --jobs=$(JOBS) $(if $(SEED),--seed=$(SEED))
+
+# An environment of its own for benchmarks/peer_mjlab.py: mjlab pins older versions of MuJoCo and rsl_rl than ours.
+PEER := build/peer
+peer: $(STAMP)
+	@"$(PYTHON)" -m venv $(PEER)
+	@index="$(TORCH_INDEX)"; $(PEER)/bin/python -m pip install -qq --disable-pip-version-check \
+		$${index:+--extra-index-url $$index} torch==2.13.0 mjlab==1.6.0 warp-lang==1.19.0 psutil pyyaml onnx onnxruntime
+	@echo "mjlab is in $(PEER); compare with: python benchmarks/peer_mjlab.py --num_envs=4096,8192 --until_walking=90"
 
 # Runs stay: logs/ is never removed.
 clean:
