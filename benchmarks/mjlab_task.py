@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import mujoco
+import numpy as np
 import psutil
 import torch
 from mjlab.actuator import BuiltinPositionActuatorCfg
@@ -67,9 +68,10 @@ POSTURE = {r"abad.*": 0.15, r"hip.*": 0.3, r"knee.*": 0.35}
 def robot_spec(robot: RobotModel, options: SimOptions) -> mujoco.MjSpec:
     """Return our robot's spec without what mjlab adds itself: motors, ground, scenery; with the sites that it reads.
 
-    Links on fixed joints are merged, the feet too: mjlab would keep each as a body of its own, and step slower.
+    Links on fixed joints are merged as in our model: mjlab would keep each as a body of its own, and step slower.
     """
     spec = build_spec(robot, options, ground=False, visuals=False)
+    _merge_fixed_links(spec)
     for ours in (*spec.actuators, *spec.sensors, *spec.cameras, *spec.lights, *spec.materials, *spec.textures):
         spec.delete(ours)
     spec.body(BASE_NAME).add_site(name=IMU)
@@ -86,8 +88,27 @@ def robot_spec(robot: RobotModel, options: SimOptions) -> mujoco.MjSpec:
         objtype=mujoco.mjtObj.mjOBJ_BODY,
         objname=BASE_NAME,
     )
-    spec.compile()
-    return mujoco.MjSpec.from_string(spec.to_xml())
+    return spec
+
+
+def _merge_fixed_links(spec: mujoco.MjSpec) -> None:
+    """Delete the links that MuJoCo merges as it compiles, and give the others the masses that they have then.
+
+    Raises:
+        ValueError: Such a link has a shape, which would be lost.
+    """
+    model = spec.compile()
+    kept = {model.body(i).name for i in range(model.nbody)}
+    for body in spec.bodies[1:]:
+        if body.name in kept:
+            compiled = model.body(body.name)
+            body.mass, body.ipos, body.iquat = compiled.mass[0], compiled.ipos, compiled.iquat
+            body.inertia, body.explicitinertial = compiled.inertia, True
+            body.fullinertia[:] = np.nan
+        elif body.geoms:
+            raise ValueError(f"link {body.name} hangs on a fixed joint and has shapes: mjlab's robot would lack them")
+        else:
+            spec.delete(body)
 
 
 def robot_cfg(robot: RobotModel, ours: PointFootFlatCfg) -> EntityCfg:
