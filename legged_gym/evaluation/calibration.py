@@ -101,8 +101,8 @@ def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: t
     if not bool(((achieved >= LEAST_GAIN) & (achieved <= LARGEST_GAIN)).all()):
         found = ", ".join(f"{x:.2f}" for x in achieved.tolist())
         raise UserError(
-            f"of a commanded v_x, v_y, w_z the policy achieves {found}, which is not within {LEAST_GAIN:g} to "
-            f"{LARGEST_GAIN:g}: train it on before calibrating it"
+            f"the policy achieves {found} of the commanded v_x, v_y, w_z, expected {LEAST_GAIN:g} to {LARGEST_GAIN:g}: "
+            "train it further before calibrating it"
         )
     weight, bias = state["mlp.0.weight"], state["mlp.0.bias"]
     columns = weight[:, -3:] * scale.to(weight)  # of the command in SI units

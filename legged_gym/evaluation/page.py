@@ -226,20 +226,21 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
     sections = [
         _section(
             "Which pushes it survives",
-            "Walking at 0.4 m/s, pushed at all phases of its gait. Angle: where to; outwards: how hard. A kick makes "
-            "the whole robot faster at once; a shove is a force of 0.1 s, on the base's centre of mass or on the lid.",
+            "Walking at 0.4 m/s, pushed at all phases of its gait. The angle is the push's direction, the radius its "
+            "strength. A kick makes the whole robot faster at once. A shove is a force of 0.1 s, on the base's "
+            "centre of mass or on the lid.",
             pushes,
             subjects,
         ),
         _section(
             "How well it follows commands",
-            "Steady commands at v_y = 0. In brackets: the share that stands, if not all. Grey: nothing measured.",
+            "Steady commands at v_y = 0. In brackets: the share still standing, if not all. Grey: not measured.",
             tracking,
             subjects,
         ),
         _section(
             "Gait clock and friction",
-            "Commands from the whole range, a new one every 5 s. Dotted: what the other rows are walked at.",
+            "Commands from the whole range, a new one every 5 s. Dotted: the value in all other rows.",
             sweeps,
             subjects,
         ),
@@ -249,7 +250,7 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         sections.append(
             _section(
                 "Other simulators",
-                "The same rows in simulators of others, by the contract of the maker's controller.",
+                "The same rows in other simulators, where the policy runs as the maker's controller runs it.",
                 _second_opinion,
                 subjects,
                 wide=True,
@@ -269,7 +270,7 @@ def _second_opinion(subject: Subject) -> str:
     if not others:
         return "<p>Not walked there.</p>"
     if not any(name in subject.rows for rows in others.values() for name in rows):
-        return "<p>No row that was walked there, too.</p>"
+        return "<p>No row was walked in both.</p>"
     sources = ", ".join(escape(content.get("source", "?")) for content in subject.sim2sim)
     return f"{figures.second_opinion(subject.rows, others)}<p class=note>Judged there: {sources}</p>"
 

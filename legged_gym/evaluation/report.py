@@ -68,14 +68,14 @@ UNITS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("distance",), "distance made good [m]"),
     (("drift", "turned"), "drift [m] and turned [rad]: away from the start, at zero command"),
     (("dcm_error",), "DCM err: rms DCM offset error at touchdown [m]"),
-    (("dcm_error_steady",), "steady: the same of steps without a new command [m]"),
+    (("dcm_error_steady",), "steady: the same, for steps without a new command [m]"),
     (
         ("dcm_error_without_offset",),
-        "no offset: of all steps, had the learned offset not been applied, to first order [m]",
+        "no offset: the same, for all steps, estimated to first order without the learned offset [m]",
     ),
 )
 """Columns -> what they are."""
-NO_VERDICT = "no verdict: it takes whole rows of the deployed suite, walked as deployed (--suite=deployed)"
+NO_VERDICT = "no verdict: a verdict needs whole rows of the deployed suite, walked as deployed (--suite=deployed)"
 _WIDTH = 16
 _WIDEST = 120
 """Characters of a line, where there is no terminal to say."""

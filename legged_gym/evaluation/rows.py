@@ -89,7 +89,7 @@ class Row:
 
 
 def _kick(speed: float) -> Row:
-    return Row(f"push_{speed}", 4.0, FORWARD, f"all of the robot gets {speed} m/s faster at once", push=speed)
+    return Row(f"push_{speed}", 4.0, FORWARD, f"the whole robot becomes {speed} m/s faster at once", push=speed)
 
 
 def _shove(impulse: int, at_lid: bool = False) -> Row:

@@ -65,7 +65,7 @@ def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
     """
     noted = checkpoint.parent / commands.FILE
     if command is None and not noted.is_file():
-        raise UserError(f"{noted} is not there: say what trained the policy with --command='python ...'")
+        raise UserError(f"{noted} is missing: give the command that trained the policy, as --command='python ...'")
     data = load_checked(checkpoint)
     return {
         "commands": [command]

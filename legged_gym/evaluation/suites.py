@@ -182,7 +182,7 @@ def warn_of_overflows(env: Any) -> None:
     overflows = env.sim.overflow_counts()
     if overflows:
         lost = ", ".join(f"{name} {count:,}" for name, count in overflows.items())
-        print(f"warning: the simulator ran out of room: {lost}", flush=True)
+        print(f"warning: buffers of the simulator overflowed, so it left something out: {lost}", flush=True)
 
 
 def all_have_fallen(row: Result) -> bool:
@@ -298,7 +298,7 @@ def _refuse_broken(broken: torch.Tensor) -> None:
         UserError: It did.
     """
     if bool(broken):
-        raise UserError("the policy gives actions that are not finite: it is broken, and no figure of it counts")
+        raise UserError("the policy returns NaN or infinite actions: it is broken and cannot be judged")
 
 
 class _Scripts:

@@ -87,7 +87,7 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
         description=description,
         allow_abbrev=False,  # --num_env must not silently become --num_envs
         epilog="Any config field: --env.SECTION.FIELD=VALUE or --train.SECTION.FIELD=VALUE, "
-        "as in --env.commands.ranges.lin_vel_x=-0.5,1 (lists them: --help_config)",
+        "as in --env.commands.ranges.lin_vel_x=-0.5,1 (--help_config lists them)",
     )
     add = parser.add_argument_group("task and robot").add_argument
     add("--task", default="pointfoot_flat", help="what to learn (default: %(default)s)")
@@ -97,7 +97,7 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
         default=[],
         dest="imports",
         metavar="PACKAGE",
-        help="import a package of yours first, which registers tasks (again for another one)",
+        help="import this package first, so that it registers its tasks (may be repeated)",
     )
     add("--help_config", action="store_true", help="list every config field of the task, and stop")
     add("--robot", metavar="ROBOT", help="name of a robot, its folder or its URDF (default: $ROBOT_TYPE, or PF_TRON1A)")
@@ -121,22 +121,24 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
 def _add_runs(parser: Parser) -> None:
     add = parser.add_argument_group("saved runs").add_argument
     add("--log_root", type=cli.path, metavar="DIR", help="folder of the runs (default: logs/)")
-    add("--experiment_name", metavar="NAME", help="folder in it")
-    add("--load_run", metavar="RUN", help="name of a run, its path, or that of a checkpoint; -1 or nothing: the newest")
-    add("--checkpoint", type=int, metavar="N", help="iteration to load; -1 or nothing: the last one")
+    add("--experiment_name", metavar="NAME", help="folder of the task's runs inside --log_root")
+    add(
+        "--load_run", metavar="RUN", help="name or path of a run, or path of a checkpoint (default, and -1: the newest)"
+    )
+    add("--checkpoint", type=int, metavar="N", help="iteration to load (default, and -1: the last one)")
 
 
 def _add_training(parser: Parser) -> None:
     add = parser.add_argument_group("this run").add_argument
-    add("--resume", action="store_true", default=None, help="go on from a checkpoint: --load_run, --checkpoint")
+    add("--resume", action="store_true", default=None, help="go on from the checkpoint of --load_run, --checkpoint")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
-    add("--keep", metavar="N,EVERY", help="checkpoints that stay: the newest N (0: all), and one in EVERY for good")
+    add("--keep", metavar="N,EVERY", help="keep the newest N checkpoints (0: all), and each EVERY-th for good")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
 
 
 def _add_agent(parser: Parser) -> None:
-    add = parser.add_argument_group("what controls the robots").add_argument
+    add = parser.add_argument_group("agent").add_argument
     kinds = ", ".join(AGENTS).replace("pretrained", "pretrained[:POLICY]")
     add("--agent", metavar="NAME", help=f"{kinds} (default: checkpoint, see --load_run)")
     add("--onnx", type=cli.path, metavar="DIR", help="folder with encoder.onnx and policy.onnx; implies --agent onnx")

@@ -143,7 +143,7 @@ def _find_checkpoint(
     load_run, number = wanted("load_run"), wanted("checkpoint")
     if agent is None and not wanted("resume"):
         if load_run != "-1" or number != -1:
-            raise UserError("--load_run and --checkpoint say where to go on from: they need --resume")
+            raise UserError("--load_run and --checkpoint name the checkpoint to go on from: add --resume")
         return None
     if agent is not None and agent.kind not in ("checkpoint", "pretrained"):
         return None
@@ -184,10 +184,12 @@ def _choose_backend(said: Fields, saved: Fields, default: str, device: str | Non
     without_gpu = backend == "mujoco_warp" and not here.cuda_devices
     without_cpu = backend == "mujoco" and device is not None and device.startswith("cuda")
     if backend != default and (without_gpu or without_cpu):
-        print(f"note: the run's simulator {backend} does not run here; --sim names another one than {default}")
+        print(f"note: the run's simulator {backend} does not run here, so {default} replaces it; --sim chooses another")
         return default
     if backend == "mujoco" and "env.sim.backend" in saved and device is None and resolve_simulator("auto") != backend:
-        print("note: the run goes on in mujoco on the CPU, as it began; --sim=auto takes the GPU", file=sys.stderr)
+        print(
+            "note: the run goes on in mujoco on the CPU, as it began; --sim=auto moves it to the GPU", file=sys.stderr
+        )
     return backend
 
 
@@ -215,8 +217,8 @@ def choose_engine(backend: str, device: str | None, here: machine.Machine) -> tu
     chosen = machine.choose_device(device, here, prefer_cuda=not cpu_only)
     if cpu_only and chosen != "cpu":
         raise UserError(
-            f"--sim_device={device}: the simulator {engine} runs on the CPU; "
-            "for CUDA: pip install -e '.[gpu]', --sim=auto"
+            f"--sim_device={device}: the simulator {engine} runs only on the CPU; "
+            "for CUDA: pip install -e '.[gpu]', then --sim=auto"
         )
     return engine, chosen
 

@@ -91,7 +91,7 @@ def check_name(option: str, name: str, *, may_be_empty: bool = False) -> None:
         UserError: The name is empty, or leads elsewhere.
     """
     if (not name and not may_be_empty) or name in (".", "..") or re.search(r"[/\\]", name) or not name.isprintable():
-        raise UserError(f"{option}: got '{name}', expected a name of letters that can be printed, without slashes")
+        raise UserError(f"{option}: got '{name}', expected printable characters without slashes")
 
 
 def remove_if_empty(run: Path | None) -> None:
@@ -170,8 +170,8 @@ def newest_run(parent: Path) -> Path:
     if ahead:
         newest = max(runs, key=lambda run: (max(checkpoints(run)), runs.index(run)))
         print(
-            f"warning: checkpoints in {ahead[-1]} are of a time in the future: was the clock set back? Of all runs in "
-            f"{parent} {newest.name} is taken, the one with the highest iteration; --load_run names another",
+            f"warning: checkpoints in {ahead[-1]} are dated in the future: was the clock set back? Taking "
+            f"{newest.name}, the run in {parent} with the highest iteration; --load_run chooses another",
             file=sys.stderr,
         )
         return newest

@@ -39,7 +39,7 @@ def add_viewer_options(parser: Parser, default: str) -> None:
         "--viewer_host",
         default="localhost",
         metavar="HOST",
-        help="who may see the web page: localhost, or 0.0.0.0 for the whole network (default: %(default)s)",
+        help="serve the web page to localhost only, or with 0.0.0.0 to the network (default: %(default)s)",
     )
 
 
@@ -73,7 +73,7 @@ def choose_viewer(viewing: Viewing, headless: bool, *, required: bool, films: bo
         require_viser()
     if viewing.viewer == "native":
         if headless:
-            raise UserError("--viewer=native opens a window, --headless none: give one of them")
+            raise UserError("--viewer=native opens a window and --headless forbids one: give only one of them")
         require_display()
     if viewing.viewer is not None:
         return viewing.viewer

@@ -74,7 +74,7 @@ class Checkpoints:
         except (OSError, UserError) as error:
             self._due_at = time.monotonic() + RETRY_AFTER
             reason = _said(error, self.path(iteration))
-            print(f"warning: no checkpoint: {reason}; training goes on, the next try is in {RETRY_AFTER:.0f} s")
+            print(f"warning: no checkpoint: {reason}; training goes on and tries again in {RETRY_AFTER:.0f} s")
             return None
 
     def save_last(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path:
@@ -116,7 +116,7 @@ class Checkpoints:
         with staged(dict(contents()), path):  # of what room there is, the checkpoint comes first
             fault = None if simulation is None else _failure(simulation_file(path), simulation)
         if fault is not None:
-            print(f"warning: {fault}; a run that goes on from {path.name} begins with new robots")
+            print(f"warning: {fault}; a run that resumes {path.name} will begin with new robots")
         return path
 
     def _prune(self, newest: Path) -> None:

@@ -49,7 +49,7 @@ KINDS = {
     "Offset/": "training of the learned offset of the capture point",
     "Train/terrain_level_": "mean row of the robots on this kind of tile, counted from 0 [rows]",
     "Train/not_finite_": "values that were not finite [1]",
-    "Sim/overflow_": "how often the simulator ran out of room [1]",
+    "Sim/overflow_": "how often a buffer of the simulator overflowed [1]",
     "Quarantine/": "values that were not finite, in robots that were reset [1]",
 }
 """Start of a tag -> the same, for curves that go by many names."""

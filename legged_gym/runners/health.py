@@ -73,7 +73,7 @@ class Health:
         reason = str(skipped) if finite else "weights became infinite or not a number"
         if self._lost_in_a_row >= PATIENCE:
             raise TrainingBrokenError(
-                f"training gave up at iteration {iteration}: in {PATIENCE} iterations in a row nothing could be "
-                f"learned ({reason}); look for a learning rate or a reward scale that is too large"
+                f"training gave up at iteration {iteration}: {PATIENCE} iterations in a row could not be learned from "
+                f"({reason}); look for a learning rate or a reward scale that is too large"
             )
         return f"{reason}: the iteration is taken back"

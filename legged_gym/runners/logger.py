@@ -143,7 +143,10 @@ class Logger(RslLogger):
             for tag, value in scalars.items():
                 self.writer.add_scalar(tag, value, self.tot_timesteps)
         except OSError as error:
-            print(f"warning: no curves: {self.log_dir}: {error.strerror or error}; training goes on", flush=True)
+            print(
+                f"warning: {self.log_dir}: curves cannot be written ({error.strerror or error}); training goes on",
+                flush=True,
+            )
             self._broke_off, self.writer = True, None
 
     def init_logging_writer(self) -> None:
@@ -228,11 +231,14 @@ class Logger(RslLogger):
         tag = "Sim/overflow_"
         overflows = [f"{name.removeprefix(tag)} {n:,.0f}" for name, n in scalars.items() if name.startswith(tag)]
         if overflows:
-            print(f"warning: the simulator ran out of room: {', '.join(overflows)}", flush=True)
+            print(
+                f"warning: buffers of the simulator overflowed, so it left something out: {', '.join(overflows)}",
+                flush=True,
+            )
         broken = [
             f"{name.partition('/')[2].removeprefix('not_finite_')} {n:,.0f}"
             for name, n in scalars.items()
             if name.startswith("Quarantine/") or "/not_finite_" in name
         ]
         if broken:
-            print(f"warning: not finite, in robots that were reset: {', '.join(broken)}", flush=True)
+            print(f"warning: robots were reset because values were not finite: {', '.join(broken)}", flush=True)

@@ -130,9 +130,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if not self.group.first:
             torch.manual_seed(self.group.own_seed(train_cfg.seed))  # same networks, other noise
         if train_cfg.runner.exact_resume and not self.group.alone:
-            print(
-                "note: a run of several processes does not go on bit for bit: --train.runner.exact_resume has no effect"
-            )
+            print("note: several processes cannot resume bit for bit, so --train.runner.exact_resume has no effect")
 
     def _configure_multi_gpu(self) -> None:
         """Let rsl_rl know of the group that this process has joined."""
@@ -365,7 +363,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.logger.load_exact_state(state["logger"])
         except MISFITS as error:
             self.env.reset()
-            print(f"note: all robots begin anew, for {path.name} does not fit: {' '.join(str(error).split())[:200]}")
+            print(f"note: {path.name} does not fit, so all robots begin anew: {' '.join(str(error).split())[:200]}")
             return
         self._robots_go_on = True
 
@@ -391,7 +389,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         try:
             if load_cfg is None and not whole:
                 self._begin_from(checkpoint)
-                print(f"note: {Path(path).name} holds networks only: optimisers, rates and robots begin anew")
+                print(f"note: {Path(path).name} holds networks only, so optimisers, rates and robots begin anew")
             else:
                 self._take_over(checkpoint, load_cfg, strict)
         except MISFITS as error:

@@ -29,7 +29,7 @@ from legged_gym.utils.task_registry import task_registry
 
 def make_export_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Ship a run's policy with the package, evaluated.", runs=True)
+    parser = make_parser("Evaluate a run's policy and ship it with the package.", runs=True)
     add = parser.add_argument
     add("--out", type=cli.path, metavar="DIR", help="folder (default: resources/policies/<ROBOT_TYPE>/<task>)")
     add("--replace", action="store_true", help="replace the shipped policy that is there")

@@ -42,7 +42,7 @@ class Simulator(ABC):
 
     PARAMETERS: dict[str, str] = {
         "friction": "sliding friction between each leg and the ground; the base takes their mean, (N, F)",
-        "contact_time_constant": "of contacts with the ground, no less than two physics steps count [s], (N,)",
+        "contact_time_constant": "time constant of contacts with the ground, at least two physics steps [s], (N,)",
         "base_mass_added": "mass added to the base at its centre of mass [kg], (N,)",
         "base_com_offset": "shift of the base's centre of mass [m, base frame], (N, 3)",
         "link_mass_scale": "factor on every body's mass, (N, B)",

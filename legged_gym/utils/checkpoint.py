@@ -50,7 +50,7 @@ def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     if broken := _broken(obj):
-        raise NotFiniteError(f"{path}: is not written, for {broken} is not finite")
+        raise NotFiniteError(f"{path}: was not written, because {broken} is not finite")
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -189,7 +189,7 @@ def check_alike(given: Any, own: Any, name: str) -> None:
     if isinstance(own, Mapping):
         if not isinstance(given, Mapping) or given.keys() != own.keys():
             differ = given.keys() ^ own.keys() if isinstance(given, Mapping) else own
-            raise ValueError(f"{name}: other things are saved: {', '.join(sorted(map(str, differ)))}")
+            raise ValueError(f"{name}: saved and expected entries differ: {', '.join(sorted(map(str, differ)))}")
         for key, value in own.items():
             check_alike(given[key], value, f"{name}.{key}")
     elif isinstance(own, torch.Tensor):

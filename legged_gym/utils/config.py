@@ -310,7 +310,7 @@ def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     if unknown:
-        print(f"warning: {path}: skipped what this version does not have: {', '.join(unknown)}", file=sys.stderr)
+        print(f"warning: {path}: skipped fields that this version does not have: {', '.join(unknown)}", file=sys.stderr)
     return found
 
 

@@ -146,7 +146,7 @@ class Group:
                 if first.get(name) != other.get(name):
                     raise UserError(
                         f"{what}: {name} is {first.get(name)} in rank 0 and {other.get(name)} in rank {rank}: "
-                        "give all of them the same options, and what the machines suggest differently"
+                        "give all ranks the same options, and set what their machines suggest differently"
                     )
 
     def wait(self) -> None:

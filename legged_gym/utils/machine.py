@@ -127,8 +127,8 @@ def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> 
     number = int(index or own)
     if processes > 1 and number != own:
         raise UserError(
-            f"device '{asked}': torchrun has started {processes} processes here, and each takes the device of its own: "
-            "say cuda, without a number"
+            f"device '{asked}': torchrun has started {processes} processes here, each with a device of its own: "
+            "give cuda without a number"
         )
     if number >= machine.cuda_devices:
         raise UserError(f"device '{asked or f'cuda:{number}'}' is not there: this machine has {machine}")

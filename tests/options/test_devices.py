@@ -81,7 +81,7 @@ def test_a_run_of_the_cpu_goes_on_there_unless_the_user_says_otherwise(
     run = start("--sim=mujoco").log_dir
     on_gpu(monkeypatch)
     assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cpu"
-    assert "--sim=auto takes the GPU" in capsys.readouterr().err
+    assert "--sim=auto moves it to the GPU" in capsys.readouterr().err
     for argv in ("--sim=auto", "--sim_device=cuda"):
         assert resolve(parse("--resume", f"--load_run={run}", argv)).env_cfg.sim.backend == "mujoco_warp"
     assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco_warp", "judged where the machine is best"

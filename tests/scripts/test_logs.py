@@ -119,7 +119,7 @@ def test_play_logs_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     assert run(monkeypatch, compare_log, str(file), f"--out={tmp_path / 'c'}") == 0
     assert "joints: left out: rows are 20 ms apart" in capsys.readouterr().out
     assert run(monkeypatch, identify, str(file)) == 2
-    assert "rows are 20 ms apart: joints are identified from logs of every pass" in capsys.readouterr().err
+    assert "rows are 20 ms apart, expected 5 ms at most: log every pass" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def term_mirror(name: str, reflection: Reflection | None, width: int, joints: Mi
         UserError: It is not known.
     """
     if reflection is None:
-        raise UserError(f"observation term {name}: how it looks to a mirrored robot is not known: {REMEDY}")
+        raise UserError(f"observation term {name}: it has no `reflection`, so it cannot be mirrored: {REMEDY}")
     if reflection == "joints":
         return joints
     signs = torch.ones(width) if reflection == "same" else torch.tensor(reflection)

@@ -151,7 +151,7 @@ class IsaacGymSimulator(ProcessSimulator):
         if not self._has_warned:
             self._has_warned = True
             print(
-                "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that is"
-                " its initial difficulty, --env.curriculum.initial",
+                "isaacgym: the GPU pipeline keeps the masses of the first step; with the curriculum these have its"
+                " initial difficulty, --env.curriculum.initial",
                 file=sys.stderr,
             )

@@ -63,10 +63,10 @@ FAILURES: dict[Failure, type[WorkerError]] = {
 """The error for each way in which a worker reports a failure."""
 
 REMEDIES: dict[type[WorkerError], str] = {
-    WorkerDied: "where memory ran out, take fewer robots (--num_envs); --env.sim.process.restarts=N lets training go on"
+    WorkerDied: "if memory ran out, take fewer robots (--num_envs); --env.sim.process.restarts=N lets training go on"
     " with a new worker",
-    WorkerHung: "if it was only slow, raise --env.sim.process.timeout, or .start_timeout where it was building or at"
-    " its first step; --env.sim.process.restarts=N lets training go on with a new one",
+    WorkerHung: "if it was only slow, raise --env.sim.process.timeout (.start_timeout, if it was at its first step);"
+    " --env.sim.process.restarts=N lets training go on with a new worker",
     ProtocolMismatch: "both ends must come from one version of this package: check that no older copy is on the path",
 }
 """What to do, where it does not depend on the engine."""

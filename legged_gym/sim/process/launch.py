@@ -27,7 +27,7 @@ from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolEr
 
 HELLO_TIMEOUT = 180.0
 """Longest time from a worker's start to its first answer [s]: it imports the engine, which may compile an extension."""
-STILL_COMPILING = "if its imports were compiling, try again: what is done is kept"
+STILL_COMPILING = "if its imports were compiling, try again: finished parts are kept"
 """What to do about a worker that did not even say hello."""
 NOTICE_AFTER = 15.0
 """Silence at the start after which the user is told what takes so long [s]."""
@@ -61,7 +61,9 @@ class Worker:
         self._process, self._channel, lifeline = self._start_process(command, environment)
         self._output = _Output(self._process.stdout)
         self._end = weakref.finalize(self, _end, self._process, self._channel, lifeline, self._output)
-        notice = threading.Timer(NOTICE_AFTER, print, (f"waiting for the worker of {name}: imports may compile, once",))
+        notice = threading.Timer(
+            NOTICE_AFTER, print, (f"waiting for the worker of {name}: at the first start its imports may compile",)
+        )
         notice.start()
         try:
             self.versions = self.ask(Request.HELLO, timeout=HELLO_TIMEOUT)

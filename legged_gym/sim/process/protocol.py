@@ -144,7 +144,7 @@ class Channel:
             raise Closed("end of the stream") from error
         except OSError as error:
             if not self._connection.readable:  # it has given up on bytes whose length is none
-                raise ProtocolError("what came is no message") from error
+                raise ProtocolError("the bytes received are no message") from error
             raise Closed(str(error)) from error
 
     def _limit_wait(self, option: int, timeout: float | None) -> None:

@@ -94,7 +94,7 @@ class ProcessSimulator(Simulator):
         except RuntimeError as error:
             why = str(error).partition("\n")[0]
             raise MemoryNotShared(
-                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
+                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC works on Linux, but"
                 " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
             ) from None
 
