@@ -149,8 +149,7 @@ class PPO(RslPPO):
 
     @property
     def imitation_share(self) -> float:
-        """How much the policy imitates instead of exploring, 1 to 0: λ over its initial value; time left, if
-        constant."""
+        """How much the policy imitates instead of exploring, 1 to 0: λ over its initial value, or time left."""
         c = self.imitation
         if c["schedule"] == "constant":
             return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.iteration / c["decay_steps"])
