@@ -25,8 +25,7 @@ class Actions:
         self.applied = torch.zeros(num_envs, num_joints, device=device)
         """The action as the controller clamped it, see `Simulator`; it is the robot's own last action. Shape (N, J)."""
         self.refused = torch.zeros(num_envs, dtype=torch.bool, device=device)
-        """The robot was given an action that is not finite: it executed zero instead and counts as broken. Shape
-        (N,)."""
+        """The robot was given an action that is not finite: it executed zero and counts as broken. Shape (N,)."""
         self.num_refused = torch.zeros((), device=device)
         """How often that happened since the last `EpisodeLog.read`. Scalar."""
 

@@ -1,9 +1,8 @@
 """Reward terms: small functions of the environment, `(env) -> (N,)`, one for each non-zero scale of the config.
 
 A term has the name of its scale. The term gives the raw quantity, the scale its sign and weight. A task may add terms
-to
-those of this file: methods of its environment named `_reward_<name>`, and functions that `rewards.terms` of its config
-lists.
+to those of this file: methods of its environment named `_reward_<name>`, and functions that `rewards.terms` of its
+config lists.
 """
 
 from collections.abc import Callable
