@@ -48,7 +48,7 @@ def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.Mo
 
 
 def test_the_cpu_simulator_refuses_cuda() -> None:
-    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs on the CPU"):
+    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs only on the CPU"):
         choose_engine("mujoco", "cuda", GPU)
     assert choose_engine("mujoco", None, GPU) == ("mujoco", "cpu")
     with pytest.raises(UserError, match="--sim: unknown simulator 'bullet'; known: auto, mujoco"):
