@@ -43,9 +43,9 @@ class Subject:
     """An agent of the report."""
 
     title: str
-    """What it is and where it comes from."""
+    """Name and origin of the agent."""
     content: dict[str, Any]
-    """What evaluate.py's JSON says of it."""
+    """Content of evaluate.py's JSON for it."""
     probes: Probes
     sim2sim: list[dict[str, Any]] = field(default_factory=list)
     """Contents of sim2sim.py's JSON files about it."""
@@ -87,7 +87,7 @@ def read_sim2sim(content: Any, path: Path) -> dict[str, Any]:
     """Check that a JSON file is sim2sim.py's.
 
     Raises:
-        UserError: It is not.
+        UserError: It is another file.
     """
     rows = content.get("rows") if isinstance(content, dict) else None
     whole = isinstance(rows, dict) and all(isinstance(row, dict) and "survival" in row for row in rows.values())
@@ -101,7 +101,7 @@ def page(subjects: Sequence[Subject], rows: Sequence[Row], facts: dict[str, str]
 
     Args:
         subjects: One agent, or two to compare.
-        rows: What they walked.
+        rows: The rows they walked.
         facts: From `machine_facts`.
         command: The command line.
         judged: The rows are whole and walked as deployed, so that there is a verdict.
@@ -165,7 +165,7 @@ def _comparison(subjects: Sequence[Subject], rows: Sequence[Row], judged: bool) 
 
 
 def _wanted(row: str) -> str:
-    """Say what a row asks of a robot that is to be deployed; nothing for the rows that decide nothing."""
+    """Return a row's requirement for deployment; empty for rows without one."""
     if row not in DEPLOYED_SURVIVAL:
         return ""
     errors = " / ".join(f"{limit:.2f}" for limit in DEPLOYED_ERRORS.values())
@@ -173,7 +173,7 @@ def _wanted(row: str) -> str:
 
 
 def _cells(row: str, column: report.Column, subjects: Sequence[Subject], judged: bool) -> str:
-    """Return the cells of a figure, one for each agent; the best one is marked, and what is judged short."""
+    """Return the cells of a figure, one for each agent; the best one is marked, and those below the requirement."""
     name, _, form = column
     values = [subject.rows[row].get(name) for subject in subjects]
     known = [value for value in values if value is not None]
