@@ -81,7 +81,7 @@ def check_target(folder: Path, replace: bool) -> None:
     """Raise if a folder holds anything, unless that is a shipped policy and may be replaced.
 
     Raises:
-        UserError: It does.
+        UserError: The folder holds something else, or may not be replaced.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return

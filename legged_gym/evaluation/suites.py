@@ -1,12 +1,14 @@
 """Walks the rows of the evaluation in an environment.
 
-Every row starts at rest, without randomisation, pushes of its own or time-outs. Deployed physics has the gait,
-gains and clamp of the maker's controller, and the robot's delay, noise, motors that lose torque and friction 0.6. Ideal
-physics has none of these, but solid legs, too. Errors count from 2 s on, in the heading frame, against the command of
-the
-instant. A robot that fell does not count from then on, and a robot that does not end upright has fallen. A row's
-commands and disturbances depend on the seed and its name, not on the other rows. Where rows are walked side by side,
-the headings and clocks that its robots start with depend on those rows, too.
+Every row starts at rest, without randomisation, pushes of the task or time-outs. Deployed physics has the gait, gains
+and
+clamp of the maker's controller, and the robot's delay, noise, motors that lose torque and friction 0.6. Ideal physics
+has none of these. Legs are solid in both.
+
+Errors count from 2 s on, in the heading frame, against the command of the instant. A robot that fell does not count
+from then on, and a robot that does not end upright has fallen. A row's commands and disturbances depend on the seed and
+its name, not on the other rows. Where rows are walked side by side, the headings and clocks that its robots start with
+depend on those rows, too.
 """
 
 import copy

@@ -28,7 +28,7 @@ def check_logger(name: str) -> None:
     """Check that the package of a service that curves go to is installed.
 
     Raises:
-        UserError: It is not.
+        UserError: It is not installed.
     """
     if importlib.util.find_spec(name) is None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")

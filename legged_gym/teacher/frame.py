@@ -34,8 +34,8 @@ class StepFrame(NamedTuple):
     stance: Tensor
     """1 for the foot that is stance, 0 for the other: left, right (2, N)."""
     load_shares: Tensor
-    """What each foot bears, left and right, of its leg's weight (1, 1), of a force (`stance`), and of a cross product
-    (s times it, as M is a mirrored frame) (6, N)."""
+    """Factors on each foot's loads, left and right: of its leg's weight (1, 1), of a force (`stance`), and of a cross
+    product (s times `stance`, as M is a mirrored frame) (6, N)."""
     swing_joints: Tensor
     """1 for the joints of the swing leg, 0 for the others (6, N)."""
     mass: Tensor
@@ -118,7 +118,7 @@ class _Constants:
     one: Tensor
     half: Tensor
     tiny: Tensor
-    """Keeps roots of what is zero differentiable."""
+    """Added under roots, to keep them differentiable at zero."""
     left: Tensor
     """`signs`, `reflection`, `mirror`, `backwards`, `swing_joints`, `bears` (22, 1)."""
     right: Tensor
