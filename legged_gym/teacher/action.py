@@ -89,8 +89,7 @@ class TeacherAction:
         joint_vel: Tensor,
         ang_vel_b: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Action (6, N), and the swing foot's reference position [m] and velocity at the next evaluation, frame M (3,
-        N).
+        """Action (6, N), and the swing foot's reference at the next evaluation: position [m], velocity, frame M (3, N).
 
         Args:
             frame: the state at the stance foot.
