@@ -116,7 +116,7 @@ def make_ablation_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Compare training with and without the teacher.")
     add = parser.add_argument
-    known = f"what to compare, of {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
+    known = f"arms to compare: {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
     add("--arms", default=",".join(DEFAULT_ARMS), metavar="LIST", help=known)
     add("--seeds", default="0,1,2", metavar="LIST", help="seeds of each arm (default: %(default)s)")
     add("--max_iterations", type=int, default=500, metavar="N", help="budget of each run (default: %(default)s)")

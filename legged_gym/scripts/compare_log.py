@@ -53,7 +53,7 @@ def make_compare_parser() -> Parser:
         help="joint order of the policy (default: %(default)s)",
     )
     add("--joints", type=cli.path, metavar="FILE", help="joints of the simulated robot, from identify.py")
-    add("--identify", action="store_true", help="identify the joints from this log first, and simulate those")
+    add("--identify", action="store_true", help="identify the joints from this log first, and simulate with them")
     add("--seed", type=int, default=0, metavar="N", help="seed of the simulated sensor noise (default: %(default)s)")
     add("--out", type=cli.path, metavar="DIR", help="where tables and figures go (default: compare_<LOG> here)")
     return parser

@@ -31,7 +31,10 @@ def make_evaluate_parser() -> Parser:
     add = parser.add_argument
     known = ", ".join(["all", DEPLOYED, *SUITES])
     add(
-        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+        "--suite",
+        default=",".join(STANDARD_SUITES),
+        metavar="LIST",
+        help=f"suites or single rows: {known} (default: %(default)s)",
     )
     add("--physics", default=PHYSICS[0], choices=PHYSICS, help="ideal: no delay, noise or limits of motors; friction 1")
     add("--list", action="store_true", help="say what each row is, and stop")

@@ -249,7 +249,7 @@ def save_result(path: Path, robot: str, figures: Figures) -> None:
 def main() -> None:
     """Print the tables."""
     parser = Parser(description=__doc__.splitlines()[0])
-    parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
+    parser.add_argument("--robot", default="PF_TRON1A", help="robot whose foot is tested (default: %(default)s)")
     results.add_option(parser)
     args = parser.parse_args()
     if args.result is not None:

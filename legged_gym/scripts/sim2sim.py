@@ -45,7 +45,10 @@ def make_sim2sim_parser() -> Parser:
     add("--model", type=cli.path, metavar="FILE", help="URDF, or for mujoco an MJCF (default: the robot's URDF)")
     add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
     add(
-        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+        "--suite",
+        default=",".join(STANDARD_SUITES),
+        metavar="LIST",
+        help=f"suites or single rows: {known} (default: %(default)s)",
     )
     add("--num_envs", type=int, metavar="N", help="robots of each row (default: 64 in mujoco, 16 in drake)")
     add("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default: %(default)s)")
