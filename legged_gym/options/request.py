@@ -1,4 +1,4 @@
-"""What the user asks for: the options that scripts share, read into a `Request`; nothing is decided here."""
+"""The options that scripts share, read into a `Request`; nothing is decided here."""
 
 import argparse
 import sys
@@ -13,9 +13,9 @@ from legged_gym.options.tasks import load_tasks
 from legged_gym.utils.errors import UserError, unknown_name
 
 SCOPES = ("env", "train")
-"""What overrides may change: the environment's config and the training config."""
+"""Configs that overrides may change: the environment's and the training's."""
 AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
-"""What can control the robots."""
+"""Agents that can control the robots."""
 FIELDS: dict[str, tuple[str, ...]] = {
     "robot": ("env.asset.robot_type",),
     "num_envs": ("env.env.num_envs",),
@@ -53,14 +53,14 @@ class Request:
     imports: tuple[str, ...] = ()
     """Packages of the user's to import, which register tasks."""
     settings: tuple[Setting, ...] = ()
-    """In the order in which they count: of two for one field the later one wins."""
+    """Settings in order: of two for one field the later one wins."""
     sim_device: str | None = None
     rl_device: str | None = None
     headless: bool = True
     log_root: Path | None = None
     """Folder of the runs; None for the default one."""
     agent: str | None = None
-    """What controls the robots, one of `AGENTS` or pretrained:NAME; None where a policy is trained."""
+    """Agent that controls the robots, one of `AGENTS` or pretrained:NAME; None if a policy is trained."""
     onnx: Path | None = None
     offset: Path | None = None
     argv: tuple[str, ...] = ()
@@ -75,13 +75,13 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
     """Builds a parser with the options that scripts share; a script may add its own.
 
     Args:
-        description: What the script does, for `--help`.
-        runs: With the options that say which saved run is meant; implied by the other two.
-        training: With those of a run of its own, and of going on with a saved one.
-        agent: With those that say what controls the robots.
+        description: Purpose of the script, for `--help`.
+        runs: With the options that choose a saved run; implied by the other two.
+        training: With the options of a new run, and of resuming a saved one.
+        agent: With the options that choose the agent.
 
     Returns:
-        The parser; to be used through `parse_args`.
+        The parser, for `parse_args`.
     """
     parser = Parser(
         description=description,
@@ -153,7 +153,7 @@ def parse_args(parser: Parser, argv: Sequence[str] | None = None) -> argparse.Na
         argv: Arguments without the program's name; those of the process if None.
 
     Returns:
-        The script's own options, and what all scripts share as `request`.
+        The script's own options, with the shared ones as `request`.
 
     Raises:
         UserError: An option is unknown or its value is of the wrong type.
@@ -199,7 +199,7 @@ def _request(args: argparse.Namespace, overrides: list[Setting], argv: Sequence[
 
 
 def _agent(given: dict[str, object]) -> str | None:
-    """Returns the agent that is named, or the one that is meant; None for a script that has none."""
+    """Returns the agent that is named or implied; None for a script without agents."""
     if "agent" not in given:
         return None
     implied = "onnx" if given.get("onnx") is not None else "checkpoint"
