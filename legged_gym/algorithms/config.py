@@ -71,10 +71,10 @@ class EstimatorCfg(Config):
 
 @dataclass
 class ImitationCfg(Config):
-    """How strongly the policy's mean follows the reference: the weight λ over the iterations."""
+    """Imitation of the reference by the policy's mean: its weight λ over the iterations."""
 
     schedule: str = bounded("exponential", choices=("constant", "linear", "exponential"))
-    """How λ goes from its initial to its final value."""
+    """Curve of λ from its initial to its final value."""
     initial: float = bounded(1.0, ge=0)
     """λ at the start; 0 switches imitation off."""
     final: float = bounded(0.01, ge=0)

@@ -47,7 +47,7 @@ from legged_gym.utils.finite import GuardedStep
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
 REPLAYED_GROUPS = ("history", "reference", "reference_weight")
-"""What is kept of past rollouts besides the actor's observation."""
+"""Groups that are kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
 
@@ -101,7 +101,7 @@ class PPO(RslPPO):
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
         self._not_finite = torch.zeros(len(LOSSES), device=device)
-        """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
+        """Number of optimiser steps in which each of `LOSSES` was not finite, since the last `read_skipped`."""
         self._steps_tried = [0] * len(LEARNED)
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0

@@ -54,7 +54,7 @@ BOUNDS = {"survival": GATE_SURVIVAL, "tracking": math.hypot(GATE["rmse_vx"], GAT
 """Panel -> what the walking gate asks for."""
 GATE_KEYS = ("steps", "seconds")
 AXES = ("robot-steps", "training time [s]")
-"""What the panels are drawn against; training time is without evaluations."""
+"""Horizontal axes of the panels; training time is without evaluations."""
 
 
 @dataclass

@@ -25,7 +25,7 @@ LEAST_GAIN, LARGEST_GAIN = 0.5, 1.5
 
 @dataclass(frozen=True)
 class Response:
-    """What steady commands (v_x, v_y [m/s], w_z [rad/s], heading frame) achieve: G command + o."""
+    """Velocities achieved by steady commands (v_x, v_y [m/s], w_z [rad/s], heading frame): G command + o."""
 
     gain: torch.Tensor
     """G. Shape (3, 3)."""

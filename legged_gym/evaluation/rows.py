@@ -48,7 +48,7 @@ class Row:
 
     name: str
     duration: float
-    """How long the robots must last [s]; with a disturbance, counted from its beginning on."""
+    """Time that the robots must last [s]; with a disturbance, counted from its beginning."""
     box: Box
     """Ranges of the commands."""
     meaning: str = ""

@@ -1,4 +1,4 @@
-"""How training scales: the first of the processes that torchrun has started alone, and then all of them together."""
+"""Scaling of training: the first of torchrun's processes alone, and then all of them together."""
 
 import os
 import statistics

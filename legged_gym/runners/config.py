@@ -74,7 +74,7 @@ class RunnerCfg(Config):
     checkpoint: int = bounded(-1, ge=-1)
     """Iteration to load; -1 is the last."""
     logger: str = bounded("tensorboard", choices=("tensorboard", "wandb", "neptune"))
-    """Where curves go."""
+    """Service or files that curves go to."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Where curves go: TensorBoard files, and services on top of them; each tag says what it is and in which unit."""
+"""Writers of curves: TensorBoard files, and services on top of them; each tag has a description with its unit."""
 
 import shlex
 import sys

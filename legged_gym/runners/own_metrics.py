@@ -11,7 +11,7 @@ VELOCITIES = ("vel_x", "vel_y", "vel_yaw")
 
 
 class OwnSums:
-    """What the policy's own robots did, summed up on the device and read once an iteration."""
+    """Sums over the policy's own robots, kept on the device and read once an iteration."""
 
     WIDTHS = {"steps": 1, "falls": 1, "ended": 1, "return": 1, "length": 1, "measured": 1, "square": 3}
     """Robot-steps; falls; whole episodes that ended, their returns and lengths [steps]; robot-steps with a velocity

@@ -1,4 +1,4 @@
-"""How many threads an update takes on a CPU, by a short measurement: idle cores help, busy ones hinder."""
+"""The number of threads of an update on a CPU, from a short measurement: idle cores help, busy ones hinder."""
 
 import os
 import time

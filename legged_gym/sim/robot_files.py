@@ -26,7 +26,7 @@ URDF_FOLDER = "urdf"
 
 @dataclass(frozen=True)
 class RobotFiles:
-    """Where a robot's files are."""
+    """Places of a robot's files."""
 
     folder: Path
     """Holds robot.yaml and teacher.yaml, if there are any."""

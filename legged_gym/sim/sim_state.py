@@ -83,7 +83,7 @@ class SimState:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where `Simulator.reset` puts robots, and how they move there; rows of robots that are not reset are ignored."""
+    """Poses and velocities for `Simulator.reset`; rows of robots that are not reset are ignored."""
 
     root_pos_w: torch.Tensor
     """Origin of the base link [m]. Shape (N, 3)."""

@@ -30,7 +30,7 @@ class ControlCfg(Config):
 
 @dataclass
 class SteppingCfg(Config):
-    """Where the next foot goes."""
+    """The choice of the next foothold."""
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
@@ -73,7 +73,7 @@ class SteppingCfg(Config):
 
 @dataclass
 class SwingCfg(Config):
-    """How the swing foot gets there."""
+    """The motion of the swing foot."""
 
     lead: float = bounded(0.0, ge=0.0)
     """Time ahead of the clock at which the swing foot's motion is sampled: the delay of actions [s]."""
@@ -101,7 +101,7 @@ class SwingCfg(Config):
     hurried_landing: float = bounded(0.978, gt=0.0)
     """`landing` of such a step [1]."""
     depth: float = bounded(0.016, ge=0.0)
-    """How far under the terrain the swing aims at the end, so that contact is made [m]."""
+    """Depth under the terrain that the swing aims at in the end, so that contact is made [m]."""
 
 
 @dataclass
@@ -251,7 +251,7 @@ class DcmCfg(Config):
     offset: OffsetCfg = field(default_factory=OffsetCfg)
     """Learned DCM offset."""
     validity: ValidityCfg = field(default_factory=ValidityCfg)
-    """Where the reference may be trusted."""
+    """Limits of trust in the reference."""
 
 
 @dataclass

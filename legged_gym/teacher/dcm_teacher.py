@@ -49,7 +49,7 @@ __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "
 
 
 GROUND_SAMPLES = (0.25, 0.5, 0.75, 1.0)
-"""Where on the swing foot's path the ground is looked at, from lift-off to p*."""
+"""Shares of the swing foot's path, from lift-off to p*, at which the ground's height is read."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class TeacherOutput:
     """1 where the v_x, v_y walked with did not change during that step; otherwise e_n is the distance to a plan that
     came too late for the swing foot to follow (N,)."""
     foothold_error: Tensor
-    """Where that step landed minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
+    """Landing point of that step minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
     foothold_w: Tensor
     """p* (N, 2) [m]."""
     clamped: Tensor

@@ -124,7 +124,7 @@ class _Constants:
     right: Tensor
     """The same where the right foot is stance."""
     rotation: tuple[Tensor, Tensor]
-    """What is added to, and factors of, the rows of q q^T in the rows of `rotation_rows` (13, 1), (13, 16)."""
+    """Constants of `rotation_rows`, and factors on the rows of q q^T in it (13, 1), (13, 16)."""
 
 
 @functools.cache

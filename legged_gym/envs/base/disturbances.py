@@ -90,7 +90,7 @@ class Disturbances:
         self.shove = Force(max(1, round(cfg.shove_interval_s / dt)), _steps(cfg.shove_duration_range, dt), n, device)
         self.trip = Force(max(1, round(cfg.trip_interval_s / dt)), _steps(cfg.trip_duration_range, dt), n, device)
         self._at = torch.zeros(n, 1, device=device)
-        """Where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
+        """Point where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
         self._foot = torch.zeros(n, 2, device=device)
         """1 for the foot that is tripped. Shape (N, F)."""
         self._kick_interval = max(1, round(cfg.push_interval_s / dt))

@@ -86,7 +86,7 @@ class DomainRandomizer:
         sim.set_parameter("action_delay", self.action_delay)
 
     def _episode_columns(self, cfg: LeggedRobotCfg) -> Columns:
-        """What is drawn at every reset."""
+        """Quantities that are drawn at every reset."""
         rand, joints, kp, kd = (
             cfg.domain_rand,
             self.joint_zero_error.shape[-1],
@@ -116,7 +116,7 @@ class DomainRandomizer:
         return columns
 
     def _body_columns(self) -> Columns:
-        """What is drawn once per training iteration."""
+        """Quantities that are drawn once per training iteration."""
         cfg, bodies = self.cfg, len(self.sim.robot.body_names)
         columns: Columns = {}
         if cfg.randomize_armature:

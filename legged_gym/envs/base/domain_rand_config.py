@@ -10,7 +10,7 @@ from legged_gym.utils.config import Config, Range, bounded, check_ranges
 
 @dataclass
 class DomainRandCfg(Config):
-    """What differs from robot to robot and from episode to episode: drawn at every reset.
+    """Differences between robots and between episodes, drawn at every reset.
 
     The ranges are those at difficulty 1; the curriculum shrinks them towards the nominal values.
     """

@@ -105,7 +105,7 @@ class EpisodeLog:
         self.finished = torch.zeros(len(names) + 3, device=device)
         """Sums over the episodes that ended: reward terms, ends, falls, broken simulations. Shape (R + 3,)."""
         self.not_finite = torch.zeros(len(names), device=device)
-        """How often each reward term was not finite. Shape (R,)."""
+        """Number of times that each reward term was not finite. Shape (R,)."""
         self.steps = 0
         """Policy steps since the last reading."""
 

@@ -10,7 +10,7 @@ from legged_gym.terrain.terrain import EDGE_MARGIN, Terrain
 from legged_gym.utils.math import overwrite, rotate_yaw, yaw_from_quat
 
 AHEAD = (0.15, 0.3, 0.45, 0.6)
-"""Where, ahead of the robot, the teacher reads the ground's height [m]."""
+"""Distances ahead of the robot at which the teacher reads the ground's height [m]."""
 UNDER_BASE = (-0.3, 0.0, 0.3)
 """The height of the ground under the base is a mean over points at these distances along x and y [m]: one tread of the
 stairs apart, so that it rises evenly on stairs."""

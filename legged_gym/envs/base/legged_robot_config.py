@@ -29,7 +29,7 @@ class EnvCfg(Config):
 
 @dataclass
 class InitStateCfg(Config):
-    """Where a robot starts an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
+    """Start of an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
 
     pos: tuple[float, float, float] = (0.0, 0.0, 0.01)
     """Base position [m, world]; z counts from where the feet of the robot with all joints at zero touch the ground."""
@@ -88,14 +88,14 @@ class AssetCfg(Config):
 
 @dataclass
 class TerminationCfg(Config):
-    """What counts as a fall."""
+    """Definition of a fall."""
 
     contact_force: float = bounded(1.0, gt=0)
     """Force on a terminating body that ends the episode [N]."""
     max_tilt: float = bounded(1.466, gt=0, le=3.1416)
     """Angle between the base's z axis and the vertical [rad]."""
     tilt_time: float = bounded(0.5, ge=0)
-    """How long the tilt must last [s]."""
+    """Time that the tilt must last [s]."""
     max_speed: float = bounded(20.0, gt=0)
     """Speed of base or feet above which the simulation counts as broken: no such robot gets there [m/s]."""
 
@@ -154,7 +154,7 @@ class SimCfg(Config):
     process: ProcessCfg = field(default_factory=ProcessCfg)
     """A process of its own for the simulator."""
     isaacgym: IsaacGymCfg = field(default_factory=IsaacGymCfg)
-    """What only Isaac Gym has."""
+    """Options of Isaac Gym alone."""
 
 
 @dataclass

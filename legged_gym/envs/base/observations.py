@@ -32,7 +32,7 @@ class Term:
     noise: float = 0.0
     """Half-width of the uniform noise, before scaling."""
     reflection: Reflection | None = None
-    """How the term changes for a robot reflected in its sagittal plane, half a gait cycle later; None: unknown."""
+    """Change of the term for a robot reflected in its sagittal plane, half a gait cycle later; None: unknown."""
 
 
 class ObservationGroup:

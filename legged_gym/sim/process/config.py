@@ -17,4 +17,4 @@ class ProcessCfg(Config):
     timeout: float = bounded(30.0, gt=0, le=86400)
     """Longest time for any other answer, a policy step for example, before the worker counts as hung [s]."""
     restarts: int = bounded(0, ge=0)
-    """How often a worker that died or hung is replaced; all robots then start a new episode."""
+    """Number of times that a worker that died or hung is replaced; all robots then start a new episode."""
