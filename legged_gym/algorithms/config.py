@@ -33,7 +33,7 @@ class PolicyCfg(Config):
     critic_hidden_dims: tuple[int, ...] = bounded((512, 256, 128), ge=1)
     """Hidden layers of the critic."""
     activation: str = bounded("elu", choices=ACTIVATIONS)
-    """Of all hidden layers, a name that rsl_rl knows."""
+    """Activation function of all hidden layers, by its name in rsl_rl."""
     init_noise_std: float = bounded(1.0, gt=0)
     """Standard deviation of the action at the start."""
     noise_std_range: tuple[float, float] = bounded((0.01, 10.0), gt=0)
@@ -41,7 +41,7 @@ class PolicyCfg(Config):
     critic_obs_normalization: bool = True
     """Normalise the critic's observation by its running mean and deviation."""
     symmetric: bool = True
-    """The actor sees each step as one of the left foot: left and right are alike to it, exactly."""
+    """The actor sees each right step reflected, as a left one, so it treats both sides exactly alike."""
 
     def validate(self) -> None:
         """Check that there are hidden layers, and that the deviation's bounds are ordered."""
@@ -51,12 +51,12 @@ class PolicyCfg(Config):
 
 @dataclass
 class EstimatorCfg(Config):
-    """The network that tells the base velocity from the observation history."""
+    """The network that estimates the base velocity from the observation history."""
 
     hidden_dims: tuple[int, ...] = bounded((256, 128), ge=1)
     """Its hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0, le=1)
-    """Of its own optimiser."""
+    """Learning rate of its own optimiser."""
     num_learning_epochs: int = bounded(5, ge=0, le=1000)
     """Passes over the rollout per iteration."""
     num_mini_batches: int = bounded(8, ge=1)
@@ -71,10 +71,10 @@ class EstimatorCfg(Config):
 
 @dataclass
 class ImitationCfg(Config):
-    """How strongly the policy's mean follows the reference: the weight λ over the iterations."""
+    """Imitation of the reference by the policy's mean: its weight λ over the iterations."""
 
     schedule: str = bounded("exponential", choices=("constant", "linear", "exponential"))
-    """How λ goes from its initial to its final value."""
+    """Curve of λ from its initial to its final value."""
     initial: float = bounded(1.0, ge=0)
     """λ at the start; 0 switches imitation off."""
     final: float = bounded(0.01, ge=0)
@@ -84,9 +84,9 @@ class ImitationCfg(Config):
     replay_mini_batches: int = bounded(0, ge=0, le=10_000)
     """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
     replay_batch_size: int = bounded(1024, ge=1, le=1_000_000)
-    """Samples in each of them."""
+    """Samples in each of these mini-batches."""
     replay_samples: int = bounded(200_000, ge=1)
-    """How many of the last samples they are drawn from; each takes 1.4 kB."""
+    """Number of newest samples that they are drawn from; each takes 1.4 kB."""
 
 
 @dataclass
@@ -96,7 +96,7 @@ class AlgorithmCfg(Config):
     value_loss_coef: float = bounded(1.0, ge=0)
     """Weight of the value loss."""
     use_clipped_value_loss: bool = True
-    """Clip the change of the value as that of the policy."""
+    """Clip the change of the value, as for the policy."""
     clip_param: float = bounded(0.2, gt=0)
     """Largest change of the probability ratio that is rewarded."""
     entropy_coef: float = bounded(0.01, ge=0)
@@ -106,9 +106,9 @@ class AlgorithmCfg(Config):
     num_mini_batches: int = bounded(4, ge=1)
     """Parts of a pass."""
     learning_rate: float = bounded(1e-3, gt=0, le=1)
-    """Of policy and value; at the start, if it is adaptive."""
+    """Learning rate of policy and value; its initial value, if the schedule is adaptive."""
     schedule: str = bounded("adaptive", choices=("adaptive", "fixed"))
-    """adaptive: the rate follows the divergence of the policy from the one before."""
+    """adaptive: the learning rate follows the policy's divergence per update; fixed: it stays."""
     gamma: float = bounded(0.99, gt=0, le=1)
     """Discount of a policy step."""
     lam: float = bounded(0.95, ge=0, le=1)
@@ -121,7 +121,7 @@ class AlgorithmCfg(Config):
     """On CUDA, compute the hidden layers of actor and critic in bfloat16 while training."""
     polish_share: float = bounded(0.0, ge=0, le=1)
     """Last share of a run's iterations, in which the policy stops exploring: the noise sinks to `polish_noise_std`, the
-    weight of the entropy to 0. With less noise a policy finds finer motions, and what it learns is what is deployed."""
+    weight of the entropy to 0. With less noise a policy learns finer motions, closer to those deployed."""
     polish_noise_std: float = bounded(0.12, gt=0)
-    """Bound of the actions' standard deviation at the end of it."""
+    """Bound of the actions' standard deviation at the end of the run."""
     imitation: ImitationCfg = field(default_factory=ImitationCfg)

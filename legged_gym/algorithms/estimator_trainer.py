@@ -1,4 +1,4 @@
-"""What the velocity estimator learns from a rollout, beside the policy and untouched by its gradient."""
+"""Training of the velocity estimator, beside the policy and untouched by its gradient."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class EstimatorTrainer:
             storage: Where the rollout is, with the observation groups `history` and `velocity`.
             group: Processes that learn together; its work is on this trainer's queue alone.
             device: Where the estimator lives.
-            learning_rate: Of the optimiser.
+            learning_rate: Learning rate of the optimiser.
             num_learning_epochs: Passes over the rollout.
             num_mini_batches: Parts of a pass.
             max_grad_norm: Largest norm of a gradient.
@@ -62,7 +62,7 @@ class EstimatorTrainer:
             return total / max(1, self.steps)
 
     def join(self) -> None:
-        """Let what is queued from now on come after what `begin` has queued."""
+        """Make all work queued from now on wait for the work that `begin` has queued."""
         self._branch.join()
 
     @tensor_cores()
@@ -79,6 +79,6 @@ class EstimatorTrainer:
         return loss.masked_fill(skipped > 0.0, 0.0)
 
     def load_optimizer(self, state: dict[str, Any]) -> None:
-        """Take over a saved state of the optimiser, whose tensors are new ones then."""
+        """Load a saved state of the optimiser, which has new tensors afterwards."""
         load_adam(self.optimizer, state)
         self._stepping.forget()

@@ -24,7 +24,7 @@ def surrogate_loss(
 def value_loss(
     values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, clip_param: float | None
 ) -> torch.Tensor:
-    """Squared error of the value, or the larger of it and that of the value clipped around the old one.
+    """Squared error of the value; if it is clipped, the larger of it and of the clipped value's error.
 
     Args:
         values: Current values. Shape (B, 1).
@@ -61,7 +61,7 @@ def masked_mean(loss: torch.Tensor, mask: torch.Tensor | None, count: torch.Tens
     """Mean over some samples.
 
     Args:
-        loss: Of B elements.
+        loss: Loss of each sample. Shape (B,).
         mask: 1 where a sample counts; None if all do. Shape (B,).
         count: How many samples count; None for the mask's sum. Scalar.
     """
@@ -77,7 +77,7 @@ def adapted_learning_rate(learning_rate: torch.Tensor, kl: torch.Tensor, desired
     Args:
         learning_rate: Scalar.
         kl: Divergence of the policy from the one that collected the batch. Scalar.
-        desired_kl: What the rule steers it to.
+        desired_kl: Divergence that the rule aims at.
 
     Returns:
         Scalar; nothing waits for the device.

@@ -17,7 +17,7 @@ VELOCITY_ESTIMATE = "velocity_estimate"
 class Gaussian(GaussianDistribution):
     """rsl_rl's normal distribution of actions, whose deviation can leave its bounds again.
 
-    Clamped as it is used, a deviation that has once gone past a bound has no gradient: it would stay there for good.
+    A deviation that is clamped only where it is used has no gradient past a bound, and would stay there for good.
     Here the parameter itself is kept within the bounds, of which the upper one may change as the policy learns.
     """
 
@@ -25,19 +25,19 @@ class Gaussian(GaussianDistribution):
         """Build it; see rsl_rl's `GaussianDistribution`."""
         super().__init__(output_dim, init_std, std_range)
         self.highest_std = nn.Buffer(torch.tensor(self.std_range[1]), persistent=False)
-        """Upper bound of the deviation: a tensor, for recorded updates to see it change. Scalar."""
+        """Upper bound of the deviation: a tensor, so that recorded updates see it change. Scalar."""
         self.alike = nn.Buffer(torch.arange(output_dim), persistent=False)
-        """For each action, the one that deviates alike: that of the other leg, if legs are alike. Shape (A,)."""
+        """For each action, the index of the one with the same deviation: the other leg's, if symmetric. Shape (A,)."""
 
     def update(self, mlp_output: torch.Tensor) -> None:
-        """Bring the distribution up to the network's output (B, A)."""
+        """Set the distribution by the network's output (B, A)."""
         with torch.no_grad():
             self.std_param.clamp_(min=self.std_range[0]).copy_(self.std_param.minimum(self.highest_std))
         std = 0.5 * (self.std_param + self.std_param[self.alike])
         self._distribution = Normal(mlp_output, std)
 
     def sample(self) -> torch.Tensor:
-        """Draw actions (N, A), without gradient, and without the host's looking at the deviation first."""
+        """Draw actions (N, A) without gradient; nothing waits for the device."""
         with torch.no_grad():
             return self.mean + self.std * torch.randn_like(self.mean)
 
@@ -45,9 +45,9 @@ class Gaussian(GaussianDistribution):
 class SymmetricMLP(nn.Sequential):
     """Layers that see each step as one of the left foot, so that one network serves both (frame M of the teacher).
 
-    While the right foot is stance, the input is reflected in the sagittal plane before the layers, and their output
-    after them. What a robot does and what its reflection does, half a cycle later, are then each other's reflection,
-    exactly (the "phase" method of Abdolhosseini et al., On Learning Symmetric Locomotion, MIG 2019).
+    While the right foot is stance, the layers get the input reflected in the sagittal plane, and their output is
+    reflected back. The action of a reflected robot, half a cycle later, is then exactly the reflected action (the
+    "phase" method of Abdolhosseini et al., On Learning Symmetric Locomotion, MIG 2019).
     """
 
     def __init__(self, layers: nn.Sequential, clock: int, seen: Mirror, given: Mirror) -> None:
@@ -55,7 +55,7 @@ class SymmetricMLP(nn.Sequential):
 
         Args:
             layers: From (..., I) to (..., O).
-            clock: Which input is positive while the left foot is stance.
+            clock: Index of the input that is positive while the left foot is stance.
             seen: Reflection of the input, I numbers.
             given: Reflection of the output, O numbers.
         """
@@ -67,15 +67,15 @@ class SymmetricMLP(nn.Sequential):
         )
 
     def on_left(self, x: torch.Tensor) -> torch.Tensor:
-        """Say which inputs (..., I) are of a step on the left foot. Shape (..., 1)."""
+        """Return which inputs (..., I) belong to a step on the left foot. Shape (..., 1)."""
         return x[..., self.clock : self.clock + 1] >= 0.0
 
     def to_left(self, x: torch.Tensor, on_left: torch.Tensor) -> torch.Tensor:
-        """Reflect the inputs (..., I) that are not."""
+        """Reflect the inputs (..., I) of right steps."""
         return torch.where(on_left, x, x.index_select(-1, self.input_rows) * self.input_signs)
 
     def to_robot(self, y: torch.Tensor, on_left: torch.Tensor) -> torch.Tensor:
-        """Reflect the outputs (..., O) of those back."""
+        """Reflect the outputs (..., O) of right steps back."""
         return torch.where(on_left, y, y.index_select(-1, self.output_rows) * self.output_signs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -90,8 +90,8 @@ class SymmetricMLP(nn.Sequential):
 class EstimatorActor(MLPModel):
     """Actor whose input is [velocity estimate (3), policy observation (30), command (3)].
 
-    The estimate is of the base velocity in the base frame [m/s], told from the observation history by an MLP that is
-    trained by its own loss; no policy gradient reaches it.
+    The estimate is of the base velocity in the base frame [m/s], computed from the observation history by an MLP that
+    has its own loss; no policy gradient reaches it.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class EstimatorActor(MLPModel):
         symmetry: Symmetry | None = None,
         **kwargs: object,
     ) -> None:
-        """Build both networks, which treat left and right alike if `symmetry` says how; see rsl_rl's `MLPModel`."""
+        """Build both networks, symmetric if `symmetry` is given; see rsl_rl's `MLPModel`."""
         self._estimate_dim = obs["velocity"].shape[-1]
         super().__init__(obs, obs_groups, obs_set, output_dim, **kwargs)
         activation = str(kwargs.get("activation", "elu"))

@@ -3,11 +3,12 @@
 The reference arrives as data: observation groups `reference` (N, A), `reference_weight` (N, 1) and `teacher_driven`
 (N, 1) that the runner adds to what the environment observes. PPO knows nothing of where they come from.
 
-On a GPU each stage is a CUDA graph, see `Graphed`; elsewhere the same functions run as they are. Therefore all that
-changes from call to call is a tensor that keeps its memory.
+On a GPU each stage is a CUDA graph, see `Graphed`; elsewhere the same functions run as they are. Therefore everything
+that changes from call to call is a tensor that keeps its memory.
 
 With several processes (`Group`), each learns from its own robots, and all take the same steps: an optimiser step is one
-on the mean gradient, which is the gradient of all robots' mean loss. What else a step depends on is averaged along.
+on the mean gradient, which is the gradient of all robots' mean loss. Other quantities that a step depends on are
+averaged, too.
 """
 
 from itertools import chain
@@ -46,7 +47,7 @@ from legged_gym.utils.finite import GuardedStep
 REFERENCE_GROUPS = ("reference", "reference_weight", "teacher_driven")
 """Observation groups of the imitation target."""
 REPLAYED_GROUPS = ("history", "reference", "reference_weight")
-"""What is kept of past rollouts besides the actor's observation."""
+"""Groups that are kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
 
@@ -100,7 +101,7 @@ class PPO(RslPPO):
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
         self._not_finite = torch.zeros(len(LOSSES), device=device)
-        """How many optimiser steps each of `LOSSES` was not finite in, since the last `read_skipped`."""
+        """Number of optimiser steps in which each of `LOSSES` was not finite, since the last `read_skipped`."""
         self._steps_tried = [0] * len(LEARNED)
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
@@ -119,7 +120,7 @@ class PPO(RslPPO):
         """Build as rsl_rl does, with room in the storage for what is added to the observations.
 
         Raises:
-            UserError: The actor is to be symmetric, and what it observes or moves is not.
+            UserError: The actor is symmetric, but its observations or actions have no reflection.
         """
         n = env.num_envs
         if cfg.get("symmetric"):
@@ -148,16 +149,16 @@ class PPO(RslPPO):
 
     @property
     def imitation_share(self) -> float:
-        """How far the policy still only imitates, from 1 to 0: λ by its initial value, or the time if λ is constant."""
+        """How much the policy imitates instead of exploring, 1 to 0: λ over its initial value, or time left."""
         c = self.imitation
         if c["schedule"] == "constant":
             return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.iteration / c["decay_steps"])
         return min(self.imitation_weight / max(c["initial"], 1e-6), 1.0)
 
     def set_progress(self, progress: float) -> None:
-        """Explore as is due when that share of a run, 0 to 1, is done: less in its last `polish_share`.
+        """Set how much is explored after the share `progress` of a run, 0 to 1: less in its last `polish_share`.
 
-        The bound of the noise sinks, by equal factors, to `polish_noise_std` in the first half of it and stays there.
+        In the first half of that the noise's bound sinks, by equal factors, to `polish_noise_std`; then it stays.
         """
         left = 1.0 if self.polish_share == 0.0 else (1.0 - progress) / self.polish_share
         exploration = min(max(2.0 * left - 1.0, 0.0), 1.0)
@@ -168,7 +169,7 @@ class PPO(RslPPO):
         distribution.highest_std.fill_(last * (first / last) ** exploration)
 
     def act(self, obs: TensorDict) -> torch.Tensor:
-        """Sample actions; the velocity estimate they rest on is stored with the observations."""
+        """Sample actions; their velocity estimate is stored with the observations."""
         acted = self._acting(*(obs[group] for group in self._acting_groups))
         step = self.transition
         obs[VELOCITY_ESTIMATE], step.actions, step.values, step.actions_log_prob, *params = acted
@@ -186,7 +187,7 @@ class PPO(RslPPO):
         return tuple(x.detach() for x in (obs[VELOCITY_ESTIMATE], actions, values, log_prob, *params))
 
     def _evaluate(self, obs: TensorDict) -> torch.Tensor:
-        """Bring the actor's distribution up to the observations; returns the values (B, 1)."""
+        """Set the actor's distribution by the observations; returns the values (B, 1)."""
         with self._critic_branch.fork():
             values = self._forward(self.critic, obs)
         self.actor.distribution.update(self._forward(self.actor, obs))
@@ -220,7 +221,7 @@ class PPO(RslPPO):
         self.storage.advantages = advantages.copy_(self.storage.advantages)
 
     def _normalized(self, advantages: torch.Tensor) -> torch.Tensor:
-        """Normalise by mean and deviation of all processes' samples, of which each has as many."""
+        """Normalise by mean and deviation of all processes' samples; each process has the same number."""
         mean, count = advantages.mean(dtype=torch.float64), advantages.numel() * self.group.size
         spread = (advantages - mean).square().mean(dtype=torch.float64)
         mean, square, spread = self.group.mean(torch.stack((mean, mean.square(), spread)))
@@ -283,7 +284,7 @@ class PPO(RslPPO):
         return tensors | {"learning_rate": self._rate}
 
     def _own_samples(self, rows: torch.Tensor) -> torch.Tensor:
-        """Count the samples of each mini-batch (K, B) that the policy acted in, not the teacher: mean of the processes.
+        """Count the samples of each mini-batch (K, B) in which the policy acted, not the teacher; mean of processes.
 
         Shape (K,).
         """
@@ -336,9 +337,9 @@ class PPO(RslPPO):
         return torch.stack(means).masked_fill(skipped > 0.0, 0.0)
 
     def _imitate_replayed(self, share: float) -> int:
-        """Imitate on the states of past rollouts as well, the less the smaller λ's share of its initial value.
+        """Imitate on the states of past rollouts, too, in fewer mini-batches as λ falls.
 
-        What the teacher would have done there holds whoever was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
+        There the teacher's action is right even if the policy was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
 
         Returns:
             Optimiser steps that were tried.
@@ -389,7 +390,7 @@ class PPO(RslPPO):
     def save(self) -> dict[str, Any]:
         """Return all that training needs to go on: networks, normalisers, optimisers and the imitation clock.
 
-        But for the replayed samples, which are many: a run that goes on collects them anew.
+        Replayed samples are left out, for they are many: a resumed run collects them anew.
         """
         saved = super().save() | {
             "estimator_optimizer_state_dict": self.estimator_trainer.optimizer.state_dict(),
@@ -403,7 +404,7 @@ class PPO(RslPPO):
         """Take over what `replay.state_dict` returned.
 
         Raises:
-            ValueError: It is of rollouts of another size, or of other observations.
+            ValueError: The rollouts have another size, or other observations.
         """
         s = self.storage
         samples = s.num_envs * s.num_transitions_per_env

@@ -1,4 +1,4 @@
-"""How precisely matrices are multiplied."""
+"""Precision of matrix products."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -8,14 +8,14 @@ from tensordict import TensorDict
 
 
 class Replay:
-    """Some observation groups of the last rollouts; once full, the oldest rollout gives way to the newest."""
+    """Some observation groups of the last rollouts; once full, the newest rollout replaces the oldest."""
 
     def __init__(self, groups: Sequence[str], samples: int) -> None:
         """Start empty.
 
         Args:
-            groups: What is kept.
-            samples: Of how many samples at most; but no rollout is kept in part, and one always is.
+            groups: Observation groups to keep.
+            samples: Most samples to keep; rollouts are kept whole, and one always is.
         """
         self.groups, self._samples = tuple(groups), samples
         self._kept: TensorDict | None = None
@@ -37,13 +37,13 @@ class Replay:
         self._added += 1
 
     def clear(self) -> None:
-        """Keep nothing of what was added so far."""
+        """Forget all rollouts."""
         self._added = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is kept and how much was added: in place if it fills the room, or else copied.
+        """Return the kept samples and how many rollouts were added: in place if they fill the memory, else copied.
 
-        A file that is given a part of a tensor would hold the room behind it, too.
+        Without the copy, a file would hold the whole memory of a tensor that is partly filled.
         """
         if self._kept is None:
             return {"kept": {}, "size": 0, "added": 0}

@@ -5,7 +5,7 @@ from rsl_rl.storage import RolloutStorage
 
 
 def shuffled(storage: RolloutStorage, parts: int) -> torch.Tensor:
-    """Deal the samples of the rollout out at random; those that are left over stay out.
+    """Deal the samples of the rollout out at random, dropping those left over.
 
     Args:
         storage: The rollout.
@@ -19,7 +19,7 @@ def shuffled(storage: RolloutStorage, parts: int) -> torch.Tensor:
 
 
 def gather(storage: RolloutStorage, rows: torch.Tensor) -> RolloutStorage.Batch:
-    """Collect what the update of policy and value reads of the samples `rows` (B,)."""
+    """Collect what the update of policy and value reads, for the samples `rows` (B,)."""
     s = storage
     observations = s.observations.exclude("history", "teacher", "velocity")  # not read
     return RolloutStorage.Batch(

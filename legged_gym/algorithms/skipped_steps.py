@@ -1,9 +1,9 @@
-"""Optimiser steps that were left out, by what they were for."""
+"""Optimiser steps that were left out, by kind."""
 
 from dataclasses import dataclass
 
 LEARNED = ("policy and value", "replay", "velocity")
-"""What optimiser steps are for."""
+"""Kinds of optimiser steps: what they train."""
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class SkippedSteps:
     """Optimiser steps that were left out because something in them was not finite."""
 
     counts: dict[str, tuple[int, int]]
-    """Steps left out and steps tried, by what they learn."""
+    """Steps left out and steps tried, by kind."""
     losses: list[str]
     """Losses that were not finite, or whose gradients were not."""
 
@@ -22,7 +22,7 @@ class SkippedSteps:
 
     @property
     def mostly(self) -> bool:
-        """Of something to be learned, more than half of the steps were left out."""
+        """More than half of the steps of some kind were left out."""
         return any(2 * skipped > tried for skipped, tried in self.counts.values())
 
     def __str__(self) -> str:

@@ -76,7 +76,7 @@ def check_contract(cfg: Any) -> None:
     for path, what, value, wanted, unit in fixed:
         if not np.isclose(value, wanted, rtol=1e-6):
             figures = f"{what} {value:g} {unit}".rstrip() + f", the controller runs {wanted:g}"
-            raise UserError(f"the policy was trained with {figures}: see --env.{path}")
+            raise UserError(f"the policy was trained with {figures}: train it with another --env.{path}")
     angles = tuple(cfg.init_state.default_joint_angles)
     if not np.allclose(angles, DEFAULT_ANGLES):
         raise UserError(
@@ -88,8 +88,8 @@ def check_contract(cfg: Any) -> None:
         if not low - 1e-9 <= wanted <= high + 1e-9:
             raise UserError(
                 f"the policy was trained for a gait {name} of {low:g} to {high:g} {GAIT_UNITS.get(name, '')}".rstrip()
-                + f", the controller shows it {wanted:g}: "
-                f"train it with --env.gait.ranges.{name} around that"
+                + f", the controller commands {wanted:g}: "
+                f"train it with --env.gait.ranges.{name} around that value"
             )
 
 

@@ -44,7 +44,7 @@ def feet_of(log: RobotLog, model: Path, joints: JointParameters | None = None) -
         return LegModel(model, joints).feet(log)
     if log.contact is None or log.velocity is None:
         raise UserError(
-            f"rows are {1e3 * log.dt:.3g} ms apart: too coarse to tell contacts from torques, write every pass of the "
+            f"rows are {1e3 * log.dt:.3g} ms apart, too coarse to find contacts from torques: log every pass of the "
             f"control loop (2 ms)"
         )
     return Feet(np.full_like(log.contact, np.nan), log.contact > 0.5, log.velocity)
@@ -146,7 +146,9 @@ def replay_commands(
         UserError: The log has no commands, or the model cannot be used.
     """
     if log.command is None:
-        raise UserError("the log has no commands (command_vx, command_vy, command_wz): they cannot be asked again")
+        raise UserError(
+            "the log has no commands to simulate: it needs command_vx, command_vy, command_wz, or leave out --onnx"
+        )
     engine = MujocoEngine(model, Physics())
     engine.set_joints(joints)
     recorder = Recorder()

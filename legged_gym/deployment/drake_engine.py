@@ -27,7 +27,7 @@ try:
     from pydrake.systems.framework import DiagramBuilder
 except ImportError as error:
     raise UserError(
-        f"--engine drake: Drake is not there ({error}); install it with: pip install -e '.[sim2sim]'"
+        f"--engine drake: Drake cannot be imported ({error}); install it with: pip install -e '.[sim2sim]'"
     ) from None
 
 DRAKE = "http://drake.mit.edu"

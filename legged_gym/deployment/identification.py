@@ -103,8 +103,8 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
     """
     if log.dt > MAX_STEP:
         raise UserError(
-            f"rows are {1e3 * log.dt:.3g} ms apart: joints are identified from logs of every pass of the control loop, "
-            f"2 ms, or {1e3 * MAX_STEP:.2g} ms at most (sim2sim.py --log writes such, play.py's are of policy steps)"
+            f"rows are {1e3 * log.dt:.3g} ms apart, expected {1e3 * MAX_STEP:.2g} ms at most: log every pass of the "
+            "control loop (2 ms), as sim2sim.py --log does; play.py logs policy steps only"
         )
     hanging = bool(contact.mean() < HANGING)
     length = round(WINDOW[hanging] / log.dt)
@@ -121,8 +121,8 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
                 stretches += [Stretch(slice(first + k * length, first + (k + 1) * length), legs) for k in range(count)]
     if len(stretches) < 2:
         raise UserError(
-            f"too little time in the air: joints are identified from stretches of {WINDOW[False]:g} s with a foot off "
-            f"the ground; log a walk of some seconds, or better the robot on the hoist, feet free, with the policy on"
+            f"too little time in the air: a foot must be off the ground for {WINDOW[False]:g} s at a time. Log a walk "
+            "of some seconds, or better, the robot on the hoist with its feet free and the policy on"
         )
     return stretches, hanging
 

@@ -130,11 +130,11 @@ def physics_of(row: Row, usual_delay: float = ACTION_DELAY) -> tuple[Physics, fl
         if path in FIELDS:
             changes[FIELDS[path]] = (float(text),)
         elif not (row.lane and path.startswith(GROUND_FIELDS)):
-            raise UserError(f"{path} has no counterpart here")
+            raise UserError(f"this simulator has nothing like {path}")
     (delay,) = changes.pop("action_delay", (usual_delay,))
     for name in changes:
         if name not in known:
-            raise UserError(f"{name} has no counterpart here")
+            raise UserError(f"this simulator has nothing like {name}")
     single: dict[str, Any] = {name: values if name == "friction" else values[0] for name, values in changes.items()}
     scene = Physics(lane=row.lane, changed=tuple(changes))
     return dataclasses.replace(scene, **single), delay

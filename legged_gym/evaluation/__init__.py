@@ -1,1 +1,1 @@
-"""How good a controller is: agents, robustness suites, metrics, plots and video."""
+"""Evaluation of controllers: agents, robustness suites, metrics, plots and video."""

@@ -1,4 +1,4 @@
-"""Ablation of the teacher: what the arms are, what a run of one gives, their comparison, and the figure of them."""
+"""Ablation of the teacher: its arms, the result of a run, their comparison, and the figure."""
 
 import json
 import math
@@ -16,12 +16,12 @@ from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, passes_walking_gate
 CLOSED_FORM = {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"}
 RAIBERT = CLOSED_FORM | {
     "teacher.dcm.stepping.law": "raibert",
-    "teacher.dcm.stepping.dv": "10",  # it walks with the command itself: what limits v_ref is the DCM
-    "teacher.dcm.offset.constant": "0.01,0",  # what makes it follow v_x without a bias
+    "teacher.dcm.stepping.dv": "10",  # walks with the command itself: the DCM alone limits v_ref
+    "teacher.dcm.offset.constant": "0.01,0",  # to follow v_x without a bias
 }
 FIXED = {"teacher.dcm.timing.enabled": "false"}
 TIMED = {"teacher.clock": "all"}
-"""Step times of the plan, which everybody's clock follows; without it, that of the robots that the teacher drives."""
+"""Lets all robots' clocks follow the planned step times; without it, only those of robots the teacher drives."""
 ARMS: dict[str, dict[str, str]] = {
     "ppo": {
         "teacher.enabled": "false",
@@ -54,7 +54,7 @@ BOUNDS = {"survival": GATE_SURVIVAL, "tracking": math.hypot(GATE["rmse_vx"], GAT
 """Panel -> what the walking gate asks for."""
 GATE_KEYS = ("steps", "seconds")
 AXES = ("robot-steps", "training time [s]")
-"""What the panels are drawn against; training time is without evaluations."""
+"""Horizontal axes of the panels; training time is without evaluations."""
 
 
 @dataclass
@@ -64,15 +64,15 @@ class Run:
     arm: str
     seed: int
     iterations: int
-    """Its budget."""
+    """Training iterations of the run."""
     curve: list[dict[str, float | None]]
-    """Of each snapshot: `steps` [robot-steps], `seconds` of training, `return` in training, result of `track`."""
+    """For each snapshot: `steps` [robot-steps], `seconds` of training, `return` in training, result of `track`."""
     gate: dict[str, float] | None
     """`steps` and `seconds` of the first snapshot that passed the walking gate."""
     rows: dict[str, Result]
     """The last policy's results, by row of the suites."""
     evaluation_seconds: float
-    """What judging took, after training [s]."""
+    """Time spent judging, after training [s]."""
 
     @classmethod
     def load(cls, path: Path) -> "Run":
@@ -84,13 +84,13 @@ class Run:
         write_json(asdict(self), path)
 
     def points(self, panel: str) -> np.ndarray:
-        """Curve of a panel: steps, seconds and value, where there is one. Shape (K, 3)."""
+        """Return the curve of a panel: steps, seconds and value, at the snapshots that have one. Shape (K, 3)."""
         rows = [(p["steps"], p["seconds"], p[panel]) for p in self.curve if p[panel] is not None]
         return np.array(rows, dtype=float).reshape(-1, 3)
 
 
 def make_curve(snapshots: Sequence[dict[str, Any]], results: Sequence[Result]) -> list[dict[str, float | None]]:
-    """Put together what snapshots had cost and how they walked; `tracking` is the error of the horizontal velocity."""
+    """Join the snapshots' costs and results; `tracking` is the error of the horizontal velocity."""
     curve = []
     for snapshot, result in zip(snapshots, results, strict=True):
         earned = snapshot["return"]
@@ -114,7 +114,7 @@ def summary(runs: Sequence[Run], budget: float) -> dict[str, Any]:
 
     Args:
         runs: All of them.
-        budget: Robot-steps of each.
+        budget: Robot-steps of each run.
 
     Returns:
         By arm: medians of steps and seconds to the walking gate, null if most seeds never passed it, since such a seed
@@ -146,7 +146,7 @@ def _median_to_gate(runs: Sequence[Run], key: str) -> float:
 
 
 def _spread(results: Sequence[Result]) -> dict[str, list[float]]:
-    """Mean, lowest and highest of what all seeds have a number for."""
+    """Return mean, lowest and highest of the figures that all seeds have."""
     found = {name: [result[name] for result in results] for name in results[0]}
     numbers = {name: [v for v in values if v is not None] for name, values in found.items()}
     return {
@@ -202,7 +202,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 
 
 def _draw_arm(axis: Any, series: Sequence[np.ndarray], arm: str, color: str) -> None:
-    """Draw the mean of curves (K, 2) where all of them are, and between which values they lie."""
+    """Draw the mean of curves (K, 2) where all of them have values, and the band that holds them."""
     start, end = (max(s[0, 0] for s in series), min(s[-1, 0] for s in series)) if series else (1.0, 0.0)
     if start >= end:
         return

@@ -1,4 +1,4 @@
-"""What can control the robots: trained policies, exported ones, the teacher, and two yardsticks without any skill."""
+"""Agents that control the robots: trained policies, exported ones, the teacher, and two without any skill."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Agent(Protocol):
     """A controller of N robots."""
 
     def reset(self, seed: int) -> None:
-        """Forget the past; draw random numbers, if any, from this seed on."""
+        """Forget the past, and restart the random numbers, if any, from this seed."""
 
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Choose an action for every robot. Shape (N, J)."""
@@ -74,7 +74,7 @@ class PolicyAgent:
 
 
 class TeacherAgent:
-    """The DCM teacher, told the true state."""
+    """The DCM teacher, which observes the true state."""
 
     def __init__(self, env: Any, cfg: DcmCfg, offset: str | Path | None = None) -> None:
         """Build the teacher for an environment's robot.
@@ -91,7 +91,7 @@ class TeacherAgent:
             _load_offset(self.teacher, Path(offset))
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None
         self.output: TeacherOutput | None = None
-        """Of the last evaluation."""
+        """Output of the last evaluation."""
 
     def reset(self, seed: int) -> None:
         """See `Agent.reset`; the teacher itself forgets robots whose episode begins."""
@@ -116,8 +116,8 @@ def _load_offset(teacher: DcmTeacher, path: Path) -> None:
 class OnnxAgent:
     """`encoder.onnx` and `policy.onnx` as the robot runs them: 1-D inputs of 300 and 36.
 
-    Where the graph gives the same with a batch axis in front, as it does for plain networks, all robots go through it
-    at once; otherwise one after the other.
+    If the graph gives the same with a batch axis in front, as plain networks do, all robots are computed at once;
+    otherwise one after the other.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -168,7 +168,7 @@ class OnnxNetwork:
         self._batched = self._with_batch_axis(model, options)
 
     def _check_answers(self, path: Path) -> None:
-        """Refuse a graph that cannot be run, or that makes something else than finite numbers of finite ones."""
+        """Refuse a graph that cannot be run, or that turns finite inputs into numbers that are not finite."""
         probes = np.stack((np.zeros(self.width), np.random.default_rng(0).standard_normal(self.width)))
         try:
             answers = self._one_by_one(probes.astype(np.float32))

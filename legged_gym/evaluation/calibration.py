@@ -1,8 +1,8 @@
-"""Calibration of a policy's command: what the nominal robot makes of it, measured, and taken back.
+"""Calibration of a policy's command: the nominal robot's response is measured and inverted.
 
-A blind policy that has learned on robots of many kinds walks steadily, but by a constant share slower than it is asked
-to. What it does of what it is asked is linear to a few percent: achieved = G command + o. With the inverse in front of
-the actor's first layer, command' = G^-1 (command - o), the nominal robot does what it is asked.
+A blind policy that has learned on robots of many kinds walks steadily, but by a constant share slower than commanded.
+Its response is linear to a few percent: achieved = G command + o. With the inverse in front of the actor's first layer,
+command' = G^-1 (command - o), the nominal robot achieves its commands.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from legged_gym.evaluation.rows import FULL_BOX
 from legged_gym.utils.errors import UserError
 
 SETTLING_TIME, AVERAGING_TIME = 1.5, 2.5
-"""From a command to its response, and over which that is averaged [s]."""
+"""Time from a command to its response, and time over which that is averaged [s]."""
 LEAST_STANDING = 0.9
 """Share of the robots that must not fall while they are measured."""
 LEAST_GAIN, LARGEST_GAIN = 0.5, 1.5
-"""Bounds of what a command may achieve of itself: beyond them a policy does not follow it, and is not to be bent."""
+"""Bounds of the achieved share of a command: beyond them the policy does not follow it, and is not calibrated."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What steady commands (v_x, v_y [m/s], w_z [rad/s], heading frame) achieve: G command + o."""
+    """Velocities achieved by steady commands (v_x, v_y [m/s], w_z [rad/s], heading frame): G command + o."""
 
     gain: torch.Tensor
     """G. Shape (3, 3)."""
@@ -50,15 +50,15 @@ def fit_response(commands: torch.Tensor, achieved: torch.Tensor) -> Response:
 
 @torch.inference_mode()
 def measure_response(env: Any, agent: Agent, seed: int) -> Response:
-    """Give every robot two commands of `FULL_BOX`, one after the other, and see what becomes of them.
+    """Give every robot two commands of `FULL_BOX`, one after the other, and fit the response.
 
     Args:
         env: Built from `suites.evaluation_cfg`: robots as they are deployed, on a plane.
-        agent: What controls them.
-        seed: Of the commands.
+        agent: The agent that controls them.
+        seed: Seed of the commands.
 
     Raises:
-        UserError: Too many robots fell; a few are left out.
+        UserError: Too many robots fell; a few that fall are left out.
     """
     generator = torch.Generator().manual_seed(seed)
     low, high = torch.tensor(FULL_BOX).unbind(-1)
@@ -91,7 +91,7 @@ def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: t
 
     Args:
         state: The actor's parameters; the last three inputs of its first layer are the command.
-        response: What the actor makes of commands.
+        response: The actor's response to commands.
         scale: Factors on the command in the actor's input. Shape (3,).
 
     Raises:
@@ -101,8 +101,8 @@ def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: t
     if not bool(((achieved >= LEAST_GAIN) & (achieved <= LARGEST_GAIN)).all()):
         found = ", ".join(f"{x:.2f}" for x in achieved.tolist())
         raise UserError(
-            f"of a commanded v_x, v_y, w_z the policy achieves {found}, which is not within {LEAST_GAIN:g} to "
-            f"{LARGEST_GAIN:g}: train it on before calibrating it"
+            f"the policy achieves {found} of the commanded v_x, v_y, w_z, expected {LEAST_GAIN:g} to {LARGEST_GAIN:g}: "
+            "train it further before calibrating it"
         )
     weight, bias = state["mlp.0.weight"], state["mlp.0.bias"]
     columns = weight[:, -3:] * scale.to(weight)  # of the command in SI units

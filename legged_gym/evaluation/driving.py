@@ -1,4 +1,4 @@
-"""Carries out what the user asks of a robot: commands and shoves."""
+"""Carries out the user's driving of a robot: commands and shoves."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from legged_gym.viewer.controls import DIRECTIONS, Controls
 SHOVE_TIME = 0.1
 """How long a shove lasts [s]."""
 COMMAND_TIME = 5.0
-"""How long a command of the task lasts while nobody drives [s]."""
+"""How long a command of the task lasts while the user does not drive [s]."""
 
 
 def drivable_cfg(cfg: Any) -> Any:
@@ -26,16 +26,16 @@ def command_limits(cfg: Any) -> list[tuple[float, float]]:
 
 
 class Driver:
-    """Applies `Controls` to an environment; the robots that nobody drives get commands of the task."""
+    """Applies `Controls` to an environment; robots that the user does not drive get commands of the task."""
 
     def __init__(self, env: Any, controls: Controls) -> None:
-        """Begin with nothing asked for."""
+        """Begin without commands or shoves."""
         self.env, self.controls = env, controls
         self._steps, self._shove_left, self._shoved = 0, 0, 0
         self._random = torch.Generator().manual_seed(0)
 
     def after_step(self) -> None:
-        """Set commands and forces of the next step; due after every step and after a reset."""
+        """Set commands and forces of the next step; call it after every step and after a reset."""
         self._steps += 1
         robot = self.controls.robot
         mask = torch.zeros(self.env.num_envs, dtype=torch.bool, device=self.env.device)
@@ -65,7 +65,7 @@ class Driver:
         self.env.sim.wrench_w[robot, 0, :3] = force
 
     def _shove_angle(self, robot: int) -> float:
-        """Where to, in the world [rad]."""
+        """Direction of a shove in the world [rad]."""
         chosen = DIRECTIONS.get(self.controls.shove_direction)
         if chosen is None:
             return 2.0 * math.pi * float(torch.rand((), generator=self._random))

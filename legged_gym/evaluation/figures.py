@@ -14,11 +14,11 @@ from legged_gym.evaluation.rows import DEPLOYED_ERRORS, DIRECTIONS
 SURVIVAL_COLORS = "RdYlGn"
 """Red: all fell, green: none."""
 NOMINAL = {"frequency": 2.0, "friction": 0.6}
-"""What the other rows are walked at: gait clock [Hz], friction."""
+"""Values in all other rows: gait clock [Hz], friction."""
 COLORS = ("tab:blue", "tab:orange", "tab:green")
-"""Of v_x, v_y and w_z."""
+"""Colours of v_x, v_y and w_z."""
 LEGS = ("tab:blue", "tab:orange")
-"""Of left and right."""
+"""Colours of the left and the right leg."""
 
 
 def _figure(width: float, height: float) -> Any:
@@ -40,7 +40,7 @@ def _svg(figure: Any) -> str:
 
 
 def separate_ids(page: str) -> str:
-    """Give the SVGs of a page ids of their own: where two share one, a browser takes the first for both."""
+    """Give the SVGs of a page unique ids: if two share one, a browser uses the first for both."""
     text, *drawings = page.split("<svg")
     for k, drawing in enumerate(drawings):
         for mark in ('id="', 'href="#', "url(#"):
@@ -53,7 +53,7 @@ def push_map(kind: str, survival: Sequence[Sequence[float]]) -> str:
     """Draw which pushes are survived: a sector for each direction, rings for strengths, forward is up.
 
     Args:
-        kind: Of `PUSHES`.
+        kind: Kind of push, of `PUSHES`.
         survival: Shares, by strength and direction. Shape (R, DIRECTIONS).
     """
     unit, sizes = PUSHES[kind]
@@ -77,7 +77,7 @@ def push_map(kind: str, survival: Sequence[Sequence[float]]) -> str:
 
 
 def tracking_map(field: str, tracking: dict[str, list[list[float | None]]]) -> str:
-    """Draw the error of a velocity over what is commanded; a share where not all robots survived.
+    """Draw the error of a velocity over the commands; where not all robots survived, the share that did.
 
     Args:
         field: "rmse_vx" or "rmse_wz".
@@ -111,7 +111,7 @@ def sweep(name: str, results: Sequence[Result], largest: float) -> str:
 
     Args:
         name: "frequency" or "friction".
-        results: Of each of `FREQUENCIES` or `FRICTIONS`.
+        results: Result at each of `FREQUENCIES` or `FRICTIONS`.
         largest: Error at the upper end of the scale [m/s, rad/s].
     """
     values, label = (

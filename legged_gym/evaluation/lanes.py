@@ -1,4 +1,5 @@
-"""Rows on terrain: robots start on a lane of the terrain `lanes`, are steered along it, and their way is measured."""
+"""Rows on terrain: robots start on a lane of the terrain `lanes`, are steered along it, and their distance is
+measured."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,9 @@ from legged_gym.evaluation.metrics import Result
 from legged_gym.terrain.lanes import LANES
 
 STEERING_GAIN, STEERING_LIMIT = 1.0, 0.5
-"""Commanded yaw rate per error of the heading [1/s], and its bound [rad/s]: what is measured is the ground, not the
-drift of a robot that has no compass."""
+"""Commanded yaw rate per error of the heading [1/s], and its bound [rad/s]. A robot has no compass: without steering
+its
+drift would be measured, and not the ground."""
 
 
 class LaneRows:
@@ -33,7 +35,7 @@ class LaneRows:
         self._distance = torch.zeros(env.num_envs, device=env.device)
 
     def steer(self) -> None:
-        """Command the yaw rate that keeps the robots on their way; to be called before each policy step."""
+        """Command the yaw rate that keeps the robots on their lanes; call it before each policy step."""
         x = self.env.state.root_pos_w[:, 0]
         self._start = x.clone() if self._start is None else self._start
         command = self.env.commands.command.clone()
@@ -42,11 +44,11 @@ class LaneRows:
         self.env.commands.set(command, self._everyone)
 
     def add(self, standing: torch.Tensor) -> None:
-        """Note how far the robots that count and stand have come. Shape (N,)."""
+        """Note how far the robots in this mask (N,) have come: those that count and have not fallen."""
         distance = self.env.state.root_pos_w[:, 0] - self._start
         self._distance = torch.where(standing, distance, self._distance)
 
     def results(self) -> list[Result]:
-        """Return for each row on a lane `distance`: how far along it its robots came, falls ending it, mean [m]."""
+        """Return for each row on a lane `distance`: how far along it its robots came before a fall, mean [m]."""
         means = self._distance.view(len(self._lanes), -1).mean(-1).tolist()
         return [{"distance": mean} if lane else {} for lane, mean in zip(self._lanes, means, strict=True)]

@@ -1,4 +1,4 @@
-"""From a resolved run to an environment and an agent; shared by all that judges or shows one."""
+"""From a resolved run to an environment and an agent, for everything that judges or shows one."""
 
 import copy
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def make_agent(spec: RunSpec, env: Any) -> Agent:
 
 
 def make_builder(spec: RunSpec) -> Callable[[Any], tuple[Any, Agent]]:
-    """Return what makes environment and agent from an environment's config."""
+    """Return a function that builds environment and agent from an environment's config."""
 
     def build(cfg: Any) -> tuple[Any, Agent]:
         env = make_env(spec, cfg)

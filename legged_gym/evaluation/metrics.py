@@ -1,4 +1,4 @@
-"""What a row of the evaluation measures, summed up step by step on the device and read once at the end."""
+"""Metrics of the evaluation's rows, summed up step by step on the device and read once at the end."""
 
 import math
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ UPRIGHT_TIME, UPRIGHT_SHARE, UPRIGHT_TILT = 1.0, 0.85, math.radians(20.0)
 """A survivor ends upright: for the last second [s] its base is above this share of the height of a robot that walks, it
 tilts by less than this [rad], and nothing but feet touches anything."""
 LEAST_FORCE = 1.0
-"""What counts as contact [N]."""
+"""Least force that counts as contact [N]."""
 
 
 @dataclass
 class Sample:
-    """N robots at the end of one policy step, and what was largest in its physics steps."""
+    """N robots at the end of one policy step, with peaks over its physics steps."""
 
     velocity_y: torch.Tensor
     """v_x, v_y [m/s] and w_z [rad/s], heading frame. Shape (N, 3)."""
     command: torch.Tensor
-    """What was asked, same units. Shape (N, 3)."""
+    """Commanded velocities, same units. Shape (N, 3)."""
     action: torch.Tensor
     """After the controller's clamp. Shape (N, J)."""
     torque: torch.Tensor
@@ -47,7 +47,7 @@ class Sample:
     base_height: torch.Tensor
     """Base over ground [m]. Shape (N,)."""
     height_share: torch.Tensor
-    """The same as a share of that of a robot that walks. Shape (N,)."""
+    """The same as a share of the height of a robot that walks. Shape (N,)."""
     tilt: torch.Tensor
     """Angle between the base's z axis and the vertical [rad]. Shape (N,)."""
     position_w: torch.Tensor
@@ -81,7 +81,7 @@ class Sample:
 
 
 class Histogram:
-    """Counts values of R rows in bins, so that a median needs no list of them."""
+    """Counts values of R rows in bins, to find medians without storing the values."""
 
     def __init__(self, num_rows: int, bins: int, width: float, device: torch.device | str) -> None:
         """Allocate bins from 0 up, the last one open; `width` in the values' unit."""
@@ -104,14 +104,14 @@ class Histogram:
 class RowMetrics:
     """Sums of R rows side by side, n robots each.
 
-    Robots count while they stand; what they do after a fall is ignored.
+    Robots count until they fall.
     """
 
     def __init__(self, num_rows: int, num_robots: int, device: torch.device | str) -> None:
         """Allocate zero sums."""
         shape = num_rows, num_robots
         self.alive = torch.ones(shape, dtype=torch.bool, device=device)
-        """Has not fallen while it counted. Shape (R, n)."""
+        """Robots that have not fallen while they counted. Shape (R, n)."""
         self._widths: dict[str, int] = {}
         self._sums = torch.zeros(())
         """Columns of these names and widths, once a step was added. Shape (R, C)."""
@@ -131,7 +131,7 @@ class RowMetrics:
         Args:
             sample: Robots after the step, row by row (N = R n).
             fell: Robots that fell in the step; their sample is of the next episode. Shape (N,).
-            tracking: Rows whose step counts for the errors and the effort, and is no warm-up. Shape (R, 1).
+            tracking: Rows past their warm-up, whose step counts for the errors and the effort. Shape (R, 1).
             counting: Robots whose row is not over yet. Shape (N,).
         """
         counting = counting.view_as(self.alive)
@@ -219,7 +219,7 @@ class RowMetrics:
         return results
 
     def drifts(self) -> list[Result]:
-        """Return for each row how far who never fell got from where it began: `drift` [m], `turned` [rad], means."""
+        """Return for each row the mean `drift` [m] and `turned` [rad] from the start, of robots that never fell."""
         rows: list[Result] = []
         for drift, alive in zip(self._drift, self.alive, strict=True):
             moved, turned = drift[alive].mean(0).tolist()

@@ -43,9 +43,9 @@ class Subject:
     """An agent of the report."""
 
     title: str
-    """What it is and where it comes from."""
+    """Name and origin of the agent."""
     content: dict[str, Any]
-    """What evaluate.py's JSON says of it."""
+    """Content of evaluate.py's JSON for it."""
     probes: Probes
     sim2sim: list[dict[str, Any]] = field(default_factory=list)
     """Contents of sim2sim.py's JSON files about it."""
@@ -87,7 +87,7 @@ def read_sim2sim(content: Any, path: Path) -> dict[str, Any]:
     """Check that a JSON file is sim2sim.py's.
 
     Raises:
-        UserError: It is not.
+        UserError: It is another file.
     """
     rows = content.get("rows") if isinstance(content, dict) else None
     whole = isinstance(rows, dict) and all(isinstance(row, dict) and "survival" in row for row in rows.values())
@@ -101,7 +101,7 @@ def page(subjects: Sequence[Subject], rows: Sequence[Row], facts: dict[str, str]
 
     Args:
         subjects: One agent, or two to compare.
-        rows: What they walked.
+        rows: The rows they walked.
         facts: From `machine_facts`.
         command: The command line.
         judged: The rows are whole and walked as deployed, so that there is a verdict.
@@ -165,7 +165,7 @@ def _comparison(subjects: Sequence[Subject], rows: Sequence[Row], judged: bool) 
 
 
 def _wanted(row: str) -> str:
-    """Say what a row asks of a robot that is to be deployed; nothing for the rows that decide nothing."""
+    """Return a row's requirement for deployment; empty for rows without one."""
     if row not in DEPLOYED_SURVIVAL:
         return ""
     errors = " / ".join(f"{limit:.2f}" for limit in DEPLOYED_ERRORS.values())
@@ -173,7 +173,7 @@ def _wanted(row: str) -> str:
 
 
 def _cells(row: str, column: report.Column, subjects: Sequence[Subject], judged: bool) -> str:
-    """Return the cells of a figure, one for each agent; the best one is marked, and what is judged short."""
+    """Return the cells of a figure, one for each agent; the best one is marked, and those below the requirement."""
     name, _, form = column
     values = [subject.rows[row].get(name) for subject in subjects]
     known = [value for value in values if value is not None]
@@ -226,20 +226,21 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
     sections = [
         _section(
             "Which pushes it survives",
-            "Walking at 0.4 m/s, pushed at all phases of its gait. Angle: where to; outwards: how hard. A kick makes "
-            "the whole robot faster at once; a shove is a force of 0.1 s, on the base's centre of mass or on the lid.",
+            "Walking at 0.4 m/s, pushed at all phases of its gait. The angle is the push's direction, the radius its "
+            "strength. A kick makes the whole robot faster at once. A shove is a force of 0.1 s, on the base's "
+            "centre of mass or on the lid.",
             pushes,
             subjects,
         ),
         _section(
             "How well it follows commands",
-            "Steady commands at v_y = 0. In brackets: the share that stands, if not all. Grey: nothing measured.",
+            "Steady commands at v_y = 0. In brackets: the share still standing, if not all. Grey: not measured.",
             tracking,
             subjects,
         ),
         _section(
             "Gait clock and friction",
-            "Commands from the whole range, a new one every 5 s. Dotted: what the other rows are walked at.",
+            "Commands from the whole range, a new one every 5 s. Dotted: the value in all other rows.",
             sweeps,
             subjects,
         ),
@@ -249,7 +250,7 @@ def _sections(subjects: Sequence[Subject]) -> list[str]:
         sections.append(
             _section(
                 "Other simulators",
-                "The same rows in simulators of others, by the contract of the maker's controller.",
+                "The same rows in other simulators, where the policy runs as the maker's controller runs it.",
                 _second_opinion,
                 subjects,
                 wide=True,
@@ -269,7 +270,7 @@ def _second_opinion(subject: Subject) -> str:
     if not others:
         return "<p>Not walked there.</p>"
     if not any(name in subject.rows for rows in others.values() for name in rows):
-        return "<p>No row that was walked there, too.</p>"
+        return "<p>No row was walked in both.</p>"
     sources = ", ".join(escape(content.get("source", "?")) for content in subject.sim2sim)
     return f"{figures.second_opinion(subject.rows, others)}<p class=note>Judged there: {sources}</p>"
 

@@ -1,4 +1,4 @@
-"""The stepping teacher beside whoever controls a robot: what it would do now, to be drawn."""
+"""The stepping teacher's plan for a robot, to be drawn, whichever agent controls it."""
 
 import copy
 from typing import Any
@@ -16,9 +16,9 @@ from legged_gym.teacher.trajectory import planned_trajectory
 from legged_gym.viewer.overlays import StepSketch
 
 STEPS_AHEAD = 3
-"""Of the planned path that is drawn, beyond the present step."""
+"""Steps of the planned path that are drawn beyond the present one."""
 SAMPLES = 12
-"""Of the path in each step."""
+"""Samples of the path in each step."""
 
 
 class _OneRobot:
@@ -42,7 +42,7 @@ class StepPlanner:
         Args:
             cfg: Its parameters.
             env: The environment, which observes the group `teacher`.
-            moves_clock: Whoever controls the robots moves the gait clock as this teacher asks.
+            moves_clock: The robots' controller moves the gait clock as this teacher asks.
         """
         self._cfg, self._env, self._moves_clock = copy.deepcopy(cfg), env, moves_clock
         self._cfg.offset.enabled = False
@@ -73,7 +73,7 @@ class StepPlanner:
         self.follow_offset(network)
 
     def follow_offset(self, network: OffsetNetwork) -> None:
-        """Add the offset of this network, which may go on learning."""
+        """Add the offset of this network, which may keep learning."""
         self._cfg.offset.enabled, self._network = True, network
         self._teacher = self._make_teacher()
 
@@ -82,7 +82,7 @@ class StepPlanner:
 
     @torch.no_grad()
     def step(self, robot: int) -> None:
-        """Evaluate the teacher on a robot's present observation; due after every policy step."""
+        """Evaluate the teacher on a robot's present observation; call it after every policy step."""
         if robot != self._robot:
             self._robot, self._teacher = robot, self._make_teacher()
         self._teacher.step(self._env.get_observations()["teacher"][robot : robot + 1])

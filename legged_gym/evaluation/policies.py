@@ -13,21 +13,21 @@ from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 
 LOOK_INTERVAL = 1.0
-"""Between two looks for new checkpoints [s]."""
+"""Time between two looks for new checkpoints [s]."""
 
 
 class Policies:
     """The checkpoints of a run, to switch between while one plays."""
 
     def __init__(self, spec: RunSpec, env: Any, agent: Agent) -> None:
-        """Begin with the agent's own."""
+        """Begin with the agent's own checkpoint."""
         self._spec, self._env, self._agent = spec, env, agent
         self._grows = spec.agent is not None and spec.agent.kind == "checkpoint"  # a shipped run does not
         self._looked_at = 0.0
 
     @property
     def names(self) -> list[str]:
-        """What one may switch to, the newest last; nothing for an agent that is no checkpoint."""
+        """Checkpoints to switch to, the newest last; empty for an agent that is no checkpoint."""
         spec = self._spec
         if spec.run is None or not isinstance(self._agent, PolicyAgent):
             return []
@@ -36,11 +36,11 @@ class Policies:
 
     @property
     def present(self) -> str | None:
-        """The agent's own."""
+        """Name of the agent's own checkpoint."""
         return None if self._spec.checkpoint is None else self._spec.checkpoint.stem
 
     def due(self) -> bool:
-        """It is time to look for new ones."""
+        """It is time to look for new checkpoints."""
         now = time.monotonic()
         if now - self._looked_at < LOOK_INTERVAL:
             return False
@@ -48,7 +48,7 @@ class Policies:
         return True
 
     def switch(self, name: str) -> None:
-        """Let another checkpoint control the robots; says so if it cannot."""
+        """Let another checkpoint control the robots; prints why if it cannot."""
         if self._spec.run is None or not isinstance(self._agent, PolicyAgent) or name not in self.names:
             return
         path = self._spec.run / f"{name}.pt"

@@ -1,4 +1,4 @@
-"""Maps of what an agent can do, for the report: pushes by direction and strength, commands, clock and friction."""
+"""Maps of an agent's abilities for the report: pushes by direction and strength, commands, clock and friction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,34 +23,34 @@ SPEEDS = (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 TURNS = (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)
 """Commanded w_z of the tracking map [rad/s]."""
 FREQUENCIES = (1.2, 1.5, 1.8, 2.0, 2.2, 2.5, 2.8, 3.2)
-"""Of the gait clock [Hz]."""
+"""Frequencies of the gait clock [Hz]."""
 FRICTIONS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
-"""Of the ground under both feet."""
+"""Frictions of the ground under both feet."""
 BATCH = 8
 """Rows side by side."""
 MOST_ROBOTS = {"cpu": 64, "cuda": 256}
-"""Of each row, by kind of device."""
+"""Most robots of a row, by kind of device."""
 TIMELINE = (2.0, 5.0)
-"""From when to when the gait is shown [s]."""
+"""Start and end of the shown gait [s]."""
 
 
 @dataclass
 class Probes:
-    """What was found. Lists, to be written as JSON."""
+    """The measured maps, as lists for JSON."""
 
     pushes: dict[str, list[list[float]]]
     """Kind of push -> survival, strength by strength; `DIRECTIONS` of them, counterclockwise from a push forward."""
     tracking: dict[str, list[list[float | None]]]
-    """`rmse_vx`, `rmse_wz` and `survival` of each of `TURNS`, and in it of each of `SPEEDS`."""
+    """`rmse_vx`, `rmse_wz` and `survival`, by `TURNS`, then by `SPEEDS`."""
     frequency: list[Result]
-    """Of each of `FREQUENCIES`."""
+    """Result at each of `FREQUENCIES`."""
     friction: list[Result]
-    """Of each of `FRICTIONS`."""
+    """Result at each of `FRICTIONS`."""
     timeline: dict[str, list[Any]]
     """Step by step: `time` [s], `contact` and `asked` of left and right foot, `velocity` and `command`."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it with what it was measured at."""
+        """Return the maps with the values they were measured at."""
         axes = {"speeds": SPEEDS, "turns": TURNS, "frequencies": FREQUENCIES, "frictions": FRICTIONS}
         return asdict(self) | {"strengths": {kind: sizes for kind, (_, sizes) in PUSHES.items()}, **axes}
 
@@ -108,25 +108,25 @@ def scaled(rows: Sequence[Row], factor: float) -> list[Row]:
 
 
 def by_direction(survived: torch.Tensor) -> list[list[float]]:
-    """Turn who survived (R, n), robot i being pushed in direction i mod `DIRECTIONS`, into shares (R, DIRECTIONS)."""
+    """Turn survivors (R, n), robot i pushed in direction i mod `DIRECTIONS`, into shares (R, DIRECTIONS)."""
     return survived.float().view(len(survived), -1, DIRECTIONS).mean(1).tolist()
 
 
 class _Prober:
-    """An environment for all maps, and the bar that shows how far they are."""
+    """An environment for all maps, and the bar that shows progress."""
 
     def __init__(self, env: Any, agent: Agent, seed: int, time_scale: float, bar: Bar) -> None:
         self.env, self.agent, self.seed, self.time_scale, self.bar = env, agent, seed, time_scale, bar
 
     def walk(self, rows: list[Row]) -> tuple[list[Result], torch.Tensor]:
-        """Walk rows side by side; returns their results, and who survived. Shape (R, n)."""
+        """Walk rows side by side; returns their results, and the survivors. Shape (R, n)."""
         rows = scaled(rows, self.time_scale)
         walked = walk_rows(self.env, self.agent, rows, self.seed, tick=batch_tick(self.bar, 1))
         return walked.results, walked.survived
 
     @torch.inference_mode()
     def timeline(self) -> dict[str, list[Any]]:
-        """Let the robots walk straight ahead, and write down the steps of the first one, till it falls."""
+        """Let the robots walk straight ahead, and record the steps of the first one, until it falls."""
         env, agent = self.env, self.agent
         torch.manual_seed(self.seed)
         agent.reset(self.seed)

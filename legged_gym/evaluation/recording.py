@@ -1,4 +1,4 @@
-"""What happens to one robot, step by step: as arrays for plots and as a film."""
+"""Recordings of one robot, step by step: as arrays for plots, as a log, and as a film."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,10 +19,10 @@ VIDEO_SIZE = (1280, 720)
 GIF_SIZE = (400, 300)
 """Width and height of a GIF [pixels]."""
 GIF_VIEW = (80, 102, 880, 702)
-"""What a GIF shows of a picture of 960 x 720: left, top, right, bottom [pixels]; twice its size, for smooth edges."""
+"""Part of a picture of 960 x 720 that a GIF shows: left, top, right, bottom [pixels]; halved, for smooth edges."""
 GIF_COLORS = 64
 EPISODE_GAP = 1.0
-"""Between two episodes in a log [s]: the robot has been put elsewhere, its rows do not hang together."""
+"""Gap between two episodes in a log [s]: the robot has been placed anew, so the rows are not continuous."""
 Look = Callable[[], Layers]
 """Returns overlays."""
 
@@ -65,13 +65,13 @@ class StateRecorder:
 
 
 class LogRecorder:
-    """Writes down one robot as a real one would be logged, one row a policy step."""
+    """Records one robot as a real robot's log would, one row a policy step."""
 
     def __init__(self, env: Any, robot: int = 0) -> None:
         """Start with nothing recorded."""
         self.env, self.robot = env, robot
         self.rows: list[dict[str, Any]] = []
-        """Values by name, as a robot's log has them; see `robot_log.collect`."""
+        """Values by name, as in a robot's log; see `robot_log.collect`."""
         self._time, self._episode = 0.0, 0
 
     def add(self) -> None:
@@ -105,15 +105,15 @@ class FilmRecorder(ABC):
         Args:
             env: The environment that is drawn.
             path: The file.
-            fps: Pictures per second, at most one per policy step [1/s].
+            fps: Pictures per second [1/s]; at most one per policy step is drawn.
             look: Returns the overlays of the moment.
-            robot: Which robot.
+            robot: Index of the robot.
         """
         self.env, self.path, self.look, self.robot = env, path, look, robot
         self._every = max(1, round(1.0 / (fps * env.dt)))
         self._step = 0
         self.bar: Bar | None = None
-        """Shows how much has been filmed [s]."""
+        """Shows the filmed time [s]."""
         self._temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
 
     @property
@@ -125,10 +125,10 @@ class FilmRecorder(ABC):
         """Draw the current state, if a picture is due.
 
         Args:
-            caption: Written into the picture, if it is that kind of film.
+            caption: Text in the picture, for films that have captions.
 
         Raises:
-            UserError: Nothing can be drawn here; says what to install.
+            UserError: Nothing can be drawn here; the text says what to install.
         """
         if self._step % self._every == 0:
             try:
@@ -151,7 +151,7 @@ class FilmRecorder(ABC):
         self._temporary.unlink(missing_ok=True)
 
     render_size: tuple[int, int]
-    """Width and height that are drawn [pixels]."""
+    """Width and height of the drawn pictures [pixels]."""
 
     @abstractmethod
     def _append(self, picture: np.ndarray, caption: str) -> None:
@@ -164,7 +164,7 @@ class FilmRecorder(ABC):
 
 @contextmanager
 def filming(film: FilmRecorder | None, duration: float) -> Iterator[None]:
-    """Show on a terminal how much of a film is there while the body makes it; drawing without a GPU takes long.
+    """Show on a terminal how much of a film is done while the body makes it; drawing without a GPU takes long.
 
     Args:
         film: The film, if there is one.
@@ -220,7 +220,7 @@ class GifRecorder(FilmRecorder):
         self._pictures.append(small)
 
     def _finish(self) -> None:
-        """Colours are chosen for the whole film, and not dithered: what stays the same then costs nothing."""
+        """One set of colours serves the whole film, without dithering: parts that do not change then cost nothing."""
         samples = self._pictures[:: max(1, len(self._pictures) // 8)]
         column = Image.new("RGB", (GIF_SIZE[0], GIF_SIZE[1] * len(samples)))
         for i, sample in enumerate(samples):

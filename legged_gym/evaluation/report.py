@@ -68,17 +68,17 @@ UNITS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("distance",), "distance made good [m]"),
     (("drift", "turned"), "drift [m] and turned [rad]: away from the start, at zero command"),
     (("dcm_error",), "DCM err: rms DCM offset error at touchdown [m]"),
-    (("dcm_error_steady",), "steady: the same of steps without a new command [m]"),
+    (("dcm_error_steady",), "steady: the same, for steps without a new command [m]"),
     (
         ("dcm_error_without_offset",),
-        "no offset: of all steps, had the learned offset not been applied, to first order [m]",
+        "no offset: the same, for all steps, estimated to first order without the learned offset [m]",
     ),
 )
-"""Columns -> what they are."""
-NO_VERDICT = "no verdict: it takes whole rows of the deployed suite, walked as deployed (--suite=deployed)"
+"""Columns -> their meaning."""
+NO_VERDICT = "no verdict: a verdict needs whole rows of the deployed suite, walked as deployed (--suite=deployed)"
 _WIDTH = 16
 _WIDEST = 120
-"""Characters of a line, where there is no terminal to say."""
+"""Characters of a line, if there is no terminal."""
 
 
 Column = tuple[str, str, str]
@@ -103,7 +103,7 @@ def filled(columns: Sequence[Column], results: Iterable[Result]) -> list[Column]
 
 
 def table(agent: str, results: dict[str, Result], width: int | None = None) -> str:
-    """Return results as a table without empty columns, and below it what its columns are.
+    """Return results as a table without empty columns, with the columns' meanings below.
 
     Args:
         agent: Name of the agent.
@@ -121,7 +121,7 @@ def table(agent: str, results: dict[str, Result], width: int | None = None) -> s
 
 
 def row_line(name: str, row: Result) -> str:
-    """Say in a line how a row went, as soon as it is there."""
+    """Return a line about a row's result, for printing as soon as it is there."""
     text = f"{name:<{_WIDTH}}survival {row['survival'] or 0.0:.3f}"
     errors = [row.get(field) for field in ERRORS]
     shown = (f"{error:.3f} {unit}" for error, unit in zip(errors, VELOCITY_UNITS, strict=True) if error is not None)
@@ -134,7 +134,7 @@ def header(columns: Sequence[Column]) -> str:
 
 
 def units(agent: str, columns: Sequence[Column] | None = None) -> str:
-    """Say what the table's columns are, for an agent of this name; all that it may have if they are not given."""
+    """Return the meanings of the columns, for an agent of this name; of all that it may have if none are given."""
     shown = {name for name, _, _ in (all_columns(agent) if columns is None else columns)}
     return "\n".join(text for fields, text in UNITS if not shown.isdisjoint(fields))
 
@@ -146,7 +146,7 @@ def line(columns: Sequence[Column], name: str, row: Result) -> str:
 
 
 def explanations(rows: Sequence[Row]) -> list[str]:
-    """Say what each row is and what survival it asks of a robot that is to be deployed, a line each."""
+    """Return a line for each row: its meaning, and the survival it requires for deployment."""
     wanted = {name: f"; deployed: survival >= {least:g}" for name, least in DEPLOYED_SURVIVAL.items()}
     return [f"{row.name:<{_WIDTH}}{row.duration:5.0f} s  {row.meaning}{wanted.get(row.name, '')}" for row in rows]
 
@@ -159,9 +159,9 @@ def gate_line(track: Result) -> str:
 
 
 def verdict(results: dict[str, Result]) -> list[str]:
-    """Say what a table comes to: the walking gate if `track` was walked, and the rows of the deployed list that failed.
+    """Return the verdict on a table: the walking gate if `track` was walked, and the failed rows of the deployed list.
 
-    At least one line: where nothing was walked that decides, it says so.
+    At least one line: if no row decides, it says so.
 
     Args:
         results: By row name, as deployed.
@@ -179,7 +179,7 @@ def verdict(results: dict[str, Result]) -> list[str]:
 
 
 def _shortfalls(name: str, row: Result) -> list[str]:
-    """Say what a row of the deployed list lacks."""
+    """Return the figures of a row that fail the deployed list's requirements."""
     survival, texts = row["survival"] or 0.0, []
     if is_short(name, "survival", survival):
         texts.append(f"{name} {survival:.2f} < {DEPLOYED_SURVIVAL[name]:.2f}")
@@ -191,7 +191,7 @@ def _shortfalls(name: str, row: Result) -> list[str]:
 
 
 def is_short(row: str, field: str, value: float | None) -> bool:
-    """Tell whether a figure of a row is short of what the deployed list asks for; unknown ones are."""
+    """Tell whether a figure of a row fails the deployed list's requirement, as unknown figures do."""
     if field == "survival":
         return (value or 0.0) < DEPLOYED_SURVIVAL.get(row, 0.0)
     if row != "track" or field not in DEPLOYED_ERRORS:

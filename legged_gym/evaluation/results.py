@@ -1,4 +1,4 @@
-"""Measured figures as files, with what made them: the pages and the README quote nothing else.
+"""Files of measured figures, with their command, commit and machine: the pages and the README quote these only.
 
     {"title": ..., "section": ..., "command": ..., "commit": ..., "hardware": ..., "date": "2026-11-28",
      "seeds": [0], "spread": "standard error of 256 robots", "note": ...,
@@ -47,13 +47,13 @@ def save(
     Args:
         path: The file; what was there is replaced.
         title: What was measured, in a line.
-        section: Of the results page.
+        section: Section of the results page.
         columns: Column -> unit ("" for none) and digits after the point.
         figures: Row -> column -> figure; a row may leave columns out.
-        spread: What the spreads are, "" where there are none.
-        seeds: Of all random numbers.
-        hardware: None for this machine's cores.
-        note: What a reader has to know besides.
+        spread: Meaning of the spreads, "" if there are none.
+        seeds: Seeds of all random numbers.
+        hardware: Its description; None for this machine's cores.
+        note: Further facts for the reader.
 
     Raises:
         UserError: The file cannot be written.
@@ -103,7 +103,7 @@ def _script(path: Path) -> str:
 
 
 def _without_result(words: Sequence[str]) -> list[str]:
-    """Leave out where the result goes."""
+    """Leave out the option `--result`."""
     kept = [word for i, word in enumerate(words) if word != "--result" and words[i - 1 : i] != ["--result"]]
     return [word for word in kept if not word.startswith("--result=")]
 
@@ -119,7 +119,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read a file of figures.
 
     Raises:
-        UserError: It is none.
+        UserError: The file is no file of figures.
     """
     content = read_json(path)
     check(content, path)
@@ -127,10 +127,10 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def check(content: Mapping[str, Any], path: Path) -> None:
-    """Refuse what is no file of figures.
+    """Raise unless this is the content of a file of figures.
 
     Raises:
-        UserError: Says what is missing or wrong.
+        UserError: Something is missing or wrong; the text says what.
     """
     missing = [name for name in NEEDED if name not in content]
     if missing:
@@ -173,8 +173,8 @@ def of_rows(rows: Mapping[str, Mapping[str, Any]], robots: int) -> dict[str, dic
     """Return the figures of a suite's rows.
 
     Args:
-        rows: Row -> what was measured, as the judges return it.
-        robots: Of each row.
+        rows: Row -> its result, as the judges return it.
+        robots: Robots of each row.
     """
     figures = {}
     for name, row in rows.items():

@@ -1,4 +1,4 @@
-"""The rows of the evaluation: what robots are asked, what befalls them, and when. Plain data, no simulator in it.
+"""The rows of the evaluation: commands, disturbances and their times. Plain data without a simulator.
 
 Our own simulator (`suites.py`) and the second opinion (`legged_gym.deployment`) walk the same rows from the same draws.
 """
@@ -24,7 +24,7 @@ FORWARD: Box = ((0.4, 0.4), (0.0, 0.0), (0.0, 0.0))
 STAND: Box = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 """The same of `stand`."""
 FULL_STICK: Box = ((0.375, 0.375), (0.25, 0.25), (1.0, 1.0))
-"""What a full stick of the maker's controller asks of our policies, with our command scales."""
+"""Command of a full stick on the maker's controller, with our policies' command scales."""
 UP_THE_LANE: Box = ((0.5, 0.5), (0.0, 0.0), (0.0, 0.0))
 """The same on terrain, but for the yaw rate, which keeps the robots on their lanes."""
 LANE_CFG = (
@@ -37,7 +37,7 @@ LANE_CFG = (
     ("terrain.curriculum", "false"),
     ("init_state.yaw", "0,0"),
 )
-"""What a row on terrain wants of the environment's config; the cells of the map are as wide as the user has them."""
+"""Config fields that a row on terrain sets; the width of the map's cells stays the user's."""
 DIRECTIONS = 8
 """Horizontal directions, evenly spread, from which robots are kicked and shoved."""
 
@@ -48,7 +48,7 @@ class Row:
 
     name: str
     duration: float
-    """How long the robots must last [s]; with a disturbance, counted from its beginning on."""
+    """Time that the robots must last [s]; with a disturbance, counted from its beginning."""
     box: Box
     """Ranges of the commands."""
     meaning: str = ""
@@ -80,16 +80,16 @@ class Row:
     lane: str = ""
     """Lane of the terrain that the row walks on, steered straight along it; on a plane if empty."""
     draws: str = ""
-    """Rows of one word here draw the same commands; by default each row draws its own."""
+    """Rows with the same word here draw the same commands; by default each row draws its own."""
 
     @property
     def disturbed(self) -> bool:
-        """Whether something befalls the robots."""
+        """Whether the robots are disturbed."""
         return bool(self.push or self.shove or self.trip)
 
 
 def _kick(speed: float) -> Row:
-    return Row(f"push_{speed}", 4.0, FORWARD, f"all of the robot gets {speed} m/s faster at once", push=speed)
+    return Row(f"push_{speed}", 4.0, FORWARD, f"the whole robot becomes {speed} m/s faster at once", push=speed)
 
 
 def _shove(impulse: int, at_lid: bool = False) -> Row:
@@ -165,12 +165,12 @@ SUITES: dict[str, tuple[Row, ...]] = {
 """Suite -> its rows. Payload, friction and hardware rows are walked like `track_slow`.
 
 Terrain rows are named after their lanes, see `legged_gym.terrain.lanes`, and also say how far robots got in 10 s at
-0.5 m/s. A sturdy policy does not care for the physics rows: step of the engine, K_d of the servos, rotor inertia and
+0.5 m/s. The physics rows should not matter to a robust policy: step of the engine, K_d of the servos, rotor inertia and
 passive damping of the joints; all of them get the same shoves.
 """
 ALL_ROWS: dict[str, Row] = {row.name: row for rows in SUITES.values() for row in rows}
 STANDARD_SUITES = ("track", "push", "shove", "payload", "friction")
-"""What is walked where nothing else is asked for."""
+"""Suites that are walked by default."""
 GATE = {"rmse_vx": 0.20, "rmse_vy": 0.20, "rmse_wz": 0.30}
 """Largest errors of the walking gate [m/s, m/s, rad/s]."""
 GATE_SURVIVAL = 0.95
@@ -182,7 +182,7 @@ DEPLOYED_SURVIVAL: dict[str, float] = {
     **{"trip_100": 0.90, "trip_200": 0.40, "payload_10": 0.99, "friction_0.4": 0.99, "friction_0.25": 0.99},
     **{"feet_0.8_0.2": 0.99, "latency_20": 0.99, "stiff_2ms": 0.99, "stand": 0.99},
 }
-"""Rows of that list, and the survival that each asks for."""
+"""Rows of that list, and the survival that each requires."""
 DEPLOYED_ERRORS = {"rmse_vx": 0.10, "rmse_vy": 0.08, "rmse_wz": 0.13}
 """Largest errors of its `track` row [m/s, m/s, rad/s]."""
 
@@ -224,7 +224,7 @@ def row_seed(seed: int, *rows: Row) -> int:
 
 
 class Script:
-    """What is asked of the robots of one row and what befalls them, known beforehand and the same on every device.
+    """Commands and disturbances of the robots of one row, known beforehand and the same on every device.
 
     Robot i is kicked or shoved in direction i mod 8, at times that are spread over a gait cycle for each direction.
     """
@@ -236,8 +236,8 @@ class Script:
             row: The row.
             robots: Number of its robots n.
             dt: Policy step [s].
-            frequency: Of the gait [Hz].
-            seed: Of the evaluation.
+            frequency: Frequency of the gait [Hz].
+            seed: Seed of the evaluation.
         """
         generator = torch.Generator().manual_seed(row_seed(seed, row))
         self.row = row

@@ -1,4 +1,4 @@
-"""How training scales: the first of the processes that torchrun has started alone, and then all of them together."""
+"""Scaling of training: the first of torchrun's processes alone, and then all of them together."""
 
 import os
 import statistics
@@ -17,18 +17,18 @@ SCALED_TIMES = ("rollout_s", "rollout_s_all", "update_s", "update_s_all")
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one process, which may be among others that do the same."""
+    """Speed of one process, alone or among others that do the same."""
 
     env_step: float
     """Policy steps of its robots per second."""
     iteration_s: float
-    """Of an iteration [s]."""
+    """Duration of an iteration [s]."""
     update_s: float
-    """Of the update in it [s]."""
+    """Duration of its update [s]."""
 
 
 def measure_speed(spec: RunSpec, repeats: int, iterations: int) -> Speed:
-    """Measure `env.step` and training, with whom this process has joined."""
+    """Measure `env.step` and training, together with the processes that this one has joined."""
     env = make_env(spec)
     _, (env_step, _) = measure_steps(env, repeats)
     seconds, update_s = measure_iteration(warm_runner(env, spec), iterations)

@@ -2,9 +2,9 @@
 
 A task's policy has the task's name; others of the task have names of their own.
 
-In it: the checkpoint without what only training needs, of the run's two configs what the policy depends on (the rest is
-the task's, so that a policy outlives changes of it), `encoder.onnx` and `policy.onnx` for the robot, `evaluate.json`,
-and `training.json`, which says how the policy came about, with both configs in full.
+Its files: the checkpoint without the parts that only training needs; the fields of the run's two configs that the
+policy depends on (the others come from the task, so that a policy outlives changes of it); `encoder.onnx` and
+`policy.onnx` for the robot; `evaluate.json`; and `training.json`, the record of the training with both configs in full.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from legged_gym.utils.config import to_dict
 from legged_gym.utils.errors import UserError
 
 KEPT = ("actor_state_dict", "critic_state_dict", "env_state", "infos", "iter", "total_steps", "total_time")
-"""What a shipped checkpoint holds: enough to act, not to go on training."""
+"""Parts of a shipped checkpoint: enough to act, not to continue training."""
 ENV_PARTS: dict[str, tuple[str, ...]] = {
     "env": ("history_length",),
     "asset": ("robot_type",),
@@ -39,7 +39,7 @@ def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> list[str]:
     """Export the agent's networks and compare them with the agent on the environment's own observations.
 
     Returns:
-        Lines that say what was written and how exact it is.
+        Lines about the files written and their errors.
     """
     width = {name: sum(w for _, w in terms) for name, terms in env.observation_terms.items()}
     history = env.cfg.env.history_length * width["policy"]
@@ -54,18 +54,18 @@ def export_agent(agent: PolicyAgent, env: Any, directory: Path) -> list[str]:
 
 
 def training_record(checkpoint: Path, command: str | None) -> dict[str, Any]:
-    """Say how a checkpoint came about.
+    """Return the record of a checkpoint's training.
 
     Args:
         checkpoint: The file, in its run's folder.
-        command: What the user says trained it; None for what the run noted itself.
+        command: The training command, from the user; None for the one that the run noted.
 
     Raises:
-        UserError: The run noted nothing and the user says nothing.
+        UserError: The run noted no command and the user gives none.
     """
     noted = checkpoint.parent / commands.FILE
     if command is None and not noted.is_file():
-        raise UserError(f"{noted} is not there: say what trained the policy with --command='python ...'")
+        raise UserError(f"{noted} is missing: give the command that trained the policy, as --command='python ...'")
     data = load_checked(checkpoint)
     return {
         "commands": [command]
@@ -81,7 +81,7 @@ def check_target(folder: Path, replace: bool) -> None:
     """Raise if a folder holds anything, unless that is a shipped policy and may be replaced.
 
     Raises:
-        UserError: It does.
+        UserError: The folder holds something else, or may not be replaced.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -92,7 +92,7 @@ def check_target(folder: Path, replace: bool) -> None:
 
 
 def write_run(folder: Path, checkpoint: Path, env_cfg: Any, train_cfg: Any, record: dict[str, Any]) -> None:
-    """Write the lean checkpoint, what counts of the configs, and the record into a folder that is there."""
+    """Write the lean checkpoint, the configs' fields that count, and the record into an existing folder."""
     data = load_checked(checkpoint)
     lean = {name: data[name] for name in KEPT} | {"teacher_state": None}
     save_atomically(lean, folder / checkpoint.name)
@@ -112,7 +112,7 @@ def _part(cfg: dict[str, Any], parts: dict[str, tuple[str, ...]]) -> dict[str, A
 
 
 def put_in_place(made: Path, folder: Path) -> None:
-    """Replace a shipped policy by what was made beside it, or just move that there."""
+    """Move a policy from the folder beside it into place, replacing a shipped one if there is one."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Opens a viewer on an environment, for who plays a policy and for who trains one."""
+"""Opens a viewer on an environment, for playing a policy and for watching a training."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,12 +23,12 @@ PAD_INTERVAL = 2
 
 
 def make_planner(spec: RunSpec, env: Any, agent: Agent | None = None) -> StepPlanner | None:
-    """Return what draws the stepping teacher's plans; None for a task or a gait without one.
+    """Return a planner that draws the stepping teacher's plans; None for a task or a gait without one.
 
     Args:
         spec: The run.
         env: Its environment.
-        agent: What controls the robots; a teacher shows its own offset, a checkpoint the one that it was taught with.
+        agent: The robots' agent; a teacher shows its own offset, a checkpoint the one that it was taught with.
     """
     teacher = getattr(spec.train_cfg, "teacher", None)
     if teacher is None or "teacher" not in env.observation_terms:
@@ -55,14 +55,14 @@ def open_playing(
     policies: Sequence[str] = (),
     policy: str | None = None,
 ) -> Viewer:
-    """Open a viewer with which one drives the robots; the environment calls it after every step.
+    """Open a viewer to drive the robots with; the environment calls it after every step.
 
     Args:
         kind: "web" or "native".
-        viewing: Where a page listens.
+        viewing: Address of the page.
         env: The environment, its commands left to the driver.
         spectator: Takes the pictures.
-        title: What is shown.
+        title: Title of the viewer.
         policies: Names of policies to switch to.
         policy: The present one.
     """
@@ -76,7 +76,7 @@ def open_playing(
 
 
 def open_training(kind: str, viewing: Viewing, env: Any, spectator: Spectator, title: str) -> Viewer:
-    """Open a viewer that lets one watch a training; nothing is done while nobody does."""
+    """Open a viewer to watch a training with; it does nothing while nobody watches."""
     controls = Controls(command_limits(env.cfg), env.num_envs, WATCHING)
     screen, _ = _open_screen(kind, viewing, env, controls, title)
     viewer = Viewer(screen, spectator.view, env.dt, controls, TRAINING_FPS)
@@ -123,7 +123,7 @@ def _open_screen(
 
 
 def _after_step(spectator: Spectator, controls: Controls, driver: Driver) -> Callable[[], None]:
-    """What is done after every step that is played."""
+    """Return the function to call after every step that is played."""
     pad, steps = find_gamepad(controls), 0
     if pad is not None:
         print(f"gamepad: {pad.name}; left stick forward and sideways, right stick turns, A stops, B shoves")

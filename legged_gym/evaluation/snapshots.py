@@ -1,4 +1,4 @@
-"""Policies kept along a training run and judged after it: training is not held up, and all walk side by side."""
+"""Policies saved during a training run and judged after it: training does not wait, and all walk side by side."""
 
 import copy
 import math
@@ -19,21 +19,21 @@ from legged_gym.utils.checkpoint import load_checked, save_atomically
 
 
 def snapshot_iterations(budget: int, count: int) -> list[int]:
-    """Choose after which iterations of a run to take snapshots: densely at first, the last one at the end."""
+    """Choose the iterations of a run to take snapshots after: densely at first, the last one at the end."""
     first = max(1.0, budget / 100.0)
     return sorted({round(x) for x in np.geomspace(first, budget, count)} | {budget})
 
 
 class Snapshots:
-    """Saves a runner's actor after some iterations, with what was spent so far and what it earned."""
+    """Saves a runner's actor after some iterations, with the steps and time spent so far and the return."""
 
     def __init__(self, runner: Any, folder: Path, iterations: Iterable[int]) -> None:
         """Hook into a runner.
 
         Args:
-            runner: Its `after_iteration` is taken.
+            runner: The runner whose `after_iteration` is used.
             folder: Where `snapshot_<iteration>.pt` go.
-            iterations: When.
+            iterations: Iterations to take snapshots after.
         """
         self.runner, self.folder, self._due = runner, folder, set(iterations)
         self._returns: list[float] = []

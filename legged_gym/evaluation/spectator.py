@@ -1,4 +1,4 @@
-"""Reads out of an environment what there is to see of it: a `View` of one robot, with the others as ghosts."""
+"""Makes pictures of an environment: a `View` of one robot, with the others as ghosts."""
 
 import math
 from typing import Any
@@ -14,17 +14,17 @@ from legged_gym.viewer.primitives import Layers
 from legged_gym.viewer.view import Ground, Readings, View
 
 MAX_GHOSTS = 16
-"""Robots beside the one to look at that are drawn, the nearest ones."""
+"""Most robots that are drawn besides the one in view: the nearest ones."""
 GROUND_SIZE = 12.0
 """Side of the part of a terrain that is drawn [m]."""
 FREE_WALK = 3.0
 """How far from the middle of that part the robot may be [m]."""
 SMOOTHING = 0.3
-"""Time constant of velocities and rewards that are read [s]."""
+"""Time constant of the filter on shown velocities and rewards [s]."""
 KICK_SHOWN = 0.4
 """How long a velocity kick is drawn [s]."""
 CONTACT_SWITCH = 1e-6
-"""Width of the switch between stance and swing of the clock, for a yes or no [cycles]."""
+"""Width of the clock's switch between stance and swing [cycles]: so small that contacts are 0 or 1."""
 
 
 class Spectator:
@@ -36,7 +36,7 @@ class Spectator:
         Args:
             env: The environment.
             planner: Draws what the stepping teacher would do.
-            robot: Which one.
+            robot: Its index.
         """
         self.env, self.planner, self.robot = env, planner, robot
         self.falls = 0
@@ -62,11 +62,11 @@ class Spectator:
             self._forget()
 
     def note_kick(self, velocity_w: np.ndarray) -> None:
-        """Draw a velocity kick (3,) [m/s] that the robot has just had, for a moment."""
+        """Draw a velocity kick (3,) [m/s] that the robot has just got, for a moment."""
         self._kick, self._kick_left = velocity_w, KICK_SHOWN
 
     def after_step(self) -> None:
-        """Look; due after every policy step."""
+        """Read the robot's state; call it after every policy step."""
         env = self.env
         if self.planner is not None:
             self.planner.step(self.robot)
@@ -93,7 +93,7 @@ class Spectator:
         return np.nan_to_num(self._read(velocity))
 
     def motion(self) -> Motion:
-        """Return what the robot does and is asked to do."""
+        """Return the robot's motion and its command."""
         env, s = self.env, self.env.state
         feet = self._read(s.feet_pos_w)
         feet[:, 2] -= env.sim.robot.foot_radius
@@ -120,7 +120,7 @@ class Spectator:
         return draw_overlays(self.motion())
 
     def ghosts(self) -> list[int]:
-        """Return the robots that are nearest to the one to look at."""
+        """Return the robots nearest to the one in view."""
         env = self.env
         distance = (env.state.root_pos_w - env.state.root_pos_w[self.robot]).norm(dim=-1).nan_to_num(torch.inf)
         distance[self.robot] = torch.inf
@@ -129,7 +129,7 @@ class Spectator:
         return [int(i) for i, d in zip(nearest.indices.tolist(), nearest.values.tolist(), strict=True) if d < math.inf]
 
     def readings(self) -> Readings:
-        """Return what the panels say."""
+        """Return the readings for the panels."""
         env = self.env
         velocity = self._read_velocity() if self._velocity is None else self._velocity
         asked = env.gait.desired_contact(CONTACT_SWITCH)[self.robot] > 0.5

@@ -1,4 +1,4 @@
-"""How fast a run is: engine, `env.step` and training iteration, timed in turns or profiled."""
+"""Speed of a run: engine, `env.step` and training iteration, timed in turns or profiled."""
 
 import contextlib
 import io
@@ -37,7 +37,7 @@ def device_name(sim_device: str) -> str:
 
 
 def timed(work: Callable[[], None], device: torch.device) -> float:
-    """Return how long some work takes, with everything it put on the device [s]."""
+    """Return how long some work takes, including all it queued on the device [s]."""
     _synchronize(device)
     start = time.perf_counter()
     work()
@@ -91,7 +91,7 @@ def measure_steps(env: Any, repeats: int) -> tuple[Rate, Rate]:
 
 
 def warm_runner(env: Any, spec: RunSpec) -> Any:
-    """Build a runner that has done its first iterations, in which it warms up and records its graphs."""
+    """Build a runner past its first iterations, in which it warms up and records its graphs."""
     env.reset()
     runner = make_runner(spec, env, write=False)
     with _silence():
@@ -137,5 +137,5 @@ def profile_training(env: Any, spec: RunSpec) -> Profile:
 
 
 def _silence() -> contextlib.redirect_stdout[io.StringIO]:
-    """Keep the runner's progress lines to themselves."""
+    """Hide the runner's progress lines."""
     return contextlib.redirect_stdout(io.StringIO())

@@ -1,11 +1,14 @@
 """Walks the rows of the evaluation in an environment.
 
-Every row starts at rest, without randomisation, pushes of its own or time-outs. As deployed, it is walked under what
-the maker's controller does (gait, gains, clamp) and what a robot adds to that (delay, noise, motors that lose torque,
-friction 0.6); ideal physics has none of it but solid legs. Errors count from 2 s on, in the heading frame, against the
-command of the instant; a robot that fell counts no more from there on, and who does not end upright has fallen. A row's
-commands and disturbances depend on the seed and its name, not on the other rows; where rows are walked side by side,
-the headings and clocks that its robots start with depend on these, too.
+Every row starts at rest, without randomisation, pushes of the task or time-outs. Deployed physics has the gait, gains
+and
+clamp of the maker's controller, and the robot's delay, noise, motors that lose torque and friction 0.6. Ideal physics
+has none of these. Legs are solid in both.
+
+Errors count from 2 s on, in the heading frame, against the command of the instant. A robot that fell does not count
+from then on, and a robot that does not end upright has fallen. A row's commands and disturbances depend on the seed and
+its name, not on the other rows. Where rows are walked side by side, the headings and clocks that its robots start with
+depend on those rows, too.
 """
 
 import copy
@@ -32,14 +35,14 @@ from legged_gym.utils.math import quat_rotate, yaw_from_quat
 from legged_gym.utils.progress import Bar, progress_bar
 
 _CHECK_INTERVAL = 50
-"""Policy steps between two looks whether to give up."""
+"""Policy steps between two checks whether to give up."""
 GiveUp = Callable[[Result], bool]
 Tick = Callable[[float], None]
 PHYSICS = ("deployed", "ideal")
-"""Under what a policy is judged, see `evaluation_cfg`."""
+"""Kinds of physics that a policy is judged under, see `evaluation_cfg`."""
 
 HOPELESS = 1.25
-"""Multiple of the gate's errors from which on an unfinished row is given up; most come down by less in what is left."""
+"""Multiple of the gate's errors above which an unfinished row is given up: most fall by less than that."""
 FIXED_SECTIONS: dict[str, tuple[str, ...]] = {
     "ideal": (
         *(
@@ -60,7 +63,7 @@ FIXED_SECTIONS["deployed"] = (
     *FIXED_SECTIONS["ideal"],
     *("control.stiffness", "control.damping", "gait", "asset.self_collisions", "sim.joint_damping"),
 )
-"""Parts of the environment's config that the suites decide, not the user; under which physics."""
+"""Parts of the environment's config that the suites set, not the user, by physics."""
 
 
 def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
@@ -101,7 +104,7 @@ def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
 def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed") -> Any:
     """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, commands left to the rows.
 
-    The ground is the lanes of the terrain suite, or else a plane, wherever the policy has learned to walk.
+    The ground is the lanes of the terrain suite, or else a plane, whatever ground the policy was trained on.
     """
     cfg = nominal_cfg(cfg, physics)
     cfg.seed = seed
@@ -172,26 +175,26 @@ def evaluate(
 
 
 def batch_tick(bar: Bar, size: int) -> Tick:
-    """Return what moves a bar, from where it is, while `size` rows are walked side by side."""
+    """Return a function that moves a bar on while `size` rows are walked side by side."""
     start = bar.done
     return lambda share: bar.set(start + share * size)
 
 
 def warn_of_overflows(env: Any) -> None:
-    """Say where the simulator ran out of room."""
+    """Report buffers of the simulator that overflowed."""
     overflows = env.sim.overflow_counts()
     if overflows:
         lost = ", ".join(f"{name} {count:,}" for name, count in overflows.items())
-        print(f"warning: the simulator ran out of room: {lost}", flush=True)
+        print(f"warning: buffers of the simulator overflowed, so it left something out: {lost}", flush=True)
 
 
 def all_have_fallen(row: Result) -> bool:
-    """Tell whether nothing is left to be measured in an unfinished row."""
+    """Tell whether all robots of an unfinished row have fallen."""
     return row["survival"] == 0.0
 
 
 def cannot_walk(row: Result) -> bool:
-    """Tell whether an unfinished `track` row is not going to pass the walking gate."""
+    """Tell whether an unfinished `track` row will not pass the walking gate."""
     errors = {name: row[name] for name in GATE}
     hopeless = any(error is not None and error > HOPELESS * GATE[name] for name, error in errors.items())
     return hopeless or (row["survival"] or 0.0) < GATE_SURVIVAL
@@ -199,10 +202,10 @@ def cannot_walk(row: Result) -> bool:
 
 @dataclass
 class Walk:
-    """What came of rows that were walked side by side."""
+    """Outcome of rows that were walked side by side."""
 
     results: list[Result]
-    """Of each row."""
+    """Result of each row."""
     survived: torch.Tensor
     """Robots that ended upright. Shape (R, n), bool."""
 
@@ -230,10 +233,10 @@ def walk_rows(
 
     Args:
         env: Environment built from `evaluation_cfg`, its robots a multiple of the rows.
-        agent: What controls the robots.
-        rows: The rows; what they want of the config is there already.
+        agent: The robots' agent.
+        rows: The rows; the environment's config has their changes already.
         seed: The same seed gives the same result.
-        give_up: Looks at what an unfinished row has given so far; the rows end early once it is true of all of them.
+        give_up: Called with an unfinished row's result so far; once it is true of all rows, they end early.
         tick: Called after each step with the share of them that is done.
     """
     changed = {name for row in rows for name, _ in row.parameters}
@@ -292,17 +295,17 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
 
 
 def _refuse_broken(broken: torch.Tensor) -> None:
-    """Raise if an agent gave an action that is no number: MuJoCo would take it for zero.
+    """Raise if an agent's action is not a number, which MuJoCo would take for zero.
 
     Raises:
-        UserError: It did.
+        UserError: It is not.
     """
     if bool(broken):
-        raise UserError("the policy gives actions that are not finite: it is broken, and no figure of it counts")
+        raise UserError("the policy returns NaN or infinite actions: it is broken and cannot be judged")
 
 
 class _Scripts:
-    """The scripts of rows side by side, done to an environment's robots."""
+    """Applies the scripts of rows side by side to an environment's robots."""
 
     def __init__(self, env: Any, rows: Sequence[Row], seed: int) -> None:
         robots, device = env.num_envs // len(rows), env.device

@@ -1,4 +1,4 @@
-"""How far from its plan the teacher's DCM is when a foot lands."""
+"""Error of the DCM against the teacher's plan when a foot lands."""
 
 import torch
 
@@ -34,8 +34,8 @@ class TouchdownErrors:
         """Read the rows.
 
         Returns:
-            For each row the error of all steps, of steps without a new command, and what that of all steps would have
-            been without the learned offset, to first order; None where no foot landed [m].
+            For each row the error of all steps, that of steps without a new command, and a first-order estimate
+            of that of all steps without the learned offset; None where no foot landed [m].
         """
         rows: list[Result] = []
         for landed, square, without, steady, steady_square in self._sums.tolist():

@@ -1,4 +1,4 @@
-"""What a short film shows: commands one after the other, and a push."""
+"""Script of a short film: commands one after the other, and a push."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +48,11 @@ class Tour:
 
     @property
     def caption(self) -> str:
-        """What the robots are doing."""
+        """Caption of the present leg."""
         return "" if self._leg is None else self._leg.caption
 
     def before(self, step: int) -> None:
-        """Do what is due before policy step `step`."""
+        """Set the command and the push that are due before policy step `step`."""
         time = (step + 0.5) * self.env.dt % TOUR_DURATION
         ends = torch.tensor([leg.duration for leg in TOUR]).cumsum(0)
         leg = TOUR[int(torch.searchsorted(ends, time))]

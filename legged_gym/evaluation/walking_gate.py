@@ -1,4 +1,4 @@
-"""The walking gate beside training: looks from time to time whether the policy walks on nominal physics yet."""
+"""The walking gate beside training: checks from time to time whether the policy walks on nominal physics yet."""
 
 import time
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, evaluatio
 
 @dataclass(frozen=True)
 class GateCfg:
-    """When the gate is looked at."""
+    """When the gate is checked."""
 
     stop: bool = True
     """End training at the first policy that passes."""
     num_envs: int = 128
-    """Robots that walk it: half as many as in `evaluate.py`, for a look takes a third of the time till the gate."""
+    """Robots that walk it: half as many as in `evaluate.py`, for the checks take a third of the time to the gate."""
     every_steps: int = 0
     """Robot-steps between two evaluations; 0: as often as `time_share` allows."""
     time_share: float = 0.25
@@ -30,7 +30,7 @@ class GateCfg:
 class WalkingGate:
     """Evaluates a runner's policy on the `track` row; hook `check` into the runner's `after_iteration`.
 
-    The results go to tensorboard as `Eval/...`. Training does not notice: its random numbers go on as without it.
+    The results go to tensorboard as `Eval/...`. Training is not affected: its random numbers stay the same.
     """
 
     def __init__(self, runner: Any, make_env: Callable[[Any], Any], cfg: GateCfg, started: float) -> None:
@@ -39,7 +39,7 @@ class WalkingGate:
         Args:
             runner: The runner to watch.
             make_env: Builds an environment from a config.
-            cfg: When to look.
+            cfg: When to check.
             started: `time.time()` at which the clock began.
         """
         self.runner, self.cfg, self.started = runner, cfg, started
@@ -49,7 +49,7 @@ class WalkingGate:
             self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
         self.row = select_rows(["track"])[0]
         self.passed: dict[str, float] | None = None
-        """Of the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
+        """For the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
         self.evaluation_time = 0.0
         """Time spent in evaluations [s]."""
         self._first_steps = self._last_steps = runner.logger.tot_timesteps  # not 0 if a run is gone on with
@@ -93,7 +93,7 @@ class WalkingGate:
         print(f"walking gate: {'  '.join(shown)}", flush=True)
 
     def verdict(self) -> str:
-        """Return one line: how long it took, or that it did not happen."""
+        """Return one line: the time it took to pass, or that no policy passed."""
         if self.passed is None:
             steps = self.runner.logger.tot_timesteps - self._first_steps
             return f"walking gate not passed after {time.time() - self.started:.0f} s and {steps:,} robot-steps"

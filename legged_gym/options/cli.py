@@ -1,4 +1,4 @@
-"""What every program's command line has in common: errors in one line, paths with `~`, an exit code."""
+"""Common parts of all programs' command lines: errors in one line, paths with `~`, an exit code."""
 
 import argparse
 import errno
@@ -16,7 +16,7 @@ from legged_gym.utils.errors import UserError
 from legged_gym.utils.limits import renderer_fault
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""What a disk answers that takes nothing more."""
+"""Errors of a disk that takes nothing more."""
 _WIDTH = 130
 """Characters of a line of help, at most."""
 _ALL_MEET_IT_WITHIN = 5.0
@@ -27,11 +27,11 @@ class Parser(argparse.ArgumentParser):
     """Argument parser whose errors are one line, and whose help is short and ends with examples."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """See argparse; a usage of all options would only repeat what comes below it."""
+        """See argparse; without a usage line, which would only repeat the options below it."""
         super().__init__(formatter_class=_Formatter, usage="%(prog)s [options]", **kwargs)
 
     def set_defaults(self, **kwargs: Any) -> None:
-        """See argparse; a script that never opens a window says nothing of windows."""
+        """See argparse; a script that never opens a window hides the options of windows."""
         super().set_defaults(**kwargs)
         if kwargs.get("headless"):
             self.hide("headless")
@@ -65,10 +65,10 @@ class _Formatter(argparse.HelpFormatter):
 
 
 def path(text: str) -> Path:
-    """Reads a path of the user's: `~` is their home also where the shell leaves it as it is, as in `--out=~/x`.
+    """Reads a path from the user: `~` is their home even if the shell leaves it, as in `--out=~/x`.
 
     Raises:
-        ArgumentTypeError: `~` stands for nobody here.
+        ArgumentTypeError: `~` has no home directory here.
     """
     try:
         return Path(text).expanduser()
@@ -77,12 +77,12 @@ def path(text: str) -> Path:
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line, without what would move a terminal's cursor."""
+    """Returns a text on one line, without characters that move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
-    """Runs a script's main function and exits; what the user can mend becomes one line on stderr and exit code 2.
+    """Runs a script's main function and exits; errors that the user can mend become one line and exit code 2.
 
     That is a `UserError`, a file that cannot be read or written, and a library that MuJoCo lacks for drawing.
 
@@ -98,7 +98,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         _let_first_speak()
         print(f"error: {printable(str(error))}", file=sys.stderr)
         code = 2
-    except BrokenPipeError:  # who reads has seen enough, as in `... | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
@@ -119,6 +119,6 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _let_first_speak() -> None:
-    """Let the first of the processes that torchrun has started here say an error that all have met, and end all."""
+    """Let only the first of the processes that torchrun started report an error that all have met, and end all."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         time.sleep(_ALL_MEET_IT_WITHIN)

@@ -1,4 +1,4 @@
-"""Command lines that are shown or kept, to be pasted as they are."""
+"""Command lines to be shown or saved, ready for pasting."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def command(script: str, options: Sequence[str]) -> str:
 
 
 def note_command(run: Path, script: str, spec: RunSpec) -> None:
-    """Writes down what made a run, as a command for any machine with the package, after those it goes on from.
+    """Saves the command that made a run, for any machine with the package, after those of the runs it resumes.
 
     Args:
         run: The run's directory.
@@ -49,7 +49,7 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
 
 
 def revision() -> str:
-    """Says which code this is: `revision 1a2b3c4`, `revision 1a2b3c4-dirty` if files differ from it, or a version."""
+    """Returns the version of this code: `revision 1a2b3c4`, `revision 1a2b3c4-dirty` if files differ, or a version."""
     if (LEGGED_GYM_ROOT_DIR / ".git").exists():
         git = ["git", "-C", str(LEGGED_GYM_ROOT_DIR), "describe", "--always", "--dirty", "--exclude=*"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -73,9 +73,9 @@ def commands_for(spec: RunSpec, run: Path, scripts: Sequence[str] = ("play", "ev
     """Returns the commands that play and evaluate a run, one a line.
 
     Args:
-        spec: What made the run.
+        spec: The run's spec.
         run: Its directory.
-        scripts: Which commands.
+        scripts: Scripts to give commands of.
     """
     last = max(checkpoints(run), default=-1)
     # The run is given by its path: its own config then says which robot and experiment it is of.

@@ -1,4 +1,4 @@
-"""Command lines that `--help` ends with: options of each script, and what they do."""
+"""Examples at the end of `--help`: options of each script, and what they do."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def script_name(program: str) -> str:
 
 
 def example_lines(program: str) -> list[str]:
-    """Returns the examples of a program as it is called, each with what it does; none for a stranger."""
+    """Returns the examples of a program under its name, each with its meaning; none for unknown programs."""
     found = [(f"{program} {options}".strip(), what) for options, what in EXAMPLES.get(script_name(program), ())]
     width = max((len(line) for line, _ in found), default=0)
     return [f"  {line:<{width}}  # {what}" for line, what in found]

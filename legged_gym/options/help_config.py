@@ -1,4 +1,4 @@
-"""Lists the fields of a task's configs: name, default, what is allowed, and what it means, from the classes' source."""
+"""Lists the fields of a task's configs: name, default, allowed values, and meaning, from the classes' source."""
 
 import ast
 import dataclasses
@@ -36,7 +36,7 @@ def describe_fields(cfg: Config, path: str, meanings: Mapping[str, str] = Mappin
     Args:
         cfg: The config, with its defaults.
         path: Its dotted path, put before the names.
-        meanings: What fields mean that have no docstring, by dotted path.
+        meanings: Meanings of fields without a docstring, by dotted path.
     """
     docs = field_docs(type(cfg))
     sections: list[tuple[Config, str]] = []
@@ -54,7 +54,7 @@ def describe_fields(cfg: Config, path: str, meanings: Mapping[str, str] = Mappin
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Returns what the docstrings under the fields of a config class and its bases say, by field name."""
+    """Returns the docstrings under the fields of a config class and its bases, by field name."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if not (issubclass(base, Config) and base is not Config):

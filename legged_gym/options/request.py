@@ -1,4 +1,4 @@
-"""What the user asks for: the options that scripts share, read into a `Request`; nothing is decided here."""
+"""The options that scripts share, read into a `Request`; nothing is decided here."""
 
 import argparse
 import sys
@@ -13,9 +13,9 @@ from legged_gym.options.tasks import load_tasks
 from legged_gym.utils.errors import UserError, unknown_name
 
 SCOPES = ("env", "train")
-"""What overrides may change: the environment's config and the training config."""
+"""Configs that overrides may change: the environment's and the training's."""
 AGENTS = ("checkpoint", "pretrained", "teacher", "onnx", "zero", "random")
-"""What can control the robots."""
+"""Agents that can control the robots."""
 FIELDS: dict[str, tuple[str, ...]] = {
     "robot": ("env.asset.robot_type",),
     "num_envs": ("env.env.num_envs",),
@@ -53,14 +53,14 @@ class Request:
     imports: tuple[str, ...] = ()
     """Packages of the user's to import, which register tasks."""
     settings: tuple[Setting, ...] = ()
-    """In the order in which they count: of two for one field the later one wins."""
+    """Settings in order: of two for one field the later one wins."""
     sim_device: str | None = None
     rl_device: str | None = None
     headless: bool = True
     log_root: Path | None = None
     """Folder of the runs; None for the default one."""
     agent: str | None = None
-    """What controls the robots, one of `AGENTS` or pretrained:NAME; None where a policy is trained."""
+    """Agent that controls the robots, one of `AGENTS` or pretrained:NAME; None if a policy is trained."""
     onnx: Path | None = None
     offset: Path | None = None
     argv: tuple[str, ...] = ()
@@ -75,19 +75,19 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
     """Builds a parser with the options that scripts share; a script may add its own.
 
     Args:
-        description: What the script does, for `--help`.
-        runs: With the options that say which saved run is meant; implied by the other two.
-        training: With those of a run of its own, and of going on with a saved one.
-        agent: With those that say what controls the robots.
+        description: Purpose of the script, for `--help`.
+        runs: With the options that choose a saved run; implied by the other two.
+        training: With the options of a new run, and of resuming a saved one.
+        agent: With the options that choose the agent.
 
     Returns:
-        The parser; to be used through `parse_args`.
+        The parser, for `parse_args`.
     """
     parser = Parser(
         description=description,
         allow_abbrev=False,  # --num_env must not silently become --num_envs
         epilog="Any config field: --env.SECTION.FIELD=VALUE or --train.SECTION.FIELD=VALUE, "
-        "as in --env.commands.ranges.lin_vel_x=-0.5,1 (lists them: --help_config)",
+        "as in --env.commands.ranges.lin_vel_x=-0.5,1 (--help_config lists them)",
     )
     add = parser.add_argument_group("task and robot").add_argument
     add("--task", default="pointfoot_flat", help="what to learn (default: %(default)s)")
@@ -97,7 +97,7 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
         default=[],
         dest="imports",
         metavar="PACKAGE",
-        help="import a package of yours first, which registers tasks (again for another one)",
+        help="import this package first, so that it registers its tasks (may be repeated)",
     )
     add("--help_config", action="store_true", help="list every config field of the task, and stop")
     add("--robot", metavar="ROBOT", help="name of a robot, its folder or its URDF (default: $ROBOT_TYPE, or PF_TRON1A)")
@@ -121,22 +121,24 @@ def make_parser(description: str, *, runs: bool = False, training: bool = False,
 def _add_runs(parser: Parser) -> None:
     add = parser.add_argument_group("saved runs").add_argument
     add("--log_root", type=cli.path, metavar="DIR", help="folder of the runs (default: logs/)")
-    add("--experiment_name", metavar="NAME", help="folder in it")
-    add("--load_run", metavar="RUN", help="name of a run, its path, or that of a checkpoint; -1 or nothing: the newest")
-    add("--checkpoint", type=int, metavar="N", help="iteration to load; -1 or nothing: the last one")
+    add("--experiment_name", metavar="NAME", help="folder of the task's runs inside --log_root")
+    add(
+        "--load_run", metavar="RUN", help="name or path of a run, or path of a checkpoint (default, and -1: the newest)"
+    )
+    add("--checkpoint", type=int, metavar="N", help="iteration to load (default, and -1: the last one)")
 
 
 def _add_training(parser: Parser) -> None:
     add = parser.add_argument_group("this run").add_argument
-    add("--resume", action="store_true", default=None, help="go on from a checkpoint: --load_run, --checkpoint")
+    add("--resume", action="store_true", default=None, help="go on from the checkpoint of --load_run, --checkpoint")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")
     add("--max_iterations", type=int, metavar="N", help="training iterations of this run")
-    add("--keep", metavar="N,EVERY", help="checkpoints that stay: the newest N (0: all), and one in EVERY for good")
+    add("--keep", metavar="N,EVERY", help="keep the newest N checkpoints (0: all), and each EVERY-th for good")
     add("--logger", choices=("tensorboard", "wandb", "neptune"), help="where curves go (default: tensorboard)")
 
 
 def _add_agent(parser: Parser) -> None:
-    add = parser.add_argument_group("what controls the robots").add_argument
+    add = parser.add_argument_group("agent").add_argument
     kinds = ", ".join(AGENTS).replace("pretrained", "pretrained[:POLICY]")
     add("--agent", metavar="NAME", help=f"{kinds} (default: checkpoint, see --load_run)")
     add("--onnx", type=cli.path, metavar="DIR", help="folder with encoder.onnx and policy.onnx; implies --agent onnx")
@@ -151,7 +153,7 @@ def parse_args(parser: Parser, argv: Sequence[str] | None = None) -> argparse.Na
         argv: Arguments without the program's name; those of the process if None.
 
     Returns:
-        The script's own options, and what all scripts share as `request`.
+        The script's own options, with the shared ones as `request`.
 
     Raises:
         UserError: An option is unknown or its value is of the wrong type.
@@ -197,7 +199,7 @@ def _request(args: argparse.Namespace, overrides: list[Setting], argv: Sequence[
 
 
 def _agent(given: dict[str, object]) -> str | None:
-    """Returns the agent that is named, or the one that is meant; None for a script that has none."""
+    """Returns the agent that is named or implied; None for a script without agents."""
     if "agent" not in given:
         return None
     implied = "onnx" if given.get("onnx") is not None else "checkpoint"

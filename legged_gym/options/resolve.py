@@ -1,7 +1,7 @@
-"""From what the user asks for to what runs: the one place where an option takes effect.
+"""Turns the user's options into a run: the one place where an option takes effect.
 
-Each config field has the value of the last of these that names it: the task's default, what suits robot and machine or
-else the saved run, the script's preset, the user. What the user says wins, also on resume.
+Each config field has the value of the last of these that sets it: the task's default; the values that suit robot and
+machine, or else the saved run; the script's preset; the user. The user wins, also on resume.
 """
 
 import sys
@@ -26,24 +26,24 @@ from legged_gym.utils.limits import check_run
 from legged_gym.utils.task_registry import task_registry
 
 Preset = Callable[[Any], Any]
-"""Returns an environment's config as a script wants it; what the user says goes before that."""
+"""Returns an environment's config with a script's changes; the user's options override these."""
 Fields = dict[str, Any]
 """Values by path of their field, with its scope: `env.sim.dt`."""
 _OF_THE_RUN = ("resume", "load_run", "checkpoint", "run_name", "max_iterations")
-"""Fields of `train_cfg.runner` that say what one run does; the next one does not inherit them."""
+"""Fields of `train_cfg.runner` of a single run; a run that resumes it does not inherit them."""
 _PATHS = ("env.asset.file", "train.teacher.offset_file")
-"""Fields that hold a path of the user's: kept in full, for the saved config to mean the same from anywhere."""
+"""Fields that hold a path from the user: saved in full, so that it is valid from any folder."""
 _BELONGS_TO = {"onnx": "onnx", "offset": "teacher", "load_run": "checkpoint", "checkpoint": "checkpoint"}
-"""Option -> the only agent that it says something about."""
+"""Option -> the only agent that it applies to."""
 _NOWHERE = object()
 
 
 def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
-    """Decides what runs.
+    """Resolves a request into a run.
 
     Args:
-        request: What the user asks for.
-        preset: What the script wants of the environment.
+        request: The user's options.
+        preset: The script's changes to the environment's config.
 
     Returns:
         The run; nothing has been built or written yet.
@@ -110,7 +110,7 @@ def _read_settings(settings: Sequence[Setting], cfgs: Mapping[str, Config]) -> F
 
 
 def _read_agent(request: Request) -> tuple[AgentSpec | None, str]:
-    """Returns what controls the robots, and the name of the shipped policy if one is named.
+    """Returns the agent, and the name of the shipped policy if one is named.
 
     Raises:
         UserError: It is unknown, or an option belongs to another agent.
@@ -143,7 +143,7 @@ def _find_checkpoint(
     load_run, number = wanted("load_run"), wanted("checkpoint")
     if agent is None and not wanted("resume"):
         if load_run != "-1" or number != -1:
-            raise UserError("--load_run and --checkpoint say where to go on from: they need --resume")
+            raise UserError("--load_run and --checkpoint name the checkpoint to go on from: add --resume")
         return None
     if agent is not None and agent.kind not in ("checkpoint", "pretrained"):
         return None
@@ -163,7 +163,7 @@ def _find_checkpoint(
 
 
 def _read_run(checkpoint: Path, cfgs: Mapping[str, Config]) -> Fields:
-    """Reads the configs of a checkpoint's run, without what is that run's own."""
+    """Reads the configs of a checkpoint's run, without the fields of that run alone."""
     saved = {
         f"{scope}.{path}": value
         for scope, cfg in cfgs.items()
@@ -174,9 +174,9 @@ def _read_run(checkpoint: Path, cfgs: Mapping[str, Config]) -> Fields:
 
 
 def _choose_backend(said: Fields, saved: Fields, default: str, device: str | None, here: machine.Machine) -> str:
-    """Returns the simulator that the user names, that the run to go on with has, if it runs here, or the default.
+    """Returns the user's simulator, or that of the run to resume, if it runs here, or the default.
 
-    An agent is judged in the simulator that suits the machine, wherever it has learned.
+    An agent is judged in the simulator that suits the machine, whichever it was trained in.
     """
     if "env.sim.backend" in said:
         return said["env.sim.backend"]
@@ -184,10 +184,12 @@ def _choose_backend(said: Fields, saved: Fields, default: str, device: str | Non
     without_gpu = backend == "mujoco_warp" and not here.cuda_devices
     without_cpu = backend == "mujoco" and device is not None and device.startswith("cuda")
     if backend != default and (without_gpu or without_cpu):
-        print(f"note: the run's simulator {backend} does not run here; --sim names another one than {default}")
+        print(f"note: the run's simulator {backend} does not run here, so {default} replaces it; --sim chooses another")
         return default
     if backend == "mujoco" and "env.sim.backend" in saved and device is None and resolve_simulator("auto") != backend:
-        print("note: the run goes on in mujoco on the CPU, as it began; --sim=auto takes the GPU", file=sys.stderr)
+        print(
+            "note: the run goes on in mujoco on the CPU, as it began; --sim=auto moves it to the GPU", file=sys.stderr
+        )
     return backend
 
 
@@ -196,8 +198,8 @@ def choose_engine(backend: str, device: str | None, here: machine.Machine) -> tu
 
     Args:
         backend: Name of a simulator, or "auto".
-        device: What the user asks for; None leaves the choice.
-        here: What there is.
+        device: The user's device; None leaves the choice.
+        here: The machine's resources.
 
     Returns:
         The simulator's name, never "auto", and `"cpu"` or `"cuda:<index>"`.
@@ -215,21 +217,21 @@ def choose_engine(backend: str, device: str | None, here: machine.Machine) -> tu
     chosen = machine.choose_device(device, here, prefer_cuda=not cpu_only)
     if cpu_only and chosen != "cpu":
         raise UserError(
-            f"--sim_device={device}: the simulator {engine} runs on the CPU; "
-            "for CUDA: pip install -e '.[gpu]', --sim=auto"
+            f"--sim_device={device}: the simulator {engine} runs only on the CPU; "
+            "for CUDA: pip install -e '.[gpu]', then --sim=auto"
         )
     return engine, chosen
 
 
 def _find_robot(said: Fields, env_cfg: Any) -> RobotFiles:
-    """Finds the robot that the user says, or else the config; a robot that the user says goes before a saved file."""
+    """Finds the user's robot, or else the config's; the user's robot overrides a saved file."""
     robot_type, file = (said.get(f"env.asset.{name}", getattr(env_cfg.asset, name)) for name in ("robot_type", "file"))
     overruled = "env.asset.robot_type" in said and "env.asset.file" not in said
     return find_robot(robot_type, None if overruled else file)
 
 
 def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setting]:
-    """Returns what suits a robot, teacher.yaml in its folder; sections that a task does not have are left out.
+    """Returns the settings for a robot, from teacher.yaml in its folder; those of unknown sections are left out.
 
     Raises:
         UserError: An entry is no option.
@@ -245,7 +247,7 @@ def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setti
 
 
 def _machine_fields(scale: machine.Scale) -> Fields:
-    """Returns what suits the machine."""
+    """Returns the fields that suit the machine."""
     fields: Fields = {"env.env.num_envs": scale.num_envs}
     fields |= {f"train.policy.{name}_hidden_dims": scale.hidden_dims for name in ("actor", "critic")}
     fields |= {f"train.algorithm.imitation.{name}": value for name, value in scale.imitation.items()}
@@ -276,7 +278,7 @@ def _decimation(said: Fields, env_cfg: Any) -> Fields:
 
 
 def _name_source(runner: Any, checkpoint: Path | None) -> None:
-    """Writes down which checkpoint training goes on from, if from any, and checks the names of folders."""
+    """Notes the checkpoint that training resumes, if any, and checks the names of folders."""
     runner.resume = checkpoint is not None
     runner.load_run = "-1" if checkpoint is None else str(checkpoint.parent.resolve())
     runner.checkpoint = -1 if checkpoint is None else iteration(checkpoint)
@@ -285,7 +287,7 @@ def _name_source(runner: Any, checkpoint: Path | None) -> None:
 
 
 def _name_robot(env_cfg: Any, said: Fields) -> str:
-    """Checks the robot and returns its name; the config says where it is, so that the saved one does, too."""
+    """Checks the robot and returns its name; the config gets its place, so that the saved one has it, too."""
     files = _find_robot(said, env_cfg)
     env_cfg.asset.robot_type, env_cfg.asset.file = files.reference, None
     return RobotModel.from_urdf(files.urdf).name
@@ -309,7 +311,7 @@ def _check_system(env_cfg: Config) -> None:
 
 
 def summary(spec: RunSpec) -> str:
-    """Says in one line what runs where, and how large."""
+    """Returns a line about the run: what runs where, and its size."""
     layers = getattr(spec.train_cfg.policy, "actor_hidden_dims", ())
     network = f", actor {'-'.join(map(str, layers))}" if layers else ""
     robots, processes = spec.env_cfg.env.num_envs, current().size

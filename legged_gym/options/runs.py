@@ -1,4 +1,4 @@
-"""Where runs lie on disk, and which one is meant.
+"""Places of runs on disk, and the search for a run.
 
 `logs/<experiment_name>/<robot>/<YYYY-MM-DD_HH-MM-SS>_<run_name>/`; without a run name the last underscore goes too.
 Runs of earlier versions are named `<MonDD_HH-MM-SS>_<run_name>`, without a year, and are read like any other.
@@ -18,14 +18,14 @@ from legged_gym.utils.checkpoint_names import checkpoints, iteration
 from legged_gym.utils.errors import UserError
 
 _NEWEST = (None, "", -1, "-1")
-"""What stands for the newest run, or the last checkpoint."""
+"""Values that stand for the newest run, or the last checkpoint."""
 _SAME_TIME = 5.0
 """Checkpoints written within so many seconds of each other [s] were copied together: their times say nothing."""
 _CLOCK_ERROR = 60.0
-"""How far ahead of this machine's clock a time may be before it is taken for wrong [s]."""
+"""Largest time ahead of this machine's clock that is not taken for an error [s]."""
 _MAX_LISTED = 8
 CONFIG_FILES = ("env_cfg.json", "train_cfg.json")
-"""A run without these is the newest only if no other one has them: it cannot be gone on with."""
+"""A run without these cannot be resumed; it is the newest only if no other run has them."""
 # Not strptime("%b"): the names must not change with the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)")
@@ -91,7 +91,7 @@ def check_name(option: str, name: str, *, may_be_empty: bool = False) -> None:
         UserError: The name is empty, or leads elsewhere.
     """
     if (not name and not may_be_empty) or name in (".", "..") or re.search(r"[/\\]", name) or not name.isprintable():
-        raise UserError(f"{option}: got '{name}', expected a name of letters that can be printed, without slashes")
+        raise UserError(f"{option}: got '{name}', expected printable characters without slashes")
 
 
 def remove_if_empty(run: Path | None) -> None:
@@ -151,10 +151,10 @@ def _with_year(text: str, before: float) -> datetime:
 
 
 def newest_run(parent: Path) -> Path:
-    """Returns the run to go on with if none is named: the newest by time, or what went on from that.
+    """Returns the run to resume if none is named: the newest by time, or the run that resumed that.
 
-    Where a clock has been set back, times mislead. So a run that went on from another one counts as newer whatever the
-    times say, and if the newest time lies in the future, the run with the highest iteration is taken, with a warning.
+    If a clock has been set back, times mislead. So a run that resumed another one counts as newer whatever the times.
+    If the newest time lies in the future, the run with the highest iteration is taken, with a warning.
 
     Args:
         parent: `logs/<experiment_name>/<robot>`.
@@ -170,8 +170,8 @@ def newest_run(parent: Path) -> Path:
     if ahead:
         newest = max(runs, key=lambda run: (max(checkpoints(run)), runs.index(run)))
         print(
-            f"warning: checkpoints in {ahead[-1]} are of a time in the future: was the clock set back? Of all runs in "
-            f"{parent} {newest.name} is taken, the one with the highest iteration; --load_run names another",
+            f"warning: checkpoints in {ahead[-1]} are dated in the future: was the clock set back? Taking "
+            f"{newest.name}, the run in {parent} with the highest iteration; --load_run chooses another",
             file=sys.stderr,
         )
         return newest
@@ -204,7 +204,7 @@ def is_path(load_run: str) -> bool:
 
 
 def find_checkpoint(parent: Path, load_run: str | int | None = -1, checkpoint: str | int | None = -1) -> Path:
-    """Finds the checkpoint that is meant.
+    """Finds a checkpoint.
 
     Args:
         parent: `logs/<experiment_name>/<robot>`.
@@ -216,7 +216,7 @@ def find_checkpoint(parent: Path, load_run: str | int | None = -1, checkpoint: s
         The file.
 
     Raises:
-        UserError: The run or the checkpoint is not there; lists what is.
+        UserError: The run or the checkpoint is not there; the text lists those that are.
     """
     run = newest_run(parent) if load_run in _NEWEST else _named_run(parent, str(load_run))
     if run.is_file():
@@ -257,7 +257,7 @@ def shipped_checkpoint(name: str, robot: str) -> Path:
     """Returns the checkpoint of a policy that comes with the package.
 
     Raises:
-        UserError: There is none; lists what there is.
+        UserError: There is none; the text lists those that are.
     """
     root = policies_dir()
     found = checkpoints(root / robot / name)

@@ -1,4 +1,4 @@
-"""Builds what a `RunSpec` describes: environment, runner, and the folder of the run."""
+"""Builds the environment, runner and folder of a `RunSpec`."""
 
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def make_runner(spec: RunSpec, env: Any, *, write: bool = True) -> Any:
 
 
 def go_on(runner: Any, spec: RunSpec) -> None:
-    """Loads the checkpoint of a run into a runner, but for what the user has set.
+    """Loads the checkpoint of a run into a runner, except for fields that the user has set.
 
     Raises:
         UserError: It does not fit: the user's mistake, not a bug.

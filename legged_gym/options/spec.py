@@ -1,4 +1,4 @@
-"""What runs, decided: the one thing that everything behind the command line is built from."""
+"""A resolved run: everything behind the command line is built from it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class RunSpec:
     sim_device: str
     """Where physics runs: `"cpu"` or `"cuda:<index>"`."""
     rl_device: str
-    """Where networks live."""
+    """Device of the networks."""
     headless: bool
     """Without a window."""
     log_root: Path
@@ -38,9 +38,9 @@ class RunSpec:
     checkpoint: Path | None = None
     """File to go on from, or the agent's policy."""
     agent: AgentSpec | None = None
-    """What controls the robots; None where a policy is trained."""
+    """The robots' agent; None if a policy is trained."""
     said: frozenset[str] = frozenset()
-    """Config fields that the user has set, as `env.<path>` and `train.<path>`: they go before what is restored."""
+    """Config fields that the user has set, as `env.<path>` and `train.<path>`: they override restored values."""
     imports: tuple[str, ...] = ()
     """Packages that register the user's tasks."""
     argv: tuple[str, ...] = ()

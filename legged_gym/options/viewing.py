@@ -1,4 +1,4 @@
-"""Which viewer shows the robots: the options of play and train, and what is meant where nothing is said."""
+"""The choice of a viewer: the options of play and train, and the default without them."""
 
 import argparse
 import importlib.util
@@ -15,12 +15,12 @@ PORT = 8080
 
 @dataclass(frozen=True)
 class Viewing:
-    """What the user says about the viewer."""
+    """The user's options of the viewer."""
 
     viewer: str | None = None
     """One of `VIEWERS`; None leaves the choice."""
     host: str = "localhost"
-    """Where the web page listens."""
+    """Address that the web page listens on."""
     port: int = PORT
     """The first port that it tries."""
 
@@ -30,7 +30,7 @@ def add_viewer_options(parser: Parser, default: str) -> None:
 
     Args:
         parser: The script's.
-        default: What is shown if nothing is said, for `--help`.
+        default: Description of the default viewer, for `--help`.
     """
     add = parser.add_argument
     add("--viewer", choices=VIEWERS, help=f"web page, window of this display, or nothing (default: {default})")
@@ -39,7 +39,7 @@ def add_viewer_options(parser: Parser, default: str) -> None:
         "--viewer_host",
         default="localhost",
         metavar="HOST",
-        help="who may see the web page: localhost, or 0.0.0.0 for the whole network (default: %(default)s)",
+        help="serve the web page to localhost only, or with 0.0.0.0 to the network (default: %(default)s)",
     )
 
 
@@ -47,7 +47,7 @@ def read_viewing(args: argparse.Namespace) -> Viewing:
     """Read what `add_viewer_options` has added.
 
     Raises:
-        UserError: A port is none.
+        UserError: A port is out of range.
     """
     if not 0 < args.viewer_port < 65536:
         raise UserError(f"--viewer_port: got {args.viewer_port}, expected 1 to 65535")
@@ -55,13 +55,13 @@ def read_viewing(args: argparse.Namespace) -> Viewing:
 
 
 def choose_viewer(viewing: Viewing, headless: bool, *, required: bool, films: bool = False) -> str:
-    """Decide which viewer it is; what the user names has to be possible.
+    """Choose the viewer; one that the user names must be possible.
 
     Args:
-        viewing: What the user says.
+        viewing: The user's options.
         headless: Without a window.
-        required: Without a display, say so rather than show something else.
-        films: A film is asked for: without a display nothing has to be shown.
+        required: Without a display, raise instead of showing something else.
+        films: A film is recorded: without a display nothing has to be shown.
 
     Returns:
         One of `VIEWERS`.
@@ -73,7 +73,7 @@ def choose_viewer(viewing: Viewing, headless: bool, *, required: bool, films: bo
         require_viser()
     if viewing.viewer == "native":
         if headless:
-            raise UserError("--viewer=native opens a window, --headless none: give one of them")
+            raise UserError("--viewer=native opens a window and --headless forbids one: give only one of them")
         require_display()
     if viewing.viewer is not None:
         return viewing.viewer
@@ -98,7 +98,7 @@ def require_viser() -> None:
     """Refuse to make a web page where viser is missing.
 
     Raises:
-        UserError: Says how to install it.
+        UserError: It is missing; the text says how to install it.
     """
     if not has_viser():
         raise UserError("--viewer=web needs viser: pip install -e '.[viewer]'")

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: when one is due, which ones stay, and what happens if the disk will not take them."""
+"""The checkpoints of a run: when one is due, which ones stay, and what happens if the disk is full."""
 
 import contextlib
 import shutil
@@ -14,7 +14,7 @@ from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.errors import UserError
 
 SHARE_OF_TIME = 0.02
-"""Saving by time may take this share of it: where a save takes long, fewer are made."""
+"""Largest share of the time that saves may take: if a save takes long, fewer are made."""
 RETRY_AFTER = 10.0
 """Time after which a save that failed is tried again [s]."""
 
@@ -37,9 +37,9 @@ class Checkpoints:
         """Sweep what killed processes have left in this folder and in its neighbours.
 
         Args:
-            folder: The run's.
+            folder: The run's folder.
             cfg: When to save, and what to keep.
-            write_configs: Writes the run's configs into a folder, where that was made anew.
+            write_configs: Writes the run's configs into a folder that had to be made again.
         """
         self.folder, self.cfg, self._write_configs = folder, cfg, write_configs
         self._due_at = time.monotonic() + cfg.save_seconds
@@ -53,7 +53,7 @@ class Checkpoints:
         return by_time or iteration % self.cfg.save_interval == 0
 
     def path(self, iteration: int) -> Path:
-        """Return where the checkpoint of an iteration lies, or would."""
+        """Return the path of an iteration's checkpoint, whether it exists or not."""
         return self.folder / f"model_{iteration}.pt"
 
     def save(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path | None:
@@ -63,8 +63,8 @@ class Checkpoints:
 
         Args:
             iteration: Iterations done.
-            contents: Makes what it holds.
-            simulation: Makes what the file beside it holds, if there is to be one.
+            contents: Makes the checkpoint's contents.
+            simulation: Makes the contents of the file beside it; None for no such file.
 
         Returns:
             The file; None if it could not be written.
@@ -74,7 +74,7 @@ class Checkpoints:
         except (OSError, UserError) as error:
             self._due_at = time.monotonic() + RETRY_AFTER
             reason = _said(error, self.path(iteration))
-            print(f"warning: no checkpoint: {reason}; training goes on, the next try is in {RETRY_AFTER:.0f} s")
+            print(f"warning: no checkpoint: {reason}; training goes on and tries again in {RETRY_AFTER:.0f} s")
             return None
 
     def save_last(self, iteration: int, contents: Contents, simulation: Contents | None = None) -> Path:
@@ -110,13 +110,13 @@ class Checkpoints:
         path = folder / self.path(iteration).name
         if path.exists():
             return path
-        if not (folder / "env_cfg.json").is_file():  # someone removed it: the run goes on, and can be resumed
+        if not (folder / "env_cfg.json").is_file():  # removed: made again, so that the run can be resumed
             folder.mkdir(parents=True, exist_ok=True)
             self._write_configs(folder)
-        with staged(dict(contents()), path):  # of what room there is, the checkpoint comes first
+        with staged(dict(contents()), path):  # on a nearly full disk the checkpoint comes first
             fault = None if simulation is None else _failure(simulation_file(path), simulation)
         if fault is not None:
-            print(f"warning: {fault}; a run that goes on from {path.name} begins with new robots")
+            print(f"warning: {fault}; a run that resumes {path.name} will begin with new robots")
         return path
 
     def _prune(self, newest: Path) -> None:
@@ -144,7 +144,7 @@ def _failure(path: Path, contents: Contents) -> str | None:
 
 
 def _said(error: OSError | UserError, path: Path) -> str:
-    """Say on one line what became of a file."""
+    """Say on one line why a file could not be saved, with its path."""
     return str(error) if isinstance(error, UserError) else f"{path}: {_reason(error)}"
 
 

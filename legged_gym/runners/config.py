@@ -19,12 +19,12 @@ class TeacherInLoopCfg(Config):
     driven_final: float = bounded(0.05, ge=0, le=1)
     """Share at the end; their transitions are left out of PPO's surrogate."""
     driven_decay_steps: int = bounded(60, ge=1)
-    """Iterations from the one to the other."""
+    """Iterations from `driven_initial` to `driven_final`."""
     last_iteration: int = bounded(0, ge=0)
-    """Updates after which the teacher leaves, and takes no time any more; 0: it stays to the end."""
+    """Updates after which the teacher is switched off, to save its time; 0: it stays to the end."""
     clock: str = bounded("driven", choices=("never", "driven", "all"))
-    """Whose gait clock follows the step times that the teacher plans, if `dcm.timing` is on: nobody's, that of the
-    robots that it drives, or everybody's. For all others it plans with the clock as it is."""
+    """Robots whose gait clock follows the step times that the teacher plans, if `dcm.timing` is on: none, those that it
+    drives, or all. For the others it plans with the clock as it is."""
     offset_update: str = bounded("collection", choices=("never", "collection", "steps"))
     """When Δξ is trained: after each rollout or every `offset_update_steps`, in `dcm.offset.epochs` passes."""
     offset_update_steps: int = bounded(12, ge=1)
@@ -36,7 +36,7 @@ class TeacherInLoopCfg(Config):
     foothold_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|landed - p*|²/s²) [m]."""
     com_reward: float = bounded(0.0, ge=0)
-    """Reward of a policy step with the centre of mass right on the path that was planned for it; 0 switches it off."""
+    """Reward of a policy step with the centre of mass right on its planned path; 0 switches it off."""
     com_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|c - planned|²/s²) [m]."""
     dcm: DcmCfg = field(default_factory=lambda: DcmCfg(offset=OffsetCfg(enabled=True)))
@@ -45,7 +45,7 @@ class TeacherInLoopCfg(Config):
 
 @dataclass
 class RunnerCfg(Config):
-    """Length, place and habits of a run."""
+    """Length of a run, its folder, checkpoints and curves."""
 
     num_steps_per_env: int = bounded(24, ge=1)
     """Policy steps per robot and iteration."""
@@ -56,15 +56,15 @@ class RunnerCfg(Config):
     save_seconds: float = bounded(45.0, ge=0, le=86400)
     """Longest time between two checkpoints [s], stretched where a save takes long; 0 saves by iterations only."""
     keep: tuple[int, int] = bounded((5, 10), ge=0)
-    """Which checkpoints stay: that many of the newest (0: all of them), and of those due by `save_interval` the first
-    in so many (0: none of them)."""
+    """Checkpoints that stay, as (newest, every): the newest ones (0: all), and one in `every` of those due by
+    `save_interval` (0: none)."""
     update_threads: int = bounded(0, ge=0, le=1024)
-    """Threads of an update on a CPU; 0 measures at the start and notes here what was chosen."""
+    """Threads of an update on a CPU; 0 measures at the start and saves the choice here."""
     exact_resume: bool | None = None
-    """Save the robots' state and what is replayed as well, beside the newest checkpoint: a resumed run then goes on
-    bit for bit as if it had not stopped. None: where physics and learning run on the CPU."""
+    """Save the robots' state and the replayed samples beside the newest checkpoint: a resumed run then goes on bit for
+    bit as if it had not stopped. None: only if physics and learning run on the CPU."""
     experiment_name: str = "pointfoot_flat"
-    """Folder of the run in the folder of all runs."""
+    """Folder of this experiment's runs, in the folder of all runs."""
     run_name: str = ""
     """Added to the time in the name of the run's folder."""
     resume: bool = False
@@ -74,7 +74,7 @@ class RunnerCfg(Config):
     checkpoint: int = bounded(-1, ge=-1)
     """Iteration to load; -1 is the last."""
     logger: str = bounded("tensorboard", choices=("tensorboard", "wandb", "neptune"))
-    """Where curves go."""
+    """Service or files that curves go to."""
 
 
 @dataclass
@@ -82,9 +82,9 @@ class TraceCfg(Config):
     """`trace.csv` in the run's folder: some robots, step by step, for analysis offline; columns in runners/trace.py."""
 
     robots: int = bounded(0, ge=0)
-    """How many robots, from all parts of the batch; 0 writes nothing."""
+    """Number of robots, spread over the batch; 0 writes nothing."""
     every: int = bounded(10, ge=1)
-    """One rollout of so many is written."""
+    """One rollout out of this many is written."""
 
 
 @dataclass
@@ -92,7 +92,7 @@ class LeggedRobotCfgPPO(Config):
     """Everything about how a task is learned."""
 
     seed: int = bounded(1, ge=0, le=2**32 - 1)
-    """Of the networks."""
+    """Seed of the networks."""
     policy: PolicyCfg = field(default_factory=PolicyCfg)
     estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
     algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)

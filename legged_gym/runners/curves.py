@@ -1,4 +1,4 @@
-"""Where curves go: TensorBoard files, and services on top of them; each tag says what it is and in which unit."""
+"""Writers of curves: TensorBoard files, and services on top of them; each tag has a description with its unit."""
 
 import shlex
 import sys
@@ -49,16 +49,16 @@ KINDS = {
     "Offset/": "training of the learned offset of the capture point",
     "Train/terrain_level_": "mean row of the robots on this kind of tile, counted from 0 [rows]",
     "Train/not_finite_": "values that were not finite [1]",
-    "Sim/overflow_": "how often the simulator ran out of room [1]",
+    "Sim/overflow_": "how often a buffer of the simulator overflowed [1]",
     "Quarantine/": "values that were not finite, in robots that were reset [1]",
 }
-"""Start of a tag -> the same, for curves that go by many names."""
+"""Start of a tag -> the same, for groups of curves."""
 FIRST_PAGE = {
     "Metrics": ("Metrics/error_vel_x", "Metrics/error_vel_y", "Metrics/error_vel_yaw", "Metrics/survival"),
     "Train": ("Train/mean_reward", "Train/mean_episode_length", "Train/difficulty", "Train/fall_rate"),
     "Reward": ("Reward/.*",),
 }
-"""TensorBoard's page Custom Scalars, in the order in which a run is looked at: group -> tags."""
+"""TensorBoard's page Custom Scalars, most telling curves first: group -> tags."""
 
 
 def describe(tag: str) -> str:
@@ -95,7 +95,7 @@ class TensorboardWriter(SummaryWriter, LogWriter):
         new_style: bool = False,
         double_precision: bool = False,
     ) -> None:
-        """Write a value; TensorBoard takes the description from the first one of a tag."""
+        """Write a value; TensorBoard takes a tag's description from its first value."""
         if tag in self._described:
             super().add_scalar(tag, scalar_value, global_step, walltime, new_style, double_precision)
             return
@@ -106,7 +106,7 @@ class TensorboardWriter(SummaryWriter, LogWriter):
         self._get_file_writer().add_summary(Summary(value=[value]), global_step, walltime)
 
     def store_config(self, env_cfg: Any, train_cfg: Any) -> None:
-        """Do nothing: rsl_rl calls it with a config of its own, `store_run` is called with ours."""
+        """Do nothing: rsl_rl calls it with its own config. Ours comes through `store_run`."""
 
     def store_run(self, env_cfg: Any, train_cfg: Any) -> None:
         """Write what ran as text, and how the first page is laid out."""
@@ -132,7 +132,7 @@ class WandbWriter(WandbLogWriter, TensorboardWriter):
         """Open a run there.
 
         Raises:
-            UserError: Nobody is logged in, or the service cannot be reached.
+            UserError: The user is not logged in, or the service cannot be reached.
         """
         try:
             super().__init__(**kwargs)

@@ -65,7 +65,7 @@ def export_policy(
         The files with their errors.
 
     Raises:
-        RuntimeError: A file does not give what torch gives; nothing is left of the export.
+        RuntimeError: A file's output differs from torch's; the whole export is removed.
     """
     directory = Path(directory)
     estimator, mlp = (copy.deepcopy(net).to("cpu").eval() for net in (actor.estimator, actor.mlp))

@@ -15,7 +15,7 @@ OPTIONS = {
 def misfit(
     saved: Mapping[str, Mapping[str, torch.Tensor]], own: Mapping[str, Mapping[str, torch.Tensor]]
 ) -> str | None:
-    """Say why the saved networks are not those of this run, and what makes them so.
+    """Say why the saved networks do not fit this run, and which option makes them fit.
 
     Args:
         saved: State dicts of a checkpoint, by name.
@@ -44,7 +44,7 @@ def misfit(
 
 
 def check_counters(checkpoint: Mapping[str, object]) -> None:
-    """Raise if what a run counts is no number.
+    """Raise unless the saved counters of a run are numbers.
 
     Raises:
         ValueError: It is not.
@@ -64,7 +64,7 @@ def _hidden(parameters: Mapping[str, torch.Tensor], part: str) -> list[int]:
 
 
 def _hint(network: str, given: torch.Tensor, own: torch.Tensor) -> str:
-    """What may have changed what the critic observes."""
+    """Say which option may have changed the critic's observation."""
     if network != "critic_state_dict" or given.shape[-1] <= own.shape[-1]:
         return ""
     return "; the saved critic observes more: of a terrain, with --env.terrain.measure_heights=true"

@@ -1,4 +1,4 @@
-"""Watches over the weights: what is not finite is left out, taken back, or ends the run."""
+"""Watches over the weights: a step that is not finite is left out, an iteration taken back, or the run ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class TrainingBrokenError(UserError):
 
 @dataclass
 class Health:
-    """Keeps a copy of all that learning changes, and puts it back where an iteration has spoilt it."""
+    """Keeps a copy of everything that learning changes, and restores it after an iteration that spoilt it."""
 
     tensors: Callable[[], dict[str, torch.Tensor]]
-    """Returns all tensors that an update changes, by name; their memory stays, but there may come new ones."""
+    """Returns all tensors that an update changes, by name; they keep their memory, but new ones may appear."""
 
     def __post_init__(self) -> None:
-        """Keep what is there."""
+        """Copy the tensors."""
         self._lost_in_a_row = 0
         self._kept: dict[str, torch.Tensor] = {}
         self._keep(self.tensors())
@@ -44,7 +44,7 @@ class Health:
                 tensor.zero_() if kept is None else tensor.copy_(kept)  # moments that did not exist were zero
 
     def forget(self) -> None:
-        """Keep what is there now, if it is sound: a checkpoint was loaded, or someone has set something."""
+        """Copy the tensors anew, if they are finite: call it after loading a checkpoint or setting something."""
         tensors = self.tensors()
         if all_finite(tensors.values()):
             self._keep(tensors)
@@ -53,8 +53,8 @@ class Health:
         """Judge an iteration; waits for the device.
 
         Args:
-            skipped: Of its update.
-            iteration: Its number, for what is said.
+            skipped: Optimiser steps left out of its update.
+            iteration: Its number, for messages.
 
         Returns:
             What the user should know, if anything.
@@ -73,7 +73,7 @@ class Health:
         reason = str(skipped) if finite else "weights became infinite or not a number"
         if self._lost_in_a_row >= PATIENCE:
             raise TrainingBrokenError(
-                f"training gave up at iteration {iteration}: in {PATIENCE} iterations in a row nothing could be "
-                f"learned ({reason}); look for a learning rate or a reward scale that is too large"
+                f"training gave up at iteration {iteration}: {PATIENCE} iterations in a row could not be learned from "
+                f"({reason}); look for a learning rate or a reward scale that is too large"
             )
         return f"{reason}: the iteration is taken back"

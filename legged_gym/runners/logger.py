@@ -1,6 +1,6 @@
 """The training log: curves, and one line on the console per iteration.
 
-Return, survival and tracking are those of the policy: what the teacher does with the robots that it drives is left out.
+Return, survival and tracking are those of the policy: robots that the teacher drives are left out.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.errors import UserError
 
 SHOWN_ITERATIONS = 20
-"""Iterations that the console's figures are of: one alone has few falls and ends of episodes."""
+"""Iterations that the console's figures are averaged over: a single one has few falls and ends of episodes."""
 
 
 def check_logger(name: str) -> None:
     """Check that the package of a service that curves go to is installed.
 
     Raises:
-        UserError: It is not.
+        UserError: It is not installed.
     """
     if importlib.util.find_spec(name) is None:
         raise UserError(f"--logger={name}: it is not installed here; pip install {name}, or leave --logger out")
 
 
 class _QuietHook:
-    """Passes on the exceptions that end threads, but for a writer's whose disk is full or gone."""
+    """Reports exceptions that end threads, except those of a writer whose disk is full or gone."""
 
     def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
         self._hook = hook
@@ -59,7 +59,7 @@ class Logger(RslLogger):
         """Allocate.
 
         Args:
-            train_cfg: What is trained, to be shown beside the curves.
+            train_cfg: The training config, to be shown beside the curves.
             episode_steps: Longest episode [policy steps].
             driven: 1 for the robots that the teacher drives at the moment, if there is one. Shape (N, 1).
             group: Processes whose robots are logged together, by the first one.
@@ -75,7 +75,7 @@ class Logger(RslLogger):
         self._last_printed = 0.0
         self._broke_off = False
         self._counts = torch.ones(self.num_envs, device=self.device)
-        """0 for robots whose episode is not whole: the teacher drove in it, or a resumed run began it in the middle.
+        """0 for robots whose episode does not count: the teacher drove in it, or a resumed run began in its middle.
         Shape (N,)."""
 
     def _store_code_state(self) -> list[str]:
@@ -136,20 +136,23 @@ class Logger(RslLogger):
             self._warn(scalars)
 
     def _write(self, scalars: dict[str, float]) -> None:
-        """Write scalars against robot-steps; where the disk takes none, a line says so and curves wait for `reopen`."""
+        """Write scalars against robot-steps; if the disk is full, a line says so and curves wait for `reopen`."""
         if self.writer is None:
             return
         try:
             for tag, value in scalars.items():
                 self.writer.add_scalar(tag, value, self.tot_timesteps)
         except OSError as error:
-            print(f"warning: no curves: {self.log_dir}: {error.strerror or error}; training goes on", flush=True)
+            print(
+                f"warning: {self.log_dir}: curves cannot be written ({error.strerror or error}); training goes on",
+                flush=True,
+            )
             self._broke_off, self.writer = True, None
 
     def init_logging_writer(self) -> None:
-        """Open the curves, and write beside them what runs.
+        """Open the curves, and write configs and command line beside them.
 
-        What TensorBoard's thread cannot write, `_write` hears of and says in one line.
+        If TensorBoard's thread cannot write, `_write` gets the error and reports it in one line.
         """
         if not isinstance(threading.excepthook, _QuietHook):
             threading.excepthook = _QuietHook(threading.excepthook)
@@ -158,22 +161,22 @@ class Logger(RslLogger):
             self.writer.store_run(self.env_cfg, self.train_cfg)
 
     def reopen(self) -> None:
-        """Go on with curves that a full disk had broken off."""
+        """Continue curves that a full disk had cut off."""
         if self._broke_off:
             self._broke_off = False
             self.init_logging_writer()
 
     def stop_logging_writer(self) -> None:
-        """Complete the curves, as far as the disk takes them."""
+        """Complete the curves, as far as the disk allows."""
         with contextlib.suppress(OSError):
             super().stop_logging_writer()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is shown of the run so far."""
+        """Return the run's totals so far."""
         return {"total_steps": self.tot_timesteps, "total_time": self.tot_time, "window": list(self._window)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned; the robots' first episodes do not count, which are cut short."""
+        """Take over what `state_dict` returned; the robots' first episodes, being cut short, do not count."""
         self.tot_timesteps, self.tot_time = state["total_steps"], state["total_time"]
         self._window.extend(state.get("window", []))  # not in older checkpoints
         self._counts.zero_()
@@ -212,7 +215,7 @@ class Logger(RslLogger):
         print("  ".join(parts), flush=True)
 
     def _own_parts(self, step_dt: float) -> list[str]:
-        """Return what the line says of the policy's own robots in the last iterations."""
+        """Return the console line's figures of the policy's own robots in the last iterations."""
         own = own_metrics([sum(column) for column in zip(*self._window, strict=True)], step_dt, self._episode_steps)
         parts = [f"return {own['Train/mean_reward']:.2f}"] if "Train/mean_reward" in own else []
         if "Metrics/survival" in own:
@@ -224,15 +227,18 @@ class Logger(RslLogger):
 
     @staticmethod
     def _warn(scalars: dict[str, float]) -> None:
-        """Say where the simulator ran out of room, and what was not finite, in this iteration."""
+        """Report buffers of the simulator that overflowed, and values that were not finite, in this iteration."""
         tag = "Sim/overflow_"
         overflows = [f"{name.removeprefix(tag)} {n:,.0f}" for name, n in scalars.items() if name.startswith(tag)]
         if overflows:
-            print(f"warning: the simulator ran out of room: {', '.join(overflows)}", flush=True)
+            print(
+                f"warning: buffers of the simulator overflowed, so it left something out: {', '.join(overflows)}",
+                flush=True,
+            )
         broken = [
             f"{name.partition('/')[2].removeprefix('not_finite_')} {n:,.0f}"
             for name, n in scalars.items()
             if name.startswith("Quarantine/") or "/not_finite_" in name
         ]
         if broken:
-            print(f"warning: not finite, in robots that were reset: {', '.join(broken)}", flush=True)
+            print(f"warning: robots were reset because values were not finite: {', '.join(broken)}", flush=True)

@@ -31,22 +31,22 @@ from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import local_processes, torch_threads, usable_cores
 
 MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
-"""What torch and Python raise where the content of a checkpoint is not what it should be."""
+"""Errors of torch and Python when the content of a checkpoint does not fit."""
 
 
 def episode_tag(name: str) -> str:
-    """Return the tag of what an environment's episode log calls so."""
+    """Return the tag for an entry of an environment's episode log."""
     if name.startswith("overflow_"):
         return f"Sim/{name}"
     return f"Reward/{name.removeprefix('rew_')}" if name.startswith("rew_") else f"Train/{name}"
 
 
 COUNTS = ("broken_robots", "not_finite_", "overflow_")
-"""How entries of an episode log begin that count something; the others are means over as many robots each."""
+"""Beginnings of the names of entries that are counts; the others are means over equally many robots."""
 
 
 def merged(logs: list[dict[str, float]]) -> dict[str, float]:
-    """Make one episode log of those of several processes, each of which may lack entries."""
+    """Merge the episode logs of several processes, each of which may lack entries."""
     names = dict.fromkeys(name for log in logs for name in log)
     values = {name: [log[name] for log in logs if name in log] for name in names}
     return {name: sum(v) if name.startswith(COUNTS) else sum(v) / len(v) for name, v in values.items()}
@@ -109,7 +109,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             steps = train_cfg.runner.num_steps_per_env
             self.trace = Trace(train_cfg.trace, env, steps, Path(log_dir) / "trace.csv", device)
         self.update_threads = torch.get_num_threads()
-        """Threads of an update; only on a CPU do they matter."""
+        """Threads of an update; they matter only on a CPU."""
         if log_dir is not None and torch.device(device).type == "cpu":
             samples = env.num_envs * train_cfg.runner.num_steps_per_env
             rows = max(1, samples // train_cfg.algorithm.num_mini_batches)
@@ -122,7 +122,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if log_dir is not None and not self.logger.disable_logs:
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
         self._robots_go_on = False
-        """The robots are where a checkpoint left them."""
+        """The robots continue from a checkpoint."""
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self.after_iteration: Callable[[dict[str, float]], None] | None = None
@@ -130,9 +130,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if not self.group.first:
             torch.manual_seed(self.group.own_seed(train_cfg.seed))  # same networks, other noise
         if train_cfg.runner.exact_resume and not self.group.alone:
-            print(
-                "note: a run of several processes does not go on bit for bit: --train.runner.exact_resume has no effect"
-            )
+            print("note: several processes cannot resume bit for bit, so --train.runner.exact_resume has no effect")
 
     def _configure_multi_gpu(self) -> None:
         """Let rsl_rl know of the group that this process has joined."""
@@ -161,7 +159,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
 
     def _write_configs(self, folder: Path) -> None:
         """Write both configs into a run's folder."""
-        if isinstance(self.env.cfg, Config):  # an environment of another kind has none to go on with
+        if isinstance(self.env.cfg, Config):  # another kind of environment has no configs
             save_json(self.env.cfg, folder / "env_cfg.json")
         save_json(self.train_cfg, folder / "train_cfg.json")
 
@@ -171,12 +169,12 @@ class OnPolicyRunner(RslOnPolicyRunner):
         return self.alg.state_tensors() | offset
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = True) -> None:
-        """Train, and save checkpoints at the ends of iterations: the last one, too, but not if one failed half-way.
+        """Train, and save checkpoints at the ends of iterations, also of the last one unless it failed half-way.
 
         Args:
             num_learning_iterations: Iterations to add.
-            init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once; not
-                those of a run that goes on exactly where it was.
+            init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once; robots
+                that continue from a checkpoint stay as they are.
 
         Raises:
             UserError: Nothing can be learned any more, or the last checkpoint cannot be written to its folder.
@@ -188,7 +186,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
             )
         obs = self.env.get_observations().to(self.device)
-        with torch.inference_mode():  # who has stepped the environment in this mode may write its tensors in it only
+        with torch.inference_mode():  # tensors made in inference mode can only be written in it
             self.quarantine.check(obs)
         self.alg.train_mode()
         if (
@@ -245,7 +243,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         return obs
 
     def _look_after_weights(self, scalars: dict[str, float], iteration: int) -> None:
-        """Take the iteration back if it spoilt the weights; notes what was left out in `scalars`."""
+        """Take the iteration back if it spoilt the weights; adds the steps left out to `scalars`."""
         skipped = self.alg.read_skipped()
         said = self.health.check(skipped, iteration)
         if skipped.total or skipped.losses:
@@ -264,7 +262,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             for _ in range(self.cfg["num_steps_per_env"]):
                 if self.teacher is not None:
                     self.teacher.add_reference(obs)
-                self._store(step)  # only now, for the device to do it beside the teacher
+                self._store(step)  # only now, so that the device does it beside the teacher
                 actions = self.alg.act(obs)
                 if self.teacher is not None:
                     actions = self.teacher.act(actions, obs)
@@ -297,7 +295,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Write `model_<iteration>.pt` into the run's directory, unless it is there.
 
         Args:
-            last: Nothing comes after it: put it elsewhere rather than nowhere.
+            last: The run ends with it: if its folder fails, save it elsewhere.
 
         Returns:
             The file; None if it was not written, or there is no directory to write to.
@@ -325,20 +323,20 @@ class OnPolicyRunner(RslOnPolicyRunner):
         return checkpoint
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint atomically, whatever lies there."""
+        """Write a checkpoint atomically, replacing what is there."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         save_atomically(self.checkpoint(infos), path)
 
     @property
     def _exact(self) -> bool:
-        """A run that goes on from a checkpoint of this one is to do so bit for bit; not where processes share it."""
+        """Whether checkpoints let a run resume bit for bit; never if several processes share the run."""
         asked = self.train_cfg.runner.exact_resume
         if asked is None:
             asked = {str(self.device), str(self.env.device)} == {"cpu"}
         return asked and self.group.alone and getattr(self.env, "exact_state", lambda: None)() is not None
 
     def _simulation(self) -> dict[str, Any]:
-        """Return what such a run needs besides the checkpoint: the robots' state, and what is replayed."""
+        """Return what an exact resume needs besides the checkpoint: the robots' state and the replayed samples."""
         state = {
             "environment": self.env.exact_state(),
             "teacher": None if self.teacher is None else self.teacher.exact_state(),
@@ -349,7 +347,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         return {"iter": self.current_learning_iteration, SIMULATION: state}
 
     def _load_simulation(self, path: Path) -> None:
-        """Let the robots go on where they were, if that was saved and fits; says so if it does not."""
+        """Restore the robots' saved state, if there is one; prints a note if it does not fit."""
         if not self._exact or not path.is_file():
             return
         try:
@@ -365,7 +363,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.logger.load_exact_state(state["logger"])
         except MISFITS as error:
             self.env.reset()
-            print(f"note: all robots begin anew, for {path.name} does not fit: {' '.join(str(error).split())[:200]}")
+            print(f"note: {path.name} does not fit, so all robots begin anew: {' '.join(str(error).split())[:200]}")
             return
         self._robots_go_on = True
 
@@ -384,14 +382,14 @@ class OnPolicyRunner(RslOnPolicyRunner):
             What was saved as `infos`.
 
         Raises:
-            UserError: The file is missing, damaged, no checkpoint, or of other networks.
+            UserError: The file is missing, damaged, no checkpoint, or holds other networks.
         """
         checkpoint = load_checked(path, map_location or self.device)
         whole = load_cfg is None and "optimizer_state_dict" in checkpoint
         try:
             if load_cfg is None and not whole:
                 self._begin_from(checkpoint)
-                print(f"note: {Path(path).name} holds networks only: optimisers, rates and robots begin anew")
+                print(f"note: {Path(path).name} holds networks only, so optimisers, rates and robots begin anew")
             else:
                 self._take_over(checkpoint, load_cfg, strict)
         except MISFITS as error:
@@ -405,8 +403,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
     def _begin_from(self, checkpoint: dict[str, Any]) -> None:
         """Take over the networks and the difficulty of a policy that was shipped.
 
-        Schedules over the iterations go on at that of the policy. Before the optimiser has moments, a high rate would
-        spoil what was learned: an adaptive one begins low, and rises as it may.
+        Schedules continue from the policy's iteration. While the optimiser has no moments, a high learning rate would
+        spoil the policy, so an adaptive rate begins low.
         """
         self._take_over(checkpoint, {"actor": True, "critic": True, "iteration": True}, strict=True)
         self.env.load_state_dict(checkpoint["env_state"])

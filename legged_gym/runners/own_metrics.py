@@ -1,4 +1,4 @@
-"""What the policy itself achieves in training, not the teacher with the robots that it drives."""
+"""Metrics of the policy's own robots in training, without those that the teacher drives."""
 
 import math
 
@@ -11,7 +11,7 @@ VELOCITIES = ("vel_x", "vel_y", "vel_yaw")
 
 
 class OwnSums:
-    """What the policy's own robots did, summed up on the device and read once an iteration."""
+    """Sums over the policy's own robots, kept on the device and read once an iteration."""
 
     WIDTHS = {"steps": 1, "falls": 1, "ended": 1, "return": 1, "length": 1, "measured": 1, "square": 3}
     """Robot-steps; falls; whole episodes that ended, their returns and lengths [steps]; robot-steps with a velocity
@@ -20,7 +20,7 @@ class OwnSums:
     def __init__(self, device: torch.device | str) -> None:
         """Begin at zero."""
         self.total = torch.zeros(sum(self.WIDTHS.values()), device=device)
-        """Since the last `read`. Shape (9,)."""
+        """Sums since the last `read`. Shape (9,)."""
 
     def add(self, own: torch.Tensor, whole: torch.Tensor, ended: dict[str, torch.Tensor]) -> None:
         """Add a step.
@@ -28,15 +28,15 @@ class OwnSums:
         Args:
             own: 1 for the robots that the policy drives. Shape (N,).
             whole: 1 for those whose episode the policy has driven from its start. Shape (N,).
-            ended: `done` and `fell`, 1 where that is so, `return` and `length` [steps] so far, shapes (N,), and, if it
-                is known, `velocity_error`. Shape (N, 3).
+            ended: `done` and `fell`, 0 or 1, `return` and `length` [steps] so far, shapes (N,), and, if known,
+                `velocity_error`. Shape (N, 3).
         """
         done = ended["done"] * whole
         rows = [own, ended["fell"] * own, done, done * ended["return"], done * ended["length"]]
         error = ended.get("velocity_error")
         if error is None:
             rows += [torch.zeros_like(own)] * 4
-        else:  # not of a step that ends the episode: what is simulated of a fall may be anything
+        else:  # without steps that end an episode: a fall may have any velocity
             counts = (own > 0.0) & (ended["done"] == 0.0) & error.isfinite().all(-1)
             squares = torch.where(counts.unsqueeze(-1), error, 0.0).square()
             rows += [counts.float(), *squares.unbind(-1)]
@@ -50,7 +50,7 @@ class OwnSums:
 
 
 def own_metrics(sums: list[float], step_dt: float, episode_steps: int) -> dict[str, float]:
-    """Turn sums over the policy's own robots into what is logged, by tag; what nothing is known of is absent.
+    """Turn sums over the policy's own robots into logged scalars, by tag; those without data are absent.
 
     Args:
         sums: From `OwnSums.read`, or several of them added up.

@@ -9,7 +9,7 @@ from legged_gym.utils.math import known_empty
 
 
 class Quarantine:
-    """Looks at what an environment returns. Nothing is read back from the device.
+    """Checks the observations and rewards of an environment. Nothing is read back from the device.
 
     A robot with a broken observation is asked to begin anew by an action that is not a number, which
     `LeggedRobot.step` takes as a fall; until then its observation shows zeros where it is broken.
@@ -18,13 +18,13 @@ class Quarantine:
     def __init__(
         self, groups: tuple[str, ...], num_envs: int, device: torch.device | str, processes: Group = ALONE
     ) -> None:
-        """Nobody is in it.
+        """Begin with no robot in quarantine.
 
         Args:
             groups: Observation groups to look at.
             num_envs: Number of robots N.
             device: Where the rollout is.
-            processes: Those whose robots `log` counts.
+            processes: Group of processes whose robots `log` counts.
         """
         self._groups, self._processes = groups, processes
         self._inside = torch.zeros(num_envs, dtype=torch.bool, device=device)
@@ -36,7 +36,7 @@ class Quarantine:
 
         Args:
             obs: What the robots observe.
-            rewards: What they earned, if they did anything. Shape (N,).
+            rewards: Their rewards; None before the first step. Shape (N,).
         """
         earned = torch.zeros_like(obs[self._groups[0]][:, 0]) if rewards is None else rewards
         sums = torch.stack([*(obs[name].sum(-1) for name in self._groups), earned])  # (G + 1, N)
@@ -50,11 +50,11 @@ class Quarantine:
             torch.nan_to_num(tensor, nan=0.0, posinf=0.0, neginf=0.0, out=tensor)
 
     def release(self, actions: torch.Tensor) -> torch.Tensor:
-        """Ask the environment to begin anew with the robots that are inside. Shape (N, A)."""
+        """Return the actions with NaN for robots in quarantine, so that the environment resets them. Shape (N, A)."""
         return actions.masked_fill(self._inside.unsqueeze(-1), torch.nan) if self._anybody else actions
 
     def exact_state(self) -> torch.Tensor:
-        """Return who is inside, in place. Shape (N,)."""
+        """Return which robots are in quarantine, in place. Shape (N,)."""
         return self._inside
 
     def load_exact_state(self, inside: torch.Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What the user says on resume goes before what the checkpoint restores."""
+"""Options that the user gives on resume override what the checkpoint restores."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -11,9 +11,9 @@ from legged_gym.utils.distributed import current
 
 
 def resume(runner: Any, checkpoint: str, train_cfg: Any, said: Collection[str]) -> None:
-    """Loads a checkpoint into a runner, but for what the user has set.
+    """Loads a checkpoint into a runner, except for fields that the user has set.
 
-    Most of a config is not restored but built from it, so that it is in force already. Schedules over the iterations
+    Most config fields are in force already, since the runner was built from them. Schedules over the iterations
     (imitation, robots that the teacher drives) go on at the iteration of the run.
 
     Args:
@@ -39,8 +39,8 @@ def resume(runner: Any, checkpoint: str, train_cfg: Any, said: Collection[str]) 
 def _kept(env_cfg: Any, said: Collection[str]) -> set[str]:
     """Returns the parts of an environment's state that stay as the config has made them.
 
-    A curriculum that the user switches on goes on from where the run was; one that is switched off begins and ends at
-    its hardest.
+    A curriculum that the user switches on continues from the run's difficulty; one that is switched off leaves the
+    task at its hardest.
     """
     kept = set()
     if "env.curriculum.initial" in said or ("env.curriculum.enabled" in said and not env_cfg.curriculum.enabled):
@@ -57,7 +57,7 @@ def _learning_rate(runner: OnPolicyRunner) -> None:
 
 
 def _schedule(runner: OnPolicyRunner) -> None:
-    """A fixed rate is the configured one, not where an adaptive one has got to."""
+    """Restores the configured rate under a fixed schedule, which may follow an adaptive one."""
     if runner.train_cfg.algorithm.schedule == "fixed":
         _learning_rate(runner)
 

@@ -50,7 +50,7 @@ class TeacherRunner:
         save_atomically({**self.trainer.state_dict(), "iteration": self.iteration}, path)
 
     def learn(self, iterations: int, save_interval: int = 50) -> dict[str, float]:
-        """Trains for a number of rollouts, ever finer; saves at the ends of iterations: the last one, too.
+        """Trains for a number of rollouts at a falling rate; saves at the ends of iterations, also of the last one.
 
         Returns:
             The scalars of the last iteration.
@@ -104,7 +104,7 @@ class TeacherRunner:
                 self._writer.add_scalar(f"Offset/{name}", value, self.iteration)
 
     def _save_checkpoint(self, last: bool = False) -> None:
-        """Writes `offset_<iteration>.pt`, unless it is there; a disk that does not take it ends the last try only."""
+        """Writes `offset_<iteration>.pt`, unless it is there; a full disk is an error only at the end of the run."""
         self._saved = time.monotonic()
         path = None if self.log_dir is None else self.log_dir / f"offset_{self.iteration}.pt"
         if path is None or path.exists():

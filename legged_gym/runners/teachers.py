@@ -12,15 +12,15 @@ from legged_gym.utils.errors import UserError
 def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
     """Build the teacher for the robots of an environment, which observes them and looks up the ground under them.
 
-    Gains, torque limit, action scale, default angles and time step are those of the environment: they are nowhere else.
+    Gains, torque limit, action scale, default angles and time step come from the environment.
 
     Args:
-        cfg: What is tuned.
+        cfg: The teacher's parameters.
         env: The environments.
         device: Where the teacher lives.
 
     Raises:
-        UserError: The environment's gaits are none that the teacher knows.
+        UserError: The teacher does not know the environment's gaits.
     """
     _refuse_other_gaits(env.cfg.gait)
     control, robot = env.cfg.control, env.sim.robot

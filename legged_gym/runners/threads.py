@@ -1,4 +1,4 @@
-"""How many threads an update takes on a CPU, by a short measurement: idle cores help, busy ones hinder."""
+"""The number of threads of an update on a CPU, from a short measurement: idle cores help, busy ones hinder."""
 
 import os
 import time
@@ -12,18 +12,18 @@ REPEATS = 5
 WORTH_IT = 1.15
 """More threads must be faster than one by this factor."""
 BUSY = 0.75
-"""Load of the last minute per core, from which on the machine is said to be busy; a set-up before counts in it."""
+"""Load per core in the last minute from which on the machine counts as busy; setting up adds to it."""
 
 
 def update_threads(asked: int, width: int, rows: int, available: int | None = None) -> int:
     """Choose the number of threads of an update.
 
-    What an update computes may depend on it in the last bit, so a run notes it and goes on with it; OMP_NUM_THREADS,
-    where it is set, is what the user wants.
+    The last bit of an update may depend on the number, so a run saves it and resumes with it. OMP_NUM_THREADS overrides
+    the measurement.
 
     Args:
         asked: What the config says; 0 leaves the choice.
-        width: Of the widest layer.
+        width: Width of the widest layer.
         rows: Samples of a mini-batch.
         available: Threads that torch would take; None asks torch.
 

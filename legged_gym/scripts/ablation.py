@@ -85,7 +85,7 @@ class Plan:
                 raise UserError(unknown_name("arm", arm, ARMS))
         for setting in self.request.settings:
             if setting.field in _DECIDED_HERE:
-                raise UserError(f"{setting.option}: is decided here, run by run")
+                raise UserError(f"{setting.option}: is set by the ablation for each run: leave it out")
         counts = {"snapshots": (self.snapshots, 2), "max_iterations": (self.iterations, 2), "robots": (self.robots, 1)}
         for name, (number, least) in counts.items():
             if number < least:
@@ -116,13 +116,24 @@ def make_ablation_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Compare training with and without the teacher.")
     add = parser.add_argument
-    known = f"what to compare, of {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
+    known = f"arms to compare: {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
     add("--arms", default=",".join(DEFAULT_ARMS), metavar="LIST", help=known)
     add("--seeds", default="0,1,2", metavar="LIST", help="seeds of each arm (default: %(default)s)")
     add("--max_iterations", type=int, default=500, metavar="N", help="budget of each run (default: %(default)s)")
     add("--snapshots", type=int, default=40, metavar="N", help="points of the learning curves (default: %(default)s)")
-    add("--suite", default="track,push", metavar="LIST", help="walked by the last policies (default: %(default)s)")
-    add("--robots", type=int, default=FINAL_ROBOTS, metavar="N", help="of each of these rows (default: %(default)s)")
+    add(
+        "--suite",
+        default="track,push",
+        metavar="LIST",
+        help="suite that judges the last policies (default: %(default)s)",
+    )
+    add(
+        "--robots",
+        type=int,
+        default=FINAL_ROBOTS,
+        metavar="N",
+        help="robots in each row of the suite (default: %(default)s)",
+    )
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on the rows' durations, for a quick look")
     add("--jobs", type=int, default=1, metavar="N", help="processes side by side (default: %(default)s)")
     add(

@@ -72,7 +72,9 @@ def make_benchmark_parser() -> Parser:
     parser.add_argument("--repeats", type=int, default=20, help="blocks of engine and env.step (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=5, help="timed training iterations (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="tell where the time goes")
-    parser.add_argument("--starts", action="store_true", help="time two starts of train.py, the first without kernels")
+    parser.add_argument(
+        "--starts", action="store_true", help="time two starts of train.py, the first with no kernels compiled"
+    )
     parser.add_argument("--json", type=cli.path, metavar="FILE", help="write the results here too")
     results.add_option(parser)
     parser.set_defaults(headless=True, sizes=[512])
@@ -213,7 +215,7 @@ def main() -> None:
     content: dict[str, Any] = {"device": device_name(spec.sim_device), "rows": []}
     if started_together():
         if args.starts or not args.iterations:
-            raise UserError("under torchrun, training is measured: leave out --starts, and --iterations=0")
+            raise UserError("torchrun measures training only: leave out --starts, and give --iterations=1 or more")
         print(f"{content['device']}; policy steps/s of one process, and of all together")
         specs = [resized(spec, num_envs) for num_envs in args.sizes]
         content["rows"] = measure_scaling(specs, args.repeats, args.iterations, args.profile)

@@ -26,7 +26,7 @@ SUFFIX = "_calibrated"
 
 def make_calibrate_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Make a run's policy do on the nominal robot what it is asked.", runs=True)
+    parser = make_parser("Calibrate a run's policy: scale commands so that the nominal robot achieves them.", runs=True)
     parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint")
     return parser
 
@@ -49,7 +49,7 @@ def print_response(when: str, response: Response) -> None:
         ", ".join(f"{x:.3f}" for x in values.tolist())
         for values in (response.gain.diagonal(), response.offset, response.error)
     )
-    print(f"{when}: of v_x, v_y, w_z it achieves {gain} of what is asked, and {offset} more; error {error} rms")
+    print(f"{when}: it achieves {gain} of the commanded v_x, v_y, w_z, plus {offset}; rms error {error}")
 
 
 def run(spec: RunSpec) -> Path:

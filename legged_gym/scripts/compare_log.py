@@ -37,19 +37,24 @@ from legged_gym.utils.machine import usable_cores
 
 def make_compare_parser() -> Parser:
     """Build the parser of this script."""
-    parser = Parser(description="Set a robot's log beside the simulator.", allow_abbrev=False)
+    parser = Parser(description="Compare a robot's log with the simulator.", allow_abbrev=False)
     identify.add_log_options(parser)
     add = parser.add_argument
     add(
         "--onnx",
         type=cli.path,
         metavar="DIR",
-        help="folder of the policy's ONNX files: ask it the same commands",
+        help="folder of the policy's ONNX files, to simulate the log's commands",
     )
-    add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
+    add(
+        "--joint_order",
+        choices=tuple(JOINT_ORDERS),
+        default="legged_gym",
+        help="joint order of the policy (default: %(default)s)",
+    )
     add("--joints", type=cli.path, metavar="FILE", help="joints of the simulated robot, from identify.py")
-    add("--identify", action="store_true", help="find the joints from this log first, and take them")
-    add("--seed", type=int, default=0, metavar="N", help="of the simulated sensors' noise (default: %(default)s)")
+    add("--identify", action="store_true", help="identify the joints from this log first, and simulate with them")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulated sensor noise (default: %(default)s)")
     add("--out", type=cli.path, metavar="DIR", help="where tables and figures go (default: compare_<LOG> here)")
     return parser
 
@@ -108,7 +113,7 @@ def main() -> None:
     """Compare from the command line."""
     args = make_compare_parser().parse_args()
     if args.joints is not None and args.identify:
-        raise UserError("--joints and --identify: give one of them, both say what the joints are like")
+        raise UserError("--joints and --identify both set the simulated joints: give only one of them")
     _, model = model_file(args.robot, args.model)
     choice = LogChoice.of(vars(args))
     log = identify.open_log(choice)

@@ -46,7 +46,7 @@ def make_deploy_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Make the folder that goes onto the robot.", agent=True)
     add = parser.add_argument
-    add("--out", type=cli.path, metavar="DIR", help="the folder")
+    add("--out", type=cli.path, metavar="DIR", help="folder to make")
     add("--replace", action="store_true", help="replace the folder, if deploy.py has made it")
     add(
         "--suite",
@@ -54,7 +54,9 @@ def make_deploy_parser() -> Parser:
         metavar="LIST",
         help="rows of the trial in other simulators, or none (default: %(default)s; deployed: the full list)",
     )
-    add("--engine", metavar="LIST", help="of mujoco, drake (default: both, if Drake is installed)")
+    add(
+        "--engine", metavar="LIST", help="simulators of the trial: mujoco, drake (default: both, if Drake is installed)"
+    )
     add("--num_procs", type=int, metavar="N", help="processes of the trial (default: one for each core)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=ROBOTS)
@@ -227,7 +229,7 @@ def main() -> None:
     args = parse_args(make_deploy_parser())
     kind = (args.request.agent or "").partition(":")[0]
     if kind not in ("checkpoint", "pretrained"):
-        raise UserError(f"--agent {kind}: a policy of this package is deployed: checkpoint or pretrained")
+        raise UserError(f"--agent {kind} cannot be deployed: give checkpoint or pretrained")
     if args.num_envs < 1 or (args.num_procs is not None and args.num_procs < 1):
         raise UserError("--num_envs, --num_procs: expected a number >= 1")
     folder = check_target(args.out, args.replace)

@@ -116,7 +116,7 @@ def check_gpu() -> str:
 
     if not torch.cuda.is_available():
         why = "this torch has no CUDA" if torch.version.cuda is None else "no CUDA device is seen; check nvidia-smi"
-        raise Fault(f"{why}; with an NVIDIA GPU: make clean setup, training on a CPU works without")
+        raise Fault(f"{why}; if there is an NVIDIA GPU: make clean setup; training works on a CPU, too")
     names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
     return f"{names}; {_sharing()}"
 
@@ -128,9 +128,9 @@ def _sharing() -> str:
     with contextlib.suppress(OSError, ValueError):
         pid = int((folder / "nvidia-cuda-mps-control.pid").read_text())
         if Path("/proc", str(pid)).exists():
-            return "an MPS daemon runs, so that a worker on it and the trainer need not take turns"
+            return "an MPS daemon runs, so a worker and the trainer use the GPU at the same time"
     missing = "" if shutil.which("nvidia-cuda-mps-control") else ", nor is nvidia-cuda-mps-control installed"
-    return f"no MPS daemon runs{missing}: a worker on it takes turns with the trainer, see docs/isaacgym.md"
+    return f"no MPS daemon runs{missing}: a worker and the trainer take turns on the GPU, see docs/isaacgym.md"
 
 
 def check_rendering() -> str:

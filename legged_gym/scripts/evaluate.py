@@ -25,13 +25,16 @@ from legged_gym.utils.errors import UserError
 
 def make_evaluate_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Evaluate an agent as the robot would run it (what the rows are: --list).", agent=True)
+    parser = make_parser("Evaluate an agent as the robot would run it (--list says what the rows are).", agent=True)
     num_envs = next(action for action in parser._actions if action.dest == "num_envs")
     num_envs.help = "robots of each row (default: %(default)s)"
     add = parser.add_argument
     known = ", ".join(["all", DEPLOYED, *SUITES])
     add(
-        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+        "--suite",
+        default=",".join(STANDARD_SUITES),
+        metavar="LIST",
+        help=f"suites or single rows: {known} (default: %(default)s)",
     )
     add("--physics", default=PHYSICS[0], choices=PHYSICS, help="ideal: no delay, noise or limits of motors; friction 1")
     add("--list", action="store_true", help="say what each row is, and stop")
@@ -46,7 +49,7 @@ def make_evaluate_parser() -> Parser:
         action="append",
         default=[],
         metavar="FILE",
-        help="show in the report what sim2sim.py --json found (again for another one)",
+        help="show in the report what sim2sim.py --json found (may be repeated)",
     )
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     results.add_option(parser)

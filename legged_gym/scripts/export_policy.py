@@ -29,11 +29,11 @@ from legged_gym.utils.task_registry import task_registry
 
 def make_export_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Ship a run's policy with the package, evaluated.", runs=True)
+    parser = make_parser("Evaluate a run's policy and ship it with the package.", runs=True)
     add = parser.add_argument
     add("--out", type=cli.path, metavar="DIR", help="folder (default: resources/policies/<ROBOT_TYPE>/<task>)")
     add("--replace", action="store_true", help="replace the shipped policy that is there")
-    add("--command", metavar="TEXT", help="what trained the policy (default: what the run noted)")
+    add("--command", metavar="TEXT", help="command that trained the policy (default: the one noted in the run)")
     add("--suite", default="all", metavar="LIST", help="suites of evaluate.json (default: %(default)s)")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint")

@@ -49,8 +49,8 @@ def add_log_options(parser: Parser) -> None:
     add = parser.add_argument
     add("log", type=cli.path, metavar="LOG.csv", help="log of a robot, or of sim2sim.py --log")
     add("--columns", type=cli.path, metavar="FILE", help="YAML: our column -> header in the log, with scale if needed")
-    add("--start", type=float, metavar="S", help="leave out what is before this time of the log (default: stand-up)")
-    add("--stop", type=float, metavar="S", help="leave out what is after it")
+    add("--start", type=float, metavar="S", help="leave out the log before this time [s] (default: the stand-up)")
+    add("--stop", type=float, metavar="S", help="leave out the log after this time [s]")
     add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
     add("--model", type=cli.path, metavar="FILE", help="another URDF")
     add("--kp", type=float, default=KP, help="stiffness of the servos in the log [N m/rad] (default: %(default)g)")
@@ -95,7 +95,7 @@ def lines(found: Identification) -> list[str]:
     ]
     for name, estimate in found.parameters.items():
         value = f"{estimate.value:10.4f}" if estimate.identified else f"{'unknown':>10}"
-        note = "" if estimate.identified else f"  cannot be told: {estimate.why_not}"
+        note = "" if estimate.identified else f"  not identified: {estimate.why_not}"
         text.append(f"{name:<16}{value}{estimate.error:>12.4f}{default[name]:>10.4f}  {unit(name)}{note}")
     before, after = found.rms_before, found.rms_after
     text.append(
@@ -105,7 +105,7 @@ def lines(found: Identification) -> list[str]:
     unknown = [name for name, estimate in found.parameters.items() if not estimate.identified]
     if unknown:
         text.append(f"not in this log: {', '.join(unknown)}; they keep the values of the maker's scene")
-        text.append("longer logs with faster and larger moves of these joints tell more, best of all on the hoist")
+        text.append("log longer, with faster and larger moves of these joints, best of all on the hoist")
     return text
 
 
@@ -133,7 +133,7 @@ def run(choice: LogChoice, log: RobotLog, model: Path) -> tuple[Identification, 
     cores = choice.num_procs or usable_cores()
     replay = AirReplay(model, log, cores, choice.kp, choice.kd)
     if log.acceleration is None:
-        print("note: the log has no imu_acc columns: the base is taken to hang without accelerating")
+        print("note: the log has no imu_acc columns: the base is assumed not to accelerate")
     found = identify(replay, log, LegModel(model).feet(log).contact, lambda line: print(line, flush=True))
     replay.close()
     print("\n".join(lines(found)))

@@ -9,14 +9,17 @@ are against steps of 0.25 ms solved to convergence (integration) and against the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
+from legged_gym.evaluation import results
+from legged_gym.evaluation.report import check_writable
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.sim.mujoco.spec import build_spec
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
@@ -30,6 +33,18 @@ PERIOD = 0.02
 """Policy period [s]."""
 JUDGED_AT = 0.2
 """When the solver's error is measured [s]."""
+SEED = 0
+"""Of the targets and the start states."""
+COLUMNS = {
+    "speed": ("steps/s", 0),
+    "integration": ("mrad", 2),
+    "integration, 95 %": ("mrad", 2),
+    "solver": ("mrad", 3),
+    "solver, 95 %": ("mrad", 3),
+    "friction at 0 deg": ("", 3),
+    "friction at 45 deg": ("", 3),
+}
+"""Figures of a variant, with their units and digits. Errors are the robots' median and their 95 % quantile."""
 Array = NDArray[np.float64]
 
 
@@ -126,27 +141,16 @@ def sliding_friction(model: mujoco.MjModel, robot: RobotModel, degrees: float, f
     return float(np.hypot(force[0], force[1]) / force[2]) if force[2] else float("nan")
 
 
-def main() -> None:
-    """Prints one line per variant."""
-    parser = Parser(description="What MuJoCo's options cost and change on this robot.")
-    parser.add_argument("--num_envs", type=int, default=128)
-    parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot")
-    parser.add_argument("--repeats", type=int, default=5, help="the fastest of so many runs counts")
-    args = parser.parse_args()
-    if min(args.num_envs, args.repeats) < 1 or args.seconds < JUDGED_AT:
-        raise UserError(f"--num_envs and --repeats are 1 or more, --seconds {JUDGED_AT} or more")
-    rng = np.random.default_rng(0)
-    robot = RobotModel.from_urdf(robot_urdf())
-    steps = round(args.seconds / PERIOD)
-    wander = np.cumsum(rng.normal(0.0, 0.06, (args.num_envs, steps, 6)), axis=1)
+def measure(robot: RobotModel, num_envs: int, steps: int, repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yields the name and the figures of each variant, by column of `COLUMNS`."""
+    rng = np.random.default_rng(SEED)
+    wander = np.cumsum(rng.normal(0.0, 0.06, (num_envs, steps, 6)), axis=1)
     targets = STAND + np.clip(wander, -0.5, 0.5)
-    states = start_states(robot, VARIANTS[0].build(robot), args.num_envs, rng)
+    states = start_states(robot, VARIANTS[0].build(robot), num_envs, rng)
     models = [variant.build(robot) for variant in VARIANTS]
     best = [np.inf] * len(models)
-    for _ in range(args.repeats):  # interleaved, so that a busy moment of the machine hits all
+    for _ in range(repeats):  # interleaved, so that a busy moment of the machine hits all
         best = [min(before, roll(model, states, targets)[1]) for before, model in zip(best, models, strict=True)]
-    print(f"{robot.name}, MuJoCo {mujoco.__version__}, {args.num_envs} robots, {args.seconds} s, errors median / 95 %")
-    print(f"{'':24}steps/s  integration [mrad]  solver [mrad]   friction 0.5 at 0, 45 deg")
     for variant, model, seconds in zip(VARIANTS, models, best, strict=True):
         path, _ = roll(model, states, targets[:, :10])
         fine, _ = roll(variant.build(robot, 0.00025, converged=True), states, targets[:, :5])
@@ -154,11 +158,55 @@ def main() -> None:
         integration = np.quantile(joint_error(path, fine, 0.1), [0.5, 0.95])
         solver = np.quantile(joint_error(path, exact, JUDGED_AT), [0.5, 0.95])
         grip = [sliding_friction(model, robot, degrees) for degrees in (0.0, 45.0)]
-        print(
-            f"{variant.name:24}{args.num_envs * steps / seconds:7.0f}  {integration[0]:8.2f} / {integration[1]:6.2f}  "
-            f"{solver[0]:8.3f} / {solver[1]:7.3f}   {grip[0]:.3f} {grip[1]:.3f}",
-            flush=True,
-        )
+        row = (num_envs * steps / seconds, *integration, *solver, *grip)
+        yield variant.name, dict(zip(COLUMNS, map(float, row), strict=True))
+
+
+def line(name: str, row: dict[str, float]) -> str:
+    """Returns a variant's line of the printed table."""
+    speed, integration, integration_95, solver, solver_95, along, across = row.values()
+    errors = f"{integration:8.2f} / {integration_95:6.2f}  {solver:8.3f} / {solver_95:7.3f}"
+    return f"{name:24}{speed:7.0f}  {errors}   {along:.3f} {across:.3f}"
+
+
+def save_result(path: Path, robot: str, num_envs: int, rows: dict[str, dict[str, float]]) -> None:
+    """Writes the variants as figures for the results page; friction is left out where no sensor measures it."""
+    figures = {
+        name: {column: {"value": value} for column, value in row.items() if not np.isnan(value)}
+        for name, row in rows.items()
+    }
+    title = f"What MuJoCo's options cost and change, {robot}"
+    note = (
+        f"{num_envs} robots, MuJoCo {mujoco.__version__}. Speed is policy steps of one core. Errors are those of the "
+        f"joints: integration after 0.1 s, solver after {JUDGED_AT} s; the median and the 95 % quantile of the robots. "
+        "A foot slides with friction 0.5 along an axis of the ground and between two."
+    )
+    results.save(path, title, "Physics", COLUMNS, figures, "", [SEED], note=note)
+
+
+def main() -> None:
+    """Prints one line per variant."""
+    parser = Parser(description="What MuJoCo's options cost and change on this robot.")
+    parser.add_argument("--num_envs", type=int, default=128, help="robots (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="runs, the fastest of which counts (default: %(default)s)"
+    )
+    results.add_option(parser)
+    args = parser.parse_args()
+    if min(args.num_envs, args.repeats) < 1 or args.seconds < JUDGED_AT:
+        raise UserError(f"--num_envs and --repeats are 1 or more, --seconds {JUDGED_AT} or more")
+    if args.result is not None:
+        check_writable(args.result)
+    robot = RobotModel.from_urdf(robot_urdf())
+    print(f"{robot.name}, MuJoCo {mujoco.__version__}, {args.num_envs} robots, {args.seconds} s, errors median / 95 %")
+    print(f"{'':24}steps/s  integration [mrad]  solver [mrad]   friction 0.5 at 0, 45 deg")
+    rows = {}
+    for name, row in measure(robot, args.num_envs, round(args.seconds / PERIOD), args.repeats):
+        print(line(name, row), flush=True)
+        rows[name] = row
+    if args.result is not None:
+        save_result(args.result, robot.name, args.num_envs, rows)
 
 
 if __name__ == "__main__":

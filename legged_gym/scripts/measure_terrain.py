@@ -10,6 +10,7 @@ There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/trea
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -18,6 +19,8 @@ import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.evaluation import results
+from legged_gym.evaluation.report import check_writable
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.sim.mujoco.terrain import HeightField
 from legged_gym.sim.robot_model import RobotModel, robot_urdf
@@ -33,6 +36,8 @@ SPEED = 0.5
 """Of the foot that meets the riser [m/s]."""
 CLEARANCES = (0.02, 0.05, 0.08)
 """Heights over the lower ground at which it does [m]."""
+OFFSETS = (-0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02)
+"""Places of the foot that is dropped, from the edge towards the upper ground [m]."""
 STIFFNESS, DAMPING, LEG_MASS = 470.0, 28.0, 1.5
 """Of a leg of 0.3 m with K_p 42 N m/rad and K_d 2.5 N m s/rad, and what moves with its foot [N/m, N s/m, kg]."""
 
@@ -43,6 +48,11 @@ TIME_CONSTANTS = (0.02, CONTACT_TIME_CONSTANT)
 
 COSTED_ROBOTS, COSTED_BLOCKS, COSTED_STEPS = 512, 20, 6
 """In each block so many steps are taken on one ground after the other: other processes disturb all of them alike."""
+
+Figures = dict[str, dict[str, results.Figure]]
+"""Row -> column of `COLUMNS` -> figure."""
+COLUMNS = {name: ("cm", 1) for name in ("sideways", "height", "front", "lifted", "sinks")}
+COLUMNS |= {"held": ("", 0), "cost": ("us", 0), "against the plane": ("times", 2)}
 
 
 def step_terrain(cell: float) -> Terrain:
@@ -163,26 +173,57 @@ def step_costs(robot: str) -> np.ndarray:
     return costs[1:]
 
 
-def print_edges(robot: RobotModel) -> None:
-    """Print what a step's edge and its riser do to a foot."""
-    offsets = (-0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02)
-    heads = [f"drop {100 * x:+g}" for x in offsets] + [f"swing at {100 * z:g}" for z in CLEARANCES]
+def print_edges(robot: RobotModel) -> Figures:
+    """Print and return what a step's edge and its riser do to a foot."""
     print(f"step of {100 * RISE:g} cm, foot of {100 * robot.foot_radius:g} cm radius; all in cm")
     print("drop at x from the edge: moved sideways / height; swing at a height: front beyond the edge / lifted by")
-    print_line("ground", heads)
+    print_line("ground", [f"drop {100 * x:+g}" for x in OFFSETS] + [f"swing at {100 * z:g}" for z in CLEARANCES])
+    figures: Figures = {}
     for cell in (None, *CELLS):
+        ground = ground_name(cell, "box")
         heavy, light = build(robot, cell, 0.5 * robot.total_mass), build(robot, cell, LEG_MASS)
-        results = [drop(heavy, robot, x) for x in offsets] + [swing(light, robot, z) for z in CLEARANCES]
-        print_line(ground_name(cell, "box"), [f"{100 * a:+.1f} /{100 * b:5.1f}" for a, b in results])
+        drops, swings = [drop(heavy, robot, x) for x in OFFSETS], [swing(light, robot, z) for z in CLEARANCES]
+        print_line(ground, [f"{100 * a:+.1f} /{100 * b:5.1f}" for a, b in drops + swings])
+        for x, (sideways, height) in zip(OFFSETS, drops, strict=True):
+            figures[f"{ground}, drop at {100 * x:+g} cm"] = as_figures(sideways=100 * sideways, height=100 * height)
+        for z, (front, lifted) in zip(CLEARANCES, swings, strict=True):
+            figures[f"{ground}, swing at {100 * z:g} cm"] = as_figures(front=100 * front, lifted=100 * lifted)
+    return figures
 
 
-def print_stamps(robot: RobotModel) -> None:
-    """Print how deep a stamped foot sinks."""
+def print_stamps(robot: RobotModel) -> Figures:
+    """Print and return how deep a stamped foot sinks."""
     print(f"stamped at {STAMP_SPEED:g} m/s, pressed and pulled with {LOAD:g} N, by time constant of contact: sinks by")
     print_line("ground", [f"{1000 * t:g} ms" for t in TIME_CONSTANTS])
+    figures: Figures = {}
     for cell in (None, *CELLS):
+        ground = ground_name(cell, "box")
         stamps = [stamp(build(robot, cell, LEG_MASS, constant), robot) for constant in TIME_CONSTANTS]
-        print_line(ground_name(cell, "box"), [f"{100 * deep:.1f} {'' if free else 'HELD'}" for deep, free in stamps])
+        print_line(ground, [f"{100 * deep:.1f} {'' if free else 'HELD'}" for deep, free in stamps])
+        for constant, (deep, free) in zip(TIME_CONSTANTS, stamps, strict=True):
+            figures[f"{ground}, stamp with {1000 * constant:g} ms"] = as_figures(sinks=100 * deep, held=not free)
+    return figures
+
+
+def print_costs(robot: str) -> Figures:
+    """Print and return what a policy step costs on each ground."""
+    print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], steps/s per core, times the plane's")
+    costs = step_costs(robot)
+    figures: Figures = {}
+    for k, cell in enumerate((None, *CELLS)):
+        ground = ground_name(cell, "plane")
+        cost, ratios = float(np.median(costs[:, k])), costs[:, k] / costs[:, 0]
+        spread = f"{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
+        print_line(ground, [f"{1e6 * cost:.0f}", f"{1.0 / cost:,.0f}", f"   {spread}"])
+        low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
+        against_plane = {"value": median, "spread": 0.5 * (high - low)}
+        figures[f"{ground}, env.step"] = as_figures(cost=1e6 * cost) | {"against the plane": against_plane}
+    return figures
+
+
+def as_figures(**values: float) -> dict[str, results.Figure]:
+    """Return plain figures of a row."""
+    return {column: {"value": float(value)} for column, value in values.items()}
 
 
 def ground_name(cell: float | None, without: str) -> str:
@@ -195,20 +236,28 @@ def print_line(name: str, cells: list[str]) -> None:
     print(f"{name:<13}" + "".join(f"{cell:>14}" for cell in cells))
 
 
+def save_result(path: Path, robot: str, figures: Figures) -> None:
+    """Write all tables as figures for the results page."""
+    note = (
+        "Drop: how far the foot moves sideways, and its height after. Swing: how far its front comes beyond the edge, "
+        "and by how much it is lifted. Stamp: how deep it sinks, and 1 if the ground held it."
+    )
+    title, spread = f"The foot of {robot} on a step of 10 cm", "half of what lies between the quartiles of blocks"
+    results.save(path, title, "Terrain", COLUMNS, figures, spread, [PointFootFlatCfg().seed], note=note)
+
+
 def main() -> None:
     """Print the tables."""
     parser = Parser(description=__doc__.splitlines()[0])
-    parser.add_argument("--robot", default="PF_TRON1A", help="whose foot (default: %(default)s)")
+    parser.add_argument("--robot", default="PF_TRON1A", help="robot whose foot is tested (default: %(default)s)")
+    results.add_option(parser)
     args = parser.parse_args()
+    if args.result is not None:
+        check_writable(args.result)
     robot = RobotModel.from_urdf(robot_urdf(args.robot))
-    print_edges(robot)
-    print_stamps(robot)
-    print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], steps/s per core, times the plane's")
-    costs = step_costs(args.robot)
-    for k, cell in enumerate((None, *CELLS)):
-        cost, ratios = float(np.median(costs[:, k])), costs[:, k] / costs[:, 0]
-        spread = f"{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f})"
-        print_line(ground_name(cell, "plane"), [f"{1e6 * cost:.0f}", f"{1.0 / cost:,.0f}", f"   {spread}"])
+    figures = print_edges(robot) | print_stamps(robot) | print_costs(args.robot)
+    if args.result is not None:
+        save_result(args.result, args.robot, figures)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def make_play_parser() -> Parser:
         "Show an agent on nominal physics, and drive it; any randomisation can be switched on again by --env.",
         agent=True,
     )
-    add_viewer_options(parser, "a window; without a display a page if a terminal asks, and else a video")
+    add_viewer_options(parser, "a window; without a display, a page from a terminal, else a video")
     add = parser.add_argument
     add("--video", type=cli.path, metavar="FILE", help="record an mp4 (default without a viewer: video.mp4 in --out)")
     add(
@@ -69,7 +69,7 @@ def make_play_parser() -> Parser:
     )
     fps = f"{VIDEO_FPS:g}, without a GPU {SOFTWARE_FPS:g}, of a GIF {GIF_FPS:g}"
     add("--fps", type=float, help=f"pictures per second (default: {fps})")
-    add("--size", metavar="WxH", help="of an mp4 [pixels] (default: {}x{})".format(*VIDEO_SIZE))
+    add("--size", metavar="WxH", help="size of an mp4 [pixels] (default: {}x{})".format(*VIDEO_SIZE))
     add("--overlays", action=argparse.BooleanOptionalAction, help="draw velocities, capture point, footholds, forces")
     add("--duration", type=float, metavar="S", help=f"simulated seconds (default: {DURATION:g}; in a viewer: endless)")
     add("--log", type=cli.path, metavar="FILE", help="log the robot as CSV, in the columns of a real robot's log")

@@ -44,7 +44,7 @@ def make_show_parser() -> Parser:
     parser.add_argument(
         "--out", type=cli.path, default=Path("terrain"), metavar="DIR", help="folder (default: %(default)s)"
     )
-    parser.add_argument("--at", default="0.75,0.6", metavar="X,Y", help="middle of robots.png, as shares of the map")
+    parser.add_argument("--at", default="0.75,0.6", metavar="X,Y", help="centre of robots.png, as fractions of the map")
     parser.set_defaults(headless=True, task="pointfoot_rough")
     return parser
 

@@ -34,7 +34,10 @@ AGENT = "onnx"
 
 def make_sim2sim_parser() -> Parser:
     """Build the parser of this script."""
-    parser = Parser(description="Judge an exported policy by the contract in another simulator.", allow_abbrev=False)
+    parser = Parser(
+        description="Judge an exported policy in another simulator, as the robot's controller runs it.",
+        allow_abbrev=False,
+    )
     add = parser.add_argument
     known = ", ".join(["all", DEPLOYED, *SUITES])
     add("--onnx", type=cli.path, metavar="DIR", help="folder with encoder.onnx and policy.onnx")
@@ -42,15 +45,23 @@ def make_sim2sim_parser() -> Parser:
     add("--model", type=cli.path, metavar="FILE", help="URDF, or for mujoco an MJCF (default: the robot's URDF)")
     add("--robot", metavar="NAME", help="folder under resources/robots (default: ROBOT_TYPE or PF_TRON1A)")
     add(
-        "--suite", default=",".join(STANDARD_SUITES), metavar="LIST", help=f"of {known}, or rows (default: %(default)s)"
+        "--suite",
+        default=",".join(STANDARD_SUITES),
+        metavar="LIST",
+        help=f"suites or single rows: {known} (default: %(default)s)",
     )
     add("--num_envs", type=int, metavar="N", help="robots of each row (default: 64 in mujoco, 16 in drake)")
-    add("--seed", type=int, default=0, metavar="N", help="of all draws (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of all random numbers (default: %(default)s)")
     add("--num_procs", type=int, metavar="N", help="processes (default: one for each core)")
-    add("--joint_order", choices=tuple(JOINT_ORDERS), default="legged_gym", help="the policy's (default: %(default)s)")
+    add(
+        "--joint_order",
+        choices=tuple(JOINT_ORDERS),
+        default="legged_gym",
+        help="joint order of the policy (default: %(default)s)",
+    )
     add("--joints", type=cli.path, metavar="FILE", help="friction, inertia and delay of the joints, from identify.py")
     add("--log", type=cli.path, metavar="FILE", help="log the first robot of the first row, as CSV like a robot's")
-    add("--hoist", action="store_true", help="only log it, hanging with its feet free: for identify.py")
+    add("--hoist", action="store_true", help="hang the robot with its feet free and only log it, for identify.py")
     add("--exact", action="store_true", help="no sensor noise, no delay of actions")
     add("--time_scale", type=float, default=1.0, metavar="X", help="factor on all durations, for a quick look")
     add("--json", type=cli.path, metavar="FILE", help="write the results here too")
@@ -144,7 +155,7 @@ def _print_hint(verdict: Verdict, joint_order: str) -> None:
     other = next(name for name in JOINT_ORDERS if name != joint_order)
     order = list(JOINT_ORDERS["isaaclab"])
     print(
-        f"Every robot fell at once. The files do not say in which order the policy has its joints; Isaac Lab's order "
+        f"Every robot fell at once. The files do not say in which order the policy has its joints. Isaac Lab's order "
         f"is {order}: try --joint_order {other}"
     )
 

@@ -34,7 +34,7 @@ def make_train_parser() -> Parser:
     parser = make_parser("Train the teacher's offset by itself.")
     add = parser.add_argument
     add("--log_root", type=cli.path, metavar="DIR", help="folder of the runs (default: logs/)")
-    add("--experiment_name", metavar="NAME", help="folder in it, without its suffix _teacher")
+    add("--experiment_name", metavar="NAME", help="folder of its runs inside --log_root, without the suffix _teacher")
     add("--run_name", metavar="NAME", help="added to the time in the run's folder name")
     add("--max_iterations", type=int, metavar="N", help="rollouts to train on (default: %(default)s)")
     add("--randomize", action="store_true", help="train under the task's domain randomisation")

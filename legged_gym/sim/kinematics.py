@@ -1,4 +1,4 @@
-"""Batched forward kinematics of a two-legged robot: feet and centre of mass at the very state an engine has stepped to.
+"""Batched forward kinematics of a two-legged robot: feet and centre of mass at the state after an engine's step.
 
 MuJoCo evaluates its sensors before it integrates, so after a step they lag by one physics step. This computes the same
 quantities from the new joint state, for all robots at once and in few operations: robots are the last dimension, and
@@ -14,7 +14,7 @@ from legged_gym.sim.robot_model import RobotModel
 
 
 class Motion(NamedTuple):
-    """What follows from the base's and the joints' state. World frame."""
+    """Feet and centre of mass, computed from the state of base and joints. World frame."""
 
     root_ang_vel_w: torch.Tensor
     """[rad/s]. Shape (N, 3)."""

@@ -1,4 +1,4 @@
-"""The simulators there are. Adding one is one package and one line here, see docs/add_a_simulator.md."""
+"""The known simulators. To add one takes a package and a line here, see docs/add_a_simulator.md."""
 
 import importlib
 import importlib.util
@@ -14,14 +14,14 @@ from legged_gym.utils.errors import UserError
 
 
 class Engine(NamedTuple):
-    """Where a simulator's class is, and what must be known of it before its engine is imported."""
+    """Place of a simulator's class, and facts that are needed before its engine is imported."""
 
     path: str
     """module:class"""
     cpu_only: bool = False
     """It does not run on a GPU."""
     own_process: bool = False
-    """It starts a process of its own, always, and is built with a `ProcessCfg` instead of shared memory."""
+    """It always starts a process of its own, and is built with a `ProcessCfg` instead of shared memory."""
 
 
 SIMULATORS: dict[str, Engine] = {
@@ -36,13 +36,13 @@ def register_simulator(name: str, path: str, *, cpu_only: bool = False, own_proc
     """Add a simulator of another package.
 
     Args:
-        name: What `--sim` calls it.
+        name: Its name for `--sim`.
         path: module:class. The module is importable wherever it is asked for, in a worker, too.
         cpu_only: See `Engine`.
         own_process: See `Engine`.
 
     Raises:
-        ValueError: The name is taken, or the path is none.
+        ValueError: The name is taken, or the path is not module:class.
     """
     if name == "auto" or name in SIMULATORS:
         raise ValueError(f"there is a simulator '{name}' already; taken: auto, {', '.join(SIMULATORS)}")
@@ -56,7 +56,7 @@ def resolve_simulator(name: str) -> str:
     """Turn 'auto' into the simulator for this machine: MuJoCo Warp if it and a GPU are there, else MuJoCo.
 
     Raises:
-        UserError: The name is unknown, or its package is not installed; says what there is, or what to install.
+        UserError: The name is unknown, or its package is not installed; the text lists names or says what to install.
     """
     engine = all(importlib.util.find_spec(package) for package in ("mujoco_warp", "warp"))
     if name == "mujoco_warp" and not engine:

@@ -1,10 +1,10 @@
-"""Which robot: from a name or a path to the folder that says everything about it.
+"""Finds a robot's folder, which says everything about it, from a name or a path.
 
     <name>/urdf/robot.urdf   links, joints, masses and shapes
     <name>/robot.yaml        facts that a URDF cannot hold: motors, and which link is which where names are others
     <name>/teacher.yaml      values of the config that suit this robot, by their options' names
 
-Only the URDF must be there. The package's robots are such folders in resources/robots; a user's own is one anywhere.
+Only the URDF must be there. The package's robots are such folders in resources/robots; a user's own may lie anywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ URDF_FOLDER = "urdf"
 
 @dataclass(frozen=True)
 class RobotFiles:
-    """Where a robot's files are."""
+    """Places of a robot's files."""
 
     folder: Path
     """Holds robot.yaml and teacher.yaml, if there are any."""
@@ -34,23 +34,23 @@ class RobotFiles:
 
     @classmethod
     def of(cls, urdf: str | Path) -> RobotFiles:
-        """The files that belong to a URDF: those of its folder, or of the one above if that is called `urdf`."""
+        """Return the files of a URDF: those of its folder, or of the one above if its folder is called `urdf`."""
         path = Path(urdf).expanduser().resolve()
         folder = path.parent.parent if path.parent.name == URDF_FOLDER else path.parent
         return cls(folder, path)
 
     @property
     def name(self) -> str:
-        """The robot's name, and that of the folder of its runs: its own folder's.
+        """Name of the robot and of the folder of its runs: the name of its own folder.
 
-        A URDF of another name adds it, so that two files of a folder are two robots.
+        A URDF of another name is appended, so that two files in a folder are two robots.
         """
         name, stem = self.folder.name, self.urdf.stem
         return name if stem in ("robot", name) else f"{name}_{stem}"
 
     @property
     def reference(self) -> str:
-        """What finds the robot from anywhere, to be saved with a run: a name of the package, or a full path."""
+        """Text that finds the robot from anywhere, to be saved with a run: a name of the package, or a full path."""
         return self.name if self.folder.parent == robots_dir().resolve() else str(self.urdf)
 
     def facts(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def find_robot(robot: str | Path | None = None, urdf: str | Path | None = None) 
     Args:
         robot: One of `robot_types()`, the folder of another robot, or a URDF; None reads the environment variable
             ROBOT_TYPE, and falls back to PF_TRON1A with one printed line if that is unset or empty.
-        urdf: A URDF or a robot's folder; goes before `robot`.
+        urdf: A URDF or a robot's folder; overrides `robot`.
 
     Returns:
         Its files; the URDF exists.

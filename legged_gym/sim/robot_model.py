@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 CORNER_SHARE = 0.6
-"""Corner speed of a motor as a share of its no-load speed, where robot.yaml says nothing."""
+"""Corner speed of a motor as a share of its no-load speed, if robot.yaml does not give it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,12 @@ import torch
 
 
 class Servo(NamedTuple):
-    """What does not differ between robots. Shapes (J,), or scalars."""
+    """Numbers that all robots share. Shapes (J,), or scalars."""
 
     kp: float
-    """Stiffness that the controller goes by [N m/rad]."""
+    """Stiffness that the controller computes with [N m/rad]."""
     kd: float
-    """Damping that it goes by [N m s/rad]."""
+    """Damping that it computes with [N m s/rad]."""
     limit: torch.Tensor
     """Largest torque [N m]."""
     corner_speed: torch.Tensor
@@ -50,12 +50,12 @@ def limit_torque(servo: Servo, torque: torch.Tensor, vel: torch.Tensor) -> torch
 
     Args:
         servo: The servo.
-        torque: What is asked [N m]. Shape (..., J).
+        torque: Torque that is asked for [N m]. Shape (..., J).
         vel: Joint velocities [rad/s]. Shape (..., J).
 
     Returns:
-        What the motor gives: full torque up to the corner speed, falling linearly to none at the no-load speed in the
-        direction of motion, and full torque against it. Shape (..., J).
+        Torque that the motor gives: all of it up to the corner speed, falling linearly to none at the no-load speed in
+        the direction of motion, and all of it against the motion. Shape (..., J).
     """
     span = servo.no_load_speed - servo.corner_speed
     highest = servo.limit * ((servo.no_load_speed - vel) / span).clamp(0.0, 1.0)

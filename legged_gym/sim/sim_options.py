@@ -1,4 +1,4 @@
-"""What a simulator is built with besides the robot, and what follows from it alike in every engine."""
+"""Options that a simulator is built with besides the robot, and what every engine derives from them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.terrain.terrain import Terrain
 
 GRAVITY = 9.81
-"""Of every engine [m/s^2]."""
+"""Gravity in every engine [m/s^2]."""
 CONTACT_TIME_CONSTANT = 0.01
 """Nominal time constant of the robot's contacts with any ground [s]: as stiff as physics steps of 5 ms allow."""
 
 
 @dataclass(frozen=True)
 class SimOptions:
-    """What a simulator is built with besides the robot. The same for every backend."""
+    """Options that every simulator is built with, besides the robot."""
 
     timestep: float = 0.005
     """Physics step [s]."""
@@ -43,7 +43,7 @@ class SimOptions:
     terrain: Terrain | None = None
     """The ground; None is the plane z = 0."""
     engine: Any = None
-    """What only this engine has: the config of its package, or None for that one's defaults."""
+    """Options of this engine alone: the config of its package, or None for its defaults."""
 
 
 def motor_speeds(robot: RobotModel, options: SimOptions) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What a simulator shows of its robots, and where it is asked to put them.
+"""State of the robots in a simulator, and the placement of robots that are reset.
 
 All tensors are batched over N robots, float32, SI units, on one device. Frames are named by suffix: ``_w`` world
 (z up), ``_b`` base. Quaternions are x, y, z, w. Joints follow `RobotModel.joint_names`, bodies `RobotModel.body_names`,
@@ -15,7 +15,7 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.utils.math import overwrite
 
 PEAKS = ("peak_power", "peak_foot_force", "landing_speed", "peak_leg_force")
-"""What the state shows of all physics steps of a policy step."""
+"""Fields of the state that cover all physics steps of a policy step."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class SimState:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where `Simulator.reset` puts robots, and how they move there; rows of robots that are not reset are ignored."""
+    """Poses and velocities for `Simulator.reset`; rows of robots that are not reset are ignored."""
 
     root_pos_w: torch.Tensor
     """Origin of the base link [m]. Shape (N, 3)."""
@@ -100,7 +100,7 @@ class Placement:
 
     @classmethod
     def of(cls, state: SimState) -> Placement:
-        """Where robots are, without a copy."""
+        """Return the placement of a state, without a copy."""
         return cls(**{f.name: getattr(state, f.name) for f in fields(cls)})
 
     @classmethod
@@ -113,7 +113,7 @@ class Placement:
         """
         n = len(root_pos_w)
         upright = root_pos_w.new_tensor((0.0, 0.0, 0.0, 1.0)).repeat(n, 1)
-        # A tensor for each field: who keeps a placement may write to it.
+        # A tensor for each field, so that the caller may write to it.
         zeros = [root_pos_w.new_zeros(n, width) for width in (3, 3, num_joints, num_joints)]
         return cls(root_pos_w, upright, *zeros)
 

@@ -1,4 +1,4 @@
-"""The seam between the environment and physics: what every simulator can do, and nothing else.
+"""The seam between the environment and physics: what every simulator does, and nothing else.
 
 Tensors are as in `sim_state`: batched over N robots, float32, SI units, on one device.
 """
@@ -30,10 +30,11 @@ class Simulator(ABC):
     """N robots, one engine.
 
     The controller, the motors and the delay run inside the engine's loop of physics steps. With the limit L of a
-    joint's torque [N m] and the nominal gains of `SimOptions`, which the controller goes by, each physics step does:
+    joint's torque [N m] and the nominal gains of `SimOptions`, known to the controller, each physics
+    step does:
 
-    1. Controller: ``target = clip(target, q + (kd_nominal dq -+ L) / kp_nominal)``. What was clamped stays so until the
-       next policy step gives a new target.
+    1. Controller: ``target = clip(target, q + (kd_nominal dq -+ L) / kp_nominal)``. A clamped target stays until the
+    next policy step gives a new one.
     2. Delay: the motor follows this target once `action_delay` has passed since the policy step began, and until then
        the last one of the policy step before.
     3. Motor: ``torque = strength (kp (target - q) - kd dq)``, limited to L up to the corner speed and falling linearly
@@ -42,7 +43,7 @@ class Simulator(ABC):
 
     PARAMETERS: dict[str, str] = {
         "friction": "sliding friction between each leg and the ground; the base takes their mean, (N, F)",
-        "contact_time_constant": "of contacts with the ground, no less than two physics steps count [s], (N,)",
+        "contact_time_constant": "time constant of contacts with the ground, at least two physics steps [s], (N,)",
         "base_mass_added": "mass added to the base at its centre of mass [kg], (N,)",
         "base_com_offset": "shift of the base's centre of mass [m, base frame], (N, 3)",
         "link_mass_scale": "factor on every body's mass, (N, B)",
@@ -70,10 +71,10 @@ class Simulator(ABC):
         Args:
             robot: The robot.
             num_envs: Robots.
-            options: What the engine is built with.
+            options: Options of the engine.
             device: Where it runs.
-            shared: Memory that another process sees, see `_live_in`. That process sets the parameters, and shows in the
-                state what it asks for: only a step writes the state here.
+            shared: Memory that another process sees, see `_live_in`. That process sets the parameters, and shows its
+                resets and pushes in the state: only a step writes the state here.
         """
         self.robot = robot
         self.num_envs = num_envs
@@ -93,7 +94,7 @@ class Simulator(ABC):
             self._live_in(shared)
 
     def _live_in(self, shared: Mapping[str, torch.Tensor]) -> None:
-        """Let state, parameters and forces be memory that two processes see.
+        """Use memory that two processes see for state, parameters and forces.
 
         Args:
             shared: By name: `state.<field>`, `parameter.<name>`, and `wrench_w`.
@@ -164,7 +165,7 @@ class Simulator(ABC):
         """Hand the `parameters` of these names to the engine, for the robots in `mask`."""
 
     def prepare(self) -> None:
-        """Hear that no more resets, pushes or parameters are likely before the next step: nothing has to be done."""
+        """Get ready for the next step: no more resets, pushes or parameters are likely. May do nothing."""
         return
 
     @abstractmethod
@@ -186,7 +187,7 @@ class Simulator(ABC):
 
         Args:
             mask: Robots to place, bool. Shape (N,).
-            placement: Where to, and how they move there.
+            placement: Their poses and velocities.
         """
 
     @abstractmethod
@@ -199,7 +200,7 @@ class Simulator(ABC):
         """
 
     def exact_state(self) -> dict[str, torch.Tensor] | None:
-        """Return all that the next step depends on, by name, in place; None where the engine cannot say."""
+        """Return all that the next step depends on, by name, in place; None if the engine cannot."""
         return None
 
     def load_exact_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -217,9 +218,9 @@ class Simulator(ABC):
         """Draw one robot, seen from a camera that follows it. MuJoCo draws, whatever the engine.
 
         Args:
-            robot: Which one.
-            width: Of the picture.
-            height: Of the picture.
+            robot: Its index.
+            width: Width of the picture [pixels].
+            height: Height of the picture [pixels].
             layers: Overlays.
             others: Robots that are drawn as ghosts.
 
@@ -227,7 +228,7 @@ class Simulator(ABC):
             RGB image, uint8. Shape (height, width, 3).
 
         Raises:
-            RuntimeError: No off-screen rendering here; says what to install.
+            RuntimeError: Off-screen rendering does not work here; the text says what to install.
         """
         if self._scene is None:
             self._scene = self.make_scene()
@@ -240,7 +241,7 @@ class Simulator(ABC):
         return torch.cat([part.index_select(0, index) for part in parts], dim=-1).cpu().numpy().astype(float)
 
     def make_scene(self) -> Scene:
-        """Make what draws this robot on this ground: MuJoCo, whatever the engine."""
+        """Make the scene that draws this robot on this ground: with MuJoCo, whatever the engine."""
         from legged_gym.sim.mujoco.scene import Scene  # not needed to simulate
 
         return Scene(self.robot, self.options.terrain)
@@ -250,7 +251,7 @@ class Simulator(ABC):
         raise NotImplementedError(f"{type(self).__name__} does not step its engine alone")
 
     def overflow_counts(self) -> dict[str, int]:
-        """Count since the last call how often the engine ran out of room, by what it ran out of.
+        """Count how often each buffer of the engine overflowed since the last call, by the buffer's name.
 
         Waits for the device: call it once per iteration.
         """
@@ -260,7 +261,7 @@ class Simulator(ABC):
         """Open a window. MuJoCo draws, whatever the engine.
 
         Args:
-            robot: Who is seen in it at first.
+            robot: Index of the robot that it shows first.
             controls: Take the user's keys.
         """
         from legged_gym.sim.mujoco.window import MujocoWindow  # needs a display's libraries

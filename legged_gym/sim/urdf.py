@@ -1,7 +1,7 @@
-"""Reads the URDF of a point-foot biped, checks everything that an engine would stumble over, and names its parts.
+"""Reads the URDF of a point-foot biped, checks everything that could break an engine, and names its parts.
 
-Every engine is given `UrdfTree.root`: the file with links and leg joints under the names of this package, whatever they
-are called in it (`link_names` in robot.yaml), and without what is meant for one simulator only.
+Every engine gets `UrdfTree.root`: the file with links and leg joints renamed to this package's names (by `link_names`
+in robot.yaml), and without the parts meant for one simulator only.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ NEEDED = (
     "fixed joint, its links named as the package's or mapped to them by link_names in robot.yaml (docs/add_a_robot.md)"
 )
 LEAST_INERTIA = 1e-9
-"""Of a link that moves: engines divide by it [kg m^2]."""
+"""Least inertia of a link that moves: engines divide by it [kg m^2]."""
 SHAPES = {"box": 3, "sphere": 1, "cylinder": 2, "mesh": 0}
 """Collision shapes and how many lengths they have."""
 
 
 def our_names(files: RobotFiles) -> dict[str, str]:
-    """The file's name of each link that is called otherwise there -> our name.
+    """Return the file's name of each link that differs from ours -> our name.
 
     Raises:
         UserError: `link_names` of robot.yaml is not such a mapping.
@@ -73,7 +73,7 @@ def rotation(rpy: Array) -> Array:
 
 
 class UrdfTree:
-    """Links and joints of one URDF under our names; every error says what is wrong with which part of which file."""
+    """Links and joints of one URDF under our names; every error names the file, the part and the fault."""
 
     def __init__(self, path: Path) -> None:
         """Read and check.

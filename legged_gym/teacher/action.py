@@ -12,7 +12,7 @@ from legged_gym.teacher.predictor import StepPlan
 from legged_gym.teacher.swing import LegInertia, Motion, SwingFoot
 
 STEP = 0.01
-"""Between the poses that joint velocities and accelerations are differences of [s]."""
+"""Time between the poses whose differences give joint velocities and accelerations [s]."""
 
 
 class TeacherAction:
@@ -43,7 +43,7 @@ class TeacherAction:
         self._forward = template.new_tensor([[1.0], [0.0]])
         self._vertical = template.new_tensor([[0.0], [0.0], [1.0]]).repeat(1, num_envs)
         self._zero = template.new_zeros((1, num_envs))
-        # All that acts on the joints is linear in the rows of `moments`, `_attitude` and `_swing_servo`.
+        # All torques on the joints are linear in the rows of `moments`, `_attitude` and `_swing_servo`.
         self._offsets = torch.cat((self.statics.matrix, self._righting(geometry), self._reaction(geometry)), dim=-1)
         self._offsets /= cfg.control.kp
 
@@ -66,7 +66,7 @@ class TeacherAction:
         return torch.einsum("lj,jr,lm->ljrm", geometry.signs, torque, torch.eye(2).to(torque)).reshape(6, 16)
 
     def _reaction(self, geometry: LegGeometry) -> Tensor:
-        """Torques per row of `_swing_servo` (6, 6): stance abad and hip against those that drive the swing leg.
+        """Torques per row of `_swing_servo` (6, 6): stance abad and hip oppose the torques that drive the swing leg.
 
         Otherwise the base would turn the other way.
         """
@@ -89,7 +89,7 @@ class TeacherAction:
         joint_vel: Tensor,
         ang_vel_b: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Action (6, N), and where the swing foot is to be at the next evaluation, frame M (3, N) [m], and how fast.
+        """Action (6, N), and the swing foot's reference at the next evaluation: position [m], velocity, frame M (3, N).
 
         Args:
             frame: the state at the stance foot.
@@ -97,7 +97,7 @@ class TeacherAction:
             liftoff: where the swing foot left the ground, frame M (3, N) [m].
             swing_height: apex (N,) [m].
             yaw_force: fore-aft force for the heading (N,) [N].
-            wanted: where the swing foot was to be now, frame M (3, N) [m].
+            wanted: the swing foot's reference position now, frame M (3, N) [m].
             wanted_vel: its velocity then (3, N) [m/s].
             joint_pos: (6, N) [rad].
             joint_vel: (6, N) [rad/s].
@@ -130,7 +130,7 @@ class TeacherAction:
         return action, then.position, then.velocity
 
     def _around(self, frame: StepFrame, swing: Motion, ahead: float, com_acc: Tensor) -> Tensor:
-        """The swing foot from the base, at an instant some time ahead and a `STEP` before and after it (3, 3, N) [m].
+        """The swing foot relative to the base, at an instant ahead and a `STEP` before and after it (3, 3, N) [m].
 
         Joint velocities and accelerations are the differences between the three poses: exact to second order.
 
@@ -138,7 +138,7 @@ class TeacherAction:
             frame: the state at the stance foot.
             swing: the swing foot's motion then.
             ahead: how far ahead that is [s].
-            com_acc: how the base is to accelerate, frame M (2, N) [m/s^2].
+            com_acc: reference acceleration of the base, frame M (2, N) [m/s^2].
         """
         acc = torch.cat((com_acc, self._zero))
         position = swing.position - frame.base - ahead * torch.add(frame.com_vel, acc, alpha=0.5 * ahead)
@@ -160,7 +160,7 @@ class TeacherAction:
         Args:
             frame: the state at the stance foot.
             swing: swing foot from the base, at K instants, frame M (K, 3, N) [m].
-            com_acc: how the base is to accelerate, frame M (2, N) [m/s^2].
+            com_acc: reference acceleration of the base, frame M (2, N) [m/s^2].
             force: horizontal ground force, frame M (2, N) [N].
         """
         x, y = force.split_with_sizes((1, 1))
@@ -183,10 +183,10 @@ class TeacherAction:
         return (deflection - (0.5 * control.dt + control.kd / control.kp) * joint_vel) * frame.swing_joints
 
     def _attitude(self, frame: StepFrame, plan: StepPlan, ang_vel_b: Tensor, swing_acc: Tensor) -> Tensor:
-        """What holds the base in roll and pitch, on the stance leg: tilt, rates, nod, and the swing foot (16, N).
+        """Inputs of the base's roll and pitch control by the stance leg: tilt, rates, nod, and the swing foot (16, N).
 
         The yaw force F_x acts c_z - p_z below the CoM, so the base nods with it, the other way on the other foot:
-        theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback is told of the periodic motion
+        theta_ddot = a = -(c_z - p_z) F_x / I_y. The feedback knows the periodic motion
         theta = a T^2 (phi^2 - phi) / 2, or it would take the yaw force back within the step.
         """
         nod = plan.yaw_lever * frame.duration  # -I_y / g a T (N,)

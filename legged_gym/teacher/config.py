@@ -30,7 +30,7 @@ class ControlCfg(Config):
 
 @dataclass
 class SteppingCfg(Config):
-    """Where the next foot goes."""
+    """The choice of the next foothold."""
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
@@ -50,10 +50,10 @@ class SteppingCfg(Config):
     keep_out: float = bounded(0.07, ge=0.0)
     """Closest lateral foothold to the stance foot: feet are 64 mm wide, and legs are solid [m]."""
     pivot_shift: float = 0.005
-    """How far behind the stance foot the DCM really diverges from: the forward pull that the LIP leaves out (heavy
-    legs, landing impacts, attitude torques), measured as the velocity error that is left at zero DCM error [m]."""
+    """Distance behind the stance foot of the point that the DCM diverges from: the forward pull that the LIP leaves out
+    (heavy legs, landing impacts, attitude torques), measured by the velocity error left at zero DCM error [m]."""
     landing_kick: float = 0.0103
-    """What every touchdown adds to the DCM, told to the preview as a further shift of the pivot [m]."""
+    """Shift of the DCM by every touchdown; the preview takes it as a further shift of the pivot [m]."""
     drift_gain: float = bounded(0.9, ge=0.0)
     """Velocity asked for in addition per distance that the robot lags behind its command [1/s]."""
     drift_limit: float = bounded(0.1, ge=0.0)
@@ -73,18 +73,18 @@ class SteppingCfg(Config):
 
 @dataclass
 class SwingCfg(Config):
-    """How the swing foot gets there."""
+    """The motion of the swing foot."""
 
     lead: float = bounded(0.0, ge=0.0)
-    """How far ahead of the clock the swing foot's motion is asked for: the delay of actions [s]."""
+    """Time ahead of the clock at which the swing foot's motion is sampled: the delay of actions [s]."""
     measured: float = bounded(0.3, ge=0.0, le=1.0)
-    """Where the swing foot's motion goes on from: 0 its own reference, 1 the foot as it is [1]."""
+    """Start of the swing foot's planned motion: 0 its own reference, 1 the measured foot [1]."""
     horizon: float = bounded(0.04, gt=0.0)
-    """How far ahead of the foot its height aims at the arc [s]."""
+    """Time ahead at which the foot's height aims for the arc [s]."""
     last: float = bounded(0.04, gt=0.0)
     """Least time in which the foot may be asked to get to its foothold [s]."""
     inertia: float = bounded(0.5, ge=0.0)
-    """Share of the leg's inertia that is fed forward: the base is light and gives way to it [1]."""
+    """Share of the leg's inertia that is fed forward: less than all, for the base is light and yields [1]."""
     height: float = bounded(0.5, gt=0.0)
     """Apex by the gait's swing height, in a step that is not hurried: the lower, the calmer the base [1]."""
     true_base: float = bounded(0.5, ge=0.0, le=1.0)
@@ -101,12 +101,12 @@ class SwingCfg(Config):
     hurried_landing: float = bounded(0.978, gt=0.0)
     """`landing` of such a step [1]."""
     depth: float = bounded(0.016, ge=0.0)
-    """How far under the terrain the swing aims at the end, so that contact is made [m]."""
+    """Depth under the terrain that the swing aims at in the end, so that contact is made [m]."""
 
 
 @dataclass
 class BodyCfg(Config):
-    """What the stance leg does for the base."""
+    """Control of the base by the stance leg."""
 
     hip_height: float = bounded(0.474, gt=0.0)
     """Height of the abad axes over the stance ground; the base frame is higher by what the robot model says [m]."""
@@ -127,10 +127,10 @@ class BodyCfg(Config):
     swing_pitch: float = bounded(0.2, ge=0.0)
     """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
     lead: float = bounded(0.0295, ge=0.0)
-    """How far ahead of the clock the stance leg's reference is sampled [s]."""
+    """Time ahead of the clock at which the stance leg's reference is sampled [s]."""
     follow: float = bounded(0.0, ge=0.0, le=1.0)
-    """Share of the planned acceleration omega^2 (c - r) with which base references move ahead; 0 takes the velocity of
-    now for constant, which the other parameters were tuned with [1]."""
+    """Share of the planned acceleration omega^2 (c - r) with which base references move ahead; 0 keeps the present
+    velocity constant, as the other parameters were tuned [1]."""
     pitch_inertia: float = bounded(0.36, gt=0.0)
     """Pitch inertia of the robot about its CoM: how it nods under the yaw force [kg m^2]."""
     yaw_filter: float = bounded(0.2, ge=0.0)
@@ -204,7 +204,7 @@ class OffsetCfg(Config):
 
 
 INDICATORS = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
-"""Of how far the reference may be trusted: each has its thresholds in `ValidityCfg`."""
+"""Indicators of trust in the reference: each has its thresholds in `ValidityCfg`."""
 
 
 @dataclass
@@ -238,7 +238,7 @@ class ValidityCfg(Config):
 
 @dataclass
 class DcmCfg(Config):
-    """What can be tuned of the teacher: part of a training config."""
+    """The teacher's tunable parameters: part of a training config."""
 
     stepping: SteppingCfg = field(default_factory=SteppingCfg)
     """Foothold law."""
@@ -251,7 +251,7 @@ class DcmCfg(Config):
     offset: OffsetCfg = field(default_factory=OffsetCfg)
     """Learned DCM offset."""
     validity: ValidityCfg = field(default_factory=ValidityCfg)
-    """Where the reference may be trusted."""
+    """Limits of trust in the reference."""
 
 
 @dataclass

@@ -49,12 +49,12 @@ __all__ = ["DcmPredictor", "DcmTeacher", "InverseKinematics", "OffsetNetwork", "
 
 
 GROUND_SAMPLES = (0.25, 0.5, 0.75, 1.0)
-"""Where on the swing foot's path the ground is looked at, from lift-off to p*."""
+"""Shares of the swing foot's path, from lift-off to p*, at which the ground's height is read."""
 
 
 @dataclass(frozen=True)
 class TeacherOutput:
-    """What one evaluation of the teacher hands to the runner."""
+    """Results of one evaluation of the teacher."""
 
     action: Tensor
     """a_ref in the policy's action space (N, 6)."""
@@ -73,10 +73,10 @@ class TeacherOutput:
     touchdown_error: Tensor
     """e_n of that step in the frame M of that step; 0 elsewhere (N, 2) [m]."""
     steady: Tensor
-    """1 where the v_x, v_y walked with did not change during that step: e_n of any other step is the distance to a plan
-    that was made late for the swing foot to follow (N,)."""
+    """1 where the v_x, v_y walked with did not change during that step; otherwise e_n is the distance to a plan that
+    came too late for the swing foot to follow (N,)."""
     foothold_error: Tensor
-    """Where that step landed minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
+    """Landing point of that step minus its p*, heading frame (N, 2) [m]; 0 elsewhere."""
     foothold_w: Tensor
     """p* (N, 2) [m]."""
     clamped: Tensor
@@ -118,7 +118,7 @@ class DcmTeacher:
         self.memory.adapts.fill_(float(cfg.timing.enabled))
         self.ground = ground
         self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
-        """Called with every plan, for who wants to draw it."""
+        """Called with every plan, for drawing."""
         self._ground_samples = template.new_tensor(GROUND_SAMPLES).view(-1, 1, 1)
         self._constant = template.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
@@ -314,9 +314,9 @@ class DcmTeacher:
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.
 
-        Nothing in them depends on world position or heading, and nothing but the DCM itself on the phase: what the
-        network answers to within a step moves the landing foot (with phase, base rates and swing foot among the inputs
-        the DCM error was no smaller and the yaw error larger by a fifth).
+        They do not depend on world position or heading, and only the DCM depends on the phase: inputs that change
+        within a step move the landing foot. With phase, base rates and swing foot among the inputs the DCM error was no
+        smaller, and the yaw error larger by a fifth.
         """
         return parts | {
             "duration": frame.duration,

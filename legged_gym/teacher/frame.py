@@ -34,8 +34,8 @@ class StepFrame(NamedTuple):
     stance: Tensor
     """1 for the foot that is stance, 0 for the other: left, right (2, N)."""
     load_shares: Tensor
-    """What each foot bears, left and right, of its leg's weight (1, 1), of a force (`stance`), and of a cross product
-    (s times it, as M is a mirrored frame) (6, N)."""
+    """Factors on each foot's loads, left and right: of its leg's weight (1, 1), of a force (`stance`), and of a cross
+    product (s times `stance`, as M is a mirrored frame) (6, N)."""
     swing_joints: Tensor
     """1 for the joints of the swing leg, 0 for the others (6, N)."""
     mass: Tensor
@@ -118,13 +118,13 @@ class _Constants:
     one: Tensor
     half: Tensor
     tiny: Tensor
-    """Keeps roots of what is zero differentiable."""
+    """Added under roots, to keep them differentiable at zero."""
     left: Tensor
     """`signs`, `reflection`, `mirror`, `backwards`, `swing_joints`, `bears` (22, 1)."""
     right: Tensor
     """The same where the right foot is stance."""
     rotation: tuple[Tensor, Tensor]
-    """What is added to, and factors of, the rows of q q^T in the rows of `rotation_rows` (13, 1), (13, 16)."""
+    """Constants of `rotation_rows`, and factors on the rows of q q^T in it (13, 1), (13, 16)."""
 
 
 @functools.cache

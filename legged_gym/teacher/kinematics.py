@@ -20,7 +20,7 @@ from legged_gym.utils.errors import UserError
 
 
 class RobotLike(Protocol):
-    """What the teacher needs of a robot model (numpy arrays; see sim/robot_model.py)."""
+    """The parts of a robot model that the teacher needs (numpy arrays; see sim/robot_model.py)."""
 
     joint_limits: Any
     joint_axes: Any
@@ -63,7 +63,7 @@ class LegGeometry:
     def from_model(
         cls, robot: RobotLike, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> LegGeometry:
-        """Copies what is needed out of a robot model and checks that the leg is of the kind solved here."""
+        """Copies the geometry from a robot model, and checks that the legs are of the kind solved here."""
 
         def tensor(array: Any) -> Tensor:
             return torch.as_tensor(array, dtype=dtype, device=device)
@@ -88,7 +88,7 @@ class LegGeometry:
 
 
 class InverseKinematics:
-    """Joint angles that put the feet somewhere, exact and closed form, with a smoothly clamped reach.
+    """Joint angles for given foot positions, exact and in closed form, with a smoothly clamped reach.
 
     With the foot relative to the abad joint (X, Y, Z), y_0 the leg's constant lateral offset, rho its depth in the
     turned leg plane, x = X - hip_x, r^2 = x^2 + rho^2, thigh and shank lengths l_1, l_2 and their directions d_1, d_2
@@ -238,7 +238,7 @@ class LegStatics:
         return torch.stack((x, c * y - s * z, s * y + c * z)) + self._abad_pos
 
     def moments(self, joint_pos: Tensor, loads: Tensor) -> tuple[Tensor, ...]:
-        """What the torques are made of: levers that turn times loads, and loads.
+        """Terms of the torques: turning levers times loads, and loads.
 
         Args:
             joint_pos: (6, N) [rad].

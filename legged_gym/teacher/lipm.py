@@ -76,7 +76,7 @@ class GaitFamily:
     With E = e^(omega T) the DCM is at b = v T / (E - 1) + (0, W_s / (E + 1)) from the foot that has just landed (Khadiv
     2020, eqs. 9-10), and at v T E / (E - 1) - (0, W_s E / (E + 1)) from it when the next one does; both seen from the
     pivot r = (-a_0 - k / (E - 1), 0) from which the DCM really diverges. a_0 is a steady shift of the stance point, k
-    what every touchdown adds to the DCM however long the step is.
+    the shift of the DCM by every touchdown, however long the step is.
 
     Args:
         width: stance width W_s [m].
@@ -108,9 +108,9 @@ class PeriodicGait:
     rest: Tensor
     """Offset b of stepping in place (2, N) [m]."""
     rest_end: Tensor
-    """Where the DCM is then when the next foot lands (2, N) [m]."""
+    """DCM of that gait when the next foot lands (2, N) [m]."""
     per_speed: Tensor
-    """T / (E - 1), what b changes by per velocity (N,) [s]."""
+    """T / (E - 1), the change of b per velocity (N,) [s]."""
     per_speed_end: Tensor
     """T E / (E - 1) (N,) [s]."""
 

@@ -1,4 +1,4 @@
-"""What the teacher remembers per robot, in preallocated tensors."""
+"""The teacher's memory of each robot, in preallocated tensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTHS = {
     "foothold_w": 3,
     "swing": 6,
 }
-"""Rows of what is more than one number per robot."""
+"""Number of rows of fields with more than one number per robot."""
 
 
 def _rows(name: str) -> int:
@@ -33,7 +33,7 @@ class TeacherMemory:
     command: Tensor
     """v_x, v_y [m/s], w_z [rad/s] that were walked with, heading frame (3, N)."""
     liftoff: Tensor
-    """When the swing foot left the ground: where, W [m]; v_x, v_y walked with, heading frame [m/s] (5, N)."""
+    """At lift-off of the swing foot: its position, W [m]; v_x, v_y walked with, heading frame [m/s] (5, N)."""
     heading: Tensor
     """Low-pass filtered yaw rate [rad/s], and integral of the yaw-rate error, bounded [rad] (2, N)."""
     drift: Tensor
@@ -50,14 +50,14 @@ class TeacherMemory:
     """Foothold planned last, at the height of the stance foot, W (3, N) [m]."""
 
     step_time: Tensor
-    """Time since the step began, whatever the clock says (N,) [s]."""
+    """Time since the step began, by time and not by the clock (N,) [s]."""
     swing: Tensor
-    """Where the swing foot's reference wanted it to be now, W [m], and its velocity [m/s] (6, N)."""
+    """The swing foot's reference position now, W [m], and its velocity [m/s] (6, N)."""
     adapts: Tensor
     """1 where the clock follows the teacher, so that it may plan with another step time (N,)."""
 
     def __post_init__(self) -> None:
-        """Without a buffer of its own; see `allocate`."""
+        """Begin without a buffer; see `allocate`."""
         self._buffer: Tensor | None = None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the teacher reads, parsed from one flat observation by an ordered, named layout."""
+"""The state that the teacher reads, parsed from one flat observation by an ordered, named layout."""
 
 from __future__ import annotations
 
@@ -92,8 +92,7 @@ LEG_ROWS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("feet_force_w", (2,)),
     ("feet_ground_height", (0,)),
 )
-"""What is read of each foot: x, y, z [m], v_x, v_y, v_z [m/s], vertical contact force [N], height of the ground under
-it [m]."""
+"""Rows of each foot: x, y, z [m], v_x, v_y, v_z [m/s], vertical contact force [N], height of the ground [m]."""
 NUM_LEG_ROWS = sum(len(parts) for _, parts in LEG_ROWS)
 
 

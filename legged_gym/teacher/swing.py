@@ -1,4 +1,4 @@
-"""The swing leg: how its foot gets from where it is to the foothold, and the torques that its own inertia takes."""
+"""The swing leg: the motion of its foot to the foothold, and the torques that its inertia needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Motion(NamedTuple):
 
 
 def cubic(start: Motion, end: Motion, duration: Tensor, time: Tensor) -> Motion:
-    """The motion from one state to another in a duration, as it is at a time: the cubic of Hermite, all of one shape.
+    """The motion at a time, on the Hermite cubic from one state to another in a duration; all of one shape.
 
     Of all motions between the two states it has the least mean square of the acceleration. The accelerations of start
     and end are not used.
@@ -43,7 +43,7 @@ def cubic(start: Motion, end: Motion, duration: Tensor, time: Tensor) -> Motion:
 class SwingFoot:
     """Reference of the swing foot's centre, planned anew at every evaluation from the motion that it is in.
 
-    So a foothold or a step time that changes on the way bends the motion and never makes it jump.
+    So a new foothold or step time bends the motion and never makes it jump.
 
     Args:
         cfg: parameters.
@@ -65,13 +65,13 @@ class SwingFoot:
     ) -> list[Motion]:
         """The motion in frame M (3, N) each at some times from now.
 
-        In the plane the foot is to come to rest over p* about when the step ends (`late`). In height it follows an arc
-        and aims at where that is `horizon` ahead.
+        Horizontally the foot comes to rest over p* about when the step ends (`late`). In height it follows an arc,
+        aiming at the arc's height `horizon` ahead.
 
         Args:
             frame: the state at the stance foot.
             plan: the step.
-            start: motion that the foot is in, frame M (3, N).
+            start: present motion of the foot, frame M (3, N).
             liftoff: where it left the ground, frame M (3, N) [m].
             swing_height: apex (N,) [m].
             times: ahead of now [s].
@@ -86,7 +86,7 @@ class SwingFoot:
         return [cubic(start, end, duration, duration.clamp(max=time)) for time in times]
 
     def late(self, frame: StepFrame, plan: StepPlan) -> Tensor:
-        """How long after the step's end the foot would come to rest (N,) [s]."""
+        """Time after the step's end at which the foot would come to rest (N,) [s]."""
         cfg = self.cfg
         return (cfg.landing - 1.0 + (cfg.hurried_landing - cfg.landing) * plan.hurry) * frame.duration
 
@@ -111,7 +111,7 @@ class SwingFoot:
 class LegInertia:
     """Inertia of a leg that hangs on a base at rest, about its three joints; the links are points at their centres.
 
-    Of the coupling between the joints that of hip and knee counts; abad and the leg's plane are perpendicular.
+    Only hip and knee are coupled; the abad axis is perpendicular to the leg's plane.
 
     Args:
         geometry: leg constants.
@@ -129,7 +129,7 @@ class LegInertia:
         self._signs = g.signs.unsqueeze(-1)  # (2, 3, 1)
 
     def torques(self, joint_pos: Tensor, acceleration: Tensor) -> Tensor:
-        """Joint torques (6, N) [N m] that joint accelerations (6, N) [rad/s^2] take at joint positions (6, N) [rad]."""
+        """Joint torques (6, N) [N m] for joint accelerations (6, N) [rad/s^2] at joint positions (6, N) [rad]."""
         _, hip, knee = (joint_pos.view(2, 3, -1) * self._signs).unbind(1)  # (2, N) each, about +y
         a = acceleration.view(2, 3, -1) * self._signs
         angles = torch.stack((hip, hip + knee)).unsqueeze(1)  # (2, 1, 2, N)

@@ -1,10 +1,10 @@
 """When and where the next foot lands, chosen together: the step-timing QP of Khadiv et al., T-RO 2020, by search.
 
 The QP asks for foothold p and step time such that the DCM is at its nominal offset b from the foot when it lands,
-inside what the leg reaches, with the offset kept viable by a slack. Given the time everything else follows in closed
-form, one axis at a time: p is the point nearest to p* = xi_T - b that the foot can get to. So the cost is looked at for
-a fixed number of times, all at once, and the best one is taken: no solver, no branch, and what the foot can reach may
-depend on the time in any way.
+inside what the leg reaches, with the offset kept viable by a slack. Given the time, everything else follows in closed
+form, one axis at a time: p is the reachable point nearest to
+p* = xi_T - b. So the cost is computed for a fixed number of times, all at once, and the best one is taken: no solver,
+no branch, and the foot's reach may depend on the time in any way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from legged_gym.teacher.config import SteppingCfg, TimingCfg
 
 
 class Reach:
-    """Where the swing foot can be put: the leg's box beside the stance leg, and how far it gets in the time left.
+    """Reach of the swing foot: the leg's box beside the stance leg, and its distance in the time left.
 
     Args:
         stepping: the box.
@@ -69,10 +69,10 @@ class StepTiming:
         ).unsqueeze(-1)
 
     def candidates(self, elapsed: Tensor, duration: Tensor) -> Tensor:
-        """Times left to touchdown that come into question (K, N) [s]: from the shortest step to the longest.
+        """Candidate times left to touchdown (K, N) [s]: from the shortest step to the longest.
 
         Args:
-            elapsed: since the step began, whatever the clock says (N,) [s].
+            elapsed: since the step began, by time and not by the clock (N,) [s].
             duration: nominal step duration T (N,) [s]. The clock is not turned back behind the beginning of the step.
         """
         shortest = (self.timing.min_step - elapsed).clamp(min=self.timing.min_left)
@@ -95,7 +95,7 @@ class StepTiming:
         Args:
             xi: DCM now, mirrored heading frame (2, N) [m].
             pivot: point r from which the DCM diverges (2, N) [m].
-            offset: b minus the learned offset: what the DCM is to be off the foot when it lands (2, N) [m].
+            offset: b minus the learned offset: the wanted DCM relative to the foot when it lands (2, N) [m].
             omega: (N,) [rad/s].
             elapsed: since the step began (N,) [s].
             duration: nominal step duration T (N,) [s].
@@ -115,7 +115,7 @@ class StepTiming:
         return times.gather(0, best).squeeze(0)
 
     def cost(self, landed: Tensor, error: Tensor, omega: Tensor) -> Tensor:
-        """What a landing costs [m^2] (..., N): the offset error, more of it to the outside, and what is not viable.
+        """Cost of a landing [m^2] (..., N): the offset error, more of it to the outside, and the excess over viability.
 
         To the outside the next step cannot go: legs do not cross. A robot whose DCM is there falls unless the next
         foothold, close beside the stance foot, catches it.
@@ -139,7 +139,7 @@ LATEST = 0.98
 
 
 def viability_bounds(omega: Tensor, stepping: SteppingCfg, duration: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Within which offset from the landing foot the DCM can be kept for ever by steps of some duration.
+    """Bounds of the DCM's offset from the landing foot that steps of some duration can keep for ever.
 
     Ahead and behind the DCM must not run away faster than the longest steps follow:
     |x| <= L / (E - 1), E = e^(omega T).
@@ -162,7 +162,7 @@ def viability_bounds(omega: Tensor, stepping: SteppingCfg, duration: float) -> t
 
 
 def viability_excess(landed: Tensor, omega: Tensor, stepping: SteppingCfg, duration: float) -> Tensor:
-    """By how much the DCM relative to the landing foot (2, ..., N) [m] is outside `viability_bounds` (..., N) [m]."""
+    """Distance of the DCM relative to the landing foot (2, ..., N) [m] beyond `viability_bounds` (..., N) [m]."""
     forward, inner, outer = viability_bounds(omega, stepping, duration)
     x, y = landed.unbind()
     sideways = (inner - y).clamp(min=0.0) + (y - outer).clamp(min=0.0)

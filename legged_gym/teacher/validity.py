@@ -11,7 +11,7 @@ class ValidityWeight:
     """Product of ramps that fall from 1 to 0 between two thresholds of each indicator.
 
     The LIP assumes a level base, constant height, a stance foot that holds, contacts as the clock says, a reachable
-    foothold and no force but the ground's; the further one of them is from the truth, the less the reference weighs.
+    foothold and no force but the ground's; the further one of these is violated, the less the reference weighs.
 
     Args:
         cfg: thresholds (good, bad) of each indicator.

@@ -21,13 +21,13 @@ FORMAT = "legged_gym checkpoint"
 VERSION = 1
 """Raised when older files can no longer be read."""
 SIMULATION = "simulation"
-"""Name of what may hold any number: what an engine keeps besides the robots' state may be infinite."""
+"""Name of a part that may hold any number: an engine's own state may be infinite."""
 _UNCHECKED = (SIMULATION, "return")  # the latter is a figure of a snapshot, none before an episode has ended
 _TEMPORARY = re.compile(r"\..+\.pt\.(?P<host>.+)\.(?P<pid>\d+)")
 
 
 class NotFiniteError(UserError):
-    """What is to be saved holds a number that is not finite."""
+    """The content to be saved holds a number that is not finite."""
 
 
 def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
@@ -38,19 +38,19 @@ def save_atomically(obj: dict[str, Any], path: str | Path) -> None:
 
 @contextlib.contextmanager
 def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
-    """Writes a checkpoint that takes its name at the end of the body: whoever finds it finds what the body made, too.
+    """Writes a checkpoint that takes its name at the end of the body: once it is there, the body's files are, too.
 
     Args:
         obj: What to save: tensors, numbers, strings and containers of these.
         path: The file; an existing one stays whole until the new one is complete.
 
     Raises:
-        NotFiniteError: Something in it is not finite, but for what is under `SIMULATION`.
+        NotFiniteError: Something in it is not finite, except under `SIMULATION`.
         OSError: It cannot be written; what was there before is still there.
     """
     path = Path(path)
     if broken := _broken(obj):
-        raise NotFiniteError(f"{path}: is not written, for {broken} is not finite")
+        raise NotFiniteError(f"{path}: was not written, because {broken} is not finite")
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -67,10 +67,10 @@ def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
 
 
 def _write(obj: dict[str, Any], file: BinaryIO) -> None:
-    """Writes what torch makes of something.
+    """Writes an object in torch's format.
 
     Raises:
-        OSError: Why it cannot be written, which torch would not say.
+        OSError: It cannot be written; unlike torch's error, this one says why.
     """
     noting = _Noting(file)
     try:
@@ -161,7 +161,7 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
         raise UserError(f"no such checkpoint: {path}")
     try:
         _check_archive(path)
-        with warnings.catch_warnings(action="ignore"):  # about foreign files; the error below says it all
+        with warnings.catch_warnings(action="ignore"):  # torch warns of foreign files; the error below is enough
             data = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # noqa: BLE001  a damaged file may raise anything in the unpickler
         raise UserError(f"{path}: is damaged or no checkpoint of legged_gym ({_first_words(error)})") from None
@@ -176,12 +176,12 @@ def load_checked(path: str | Path, map_location: str | torch.device = "cpu") -> 
 
 
 def check_alike(given: Any, own: Any, name: str) -> None:
-    """Raises where a state that was saved is not one that would be saved here; nothing is looked into but its form.
+    """Raises unless a saved state has the form of the present one; values are not compared.
 
     Args:
-        given: What was saved: tensors and counts in nested dicts.
-        own: What would be.
-        name: Of it, for the message.
+        given: The saved state: tensors and counts in nested dicts.
+        own: The present state.
+        name: Its name, for the message.
 
     Raises:
         ValueError: Names, kinds or shapes differ.
@@ -189,7 +189,7 @@ def check_alike(given: Any, own: Any, name: str) -> None:
     if isinstance(own, Mapping):
         if not isinstance(given, Mapping) or given.keys() != own.keys():
             differ = given.keys() ^ own.keys() if isinstance(given, Mapping) else own
-            raise ValueError(f"{name}: other things are saved: {', '.join(sorted(map(str, differ)))}")
+            raise ValueError(f"{name}: saved and expected entries differ: {', '.join(sorted(map(str, differ)))}")
         for key, value in own.items():
             check_alike(given[key], value, f"{name}.{key}")
     elif isinstance(own, torch.Tensor):
@@ -206,7 +206,7 @@ def _kind(value: object) -> str:
 
 
 def _check_archive(path: Path) -> None:
-    """Raises where a file is not the archive that torch writes: stored as it is, and each part as its checksum says."""
+    """Raises unless a file is an archive as torch writes it: uncompressed, each part with the right checksum."""
     if not zipfile.is_zipfile(path):
         raise ValueError("it is cut short, or no archive of torch")
     with zipfile.ZipFile(path) as archive:

@@ -89,7 +89,7 @@ class Config:
     """Base class of every config section; see the module's docstring."""
 
     FORMER: ClassVar[dict[str, Any]] = {}
-    """Values, by field, that a file means which was saved before there was the field; others mean the default."""
+    """Values, by field, for files saved before the field existed; other fields take their default."""
 
     def __new__(cls, *args: object, **kwargs: object) -> "Config":
         """Refuses keyword arguments that are no field before the generated constructor sees them."""
@@ -286,7 +286,7 @@ def save_json(cfg: Config, path: str | Path) -> None:
 def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
     """Reads what `save_json` wrote, perhaps with another version of the package.
 
-    Fields that are no more are skipped with a line on stderr that names them: a run outlives them.
+    Fields that no longer exist are skipped, with a line on stderr that names them, so that old runs can be read.
 
     Args:
         cfg: A config of the class that was saved; stays as it is.
@@ -310,12 +310,12 @@ def read_json(cfg: Config, path: str | Path) -> dict[str, Any]:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     if unknown:
-        print(f"warning: {path}: skipped what this version does not have: {', '.join(unknown)}", file=sys.stderr)
+        print(f"warning: {path}: skipped fields that this version does not have: {', '.join(unknown)}", file=sys.stderr)
     return found
 
 
 def _former_fields(cfg: Config, data: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Returns what saved sections mean by the fields they lack, by path; see `Config.FORMER`."""
+    """Returns values for fields that saved sections lack, by path; see `Config.FORMER`."""
     found = {path + name: value for name, value in cfg.FORMER.items() if name not in data}
     for name, value in data.items():
         child = getattr(cfg, name, None)
@@ -325,7 +325,7 @@ def _former_fields(cfg: Config, data: dict[str, Any], path: str = "") -> dict[st
 
 
 def load_json(cfg: ConfigT, path: str | Path) -> ConfigT:
-    """Puts what `save_json` wrote into a config, which keeps what the file does not name; returns the config.
+    """Puts a file of `save_json` into a config, which keeps its other fields; returns the config.
 
     Raises:
         ConfigError: See `read_json`.

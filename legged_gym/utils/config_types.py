@@ -18,7 +18,7 @@ mismatch: Any = _Mismatch()
 """Returned when a value or a text is not of the asked type."""
 
 LARGEST_FLOAT = 3.4e38
-"""Of single precision, which tensors are of."""
+"""Largest number of single precision, which tensors have."""
 _COMPARISONS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -102,7 +102,7 @@ def violation(value: object, limits: dict[str, Any]) -> bool:
 
 
 def expectation(value: object, hint: Any, limits: dict[str, Any]) -> str:
-    """Says what a field accepts, to whoever gave it this value or text."""
+    """Says what a field accepts, for the message about a wrong value or text."""
     number = _literal(value) if isinstance(value, str) else value
     too_large = isinstance(number, int | float) and abs(number) > LARGEST_FLOAT and float in (hint, *get_args(hint))
     return describe(hint, limits) + f", of at most {LARGEST_FLOAT:.2g}" * too_large

@@ -13,8 +13,8 @@ class LastingStream(io.TextIOBase):
         """Wrap a stream.
 
         Args:
-            stream: What is written to.
-            notify: Where a line says that it is gone.
+            stream: The stream to write to.
+            notify: Stream for the line that says that it is gone.
         """
         self._stream, self._notify = stream, notify
         self.gone = False
@@ -45,7 +45,7 @@ class LastingStream(io.TextIOBase):
         return not self.gone and self._stream.isatty()
 
     def _give_up(self, error: Exception) -> None:
-        """Put nothing in its place, which what is still buffered goes to at the end of the process."""
+        """Replace it by the null device, which takes the remaining buffer at the end of the process."""
         self.gone = True
         try:
             nothing = os.open(os.devnull, os.O_WRONLY)
@@ -60,7 +60,7 @@ class LastingStream(io.TextIOBase):
 
 
 def keep_going_without_console() -> None:
-    """Let a run go on where its output cannot be written any more, or could not from the start."""
+    """Let a run go on if its output cannot be written, from the start or later."""
     for name, notify in (("stdout", sys.stderr), ("stderr", None)):
         stream = getattr(sys, name)
         if stream is None:  # closed before Python began

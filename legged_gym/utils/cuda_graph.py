@@ -1,4 +1,4 @@
-"""Device work recorded once as a CUDA graph, which from then on takes a single launch, and work beside other work."""
+"""Device work recorded once as a CUDA graph, then replayed in a single launch; and work on a second queue."""
 
 import dataclasses
 import gc
@@ -11,14 +11,14 @@ import torch
 from torch.optim import Adam
 
 PLAIN_CALLS = 2
-"""Calls that run as they are before the recording: they load kernels and make what is made on first use."""
+"""Plain calls before the recording: they load kernels and make objects that are made on first use."""
 
 
 _all: "weakref.WeakSet[Graphed]" = weakref.WeakSet()
 
 
 def forget_all() -> None:
-    """Drop all recordings of this process, once the device has done what they ask for."""
+    """Drop all recordings of this process, once the device has finished their work."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
     for graphed in _all:
@@ -29,8 +29,8 @@ def forget_all() -> None:
 class Graphed:
     """A function of tensors whose device work becomes a CUDA graph.
 
-    On a CPU each call is a plain call. On CUDA the first `PLAIN_CALLS` are, too, so that nothing has to be undone; the
-    next one records, and from then on a call copies its arguments into the graph's memory and replays.
+    On a CPU each call is a plain call. On CUDA the first `PLAIN_CALLS` are plain, too; the next one records, and from
+    then on a call copies its arguments into the graph's memory and replays.
 
     What the function does on the device must not depend on values that only the host knows and that change between
     calls; it must not wait for the device, and the tensors that it reads besides its arguments must keep their memory.
@@ -114,7 +114,7 @@ class Graphed:
         finally:
             if collecting:
                 gc.enable()
-        # What differs from before is what the function has bound; `_replay` binds it again.
+        # Attributes that differ from before were bound by the function; `_replay` binds them again.
         self._bound = [
             {name: value for name, value in vars(owner).items() if name not in old or old[name] is not value}
             for owner, old in zip(self._owners, before, strict=True)
@@ -143,7 +143,7 @@ class Branch:
 
     @contextmanager
     def fork(self) -> Iterator[None]:
-        """Queue the body here, after what is queued outside so far."""
+        """Queue the body here, after the work queued outside so far."""
         if self._stream is None:
             yield
             return
@@ -152,7 +152,7 @@ class Branch:
             yield
 
     def join(self) -> None:
-        """Let what is queued outside from now on come after what is queued here."""
+        """Make work queued outside from now on wait for the work queued here."""
         if self._stream is not None:
             torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
 
@@ -170,10 +170,10 @@ def adam_tensors(optimizer: Adam, prefix: str) -> dict[str, torch.Tensor]:
 
 
 def load_adam(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Take over saved moments, steps and rates, whatever device they are from; all tensors are new ones then.
+    """Load saved moments, steps and rates from any device; the optimiser has new tensors afterwards.
 
     Raises:
-        ValueError: It is of parameters of other number or shape.
+        ValueError: The state is of other parameters, by number or shape.
     """
     own_shapes = [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
     for k, moments in state["state"].items():

@@ -1,7 +1,7 @@
 """Several processes that learn together, one per GPU: `torchrun` starts them, a `Group` is what they share.
 
-With one process a group does nothing, so that code reads the same for one and for many. What is decided (to stop, to
-take an iteration back, a learning rate) follows from numbers that all ranks share bit for bit, or the group is asked.
+With one process a group does nothing, so that code reads the same for one and for many. Decisions (to stop, to
+take an iteration back, a learning rate) follow from numbers that all ranks share bit for bit, or from the group.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ PATIENCE = timedelta(minutes=30)
 
 
 class Group:
-    """Ranks that do the same on robots of their own. Every method is to be called by all of them, in the same order."""
+    """Ranks that do the same on robots of their own. All ranks must call every method, in the same order."""
 
     def __init__(self, rank: int = 0, size: int = 1, host: Any = None, device: Any = None) -> None:
         """See `joined`; without arguments, the group of a process that is alone.
 
         Args:
-            rank: Of this process.
+            rank: Rank of this process.
             size: Number of processes.
             host: torch's process group for tensors and objects in main memory.
             device: That for tensors where networks live; each has a queue of its own on the GPU.
@@ -41,7 +41,7 @@ class Group:
 
     @property
     def alone(self) -> bool:
-        """There is no other process."""
+        """Whether there is no other process."""
         return self.size == 1
 
     @property
@@ -78,7 +78,7 @@ class Group:
         Args:
             parameters: Those without a gradient are left out; the others get one that is a view of the piece.
             scalars: On the parameters' device.
-            weight: How much this rank counts, at least 0; None for all alike. Scalar.
+            weight: Weight of this rank, at least 0; None for equal weights. Scalar.
 
         Returns:
             The scalars' means (K,), without gradient.
@@ -135,7 +135,7 @@ class Group:
         return self.gather(value)[0]
 
     def check_equal(self, what: str, fields: dict[str, Any]) -> None:
-        """Raise if the processes do not agree on what must be the same.
+        """Raise if the processes differ in fields that must be equal.
 
         Raises:
             UserError: Names the first field that differs, in all processes alike.
@@ -146,7 +146,7 @@ class Group:
                 if first.get(name) != other.get(name):
                     raise UserError(
                         f"{what}: {name} is {first.get(name)} in rank 0 and {other.get(name)} in rank {rank}: "
-                        "give all of them the same options, and what the machines suggest differently"
+                        "give all ranks the same options, and set what their machines suggest differently"
                     )
 
     def wait(self) -> None:
@@ -175,7 +175,7 @@ def started_together() -> bool:
 
 
 def mute_others() -> None:
-    """Let the first process alone print: all would say the same. Errors are said on stderr."""
+    """Let only the first process print, for all would print the same. Errors still go to stderr."""
     if started_together() and os.environ["RANK"] != "0":
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
 
@@ -216,7 +216,7 @@ def joined(device: str) -> Iterator[Group]:
 
 
 def _leave() -> None:
-    """Give back what torch holds for the group; all is done, so a process that this holds up may end."""
+    """Release torch's resources of the group; all work is done, so a process that hangs here may be ended."""
     timer = end_within(5.0 * GRACE, 0)
     cuda_graph.forget_all()  # NCCL waits for ever for graphs that use a communicator
     distributed.destroy_process_group()
@@ -224,7 +224,7 @@ def _leave() -> None:
 
 
 def _part(error: BaseException, lifeline: Lifeline) -> BaseException:
-    """Tell the others why this process ends, or be told; returns what it ends with."""
+    """Tell the others why this process ends, or learn why they did; returns the exception to end with."""
     end_within(2.0 * GRACE, EXIT_CODE)
     if isinstance(error, RuntimeError) and (lost := lifeline.wait_for_loss(GRACE)) is not None:
         return UserError(lost) if lifeline.speaks else SystemExit(EXIT_CODE)  # a collective that broke off

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read: a single clear line, no traceback, exit code 2."""
+"""The exception for mistakes of the user: a single clear line, no traceback, exit code 2."""
 
 import difflib
 from collections.abc import Iterable

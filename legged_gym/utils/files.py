@@ -1,4 +1,4 @@
-"""Files that are whole, whatever happens while they are written."""
+"""Files that are written whole or not at all."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the body another name to write to, which takes the file's place at the end; if it fails, all is as before.
+    """Give the body a temporary path that replaces the file at the end; if the body fails, nothing changes.
 
     Args:
         path: The file, which may be there already.

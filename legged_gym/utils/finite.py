@@ -25,10 +25,10 @@ def first_not_finite(tree: Any, path: str = "") -> str | None:
     """Find a number that is not finite in nested dicts, lists, tuples and tensors; waits for the device.
 
     Returns:
-        Where the first one is, as `actor_state_dict.mlp.0.weight`; None if all are finite.
+        Path of the first one, as `actor_state_dict.mlp.0.weight`; None if all are finite.
     """
     if isinstance(tree, torch.Tensor) and tree.layout != torch.strided:
-        return f"{path}, which is sparse,"  # nobody saves that: it is not looked into
+        return f"{path}, which is sparse,"  # never saved by us, so it is not searched
     if isinstance(tree, torch.Tensor):
         return path if tree.is_floating_point() and not bool(tree.isfinite().all()) else None
     if isinstance(tree, float):
@@ -43,7 +43,7 @@ def first_not_finite(tree: Any, path: str = "") -> str | None:
 
 
 class GuardedStep:
-    """Takes an optimiser's steps where loss and gradients are finite, and counts those that it leaves out.
+    """Takes an optimiser's steps if loss and gradients are finite, and counts the steps left out.
 
     A step that is left out changes neither parameters nor the optimiser's moments. On CUDA that is decided by the
     optimiser's own kernel, as automatic mixed precision does it: steps can be recorded, and the host never waits.
@@ -54,7 +54,7 @@ class GuardedStep:
 
         Args:
             optimizer: Made by `make_adam`.
-            device: Of its parameters.
+            device: Device of its parameters.
         """
         self.optimizer = optimizer
         self._fused = torch.device(device).type == "cuda"
@@ -62,7 +62,7 @@ class GuardedStep:
         """Steps left out since the last `clear`."""
 
     def __call__(self, *health: torch.Tensor) -> torch.Tensor:
-        """Step, if it is sound.
+        """Take the step, if it is finite.
 
         Args:
             health: Scalars that are finite if the gradients are: the loss, norms of gradients. Where several processes

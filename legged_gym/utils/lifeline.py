@@ -1,8 +1,8 @@
-"""Tells processes that work together at once when one of them ends: a collective that waits for it never would.
+"""Tells processes that work together at once when one of them ends: a collective would wait for it for ever.
 
-Every rank holds a connection to the first one. The kernel closes those of a process that ends, however it ends; a
-machine that goes down is missed by keep-alive packets, which a busy process answers, too. Who ends on its own says why
-before: its last words are one line.
+Every rank holds a connection to the first one. The kernel closes the connections of a process that ends,
+however it ends. Keep-alive packets, which a busy process answers, too, detect a machine that goes down. A process that
+ends by itself first says why: its last words are one line.
 """
 
 import json
@@ -25,7 +25,7 @@ CONNECT_TIMEOUT = 300.0
 """Time that the ranks have to come together [s]: one may have kernels to compile before."""
 EXIT_CODE = 2
 _IN_ORDER = ""
-"""Last words of who leaves when all leave."""
+"""Last words of a process that leaves when all leave."""
 _DIED = "has died: the others end, too; the last checkpoint is whole, go on from it with --resume"
 _KEEPALIVE = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 4}
 """Silence before a packet, between packets [s], and how many may stay unanswered; not all systems have all."""
@@ -38,19 +38,19 @@ class Lifeline:
         """Connect all ranks.
 
         Args:
-            store: Where the first rank says how it is reached; a `torch.distributed.Store`.
-            rank: Of this process.
+            store: The first rank publishes its address here; a `torch.distributed.Store`.
+            rank: Rank of this process.
             size: Number of ranks.
-            host: Of the first rank, as the others reach it.
+            host: Host of the first rank, as the others reach it.
 
         Raises:
             UserError: The first rank cannot be reached, or another one does not come.
         """
         self.rank = rank
         self.lost: str | None = None
-        """Who was lost, and why."""
+        """The rank that was lost, and why."""
         self.speaks = rank == 0
-        """It is on this process to tell the user of a loss."""
+        """This process tells the user of a loss."""
         self._leaving, self._news = False, threading.Event()
         self._parent: int | None = os.getppid()
         self._peers = _accept(store, size) if rank == 0 else {0: _connect(store, rank, host)}
@@ -66,7 +66,7 @@ class Lifeline:
         self._send({"rank": self.rank, "words": words})
 
     def wait_for_loss(self, seconds: float) -> str | None:
-        """Return who was lost and why, waiting for the news if need be; None if nobody was."""
+        """Return the rank that was lost and why, after waiting for the news; None if none was lost."""
         self._news.wait(seconds)
         return self.lost
 
@@ -95,7 +95,7 @@ class Lifeline:
                         return
 
     def _stop_if_orphaned(self) -> None:
-        """Stop as at a signal once torchrun has died: nobody would stop this process any more."""
+        """Stop as at a signal once torchrun has died, for nothing else would stop this process."""
         if self._parent is not None and os.getppid() != self._parent:
             self._parent = None
             os.kill(os.getpid(), signal.SIGTERM)
@@ -118,10 +118,10 @@ def end(words: str | None) -> None:
 
 
 def end_within(seconds: float, code: int) -> threading.Timer:
-    """End this process if it is still there in a while: what is left of a collective may hold it up.
+    """End this process if it still runs in a while: the rest of a collective may hold it up.
 
     Returns:
-        What calls it off.
+        A function that calls it off.
     """
     sys.stdout.flush()
     timer = threading.Timer(seconds, os._exit, (code,))

@@ -1,4 +1,4 @@
-"""What a machine can hold and a run can learn from, checked before anything is built or written."""
+"""Checks before anything is built or written: does the run fit the machine, and can it learn?"""
 
 import os
 from ctypes.util import find_library
@@ -12,23 +12,23 @@ ROBOT_BYTES = 260_000
 THREAD_BYTES = 2_000_000
 """Main memory of a physics thread [B]."""
 OBSERVED = 560
-"""Numbers that a robot observes and the rollout stores in a policy step, but for heights and history."""
+"""Numbers that the rollout stores for a robot in a policy step, without heights and history."""
 COPIES = 8
-"""Of each network parameter: value, gradient, two moments, the copy that is put back, and what a save makes."""
+"""Copies of each network parameter: value, gradient, two moments, the backup, and those made by a save."""
 PROGRAM_GIB = 0.4
-"""What Python, torch and the engine take before there are robots [GiB]."""
+"""Memory that Python, torch and the engine take without robots [GiB]."""
 MOST_THREADS_PER_CORE = 16
 MUJOCO_GL = {"egl": ("EGL", "libegl1 libgl1-mesa-dri"), "osmesa": ("OSMesa", "libosmesa6")}
 """Value of MUJOCO_GL -> library it loads, and Debian's packages of it."""
 
 
 def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cpu", *, learns: bool = True) -> None:
-    """Raise where a run cannot be built on this machine, or would learn nothing.
+    """Raise if a run cannot be built on this machine, or would learn nothing.
 
     Args:
         env_cfg: The environment's config.
         train_cfg: The training config.
-        here: What there is.
+        here: The machine's resources.
         sim_device: Where physics runs.
         learns: Whether anything is learned; robots that are only watched may be as few as one.
 
@@ -43,7 +43,7 @@ def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cp
             f"--env.sim.num_threads: got {threads}, but there are {here.cores} cores; 0 takes as many as there are"
         )
     needed = estimated_gib(env_cfg, train_cfg, here)
-    # What a GPU holds is not in main memory, and its size is another; only what cannot be meant is refused.
+    # A GPU has memory of its own, of another size; here only absurd sizes are refused.
     factor = 1.0 if sim_device == "cpu" else 8.0
     if here.memory_gib and needed > factor * here.memory_gib:
         raise UserError(
@@ -54,7 +54,7 @@ def check_run(env_cfg: Any, train_cfg: Any, here: Machine, sim_device: str = "cp
 
 
 def _check_samples(env_cfg: Any, train_cfg: Any) -> None:
-    """Raise where a rollout is smaller than what it is dealt out to."""
+    """Raise if a rollout has too few samples for its mini-batches."""
     runner, algorithm = train_cfg.runner, getattr(train_cfg, "algorithm", None)
     if algorithm is None or not hasattr(runner, "num_steps_per_env"):
         return

@@ -1,4 +1,4 @@
-"""What this machine has, and the run sizes that suit it."""
+"""Resources of this machine, and the run sizes that suit it."""
 
 import os
 import sys
@@ -89,7 +89,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator.
 
     Args:
-        machine: What there is.
+        machine: Its resources.
         sim_device: Where physics runs, e.g. `"cpu"` or `"cuda:0"`.
 
     Returns:
@@ -108,9 +108,9 @@ def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> 
     """Returns the torch device to use, after checking that it exists.
 
     Args:
-        asked: What the user asked for, e.g. `"cpu"`, `"cuda"`, `"cuda:1"`; None leaves the choice.
-        machine: What there is.
-        prefer_cuda: Whether the choice falls on CUDA where it is there.
+        asked: The device from the user, e.g. `"cpu"`, `"cuda"`, `"cuda:1"`; None leaves the choice.
+        machine: Its resources.
+        prefer_cuda: Whether to choose CUDA if there is a device.
 
     Returns:
         `"cpu"` or `"cuda:<index>"`.
@@ -127,8 +127,8 @@ def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> 
     number = int(index or own)
     if processes > 1 and number != own:
         raise UserError(
-            f"device '{asked}': torchrun has started {processes} processes here, and each takes the device of its own: "
-            "say cuda, without a number"
+            f"device '{asked}': torchrun has started {processes} processes here, each with a device of its own: "
+            "give cuda without a number"
         )
     if number >= machine.cuda_devices:
         raise UserError(f"device '{asked or f'cuda:{number}'}' is not there: this machine has {machine}")
@@ -139,7 +139,7 @@ def require_display() -> None:
     """Raises when no window can be opened.
 
     Raises:
-        UserError: There is no display; says what to do instead.
+        UserError: There is no display; the text says what to do instead.
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError("no display (DISPLAY is not set): add --headless to run without a window")
@@ -159,7 +159,7 @@ def prefer_egl() -> None:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Compute with that many threads in the body: with one where tensors are small and the cores are the physics'."""
+    """Compute with this many threads in the body: one if tensors are small and physics needs the cores."""
     import torch
 
     threads = torch.get_num_threads()

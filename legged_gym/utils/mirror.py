@@ -1,4 +1,4 @@
-"""The reflection of vectors of numbers, and which ones an actor needs that treats left and right alike."""
+"""Reflections of vectors of numbers, and those that a symmetric actor needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Mirror:
         return x[..., self.rows] * self.signs
 
     def repeated(self, times: int) -> Mirror:
-        """Reflect so many of these vectors in a row."""
+        """Return the reflection of this many such vectors in a row."""
         starts = len(self.rows) * torch.arange(times, device=self.rows.device)
         return Mirror((starts.unsqueeze(-1) + self.rows).flatten(), self.signs.repeat(times))
 
@@ -39,13 +39,13 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Symmetry:
-    """How an actor's inputs and output look to a robot reflected in its sagittal plane, half a gait cycle later."""
+    """Reflections of an actor's inputs and output in the sagittal plane, half a gait cycle later."""
 
     policy: Mirror
-    """Of the policy observation."""
+    """Reflection of the policy observation."""
     command: Mirror
     velocity: Mirror
-    """Of the base velocity, which the estimator tells."""
+    """Reflection of the base velocity, which the estimator estimates."""
     action: Mirror
     clock: int
-    """Which number of the policy observation is positive while the left foot is stance."""
+    """Index of the number in the policy observation that is positive while the left foot is stance."""

@@ -13,7 +13,7 @@ _shown: list["Bar"] = []
 
 
 class Bar:
-    """How far some work is; says nothing where nobody looks."""
+    """Progress of some work; shown on a terminal only."""
 
     def __init__(self, title: str, progress: Progress | None = None, total: float = 1.0) -> None:
         """Begin with nothing done."""
@@ -22,27 +22,27 @@ class Bar:
         self._task: Any = None if progress is None else progress.add_task(title, total=total)
 
     def set(self, done: float, title: str | None = None) -> None:
-        """Say how much is done, and what comes now."""
+        """Set how much is done, and the next task."""
         self.done = done
         if self._progress is not None:
             self._progress.update(self._task, completed=done, description=title)
 
     def advance(self, amount: float = 1.0, title: str | None = None) -> None:
-        """Say that so much more is done, and what comes now."""
+        """Add to how much is done, and set the next task."""
         self.set(self.done + amount, title)
 
 
 def _watched() -> bool:
-    """Tell whether a bar would be seen: it would spoil a file or a pipe."""
+    """Tell whether a bar is wanted: it would spoil a file or a pipe."""
     return not _shown and sys.stdout is not None and sys.stdout.isatty()
 
 
 @contextmanager
 def progress_bar(title: str, total: float, whole: bool = False) -> Iterator[Bar]:
-    """Show a bar while the body runs; what the body prints goes above it.
+    """Show a bar while the body runs; the body's output goes above it.
 
     Args:
-        title: What is being done.
+        title: Name of the work.
         total: How much there is to do, in whatever unit.
         whole: The unit is a thing that can be counted: show how many.
     """

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: Ctrl-C, SIGTERM, and what clusters and closing terminals send.
+"""Signals that ask a run to end: Ctrl-C, SIGTERM, and those of clusters and closing terminals.
 
 Exit codes: 0 where a checkpoint was saved, for the run did what was asked; 128 + the signal's number where there is
 nothing to save yet, or where a second signal cuts the iteration short. Imports nothing slow: a script calls `watch`
@@ -22,7 +22,7 @@ PASSED_ON_WITHIN = 2.0
 
 
 class Watch:
-    """What is to happen when a signal comes."""
+    """Handles the signals."""
 
     def __init__(self) -> None:
         """At first, a signal ends the process."""
@@ -64,12 +64,12 @@ class Watch:
 
     @property
     def exit_code(self) -> int:
-        """Of a process that the first signal ended, by the shells' convention."""
+        """Exit code of a process that the first signal ended, by the shells' convention."""
         return 128 + (self._first or signal.SIGINT)
 
 
 WATCH = Watch()
-"""Of this process."""
+"""The handler of this process."""
 
 
 def watch() -> None:
@@ -87,7 +87,7 @@ def stopping(runner: Any, folder: Path | None, pattern: str = "model_*.pt") -> I
     Args:
         runner: Has `interrupted`, which is set to ask for an end.
         folder: Where its checkpoints are, if anywhere.
-        pattern: Of their names.
+        pattern: Pattern of their names.
 
     Raises:
         SystemExit: There was a second signal.

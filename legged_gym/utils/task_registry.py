@@ -19,7 +19,7 @@ RUNNER = "legged_gym.runners.on_policy_runner:OnPolicyRunner"
 
 @dataclass(frozen=True)
 class Task:
-    """What a name stands for; see `TaskRegistry.register`."""
+    """A registered task; see `TaskRegistry.register`."""
 
     env_class: Callable[..., Any]
     env_cfg_factory: Callable[[], Any]
@@ -27,7 +27,7 @@ class Task:
     runner_class: Callable[..., Any] | None = None
 
     def cfgs(self) -> tuple[Any, Any]:
-        """Returns environment config and training config, shared with nobody."""
+        """Returns fresh copies of environment config and training config."""
         # Deep copies: a factory may be a function that hands out one and the same object.
         return copy.deepcopy(self.env_cfg_factory()), copy.deepcopy(self.train_cfg_factory())
 
@@ -40,7 +40,7 @@ class Task:
 
 
 class TaskRegistry:
-    """The tasks there are."""
+    """Registry of tasks by name."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
@@ -56,7 +56,7 @@ class TaskRegistry:
         """Adds a task.
 
         Args:
-            name: What `--task` takes.
+            name: Its name for `--task`.
             env_class: Called as `env_class(env_cfg, sim_device, headless)`.
             env_cfg_factory: Makes the environment's config, e.g. the config class.
             train_cfg_factory: Makes the training config.
@@ -77,7 +77,7 @@ class TaskRegistry:
         """Returns a task.
 
         Raises:
-            UserError: There is none of that name; lists those there are.
+            UserError: There is none of that name; the text lists the known ones.
         """
         if name not in self._tasks:
             raise UserError(unknown_name("task", name, self._tasks))

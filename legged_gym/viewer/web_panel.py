@@ -65,7 +65,7 @@ class Panel:
                 slider = gui.add_slider(name, low, high, 0.01, min(max(0.0, low), high), disabled=low == high)
                 self._on_update(slider, self._drive)
                 self._sliders.append(slider)
-            buttons = gui.add_button_group("", ("stop", "let the task ask"))
+            buttons = gui.add_button_group("", ("stop", "back to the task"))
             buttons.on_click(lambda event: controls.drive((0.0,) * 3 if event.target.value == "stop" else None))
             impulse = gui.add_slider("shove [N s]", 1.0, 40.0, 1.0, controls.shove_impulse)
             self._on_update(impulse, lambda: setattr(controls, "shove_impulse", float(impulse.value)))
@@ -120,6 +120,6 @@ class Panel:
         if self._controls.num_robots > 1 and self._robot.value != self._controls.robot:
             self._robot.value = self._controls.robot
         state = "<b>paused</b>" if self._controls.paused else "running"
-        asked = "the task asks" if self._controls.command is None else "you drive"
+        asked = "the task commands" if self._controls.command is None else "you drive"
         driven = f", {asked}" if self._sliders else ""
         self._state.content = f'<div style="font-size:12px;padding:0 14px 6px">{state}{driven}</div>'

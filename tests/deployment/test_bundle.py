@@ -26,7 +26,11 @@ def test_the_task_of_this_package_can_be_deployed() -> None:
     ("field", "value", "message"),
     [
         ("control.stiffness", 40.0, "K_p 40 N m/rad, the controller runs 42"),
-        ("control.damping", 2.5, "K_d 2.5 N m s/rad, the controller runs 3.5: see --env.control.damping"),
+        (
+            "control.damping",
+            2.5,
+            "K_d 2.5 N m s/rad, the controller runs 3.5: train it with another --env.control.damping",
+        ),
         ("control.action_scale", 0.5, "an action scale of 0.5 rad, the controller runs 0.25"),
         ("control.decimation", 2, "policy steps of 0.01 s, the controller runs 0.02"),
         ("env.history_length", 5, "a history of 5 observations"),
@@ -35,8 +39,8 @@ def test_the_task_of_this_package_can_be_deployed() -> None:
         ("normalization.obs_scales.dof_vel", 0.1, "joint velocities times 0.1"),
         ("normalization.clip_actions", 10.0, "actions bounded to 10"),
         ("init_state.default_joint_angles", (0.0, 0.1, 0.0, 0.0, 0.0, 0.0), "default joint angles are"),
-        ("gait.ranges.frequency", (2.6, 3.8), "a gait frequency of 2.6 to 3.8 Hz, the controller shows it 2"),
-        ("gait.ranges.duration", (0.55, 0.6), "a gait duration of 0.55 to 0.6, the controller shows it 0.5"),
+        ("gait.ranges.frequency", (2.6, 3.8), "a gait frequency of 2.6 to 3.8 Hz, the controller commands 2"),
+        ("gait.ranges.duration", (0.55, 0.6), "a gait duration of 0.55 to 0.6, the controller commands 0.5"),
         ("gait.ranges.swing_height", (0.02, 0.06), "a gait swing_height of 0.02 to 0.06 m"),
     ],
 )

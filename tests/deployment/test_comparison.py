@@ -116,5 +116,5 @@ def test_a_log_of_policy_steps_takes_the_simulators_word(walk_log: RobotLog) -> 
     coarse = walk_log.rows(slice(None, None, 10))
     feet = feet_of(coarse, URDF)
     assert coarse.contact is not None and (feet.contact == (coarse.contact > 0.5)).all()
-    with pytest.raises(UserError, match="too coarse to tell contacts from torques"):
+    with pytest.raises(UserError, match="too coarse to find contacts from torques"):
         feet_of(replace(coarse, contact=None), URDF)

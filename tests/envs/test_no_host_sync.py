@@ -9,7 +9,8 @@ import legged_gym.envs as package
 
 WAITS = {"item", "tolist", "nonzero", "cpu", "numpy", "unique", "masked_select", "argwhere", "tensor", "as_tensor"}
 """Methods and functions that wait for the device: to read back, to learn a shape, to copy to it."""
-ONCE_IN_A_WHILE = {"__init__", "_make_parts", "bodies_named", "_grid", "read", "episode_log", "update_curriculum"}
+ONCE_IN_A_WHILE = {"__init__", "_make_parts", "bodies_named", "_grid", "joint_mirror", "term_mirror"}
+ONCE_IN_A_WHILE |= {"read", "episode_log", "update_curriculum"}
 """Functions that no step calls."""
 SOURCES = sorted(Path(package.__file__).parent.glob("*/*.py"))
 

@@ -79,7 +79,10 @@ def test_a_mirror_undoes_itself() -> None:
     [
         ({"init_state.default_joint_angles": (0.1,) * 6}, "init_state.default_joint_angles differ"),
         ({"gait.ranges.offset": (0.4, 0.6)}, "gait.offset is not 0.5"),
-        ({"observations.policy": ("tests.envs.own_terms:feet_height",)}, "observation term feet_height: how it looks"),
+        (
+            {"observations.policy": ("tests.envs.own_terms:feet_height",)},
+            "observation term feet_height: it has no `reflection`",
+        ),
     ],
 )
 def test_what_has_no_known_reflection_is_refused(make_env: MakeEnv, setting: dict, why: str) -> None:

@@ -101,7 +101,7 @@ def test_other_simulators_are_shown_where_rows_are_shared(undrawn: None, tmp_pat
     assert "Other simulators" in text and "Drake" in text and ">0.75<" in text
     assert text_of(one, subject("b", 1.0)).count("Not walked there.") == 1
     one.sim2sim[0]["rows"] = {"stand": {"survival": 0.75}}
-    assert "No row that was walked there" in text_of(one)
+    assert "No row was walked in both" in text_of(one)
     for wrong in ([], {"rows": {}}, {"engine": "x", "rows": {"a": 1}}, {"engine": "x"}):
         with pytest.raises(UserError, match=r"is not what sim2sim\.py --json writes"):
             page.read_sim2sim(wrong, tmp_path / "x.json")

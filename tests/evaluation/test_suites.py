@@ -318,7 +318,7 @@ def test_a_policy_that_gives_no_numbers_is_refused(
         return action
 
     agent.act = broken
-    with pytest.raises(UserError, match=r"^the policy gives actions that are not finite: ") as error:
+    with pytest.raises(UserError, match=r"^the policy returns NaN or infinite actions: ") as error:
         run_row(env, agent, replace(ROWS["payload_5"], duration=2.4), seed=0)
     assert "\n" not in str(error.value) and len(env.commands_seen) == walked
     assert (env.sim.parameters["base_mass_added"] == 0.0).all()
@@ -423,7 +423,11 @@ def test_a_simulator_that_ran_out_of_room_says_so(
         env.sim.overflows, env.sim.close = overflows, lambda: None
         rows = [replace(ROWS["track"], duration=0.1)]
         evaluate(lambda cfg, env=env: (env, agent), PointFootFlatCfg(), rows, 2, 0, False)
-        warning = "warning: the simulator ran out of room: contacts 1,200\n" if overflows else ""
+        warning = (
+            "warning: buffers of the simulator overflowed, so it left something out: contacts 1,200\n"
+            if overflows
+            else ""
+        )
         assert capsys.readouterr().out == warning
 
 

@@ -48,7 +48,7 @@ def test_windows_has_no_simulator_in_a_process_of_its_own(monkeypatch: pytest.Mo
 
 
 def test_the_cpu_simulator_refuses_cuda() -> None:
-    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs on the CPU"):
+    with pytest.raises(UserError, match="--sim_device=cuda: the simulator mujoco runs only on the CPU"):
         choose_engine("mujoco", "cuda", GPU)
     assert choose_engine("mujoco", None, GPU) == ("mujoco", "cpu")
     with pytest.raises(UserError, match="--sim: unknown simulator 'bullet'; known: auto, mujoco"):
@@ -81,7 +81,7 @@ def test_a_run_of_the_cpu_goes_on_there_unless_the_user_says_otherwise(
     run = start("--sim=mujoco").log_dir
     on_gpu(monkeypatch)
     assert resolve(parse("--resume", f"--load_run={run}")).sim_device == "cpu"
-    assert "--sim=auto takes the GPU" in capsys.readouterr().err
+    assert "--sim=auto moves it to the GPU" in capsys.readouterr().err
     for argv in ("--sim=auto", "--sim_device=cuda"):
         assert resolve(parse("--resume", f"--load_run={run}", argv)).env_cfg.sim.backend == "mujoco_warp"
     assert resolve(asked(f"--load_run={run}")).env_cfg.sim.backend == "mujoco_warp", "judged where the machine is best"

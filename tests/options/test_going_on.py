@@ -75,8 +75,8 @@ def test_a_run_of_before_is_found_and_gone_on_with() -> None:
 
 def test_resume_that_cannot_be(logs: Path) -> None:
     assert "no run with a checkpoint in" in refusal(logs, "--resume")
-    assert "they need --resume" in refusal(logs, "--load_run=Nov01_00-00-00")
-    assert "they need --resume" in refusal(logs, "--checkpoint=3")
+    assert "add --resume" in refusal(logs, "--load_run=Nov01_00-00-00")
+    assert "add --resume" in refusal(logs, "--checkpoint=3")
     run = Path(start().log_dir)
     assert f"there are: {run.name}" in refusal(logs, "--resume", "--load_run=Nov")
     assert "no checkpoint 7 in" in refusal(logs, "--resume", "--checkpoint=7")

@@ -208,7 +208,7 @@ def test_an_agent_keeps_its_rate_with_another_physics_step() -> None:
         ("--sim=gazebo", "--sim: unknown simulator 'gazebo'; known: auto, mujoco"),
         ("--sim_device=cuda:99", "device 'cuda:99' is not there"),
         ("--rl_device=tpu", "unknown device 'tpu'"),
-        ("--run_name=a/b", "--run_name: got 'a/b', expected a name of letters that can be printed, without slashes"),
+        ("--run_name=a/b", "--run_name: got 'a/b', expected printable characters without slashes"),
         ("--experiment_name=", "--experiment_name: got ''"),
         ("--env.asset.robot_type=PF", "unknown ROBOT_TYPE 'PF'"),
         ("--env.asset.file=/no/robot.urdf", "no such URDF file: /no/robot.urdf"),

@@ -133,7 +133,7 @@ def test_times_in_the_future_are_not_believed(tmp_path: Path, capsys: pytest.Cap
     make_run(tmp_path, "2026-05-01_10-00-00", time.time(), 50)
     assert runs.find_checkpoint(tmp_path) == longest / "model_200.pt"
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: checkpoints in {ahead} are of a time in the future") and longest.name in line
+    assert line.startswith(f"warning: checkpoints in {ahead} are dated in the future") and longest.name in line
 
 
 def test_missing_things_list_what_is_there(tmp_path: Path) -> None:

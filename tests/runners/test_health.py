@@ -79,7 +79,9 @@ def test_what_was_not_finite_is_said_by_its_term(run: object, capsys: pytest.Cap
     run.after_iteration = lambda scalars: falls.append(scalars["Train/broken_robots"])
     run.learn(1, init_at_random_ep_len=False)
     terms[3], run.after_iteration = (term, weight), None
-    assert f"warning: not finite, in robots that were reset: rew_{term.__name__} 1\n" in capsys.readouterr().out
+    assert (
+        f"warning: robots were reset because values were not finite: rew_{term.__name__} 1\n" in capsys.readouterr().out
+    )
     assert falls == [1.0], "the robot was reset"
 
 

@@ -74,7 +74,7 @@ class DummyEnv(VecEnv):
 def small_cfg(**algorithm: Any) -> LeggedRobotCfgPPO:
     cfg = LeggedRobotCfgPPO()
     cfg.policy.actor_hidden_dims = cfg.policy.critic_hidden_dims = (16,)
-    cfg.policy.init_noise_std = 0.3
+    cfg.policy.init_noise_std, cfg.policy.symmetric = 0.3, False  # the dummy has no legs to mirror
     cfg.estimator.hidden_dims = (16,)
     cfg.runner.num_steps_per_env, cfg.runner.update_threads = 6, 1  # another number rounds sums otherwise
     cfg.teacher.enabled = False
@@ -338,7 +338,12 @@ def test_overflows_of_the_simulator_are_logged(tmp_path: Path, capsys: pytest.Ca
     env.overflows = {"NEFC": 3, "NARROWPHASE": 1200}
     runner.learn(1)
     assert logged[1]["Sim/overflow_NEFC"] == 3 and logged[1]["Sim/overflow_NARROWPHASE"] == 1200
-    assert capsys.readouterr().out.count("warning: the simulator ran out of room: NEFC 3, NARROWPHASE 1,200\n") == 1
+    assert (
+        capsys.readouterr().out.count(
+            "warning: buffers of the simulator overflowed, so it left something out: NEFC 3, NARROWPHASE 1,200\n"
+        )
+        == 1
+    )
 
 
 def test_rollouts_take_one_torch_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

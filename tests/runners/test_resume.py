@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnPolicyRunner, P
     [
         ({"train.runner.num_steps_per_env": 8}, "it replays rollouts of 64 samples, this run's have 32"),
         ({"env.env.num_envs": 5}, r"environment\.environment\.actions\.now has shape \(4, 6\), here \(5, 6\)"),
-        (ON_BLOCKS, r"environment\.environment: other things are saved: ground\."),
+        (ON_BLOCKS, r"environment\.environment: saved and expected entries differ: ground\."),
     ],
 )
 def test_robots_begin_anew_where_those_that_were_saved_do_not_fit(
@@ -58,7 +58,7 @@ def test_robots_begin_anew_where_those_that_were_saved_do_not_fit(
 ) -> None:
     second = small_run(None, **REPLAYED, **options)
     second.load(str(trained[1] / "model_1.pt"))
-    assert re.search(rf"note: all robots begin anew, for simulation_1.pt does not fit: {note}", capsys.readouterr().out)
+    assert re.search(rf"note: simulation_1.pt does not fit, so all robots begin anew: {note}", capsys.readouterr().out)
     second.learn(1)
     assert second.current_learning_iteration == 2
 
@@ -90,7 +90,7 @@ def test_a_damaged_simulation_spoils_nothing(
     place[last] = value
     save_atomically({name: saved[name] for name in ("iter", SIMULATION)}, tmp_path / "simulation_1.pt")
     run.load(str(tmp_path / "model_1.pt"))
-    assert "note: all robots begin anew, for simulation_1.pt does not fit: " in capsys.readouterr().out
+    assert "note: simulation_1.pt does not fit, so all robots begin anew: " in capsys.readouterr().out
     run.learn(1)
 
 

@@ -120,7 +120,7 @@ def test_a_training_config_has_no_second_place_for_them(tmp_path: Path, capsys: 
     old["teacher"]["dcm"]["control"] = {"kp": 99.0}
     (tmp_path / "train_cfg.json").write_text(json.dumps(old))
     assert load_json(PointFootFlatCfgPPO(), tmp_path / "train_cfg.json") == cfg
-    assert "skipped what this version does not have: teacher.dcm.control" in capsys.readouterr().err
+    assert "skipped fields that this version does not have: teacher.dcm.control" in capsys.readouterr().err
 
 
 def test_driven_robots_execute_the_reference_and_their_share_shrinks(env: PointFootFlat) -> None:

@@ -42,7 +42,7 @@ def test_a_calibrated_policy_does_what_it_is_asked(
     save_atomically(data, checkpoint)
     assert run(monkeypatch, f"--load_run={source}") == 0
     before, after = (
-        [float(x) for x in line.split("achieves ")[1].split(" of what")[0].split(", ")]
+        [float(x) for x in line.split("achieves ")[1].split(" of the commanded")[0].split(", ")]
         for line in capsys.readouterr().out.splitlines()
         if "achieves" in line
     )

@@ -90,7 +90,7 @@ def test_broken_weights_are_refused_and_nothing_is_left(
     [
         (("--agent=pretrained", "--env.control.damping=2.5"), "trained with K_d 2.5 N m s/rad, the controller runs"),
         (("--agent=pretrained", "--env.gait.ranges.frequency=2.4,3.0"), "a gait frequency of 2.4 to 3 Hz"),
-        (("--agent=teacher",), "--agent teacher: a policy of this package is deployed"),
+        (("--agent=teacher",), "--agent teacher cannot be deployed: give checkpoint"),
         (("--agent=pretrained", "--suite=jump"), "unknown suite 'jump'"),
         (("--agent=pretrained", "--engine=bullet"), "--engine: got 'bullet', known: mujoco, drake"),
         (("--agent=pretrained", "--num_envs=0"), "expected a number >= 1"),

@@ -51,12 +51,12 @@ def test_a_missing_viser_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_daemon_that_lets_processes_share_a_gpu_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    expected = "no MPS daemon runs, nor is nvidia-cuda-mps-control installed: a worker on it takes turns"
+    expected = "no MPS daemon runs, nor is nvidia-cuda-mps-control installed: a worker and the trainer take turns"
     assert doctor._sharing().startswith(expected)
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     for left in ("", "no number", "999999999\n"):  # of a daemon that was killed
         (tmp_path / "nvidia-cuda-mps-control.pid").write_text(left)
-        assert doctor._sharing().startswith("no MPS daemon runs: a worker on it takes turns")
+        assert doctor._sharing().startswith("no MPS daemon runs: a worker and the trainer take turns")
     (tmp_path / "nvidia-cuda-mps-control.pid").write_text(f"{os.getpid()}\n")
     assert doctor._sharing().startswith("an MPS daemon runs")
 

@@ -171,7 +171,7 @@ def test_a_verdict_ends_the_table_of_whole_rows_as_deployed(
     assert verdict.startswith("not fit to be deployed (1 of 19") and "track 0.97 < 1.00; track rmse_vx" in verdict
     for argv in ("--physics=ideal", "--time_scale=0.5"):
         assert run(monkeypatch, "--agent=zero", argv) == 0
-        assert capsys.readouterr().out.startswith("no verdict: it takes whole rows"), "on anything else"
+        assert capsys.readouterr().out.startswith("no verdict: a verdict needs whole rows"), "on anything else"
 
 
 def test_a_report_compares_two_agents(

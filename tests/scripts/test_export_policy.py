@@ -89,7 +89,7 @@ def test_training_goes_on_from_a_shipped_policy(
     options = ("--headless", "--resume", f"--load_run={out}", "--sim=mujoco", "--rl_device=cpu", "--num_envs=4")
     logs = tmp_path / "further"
     assert run(monkeypatch, train, *options, "--max_iterations=1", f"--log_root={logs}") == 0
-    assert "note: model_1.pt holds networks only: optimisers, rates and robots begin anew" in capsys.readouterr().out
+    assert "note: model_1.pt holds networks only, so optimisers, rates and robots begin anew" in capsys.readouterr().out
     (file,) = logs.rglob("model_2.pt")
     before, after = load_checked(out / "model_1.pt"), load_checked(file)
     assert after["ppo_iteration"] == 2, "schedules go on"
@@ -135,7 +135,7 @@ def test_the_command_is_what_the_run_noted(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "say what trained the policy with --command="),
+        ([], "give the command that trained the policy, as --command="),
         (["--command=x", "--out=FOREIGN"], "is there already and is no shipped policy"),
         (["--command=x", "--out=FOREIGN", "--replace"], "is there already and is no shipped policy"),
         (["--command=x", "--suite=trak"], "unknown suite 'trak'"),

@@ -1,9 +1,11 @@
 """What MuJoCo's options cost and change."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
+from legged_gym.evaluation import results
 from legged_gym.scripts import measure_physics
 from legged_gym.utils.errors import UserError
 
@@ -25,12 +27,29 @@ def test_an_unknown_robot_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         run(monkeypatch)
 
 
-def test_it_prints_a_line_per_variant(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_a_line_per_variant_and_writes_the_same_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """The grip is the friction of 0.5 it was given; the pyramidal cone's along its axes only."""
     monkeypatch.setenv("ROBOT_TYPE", "PF_TRON1A")
-    run(monkeypatch, "--num_envs=2", "--repeats=1", "--seconds=0.3")
+    run(monkeypatch, "--num_envs=2", "--repeats=1", "--seconds=0.3", f"--result={tmp_path / 'physics.json'}")
     rows = {line[:24].strip(): line.split()[-2:] for line in capsys.readouterr().out.splitlines()[2:]}
     assert list(rows) == [variant.name for variant in measure_physics.VARIANTS]
     grips = {name: [float(x) for x in grip] for name, grip in rows.items() if name != "no contact sensors"}
     assert all(along == pytest.approx(0.5, abs=0.02) for along, _ in grips.values())
     assert any(across < 0.42 for _, across in grips.values())
+    content = results.load(tmp_path / "physics.json")
+    assert list(content["figures"]) == list(rows)
+    for name, (along, across) in rows.items():
+        if name == "no contact sensors":
+            assert not any(column.startswith("friction") for column in content["figures"][name])
+        else:
+            assert results.shown(content, name, "friction at 0 deg") == along
+            assert results.shown(content, name, "friction at 45 deg") == across
+    assert all(float(row["speed"]["value"]) > 0.0 for row in content["figures"].values())
+
+
+def test_a_result_that_cannot_be_written_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(measure_physics, "measure", None)
+    with pytest.raises(UserError, match="there is no folder"):
+        run(monkeypatch, f"--result={tmp_path / 'nowhere' / 'physics.json'}")

@@ -102,7 +102,7 @@ def test_a_window_opens_and_closes_cleanly(tmp_path: Path) -> None:
         (["--video=/nowhere/film.mp4"], "there is no folder /nowhere"),
         (["--size=640"], "--size: got '640'"),
         (["--size=641x360"], "two even numbers"),
-        (["--viewer=native"], "--viewer=native opens a window, --headless none"),
+        (["--viewer=native"], "--viewer=native opens a window and --headless forbids one"),
         (["--viewer=web", "--viewer_port=0"], "--viewer_port: got 0"),
         (["--agent=zeroo"], "unknown agent 'zeroo'"),
         (["--load_run=nothing"], "no run 'nothing'"),

@@ -101,7 +101,7 @@ def test_a_machine_with_a_gpu_keeps_it_on_the_cpu(folder: Path) -> None:
     __import__("free_fall")
     with_gpu = Machine(cores=8, memory_gib=16.0, cuda_devices=1)
     assert choose_engine("free_fall", None, with_gpu) == ("free_fall", "cpu")
-    with pytest.raises(UserError, match="--sim_device=cuda:0: the simulator free_fall runs on the CPU"):
+    with pytest.raises(UserError, match="--sim_device=cuda:0: the simulator free_fall runs only on the CPU"):
         choose_engine("free_fall", "cuda:0", with_gpu)
 
 

@@ -19,15 +19,15 @@ class Actions:
         """
         self._clip = clip
         self.now = torch.zeros(num_envs, num_joints, device=device)
-        """What the policy asked for. Shape (N, J)."""
+        """The policy's action of this step. Shape (N, J)."""
         self.before = torch.zeros(num_envs, 2, num_joints, device=device)
         """The same, one and two steps earlier. Shape (N, 2, J)."""
         self.applied = torch.zeros(num_envs, num_joints, device=device)
-        """What the controller made of it: clamped, see `Simulator`; the robot's own last action. Shape (N, J)."""
+        """The action as the controller clamped it, see `Simulator`; it is the robot's own last action. Shape (N, J)."""
         self.refused = torch.zeros(num_envs, dtype=torch.bool, device=device)
-        """The robot was given an action that is not finite: it executed zero, and breaks. Shape (N,)."""
+        """The robot was given an action that is not finite: it executed zero and counts as broken. Shape (N,)."""
         self.num_refused = torch.zeros((), device=device)
-        """How often that happened since the last `EpisodeLog.read`. Scalar."""
+        """Number of refused actions since the last `EpisodeLog.read`. Scalar."""
 
     def receive(self, actions: torch.Tensor) -> None:
         """Remember what the policy asks for now (N, J)."""

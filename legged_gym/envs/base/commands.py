@@ -15,7 +15,7 @@ class Commands:
         Args:
             cfg: Ranges and shares.
             num_envs: Number of robots N.
-            difficulty: Where between `initial_ranges` and `ranges` commands are drawn, 0 to 1. Scalar tensor.
+            difficulty: Where commands are drawn, from `initial_ranges` (0) to `ranges` (1). Scalar tensor.
         """
         self.cfg = cfg
         self._difficulty, device = difficulty, difficulty.device
@@ -29,7 +29,7 @@ class Commands:
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new commands for the robots in `mask` (N,)."""
-        # For all robots, whichever are asked: how many those are only the device knows.
+        # Drawn for all robots: only the device knows how many are in the mask.
         u = torch.rand(len(mask), 4, device=mask.device)
         low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
         stands = u[:, 3:] < self.cfg.standing_share
@@ -54,7 +54,7 @@ class GaitClock:
         Args:
             cfg: The nominal gait and the ranges of its parameters.
             num_envs: Number of robots N.
-            difficulty: How far from the nominal gait parameters are drawn, 0 to 1. Scalar tensor.
+            difficulty: How far parameters may differ from the nominal gait, 0 to 1. Scalar tensor.
         """
         device, names = difficulty.device, ("frequency", "offset", "duration", "swing_height")
         bounds = torch.tensor([getattr(cfg.ranges, name) for name in names], device=device)

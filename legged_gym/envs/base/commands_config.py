@@ -1,4 +1,4 @@
-"""What robots are asked to do: velocity commands and the gait, which are drawn together.
+"""Configuration of velocity commands and the gait, which are drawn together.
 
 Everything is SI. Ranges are (low, high) and drawn uniformly.
 """
@@ -42,7 +42,7 @@ class CommandsCfg(Config):
 
 @dataclass
 class GaitNominalCfg(Config):
-    """The gait of the maker's controller, which shows a policy these constants."""
+    """The gait of the maker's controller, which gives these constants to every policy."""
 
     frequency: float = bounded(2.0, gt=0)
     """[Hz]"""
@@ -56,7 +56,7 @@ class GaitNominalCfg(Config):
 
 @dataclass
 class GaitRangesCfg(Config):
-    """Gait parameters, drawn with each command and shown to the policy: the nominal ones at difficulty 0, all at 1."""
+    """Gait parameters, drawn with each command and observed by the policy: nominal at difficulty 0, all at 1."""
 
     frequency: Range = bounded((1.5, 2.5), gt=0)
     """Gait cycles per second, two steps each [Hz]."""

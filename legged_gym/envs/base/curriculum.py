@@ -9,16 +9,16 @@ class Curriculum:
     """Difficulty, 0 to 1: it rises while robots rarely fall, and sinks while they fall often."""
 
     def __init__(self, cfg: CurriculumCfg, device: torch.device) -> None:
-        """Start with the initial difficulty; without a curriculum with all of it."""
+        """Start with the initial difficulty, or with 1 if there is no curriculum."""
         self.cfg = cfg
         self.difficulty = torch.tensor(cfg.initial if cfg.enabled else 1.0, device=device)
-        """Shared by all that it scales, which read it when they draw. Scalar."""
+        """Shared with all that it scales, which read it at each draw. Scalar."""
 
     def update(self, fall_rate: float, robot_steps: int) -> None:
         """Make the task harder or easier, by how often robots fell [1/s] in the last `robot_steps`."""
         cfg = self.cfg
         if cfg.enabled:
             up, down = (low + (high - low) * self.difficulty for low, high in (cfg.fall_rate_up, cfg.fall_rate_down))
-            # Between the two rates the difficulty stays: one threshold alone would be crossed to and fro.
+            # Between the two rates the difficulty stays: one threshold alone would be crossed back and forth.
             change = (up > fall_rate).float() - (down < fall_rate).float()
             self.difficulty.add_(cfg.speed * 1e-6 * robot_steps * change).clamp_(0.0, 1.0)

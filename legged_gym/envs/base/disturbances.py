@@ -1,5 +1,5 @@
-"""What befalls robots while they walk: kicks, which change the base's velocity at once, and forces that last, on the
-base (shoves) and on the swing foot (trips).
+"""Disturbances of walking robots: kicks change the base's velocity at once; shoves are lasting forces on the base,
+trips on the swing foot.
 """
 
 import torch
@@ -11,27 +11,27 @@ from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.math import quat_rotate
 
 _LEAST_SPEED = 0.1
-"""A foot slower than this [m/s] is held back less than its force says, and one at rest not at all."""
+"""Speed of the foot [m/s] below which the force of a trip shrinks in proportion, to zero at rest."""
 
 
 class Force:
-    """A force on each robot that begins at times of its own, is constant in the world, and ends."""
+    """A force on each robot, constant in the world frame, that begins at the robot's own times and ends."""
 
     def __init__(self, interval: int, durations: tuple[float, float], num_envs: int, device: torch.device) -> None:
         """Allocate.
 
         Args:
-            interval: Between two beginnings [policy steps].
-            durations: Shortest and longest [policy steps].
+            interval: Time from one beginning to the next [policy steps].
+            durations: Shortest and longest duration [policy steps].
             num_envs: Number of robots N.
             device: Where they are.
         """
         self._interval, self._durations = interval, durations
-        # Robots have their turns at different times, so that every rollout has seen some disturbed.
+        # Robots are disturbed at different times, so that every rollout contains some disturbances.
         self._phase = torch.randint(0, interval, (num_envs,), device=device)
         self._left = torch.zeros(num_envs, device=device)  # policy steps that the force still lasts
         self.force_w = torch.zeros(num_envs, 3, device=device)
-        """The last one that began [N]. Shape (N, 3)."""
+        """The force that began last [N]. Shape (N, 3)."""
 
     def draw_steps(self) -> torch.Tensor:
         """Draw how long a force would last [policy steps]. Shape (N,)."""
@@ -39,16 +39,16 @@ class Force:
         return (shortest + (longest - shortest) * torch.rand_like(self._left)).round().clamp(min=1.0)
 
     def begins(self, episodes: Episodes) -> torch.Tensor:
-        """Robots whose time has come. Shape (N,)."""
+        """Robots whose next force is due. Shape (N,)."""
         return episodes.is_every(self._interval, self._phase)
 
     def begin(self, mask: torch.Tensor, force_w: torch.Tensor, steps: torch.Tensor) -> None:
-        """Let a force (N, 3) [N] of so many policy steps (N,) begin for the robots in `mask` (N,)."""
+        """Begin a force (N, 3) [N] of `steps` (N,) policy steps for the robots in `mask` (N,)."""
         self.force_w.copy_(torch.where(mask.unsqueeze(-1), force_w, self.force_w))
         self._left.copy_(torch.where(mask, steps, self._left))
 
     def end(self, mask: torch.Tensor) -> None:
-        """Let it end for the robots in `mask` (N,)."""
+        """End the force on the robots in `mask` (N,)."""
         self._left.masked_fill_(mask, 0.0)
 
     @property
@@ -57,14 +57,14 @@ class Force:
         return self._left > 0.0
 
     def next(self) -> torch.Tensor:
-        """Force during the next policy step, which is one less to go [N]. Shape (N, 3)."""
+        """Return the force during the next policy step [N], and count that step as done. Shape (N, 3)."""
         force = torch.where(self.acting.unsqueeze(-1), self.force_w, 0.0)
         self._left.sub_(1.0).clamp_(min=0.0)
         return force
 
 
 class Disturbances:
-    """Kicks robots, writes the simulator's external forces, and knows who is still recovering from either."""
+    """Kicks robots, writes the simulator's external forces, and tracks which robots still recover from either."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Disturbances:
         self.shove = Force(max(1, round(cfg.shove_interval_s / dt)), _steps(cfg.shove_duration_range, dt), n, device)
         self.trip = Force(max(1, round(cfg.trip_interval_s / dt)), _steps(cfg.trip_duration_range, dt), n, device)
         self._at = torch.zeros(n, 1, device=device)
-        """Where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
+        """Point where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
         self._foot = torch.zeros(n, 2, device=device)
         """1 for the foot that is tripped. Shape (N, F)."""
         self._kick_interval = max(1, round(cfg.push_interval_s / dt))
@@ -122,7 +122,7 @@ class Disturbances:
         self._recovery_left.copy_(torch.where(disturbed, self._recovery_time, self._recovery_left))
 
     def _kick(self, episodes: Episodes) -> torch.Tensor:
-        """Kick the robots whose time has come; returns them. Shape (N,)."""
+        """Kick the robots that are due; returns them. Shape (N,)."""
         if not self._cfg.push_robots:
             return torch.zeros_like(episodes.fell)
         due = episodes.is_every(self._kick_interval, self._kick_phase)
@@ -132,7 +132,7 @@ class Disturbances:
         return due
 
     def _strength(self, most: float) -> torch.Tensor:
-        """What of the hardest disturbance each robot may get now. Shape (N, 1)."""
+        """Largest disturbance that each robot may get now, in the units of `most`. Shape (N, 1)."""
         return self._difficulty * most * self._share
 
     def draw_kicks(self) -> torch.Tensor:
@@ -149,7 +149,7 @@ class Disturbances:
         """Set the forces of the next policy step; returns the robots on which one acts. Shape (N,)."""
         acting = torch.zeros_like(ended)
         if not (self._cfg.shove_robots or self._cfg.trip_robots):
-            return acting  # others may use the external forces
+            return acting  # a task's own events may use the external forces
         for force in (self.shove, self.trip):
             force.end(ended)
         if self._cfg.shove_robots:
@@ -159,10 +159,10 @@ class Disturbances:
         return acting
 
     def _shove(self, due: torch.Tensor, state: SimState) -> torch.Tensor:
-        """Shove the robots in `due` (N,) and go on with the shoves that last; returns who is shoved (N,)."""
+        """Shove the robots in `due` (N,) and continue the shoves that last; returns the robots shoved (N,)."""
         u, v, w = torch.rand(3, len(due), device=due.device)
         steps = self.shove.draw_steps()
-        # It is the impulse that the next step has to catch: a short shove is strong, a long one weak.
+        # The next step has to absorb the impulse, so that is drawn: a short shove is strong, a long one weak.
         impulse = self._strength(self._cfg.max_shove_impulse).squeeze(-1) * v
         size = impulse / (steps * self._sim.policy_dt)
         angle = 2.0 * torch.pi * u
@@ -176,7 +176,7 @@ class Disturbances:
         return acting
 
     def _trip(self, due: torch.Tensor, swing: torch.Tensor, state: SimState) -> torch.Tensor:
-        """Hold back the swinging foot of the robots in `due` (N,), and go on with others; returns who is held (N,)."""
+        """Hold back the swinging foot of the robots in `due` (N,), and go on with others; returns all of these (N,)."""
         foot = (swing & (swing.cumsum(-1) == 1)).float()  # one, if both swing
         velocity = (foot.unsqueeze(-1) * state.feet_lin_vel_w).sum(1)[:, :2]  # (N, 2)
         against = -velocity / velocity.norm(dim=-1, keepdim=True).clamp(min=_LEAST_SPEED)
@@ -190,5 +190,5 @@ class Disturbances:
 
 
 def _steps(durations: tuple[float, float], dt: float) -> tuple[float, float]:
-    """Durations [s] in policy steps of dt [s]."""
+    """Convert durations [s] to policy steps of dt [s]."""
     return durations[0] / dt, durations[1] / dt

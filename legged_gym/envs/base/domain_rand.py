@@ -14,7 +14,7 @@ Columns = dict[str, list[tuple[float, float, float]]]
 
 
 class Draws:
-    """Quantities that are drawn together, uniformly; the difficulty draws their ranges out from the nominal values."""
+    """Quantities that are drawn together, uniformly; the difficulty widens their ranges from the nominal values."""
 
     def __init__(
         self, columns: Columns, difficulty: torch.Tensor, share: torch.Tensor | None = None, milder: Sequence[str] = ()
@@ -23,9 +23,9 @@ class Draws:
 
         Args:
             columns: See `Columns`.
-            difficulty: How far from nominal values is drawn, 0 to 1. Scalar tensor.
-            share: Of that, for each robot, in the quantities `milder`. Shape (N, 1); None for all of it.
-            milder: Names.
+            difficulty: How far draws may differ from the nominal values, 0 to 1. Scalar tensor.
+            share: Factor on the difficulty for each robot, in the quantities `milder`. Shape (N, 1); None for 1.
+            milder: Names of the quantities that `share` makes milder.
         """
         self._difficulty = difficulty
         self._share: torch.Tensor | None = None
@@ -58,8 +58,8 @@ class DomainRandomizer:
         Args:
             cfg: The environment's configuration.
             sim: Takes the physical parameters.
-            difficulty: How far from nominal values are drawn, 0 to 1. Scalar tensor.
-            share: Of that, for each robot's friction and load. Shape (N, 1); None for all of it.
+            difficulty: How far draws may differ from the nominal values, 0 to 1. Scalar tensor.
+            share: Factor on the difficulty of each robot's friction and load. Shape (N, 1); None for 1.
         """
         self.cfg = cfg.domain_rand
         self.sim = sim
@@ -86,7 +86,7 @@ class DomainRandomizer:
         sim.set_parameter("action_delay", self.action_delay)
 
     def _episode_columns(self, cfg: LeggedRobotCfg) -> Columns:
-        """What is drawn at every reset."""
+        """Quantities that are drawn at every reset."""
         rand, joints, kp, kd = (
             cfg.domain_rand,
             self.joint_zero_error.shape[-1],
@@ -116,7 +116,7 @@ class DomainRandomizer:
         return columns
 
     def _body_columns(self) -> Columns:
-        """What is drawn once per training iteration."""
+        """Quantities that are drawn once per training iteration."""
         cfg, bodies = self.cfg, len(self.sim.robot.body_names)
         columns: Columns = {}
         if cfg.randomize_armature:

@@ -1,4 +1,4 @@
-"""What chance does to robots: how they differ, and what disturbs them.
+"""Configuration of randomisation: how robots differ, and what disturbs them.
 
 Everything is SI. Ranges are (low, high) and drawn uniformly.
 """
@@ -10,7 +10,7 @@ from legged_gym.utils.config import Config, Range, bounded, check_ranges
 
 @dataclass
 class DomainRandCfg(Config):
-    """What differs from robot to robot and from episode to episode: drawn at every reset.
+    """Differences between robots and between episodes, drawn at every reset.
 
     The ranges are those at difficulty 1; the curriculum shrinks them towards the nominal values.
     """
@@ -23,9 +23,9 @@ class DomainRandCfg(Config):
     friction_range: Range = bounded((0.1, 1.6), ge=0)
     """Friction coefficient between robot and ground."""
     randomize_foot_friction: bool = True
-    """Draw a factor on it for each foot."""
+    """Draw a factor on the friction of each foot."""
     foot_friction_range: Range = bounded((0.6, 1.0), ge=0)
-    """Factor on it for each foot."""
+    """Factor on the friction of each foot."""
     randomize_contact_stiffness: bool = True
     """Draw how stiff the ground is."""
     contact_time_constant_range: Range = bounded((0.0, 0.03), ge=0)

@@ -46,12 +46,12 @@ class Episodes:
 
         Args:
             interval: [policy steps].
-            phase: How much earlier it is for each robot [policy steps]. Shape (N,).
+            phase: How much earlier each robot's turn comes [policy steps]. Shape (N,).
         """
         return ((self.length + phase) % interval == 0) & (self.length > 0)
 
     def check(self, state: RobotState, left: torch.Tensor | None, refused: torch.Tensor) -> None:
-        """Look who fell, who broke, and whose time is over.
+        """Find the robots that fell, broke or ran out of time.
 
         Args:
             state: After the step.
@@ -60,7 +60,7 @@ class Episodes:
         """
         cfg = self.cfg
         feet, base = state.feet_lin_vel_w.square().sum(-1).amax(-1), state.root_lin_vel_w.square().sum(-1)
-        # A sum is finite only where all that it adds up is: one look at each robot instead of one at each number.
+        # A sum is finite only if all its terms are: this checks one number per robot instead of all.
         finite = torch.isfinite(state.root_pos_w.sum(-1) + state.joint_vel.sum(-1) + state.root_ang_vel_w.sum(-1))
         self.broke = ~(finite & (torch.maximum(feet, base) < cfg.max_speed**2)) | refused
         forces = state.contact_force_w.index_select(1, self._terminating).square().sum(-1)  # (N, K)
@@ -72,7 +72,7 @@ class Episodes:
         self.timed_out = (over if left is None else over | left) & ~self.fell
 
     def break_off(self, mask: torch.Tensor) -> None:
-        """Let the robots in `mask` (N,) break in this step, too."""
+        """Mark the robots in `mask` (N,) as broken in this step, too."""
         self.broke |= mask
         self.fell |= mask
         self.timed_out &= ~mask
@@ -92,7 +92,7 @@ class EpisodeLog:
         """Allocate.
 
         Args:
-            names: Of the reward terms.
+            names: Names of the reward terms.
             num_envs: Number of robots N.
             dt: Policy step [s].
             episode_length_s: Longest episode [s].
@@ -101,11 +101,11 @@ class EpisodeLog:
         self.names, self._episode_length_s = [f"rew_{name}" for name in names], episode_length_s
         self._robot_seconds = dt * num_envs  # of a policy step
         self.sums = torch.zeros(len(names), num_envs, device=device)
-        """Of each weighted reward term over the running episode. Shape (R, N)."""
+        """Sum of each weighted reward term over the running episode. Shape (R, N)."""
         self.finished = torch.zeros(len(names) + 3, device=device)
-        """Over the episodes that ended: reward sums, ends, falls, broken simulations. Shape (R + 3,)."""
+        """Sums over the episodes that ended: reward terms, ends, falls, broken simulations. Shape (R + 3,)."""
         self.not_finite = torch.zeros(len(names), device=device)
-        """How often each reward term was not finite. Shape (R,)."""
+        """Number of times that each reward term was not finite. Shape (R,)."""
         self.steps = 0
         """Policy steps since the last reading."""
 
@@ -126,7 +126,7 @@ class EpisodeLog:
             simulation broke; and under `not_finite_<term>` how often a reward term or an action was not finite, if it
             ever was.
         """
-        # To wait for the device once is enough.
+        # One copy, for each one waits for the device.
         counts = torch.cat((self.finished, self.not_finite, refused_actions.view(1))).tolist()
         sums, not_finite = counts[: len(self.finished)], counts[len(self.finished) :]
         robot_seconds = max(self.steps, 1) * self._robot_seconds

@@ -1,4 +1,4 @@
-"""All that the next policy step of an environment depends on, to go on bit for bit where a run was stopped."""
+"""Everything the next policy step of an environment depends on, so that a stopped run resumes bit for bit."""
 
 from operator import attrgetter
 from typing import Any
@@ -18,7 +18,7 @@ ENVIRONMENT = (
     *(f"disturbances.{kind}.{name}" for kind in ("shove", "trip") for name in ("_phase", "_left", "force_w")),
     *(f"disturbances.{name}" for name in ("_at", "_foot", "_kick_phase", "_recovery_left")),
 )
-"""Tensors of `LeggedRobot` that keep their memory and that a step starts from. What it derives anew is not here."""
+"""Tensors of `LeggedRobot` that keep their memory and that a step starts from, without those it derives anew."""
 TILED_GROUND = tuple(f"ground.{name}" for name in ("levels", "_starts", "_commanded", "_walked", "_farthest"))
 """The same of the ground, where there is a terrain."""
 
@@ -36,7 +36,7 @@ def exact_state(env: Any) -> dict[str, Any] | None:
         env: A `LeggedRobot`.
 
     Returns:
-        Tensors by name, in place; None where the simulator cannot say what it is in.
+        Tensors by name, in place; None if the simulator cannot return its state.
     """
     simulator = env.sim.exact_state()
     if simulator is None:
@@ -51,7 +51,7 @@ def load_exact_state(env: Any, state: dict[str, Any]) -> None:
     """Take over what `exact_state` returned.
 
     Raises:
-        ValueError: It is of another number of robots, another robot or another kind of ground; nothing is changed.
+        ValueError: The state has another number of robots, another robot or another kind of ground; nothing is changed.
     """
     own = exact_state(env)
     if own is None:

@@ -10,7 +10,7 @@ from legged_gym.terrain.terrain import EDGE_MARGIN, Terrain
 from legged_gym.utils.math import overwrite, rotate_yaw, yaw_from_quat
 
 AHEAD = (0.15, 0.3, 0.45, 0.6)
-"""Where, ahead of the robot, the teacher reads the ground's height [m]."""
+"""Distances ahead of the robot at which the teacher reads the ground's height [m]."""
 UNDER_BASE = (-0.3, 0.0, 0.3)
 """The height of the ground under the base is a mean over points at these distances along x and y [m]: one tread of the
 stairs apart, so that it rises evenly on stairs."""
@@ -59,12 +59,12 @@ class HeightMap:
         return cell, at - cell
 
     def _at(self, sample: torch.Tensor) -> torch.Tensor:
-        """Heights of samples [m]; for each, this is a quarter of the time that `take` needs."""
+        """Heights of samples [m], in a quarter of the time that `take` needs."""
         return self._heights.index_select(0, sample.view(-1)).view(sample.shape)
 
 
 class Plane:
-    """The plane z = 0, of which there is nothing to know. Its tensors keep their memory."""
+    """The plane z = 0: its heights are zero and stay so. Its tensors keep their memory."""
 
     def __init__(self, num_envs: int, num_feet: int, device: torch.device) -> None:
         """Allocate heights of zero."""
@@ -84,7 +84,7 @@ class Plane:
         return None
 
     def start_columns(self) -> dict[str, list[tuple[float, float, float]]]:
-        """What is drawn at every reset to choose a start, see `Draws`."""
+        """Quantities that are drawn at every reset to choose a start, see `Draws`."""
         return {}
 
     def look(self, state: SimState) -> None:
@@ -94,11 +94,11 @@ class Plane:
         """Read the heights that only observations need."""
 
     def left(self, state: SimState) -> torch.Tensor | None:
-        """Robots that are about to leave the ground. Shape (N,); None if there is no end to it."""
+        """Robots that are about to leave the ground. Shape (N,); None if the ground has no edge."""
         return None
 
     def add_progress(self, state: SimState, command: torch.Tensor) -> None:
-        """Note how far robots were to walk in a policy step, and did.
+        """Add up how far robots were commanded to walk in a policy step, and how far they walked.
 
         Args:
             state: After the step.
@@ -114,12 +114,12 @@ class Plane:
         """
 
     def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
-        """Where robots start.
+        """Return where robots start.
 
         Args:
-            above_ground: The same on a plane [m]. Shape (N, 3).
-            start: What was drawn by `start_columns`.
-            mask: Robots that do start, bool. Shape (N,).
+            above_ground: Start positions on a plane [m]. Shape (N, 3).
+            start: Draws of the quantities in `start_columns`, by name.
+            mask: Robots that start now, bool. Shape (N,).
 
         Returns:
             Base positions [m, world]. Shape (N, 3).
@@ -135,11 +135,11 @@ class Plane:
         return {}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over what `state_dict` returned, of as many robots or of another number."""
+        """Take over what `state_dict` returned, for this or another number of robots."""
 
 
 class TiledGround(Plane):
-    """A terrain: each robot has a column, a kind of tile, for good, and a row, which is how hard it is for now."""
+    """A terrain: each robot stays in one column, a kind of tile, and moves between rows, which differ in difficulty."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class TiledGround(Plane):
         return (state.root_pos_w[:, :2].abs() > self._end).any(-1)
 
     def add_progress(self, state: SimState, command: torch.Tensor) -> None:
-        """See `Plane.add_progress`. What is walked along the commanded direction counts, wherever the robot turns."""
+        """See `Plane.add_progress`. Distance counts along the commanded direction, however the robot turns."""
         velocity = rotate_yaw(-yaw_from_quat(state.root_quat_xyzw), state.root_lin_vel_w)
         speed = command[:, :2].norm(dim=-1)
         along = (command[:, :2] * velocity[:, :2]).sum(-1) / speed.clamp(min=1e-6)
@@ -230,9 +230,9 @@ class TiledGround(Plane):
     def finish(self, mask: torch.Tensor, fell: torch.Tensor) -> None:
         """See `Plane.finish`.
 
-        Who walks most of what is commanded, and across the tile doing so, moves on; who is through with the hardest row
-        starts again on any. Who walks less than half, or falls before it is off the platform, moves back. A later fall
-        says nothing of the row: pushes make robots fall, too.
+        A robot that walks most of the commanded distance, and off its tile, moves to a harder row, or from the hardest
+        to a random one. A robot that walks less than half of it, or falls on the platform, moves to an easier row.
+        Later falls do not count, since pushes make robots fall, too.
         """
         if not self._curriculum:
             return
@@ -245,7 +245,7 @@ class TiledGround(Plane):
         overwrite(self.levels, mask, torch.where(level < self._rows, level, anywhere))
 
     def start(self, above_ground: torch.Tensor, start: dict[str, torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
-        """See `Plane.start`. Over the highest ground nearby: no foot starts inside of it."""
+        """See `Plane.start`. Robots start over the highest ground nearby, so that no foot starts inside it."""
         spot = self._origins[self.levels, self.types, :2] + start["spot"] + above_ground[:, :2]
         x, y = spot.unsqueeze(1).unbind(-1)  # (N, 1)
         ground = self.map.height(x + self._landing[0], y + self._landing[1]).amax(-1)
@@ -271,9 +271,9 @@ class TiledGround(Plane):
         return {"terrain_levels": self.levels}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """See `Plane.load_state_dict`. Robots are spread over columns in their order: so are those of the state."""
+        """See `Plane.load_state_dict`. Robots, and those of the state, fill the columns in order."""
         levels = state.get("terrain_levels")
-        if levels is None:  # of a robot that has walked on a plane
+        if levels is None:  # saved by robots on a plane
             return
         robots = torch.arange(len(self.levels), device=levels.device) * len(levels) // len(self.levels)
         self.levels.copy_(levels[robots].clamp(max=self._rows - 1))

@@ -1,16 +1,16 @@
-"""The legged robot environment: what the robot is asked, what it observes, what it earns, and when an episode ends.
+"""The legged robot environment: commands, observations, rewards, and the end of episodes.
 
-`LeggedRobot` says in which order things happen; what belongs together is in a class of its own:
+`LeggedRobot` sets the order of events; each of its parts is a class of its own:
 
-    state        what is true of the robots now               robot_state.py
+    state        poses, velocities and contacts, by frame     robot_state.py
     ground       its height, and which part each walks on     ground.py
     curriculum   how hard the task is                         curriculum.py
-    commands     velocities that are asked for                commands.py
+    commands     commanded velocities                         commands.py
     gait         the clock of the steps                       commands.py
     randomizer   what differs between robots                  domain_rand.py
     disturbances kicks, shoves and trips                      disturbances.py
-    actions      what the policy asks the joints for          actions.py
-    sensors      what the robot measures                      sensors.py
+    actions      the policy's last actions                    actions.py
+    sensors      the robot's measurements                     sensors.py
     episodes     their age, and how they end                  episodes.py
     starts       where they begin                             starts.py
     rewards      the sum of the terms in rewards.py           reward_sum.py
@@ -66,8 +66,8 @@ class LeggedRobot(VecEnv):
         """Build the simulator and reset every robot.
 
         Args:
-            cfg: The configuration; `cfg.seed` seeds torch's global generator, together with the rank where several
-                processes train together: each has other robots.
+            cfg: The configuration; `cfg.seed` seeds torch's global generator, and the rank counts, too, where several
+                processes train together: each has its own robots.
             sim_device: Device of physics and of all buffers, e.g. "cpu" or "cuda:0".
             headless: Without a viewer.
         """
@@ -83,7 +83,7 @@ class LeggedRobot(VecEnv):
         self.max_episode_length = round(cfg.env.episode_length_s / self.dt)
         self._make_parts()
         self._observations = TensorDict({}, batch_size=[self.num_envs], device=self.device)
-        # The parts that a step leaves with new tensors; a recorded step has to give them back what it has recorded.
+        # Parts to which a step assigns new tensors; a recorded step has to give them the recorded ones again.
         rebound = (self.state, self.sensors, self.episodes, self.disturbances, self.rewards)
         self._before_physics = Graphed(self._apply_actions, self.device, copies=False)
         self._after_physics = Graphed(self._finish_step, self.device, owners=rebound)
@@ -176,10 +176,10 @@ class LeggedRobot(VecEnv):
         }
 
     def symmetry(self) -> Symmetry:
-        """Say how what the policy observes and does is reflected in the sagittal plane, half a gait cycle later.
+        """Return the reflection of the policy's observation and action, half a gait cycle later.
 
         Raises:
-            UserError: The reflected robot, or its gait, is another one, or how a term is reflected is not known.
+            UserError: The reflected robot or its gait is another one, or a term has no known reflection.
         """
         joints = joint_mirror(self.sim.robot, self.device)
         if not torch.equal(joints(self.default_joint_pos), self.default_joint_pos):
@@ -240,7 +240,7 @@ class LeggedRobot(VecEnv):
         return self._observe(everyone)
 
     def observe_anew(self) -> TensorDict:
-        """Take all observations of this instant again, without a past: for who has changed what they show."""
+        """Take all observations of this instant again, without history: call it after changing what they contain."""
         return self._observe(torch.ones_like(self.episodes.fell))
 
     # -- a step --------------------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ class LeggedRobot(VecEnv):
         return self._assemble(done), reward, done, self.episodes.timed_out, error
 
     def _reset(self, mask: torch.Tensor) -> None:
-        """Start a new episode with the robots in `mask` (N,). Draws as much whoever they are."""
+        """Start a new episode with the robots in `mask` (N,). Consumes the same random numbers for any mask."""
         episode, start = self.randomizer.draw(), self.starts.draw()
         if known_empty(mask):
             return
@@ -297,13 +297,13 @@ class LeggedRobot(VecEnv):
             event(self, mask)
 
     def _resample(self, mask: torch.Tensor) -> None:
-        """Ask something else of the robots in `mask` (N,)."""
+        """Draw new commands and gaits for the robots in `mask` (N,)."""
         self.commands.resample(mask)
         self.gait.resample(mask)
 
     @property
     def _resampling_interval(self) -> int:
-        """Between two commands [policy steps]."""
+        """Time between two commands [policy steps]."""
         return max(1, round(self.cfg.commands.resampling_time / self.dt))
 
     def _observe(self, fresh: torch.Tensor) -> TensorDict:
@@ -319,7 +319,7 @@ class LeggedRobot(VecEnv):
 
     @property
     def joint_zero(self) -> torch.Tensor:
-        """Joint angles the robot takes for its default ones: the default plus its calibration error. Shape (N, J)."""
+        """Joint angles where the robot measures its default pose: default plus calibration error. Shape (N, J)."""
         return self.default_joint_pos + self.randomizer.joint_zero_error
 
     @property
@@ -361,13 +361,13 @@ class LeggedRobot(VecEnv):
         self.ground.load_state_dict(state)
 
     def exact_state(self) -> dict[str, Any] | None:
-        """Return all that the next step depends on, in place; None where the simulator cannot say what it is in."""
+        """Return all that the next step depends on, in place; None if the simulator cannot return its state."""
         return exact_state(self)
 
     def load_exact_state(self, state: dict[str, Any]) -> None:
         """Take over what `exact_state` returned.
 
         Raises:
-            ValueError: It is of another number of robots, another robot or another kind of ground.
+            ValueError: The state has another number of robots, another robot or another kind of ground.
         """
         load_exact_state(self, state)

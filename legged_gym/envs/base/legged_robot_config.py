@@ -29,7 +29,7 @@ class EnvCfg(Config):
 
 @dataclass
 class InitStateCfg(Config):
-    """Where a robot starts an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
+    """Start of an episode; velocities and joint deviations are those at difficulty 1 of the curriculum."""
 
     pos: tuple[float, float, float] = (0.0, 0.0, 0.01)
     """Base position [m, world]; z counts from where the feet of the robot with all joints at zero touch the ground."""
@@ -77,7 +77,7 @@ class AssetCfg(Config):
     """Name of a robot in resources/robots, or the path of another one's folder or URDF; None takes the environment
     variable ROBOT_TYPE."""
     file: str | None = None
-    """Path of a URDF; goes before `robot_type`, which says the same. Runs are saved with `robot_type` alone."""
+    """Path of a URDF, instead of `robot_type`. Runs are saved with `robot_type` alone."""
     self_collisions: bool = True
     """The legs touch each other, and shins and feet touch the base."""
     penalize_contacts_on: tuple[str, ...] = ("abad", "hip", "knee", "base")
@@ -88,24 +88,24 @@ class AssetCfg(Config):
 
 @dataclass
 class TerminationCfg(Config):
-    """What counts as a fall."""
+    """Definition of a fall."""
 
     contact_force: float = bounded(1.0, gt=0)
     """Force on a terminating body that ends the episode [N]."""
     max_tilt: float = bounded(1.466, gt=0, le=3.1416)
     """Angle between the base's z axis and the vertical [rad]."""
     tilt_time: float = bounded(0.5, ge=0)
-    """How long the tilt must last [s]."""
+    """Time that the tilt must last [s]."""
     max_speed: float = bounded(20.0, gt=0)
-    """Speed of base or feet at which the simulation is taken for broken: no robot of this kind gets there [m/s]."""
+    """Speed of base or feet above which the simulation counts as broken: no such robot gets there [m/s]."""
 
 
 @dataclass
 class CurriculumCfg(Config):
     """Difficulty: one number, 0 to 1, that scales randomisation, pushes, gait and command ranges, and the start.
 
-    It rises while robots rarely fall and sinks while they fall often; the harder the task, the more falls are
-    in order. Without the curriculum it is 1.
+    It rises while robots rarely fall and sinks while they fall often; the harder the task, the more falls are accepted.
+    Without the curriculum it is 1.
     """
 
     enabled: bool = True
@@ -129,12 +129,12 @@ class CurriculumCfg(Config):
 
 @dataclass
 class EventsCfg(Config):
-    """What else happens, as `package.module:function`; see docs/add_a_task.md for what these may do on a GPU."""
+    """Your own events, as `package.module:function`; docs/add_a_task.md says what they may do on a GPU."""
 
     reset: tuple[str, ...] = ()
     """Called as `function(env, mask)` once the robots in `mask` (N,) are placed and have their commands."""
     step: tuple[str, ...] = ()
-    """Called as `function(env)` in each policy step, before what it leads to is observed."""
+    """Called as `function(env)` in each policy step, before observations are taken."""
 
 
 @dataclass
@@ -146,7 +146,7 @@ class SimCfg(Config):
     dt: float = bounded(0.005, gt=0, le=0.05)
     """Physics step [s]."""
     num_threads: int = bounded(0, ge=0)
-    """Physics threads on the CPU; 0 takes the cores there are."""
+    """Physics threads on the CPU; 0 takes one for each core."""
     armature: float = bounded(0.01, ge=0)
     """Nominal rotor inertia seen by each joint [kg m^2]."""
     joint_damping: float = bounded(0.0, ge=0)
@@ -154,7 +154,7 @@ class SimCfg(Config):
     process: ProcessCfg = field(default_factory=ProcessCfg)
     """A process of its own for the simulator."""
     isaacgym: IsaacGymCfg = field(default_factory=IsaacGymCfg)
-    """What only Isaac Gym has."""
+    """Options of Isaac Gym alone."""
 
 
 @dataclass
@@ -162,7 +162,7 @@ class LeggedRobotCfg(Config):
     """Everything about an environment."""
 
     seed: int = bounded(1, ge=0, le=2**32 - 1)
-    """Of the random numbers of all robots."""
+    """Seed of the random numbers of all robots."""
     env: EnvCfg = field(default_factory=EnvCfg)
     terrain: TerrainCfg = field(default_factory=TerrainCfg)
     commands: CommandsCfg = field(default_factory=CommandsCfg)

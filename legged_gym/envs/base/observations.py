@@ -32,7 +32,7 @@ class Term:
     noise: float = 0.0
     """Half-width of the uniform noise, before scaling."""
     reflection: Reflection | None = None
-    """How it looks to a robot reflected in its sagittal plane, half a gait cycle later; None: not known."""
+    """Change of the term for a robot reflected in its sagittal plane, half a gait cycle later; None: unknown."""
 
 
 class ObservationGroup:
@@ -64,7 +64,7 @@ class ObservationGroup:
         return value if value.ndim == 2 else value.view(len(value), -1)
 
     def column(self, name: str) -> int:
-        """Say where in the observation a term begins."""
+        """Return the first column of a term in the observation."""
         before = itertools.takewhile(lambda entry: entry[0] != name, self.layout)
         return sum(width for _, width in before)
 
@@ -72,7 +72,7 @@ class ObservationGroup:
         """Reflection of the observation, given that of joints.
 
         Raises:
-            UserError: How a term is reflected is not known.
+            UserError: A term has no known reflection.
         """
         widths = [width for _, width in self.layout]
         parts = zip(self.terms, widths, strict=True)
@@ -84,7 +84,7 @@ class ObservationGroup:
         if self._scale is not None:
             observation *= self._scale
         if self._noise is not None:
-            # Not scaled by the curriculum: sensors are noisy from the first day on, and the gate is walked with them.
+            # Not scaled by the curriculum: real sensors are noisy, and the walking gate is passed with this noise.
             observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), self._noise)
         return observation
 
@@ -119,7 +119,7 @@ class Observer:
         return groups
 
     def forget(self, mask: torch.Tensor) -> None:
-        """Clear the history of the robots in `mask` (N,): what is weighed by zero later must be finite."""
+        """Clear the history of the robots in `mask` (N,): values that get zero weight later must be finite."""
         self.history.masked_fill_(mask.view(-1, 1, 1), 0.0)
 
 
@@ -130,7 +130,7 @@ def further_terms(references: Sequence[str], group: str) -> list[Term]:
 
 
 def policy_terms(env: "LeggedRobot") -> list[Term]:
-    """What the robot itself measures and knows: 30 numbers in the order of the robot maker's controller."""
+    """Terms that the robot itself can compute: 30 numbers in the order of the robot maker's controller."""
     scales, noise = env.cfg.normalization.obs_scales, env.cfg.noise.noise_scales
     level = env.cfg.noise.noise_level
     return [
@@ -155,7 +155,7 @@ def command_terms(env: "LeggedRobot") -> list[Term]:
 
 
 def velocity_terms(env: "LeggedRobot") -> list[Term]:
-    """The true base velocity, which the estimator learns to tell from the history."""
+    """The true base velocity, which the estimator learns to estimate from the history."""
     return [Term("base_lin_vel_b", lambda e: e.state.base_lin_vel_b, reflection=VECTOR)]
 
 

@@ -1,4 +1,4 @@
-"""What policy and critic see: further terms, scales and clips, noise."""
+"""Configuration of the observations of policy and critic: further terms, scales and clips, noise."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,9 @@ class ObservationsCfg(Config):
     """Further observation terms as `package.module:function`, functions of the environment that return (N, width)."""
 
     policy: tuple[str, ...] = ()
-    """At the end of what the policy sees, which then is not what the robot maker's controller gives."""
+    """Appended to the policy's observation, which then differs from that of the robot maker's controller."""
     critic: tuple[str, ...] = ()
-    """At the end of what the critic sees."""
+    """Appended to the critic's observation."""
 
 
 @dataclass
@@ -20,13 +20,13 @@ class ObsScalesCfg(Config):
     """Factors on the observed quantities."""
 
     lin_vel: float = bounded(2.0, gt=0)
-    """On linear velocities [s/m]."""
+    """Factor on linear velocities [s/m]."""
     ang_vel: float = bounded(0.25, gt=0)
-    """On angular velocities [s/rad]."""
+    """Factor on angular velocities [s/rad]."""
     dof_pos: float = bounded(1.0, gt=0)
-    """On joint angles [1/rad]."""
+    """Factor on joint angles [1/rad]."""
     dof_vel: float = bounded(0.05, gt=0)
-    """On joint velocities [s/rad]."""
+    """Factor on joint velocities [s/rad]."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class NormalizationCfg(Config):
 
     obs_scales: ObsScalesCfg = field(default_factory=ObsScalesCfg)
     clip_observations: float = bounded(100.0, gt=0, le=1e6)
-    """Largest magnitude of what policy and critic see."""
+    """Largest magnitude of an observed number."""
     clip_actions: float = bounded(100.0, gt=0, le=1e6)
     """Largest magnitude of an action."""
 
@@ -47,7 +47,7 @@ class NoiseScalesCfg(Config):
     ang_vel: float = bounded(0.2, ge=0)
     """[rad/s]"""
     gravity: float = bounded(0.05, ge=0)
-    """On each component of the unit vector."""
+    """Noise on each component of the unit vector of gravity."""
     dof_pos: float = bounded(0.01, ge=0)
     """[rad]"""
     dof_vel: float = bounded(1.5, ge=0)
@@ -59,7 +59,7 @@ class NoiseCfg(Config):
     """Observation noise."""
 
     add_noise: bool = True
-    """Add noise to what the policy sees."""
+    """Add noise to the policy's observation."""
     noise_level: float = bounded(1.0, ge=0)
     """Factor on all noise scales."""
     noise_scales: NoiseScalesCfg = field(default_factory=NoiseScalesCfg)

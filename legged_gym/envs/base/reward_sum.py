@@ -1,4 +1,4 @@
-"""Weighs the reward terms and adds them up; what several terms share is worked out here once a step."""
+"""Weighs the reward terms and adds them up; quantities that several terms share are computed here once a step."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[Rewar
 
 
 class RewardSum:
-    """The reward of a step, and what the terms need of the task besides the robots' state."""
+    """The reward of a step, and the quantities that its terms need besides the robots' state."""
 
     def __init__(
         self, terms: Sequence[tuple[RewardTerm, float]], cfg: LeggedRobotCfg, sim: Simulator, log: EpisodeLog
@@ -53,7 +53,7 @@ class RewardSum:
         self.gait_active = torch.ones(sim.num_envs, device=device)
         """1 where the terms of the gait apply. Shape (N,)."""
         self.penalized_bodies = bodies_named(sim, cfg.asset.penalize_contacts_on)
-        """Bodies whose contacts cost something. Shape (K,)."""
+        """Bodies whose contacts are penalised. Shape (K,)."""
         limits = torch.as_tensor(sim.robot.joint_limits, dtype=torch.float32, device=device)  # (J, 2)
         middle, half = limits.mean(-1), 0.5 * (limits[:, 1] - limits[:, 0]) * cfg.rewards.soft_dof_pos_limit
         self.soft_joint_limits = (middle - half, middle + half)
@@ -81,7 +81,7 @@ class RewardSum:
         return total.clamp(min=0.0) if self.cfg.only_positive_rewards else total
 
     def _update_gait(self, env: "LeggedRobot") -> None:
-        """Work out what the clock asks of the feet, and of which robots it does."""
+        """Compute the contacts that the clock asks for, and the robots that it asks."""
         self.desired_contact = env.gait.desired_contact(self.cfg.gait_kappa)
         undisturbed = env.disturbances.undisturbed
         self.gait_active = undisturbed if self.cfg.gait_when_standing else ~env.commands.standing * undisturbed

@@ -1,8 +1,8 @@
 """Reward terms: small functions of the environment, `(env) -> (N,)`, one for each non-zero scale of the config.
 
-A term's name is its scale's. Terms give the raw quantity; sign and weight are the scale's. A task may add terms to
-those of this file: methods of its environment named `_reward_<name>`, and functions that `rewards.terms` of its config
-lists.
+A term has the name of its scale. The term gives the raw quantity, the scale its sign and weight. A task may add terms
+to those of this file: methods of its environment named `_reward_<name>`, and functions that `rewards.terms` of its
+config lists.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,9 @@ def keep_balance(env: "LeggedRobot") -> torch.Tensor:
 
 
 def lin_vel_error(env: "LeggedRobot") -> torch.Tensor:
-    """|v_xy - command|, heading frame [m/s]: pulls alike where the tracking kernel is flat, far away and at its top.
+    """|v_xy - command|, heading frame [m/s]: pulls equally where the tracking kernel is flat, too.
 
-    None while the robot recovers from a disturbance: what is not judged counts as right, in all terms of velocity.
+    Zero while the robot recovers from a disturbance: in all velocity terms, an error that is not judged counts as zero.
     """
     return env.disturbances.undisturbed * (env.state.base_lin_vel_y[:, :2] - env.commands.command[:, :2]).norm(dim=-1)
 
@@ -71,7 +71,7 @@ def ang_vel_xy(env: "LeggedRobot") -> torch.Tensor:
 
 
 def feet_distance(env: "LeggedRobot") -> torch.Tensor:
-    """How much nearer than allowed the feet are to each other, horizontally [m]."""
+    """Horizontal distance by which the feet are too close to each other [m]."""
     distance = (env.state.feet_pos_w[:, 0, :2] - env.state.feet_pos_w[:, 1, :2]).norm(dim=-1)
     return (env.cfg.rewards.min_feet_distance - distance).clamp(min=0.0)
 
@@ -136,7 +136,7 @@ def feet_regulation(env: "LeggedRobot") -> torch.Tensor:
 
 
 def feet_clearance(env: "LeggedRobot") -> torch.Tensor:
-    """Squared height over the ground that feet lack of what the clock asks of them in swing [m^2]."""
+    """Squared height by which swing feet stay below the height that the clock asks for [m^2]."""
     return env.rewards.gait_active * (env.gait.swing_heights() - env.state.feet_height).clamp(min=0.0).square().sum(-1)
 
 
@@ -151,7 +151,7 @@ def touchdown_speed(env: "LeggedRobot") -> torch.Tensor:
 
 
 def landing_force(env: "LeggedRobot") -> torch.Tensor:
-    """Highest force on each foot within the step beyond twice the robot's weight, in weights, summed over the feet."""
+    """Excess of each foot's peak force in the step over twice the robot's weight, in weights, summed over the feet."""
     weights = env.state.peak_foot_force / (env.sim.robot.total_mass * GRAVITY)
     return (weights - 2.0).clamp(min=0.0).sum(-1)
 
@@ -194,7 +194,7 @@ TERMS: tuple[RewardTerm, ...] = (
 def find_terms(env_class: object, cfg: "RewardsCfg") -> dict[str, RewardTerm]:
     """Return the term of each scale, by name, switched on or not.
 
-    A term of the environment's class goes before one of this file, one of the config's list before both.
+    A term of the environment's class overrides one of this file; one of the config's list overrides both.
 
     Args:
         env_class: May have terms as methods.

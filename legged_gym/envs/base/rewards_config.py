@@ -1,4 +1,4 @@
-"""What robots are rewarded for: weights and parameters of the terms in `rewards`, and terms of the user's own."""
+"""Configuration of the rewards: weights and parameters of the terms in `rewards`, and terms of the user's own."""
 
 from dataclasses import dataclass, field
 
@@ -9,8 +9,8 @@ from legged_gym.utils.config import Config, bounded
 class RewardScalesCfg(Config):
     """Weight of each reward term per second; 0 switches a term off.
 
-    A task derives a class of its own, with a field for each term that it may use: what its robots are rewarded for
-    stands there, and nowhere else.
+    A task derives a class of its own with a field for each term that it may use. That class alone says what its robots
+    are rewarded for.
     """
 
 
@@ -35,8 +35,8 @@ class RewardsCfg(Config):
     gait_kappa: float = bounded(0.05, gt=0)
     """Width of the switch between swing and stance in the clock's desired contact [cycles]."""
     recovery_time: float = bounded(1.0, ge=0)
-    """How long after a push, shove or trip the terms that ask for velocity and gait are off [s]: who yields to a push
-    and steps as it must survives it."""
+    """How long after a push, shove or trip the terms that ask for velocity and gait are off [s]: a robot that may yield
+    and step freely survives a push."""
     gait_when_standing: bool = True
     """Gait terms act for standing commands too: on point feet, to stand is to step in place."""
     soft_dof_pos_limit: float = bounded(0.95, gt=0, le=1)

@@ -1,4 +1,4 @@
-"""What is true of the robots now: the state of the simulator, and what is derived from it."""
+"""State of the robots: the simulator's state, and quantities derived from it."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -36,7 +36,7 @@ class RobotState(SimState):
         self.refresh()
 
     def refresh(self) -> None:
-        """Work out what several terms share; due whenever the simulator has changed its state."""
+        """Compute what several terms share; call it whenever the simulator has changed its state."""
         vectors_w = torch.stack((self.root_lin_vel_w, self.root_ang_vel_w, self._down))  # (3, N, 3)
         vectors_b = quat_rotate_inverse(self.root_quat_xyzw.unsqueeze(0), vectors_w)
         self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind()
@@ -44,7 +44,7 @@ class RobotState(SimState):
         self._ground.look(self)
 
     def end_step(self) -> None:
-        """Remember what the next step is compared with, once robots have been reset and pushed."""
+        """Keep what the next step is compared with; call it after resets and pushes."""
         self.last_joint_vel.copy_(self.joint_vel)
         self.refresh()
 
@@ -60,7 +60,7 @@ class RobotState(SimState):
 
     @property
     def velocity_y(self) -> torch.Tensor:
-        """What commands ask for: v_x, v_y [m/s] and w_z [rad/s]. Shape (N, 3)."""
+        """Velocities that commands set: v_x, v_y [m/s] and w_z [rad/s]. Shape (N, 3)."""
         return torch.cat((self.base_lin_vel_y[:, :2], self.root_ang_vel_w[:, 2:]), dim=-1)
 
     @property

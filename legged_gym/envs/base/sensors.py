@@ -1,4 +1,4 @@
-"""What the robots measure of themselves: an IMU with mounting error and bias, joints with an error of their zero."""
+"""The robots' sensors: an IMU with mounting error and bias, joint encoders with an error of their zero."""
 
 import torch
 
@@ -26,12 +26,12 @@ class Sensors:
     def measure(self, state: RobotState, joint_zero: torch.Tensor, fresh: torch.Tensor) -> None:
         """Set `ang_vel` [rad/s], `gravity` (N, 3), `joint_pos` [rad] and `joint_vel` [rad/s] (N, J).
 
-        What is measured is some milliseconds old: between this policy step's and the last one's, which the robots in
-        `fresh` (N,) do not have.
+        Measurements are some milliseconds old: interpolated between the last policy step and this one. The robots in
+        `fresh` (N,) have no last step.
 
         Args:
             state: The true state.
-            joint_zero: Joint angles that the robots take for their default ones [rad]. Shape (N, J).
+            joint_zero: Joint angles where the robots measure their default pose [rad]. Shape (N, J).
             fresh: Robots whose episode begins.
         """
         vectors_b = torch.stack((state.base_ang_vel_b, state.projected_gravity_b))  # (2, N, 3)
@@ -48,5 +48,5 @@ class Sensors:
         )
 
     def forget(self, mask: torch.Tensor) -> None:
-        """Clear the last measurement of the robots in `mask` (N,): what is weighed by zero later must be finite."""
+        """Clear the last measurement of the robots in `mask` (N,): values that get zero weight later must be finite."""
         self._before.masked_fill_(mask.view(-1, 1), 0.0)

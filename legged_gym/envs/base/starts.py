@@ -19,7 +19,7 @@ class Starts:
         Args:
             cfg: Ranges, those at difficulty 1.
             sim: Robots that are put there.
-            ground: Where there is room for them.
+            ground: Has the places where robots may start.
             difficulty: Factor on velocities and joint deviations, 0 to 1. Scalar.
         """
         self._sim, self._ground, self._difficulty = sim, ground, difficulty
@@ -42,7 +42,7 @@ class Starts:
         Args:
             mask: Those robots.
             start: From `draw`.
-            joint_zero: Joint angles that the robots take for their default ones [rad]. Shape (N, J).
+            joint_zero: Joint angles where the robots measure their default pose [rad]. Shape (N, J).
         """
         placement = Placement(
             root_pos_w=self._ground.start(self._pos, start, mask),

@@ -1,8 +1,8 @@
-"""Left and right: what a robot that is reflected in its sagittal plane, half a gait cycle later, observes and does.
+"""Left-right symmetry: observations and actions of a robot reflected in its sagittal plane, half a gait cycle later.
 
 The reflection takes y to -y. A vector changes its y component; an axial vector, such as a rate, its x and z components.
-Legs change places, and half a cycle later the clock says that the other one is stance. A walk on level ground, so
-reflected, is a walk again.
+Legs change places, and half a cycle later the clock says that the other one is stance. The reflection of a walk on
+level ground is a walk again.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def term_mirror(name: str, reflection: Reflection | None, width: int, joints: Mi
     """Reflect a term of an observation.
 
     Args:
-        name: Of the term.
-        reflection: How; None where it is not known.
-        width: Of the term.
+        name: Name of the term.
+        reflection: How its components change; None if unknown.
+        width: Number of its components.
         joints: From `joint_mirror`.
 
     Raises:
-        UserError: It is not known.
+        UserError: The reflection is unknown.
     """
     if reflection is None:
-        raise UserError(f"observation term {name}: how it looks to a mirrored robot is not known: {REMEDY}")
+        raise UserError(f"observation term {name}: it has no `reflection`, so it cannot be mirrored: {REMEDY}")
     if reflection == "joints":
         return joints
     signs = torch.ones(width) if reflection == "same" else torch.tensor(reflection)

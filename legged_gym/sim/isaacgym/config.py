@@ -1,4 +1,4 @@
-"""What only Isaac Gym has, with legged_gym's field names."""
+"""Options of Isaac Gym alone, with legged_gym's field names."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class IsaacGymCfg(Config):
     num_velocity_iterations: int = bounded(0, ge=0)
     """Iterations of the solver on velocities."""
     contact_offset: float = bounded(0.01, gt=0)
-    """Distance at which contacts begin to be looked at [m]."""
+    """Distance below which PhysX looks for contacts [m]."""
     rest_offset: float = 0.0
     """Distance at which shapes come to rest [m]."""
     bounce_threshold_velocity: float = bounded(0.5, gt=0)
@@ -32,7 +32,7 @@ class IsaacGymCfg(Config):
     restitution: float = bounded(0.0, ge=0, le=1)
     """Restitution between robot and ground."""
     friction_combine: str = bounded("average", choices=("average", "multiply"))
-    """How PhysX makes one friction coefficient of two; ground and robot are given such that the asked one comes out."""
+    """How PhysX combines two friction coefficients; those of ground and robot are set to give the asked one."""
     foot_force_sensors: bool = False
     """Let the feet measure their forces everywhere, and not only on the GPU's triangle meshes, where Isaac Gym's net
     contact forces are unreliable."""

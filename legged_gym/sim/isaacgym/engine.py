@@ -14,13 +14,13 @@ from legged_gym.sim.process.serve import Backend
 from legged_gym.sim.servo import Servo, clamp_target, limit_torque
 
 PEAKS = ("peak_power", "peak_foot_force", "landing_speed", "peak_leg_force")
-"""What the state shows of all physics steps of a policy step."""
+"""Fields of the state that cover all physics steps of a policy step."""
 MOTOR = ("torque_limits", "corner_speeds", "no_load_speeds")
-"""What the trainer says of the motors, see `Servo`."""
+"""The motors' numbers from the trainer, see `Servo`."""
 DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 PROBE_HEIGHT, PROBE_SPIN = 20.0, 3.0
-"""Where [m] and how fast [rad/s] a robot is spun to see which point's velocity Isaac Gym means."""
+"""Height [m] and rate [rad/s] at which a robot is spun to find which point's velocity Isaac Gym reports."""
 
 
 def rotate(quat_xyzw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
@@ -33,8 +33,8 @@ def rotate(quat_xyzw: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
 class IsaacGymBackend(Backend):
     """N robots in PhysX.
 
-    Isaac Gym's tensors are views of memory that PhysX owns: what is read there is that of the last refresh, and what is
-    written there counts when it goes through the indexed setters, which are called once per policy step.
+    Isaac Gym's tensors are views of memory that PhysX owns. Their values are those of the last refresh. Writes take
+    effect through the indexed setters, which are called once per policy step.
     """
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
@@ -103,10 +103,11 @@ class IsaacGymBackend(Backend):
             self._gym.fetch_results(self._sim, True)
 
     def _probe_velocities(self) -> bool:
-        """Tell whether a body's velocity is that of its centre of mass, and not of its origin: nowhere is it written.
+        """Tell whether a body's velocity is that of its centre of mass or of its origin, which is documented nowhere.
 
-        A robot is spun about the vertical through the point that is said to stand still, high above the ground. The
-        first step of the trainer places it anew.
+        High above the ground a robot is spun about the vertical, with zero velocity: the point that the velocity
+        belongs to
+        stays in place. The first step of the trainer places the robot anew.
         """
         spin = torch.tensor((0.0, 0.0, PROBE_SPIN), device=self._device)
         self._root[0, :2], self._root[0, 2] = self._origins[0, :2], PROBE_HEIGHT
@@ -143,7 +144,7 @@ class IsaacGymBackend(Backend):
         self._place_and_push(reset, push)
 
     def _apply_parameters(self, names: list[str]) -> None:
-        """Set what PhysX has of them, where it has changed; gains, strength and delay are read in `_advance`."""
+        """Set the parameters that PhysX holds, where they have changed; `_advance` reads gains, strength and delay."""
         if "friction" in names:
             rows = self._changed("friction")
             for i, (left, right) in zip(rows, self._applied["friction"][rows].tolist()):
@@ -154,7 +155,7 @@ class IsaacGymBackend(Backend):
         self._shared["changed"].zero_()
 
     def _changed(self, name: str) -> list[int]:
-        """Robots whose value differs from the one that PhysX has; from now on it is the one it has."""
+        """Find the robots whose value differs from PhysX's, and note the new value as PhysX's."""
         value = self._shared["parameter." + name]
         if name not in self._applied:
             self._applied[name] = torch.full_like(value, float("nan"))
@@ -199,7 +200,7 @@ class IsaacGymBackend(Backend):
         shared["push_delta_w"].zero_()
 
     def _write_placement(self, rows: torch.Tensor) -> None:
-        """Put the trainer's values of some robots into PhysX's tensors; what PhysX cannot bear stays out."""
+        """Put the trainer's values of some robots into PhysX's tensors, without values that would break PhysX."""
         pos, quat, vel, omega, q, qd = (self._shared["reset." + name][rows] for name in PLACEMENT)
         sane = torch.cat((pos, quat, vel, omega, q, qd), -1).abs().lt(DIVERGED).all(-1)
         self._broken[rows] = ~sane
@@ -243,7 +244,7 @@ class IsaacGymBackend(Backend):
             torques[:, self._dofs] = torch.nan_to_num(torque - self._damping * qd)
             self._gym.set_dof_actuation_force_tensor(self._sim, gymtorch.unwrap_tensor(self._torques))
             self._apply_wrenches()
-            # How feet move and whether they touch before the physics step: a landing is told from that.
+            # Feet's motion and contacts before the physics step, from which landings are found.
             self._gym.refresh_rigid_body_state_tensor(self._sim)
             sinking = -self._feet_velocities()[..., 2]
             touched = self._contact_forces()[:, self._feet].norm(dim=-1)
@@ -275,8 +276,8 @@ class IsaacGymBackend(Backend):
     ) -> None:
         """Keep the largest power, foot forces and landing speeds.
 
-        Whether ground or the other leg pushes a leg, PhysX does not say. `sinking` (N, F) [m/s] and `touched` (N, F)
-        [N] are the feet's downward speeds and contact forces before the physics step.
+        PhysX does not tell whether the ground or the other leg pushes a leg. `sinking` (N, F) [m/s] and `touched`
+        (N, F) [N] are the feet's downward speeds and contact forces before the physics step.
         """
         power, forces, landings = (self._shared["state." + name] for name in PEAKS[:3])
         torch.max(power, (torque * speed).abs().sum(-1), out=power)
@@ -325,7 +326,7 @@ class IsaacGymBackend(Backend):
         s["joint_vel"].copy_(qd)
         s["contact_force_w"].copy_(self._contact_forces())
         motion = torch.cat((s["root_pos_w"], s["root_lin_vel_w"], s["root_ang_vel_w"], q, qd), -1)
-        # PhysX goes on with a broken robot as it likes; the trainer sees NaN until the robot is placed anew.
+        # A broken robot's motion in PhysX means nothing: the trainer sees NaN until the robot is placed anew.
         self._broken |= ~motion.abs().lt(DIVERGED).all(-1)
         for tensor in s.values():
             tensor.masked_fill_(self._broken.view(-1, *[1] * (tensor.dim() - 1)), float("nan"))

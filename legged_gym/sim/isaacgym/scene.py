@@ -1,4 +1,4 @@
-"""What is simulated: PhysX, the ground, and one robot per environment with properties of its own. Python 3.8."""
+"""The simulated scene: PhysX, the ground, and one robot per environment with its own properties. Python 3.8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRAVITY = 9.81
 FRICTION_STEP = 1.0 / 1024.0
 """Friction coefficients are rounded to this: every value makes a material, and PhysX has room for 64,000."""
 COMBINATIONS = {"average": (0.0, 2.0), "multiply": (1.0, 1.0)}
-"""How PhysX combines two coefficients: the ground's, and the factor on the robot's, so that the asked one comes out."""
+"""Way of combining two coefficients -> the ground's, and a factor on the robot's, to give the asked one."""
 INERTIA = ("x", "y", "z")
 FILTERS = {
     **{"base": 0b1100, "abad_L": 0b1111, "hip_L": 0b0101, "knee_L": 0b0001, "foot_L": 0b0001},
@@ -25,7 +25,7 @@ itself, 2 and 3 the thighs, which hang too near to it, from the base. Abads touc
 
 
 class Scene:
-    """The simulation before it runs, and what of it may be changed while it runs."""
+    """Builds the simulation, and changes the properties that may change while it runs."""
 
     def __init__(self, spec: dict[str, Any], mesh: tuple[np.ndarray, np.ndarray] | None) -> None:
         """Create everything.
@@ -60,7 +60,7 @@ class Scene:
         self._create_robots(spacing=0.0 if mesh is not None else float(self.cfg["env_spacing"]))
         origins = [self.gym.get_env_origin(env) for env in self.envs]
         self.origins = np.array([(p.x, p.y, p.z) for p in origins], dtype=np.float32)
-        """Where each robot's world has its origin [m]. Shape (N, 3)."""
+        """Origin of each robot's world [m]. Shape (N, 3)."""
         rows = [self.gym.get_actor_index(env, actor, gymapi.DOMAIN_SIM) for env, actor in zip(self.envs, self.actors)]
         if rows != list(range(self.num_envs)):
             raise ValueError("Isaac Gym does not number the actors as they were made")
@@ -181,7 +181,7 @@ class Scene:
         self.gym.set_actor_rigid_shape_properties(env, actor, shapes)
 
     def _set_filters(self, env: Any, actor: int) -> None:
-        """Say which of a robot's bodies touch each other."""
+        """Set which of a robot's bodies touch each other."""
         shapes = self.gym.get_actor_rigid_shape_properties(env, actor)
         for shape, link in zip(shapes, self._shape_links):
             shape.filter = FILTERS[link.replace("_Link", "")]

@@ -42,7 +42,7 @@ def launch() -> Worker:
     """Start a worker.
 
     Raises:
-        WorkerError: There is no interpreter, no Isaac Gym in it, or it does not start; says what to do.
+        WorkerError: The interpreter or its Isaac Gym is missing, or does not start; the text says what to do.
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -64,11 +64,11 @@ def _library_path(python: Path) -> str:
 class IsaacGymSimulator(ProcessSimulator):
     """N robots in PhysX.
 
-    On the GPU pipeline PhysX takes masses, inertias and centres of mass only before its first step. To set them later
-    for all robots, without a mask, starts PhysX anew at the next step, with the robots where they are. To set them for
-    some has no effect, and `parameters` go on to say what is in force.
+    On the GPU pipeline PhysX takes masses, inertias and centres of mass only before its first step. Setting them later
+    for all robots, without a mask, restarts PhysX at the next step, with the robots where they are.
+    Setting them for some robots has no effect: `parameters` keep the values in force.
 
-    PhysX gives the net force on a body but not what pushes, so `peak_leg_force` stays zero. Its contacts are rigid.
+    PhysX gives the net force on a body but not its source, so `peak_leg_force` stays zero. Its contacts are rigid.
     """
 
     UNSUPPORTED = frozenset({"contact_time_constant"})
@@ -91,7 +91,7 @@ class IsaacGymSimulator(ProcessSimulator):
             process: Timeouts and restarts.
 
         Raises:
-            WorkerError: It cannot be started; says why and what to do.
+            WorkerError: It cannot be started; the text says why and what to do.
         """
         self._stepped, self._on_gpu_pipeline = False, torch.device(device).type == "cuda"
         self._has_warned = self._masses_are_new = False
@@ -151,7 +151,7 @@ class IsaacGymSimulator(ProcessSimulator):
         if not self._has_warned:
             self._has_warned = True
             print(
-                "isaacgym: on the GPU pipeline masses stay as they were at the first step; with the curriculum that is"
-                " its initial difficulty, --env.curriculum.initial",
+                "isaacgym: the GPU pipeline keeps the masses of the first step; with the curriculum these have its"
+                " initial difficulty, --env.curriculum.initial",
                 file=sys.stderr,
             )

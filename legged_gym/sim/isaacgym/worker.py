@@ -1,6 +1,6 @@
 """Hosts Isaac Gym; run by its path, under the interpreter that has isaacgym, with the arguments of `open_channel`.
 
-Python 3.8. Nothing is imported before it is known how to report that it is missing, and isaacgym before torch.
+Python 3.8. Every import happens where a missing package can be reported, and isaacgym comes before torch.
 """
 
 from __future__ import annotations

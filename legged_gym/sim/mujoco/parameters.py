@@ -10,14 +10,14 @@ from legged_gym.sim.robot_model import SIDES, RobotModel
 
 
 class ModelParameters:
-    """The parameters in force, as N models have them, and what the centre of mass needs of them."""
+    """The parameters in force in N models, and the masses that the centre of mass is computed from."""
 
     def __init__(self, robot: RobotModel, nominal: mujoco.MjModel, models: Sequence[mujoco.MjModel]) -> None:
         """Find the robot's bodies and geoms.
 
         Args:
             robot: The robot.
-            nominal: The model that all were copied from; stays as it is.
+            nominal: The model that all were copied from; it is not changed.
             models: One for each robot.
         """
         self._nominal, self._models = nominal, models
@@ -39,10 +39,10 @@ class ModelParameters:
                 "armature",
             ),
         }
-        """What writes parameters into a model, and the parameters that each takes."""
+        """Functions that write parameters into a model, and the parameters that each takes."""
 
     def _shares_of_legs(self) -> np.ndarray:
-        """How much of each leg's friction each of the robot's geoms has. Shape (geoms, F)."""
+        """Weights of the legs' frictions in the friction of each of the robot's geoms. Shape (geoms, F)."""
         shares = []
         for geom in self._geoms:
             body = self._nominal.body(self._nominal.geom_bodyid[geom]).name
@@ -54,7 +54,7 @@ class ModelParameters:
         """Write parameters into the models of some robots.
 
         Args:
-            names: Which; those that no model has are left out.
+            names: Their names; those that no model holds are left out.
             parameters: By name, for all N robots.
             rows: The robots. Shape (K,).
         """
@@ -96,5 +96,5 @@ class ModelParameters:
         model.body_inertia[bodies] = nominal.body_inertia[bodies] * inertia[:, None]
         model.body_ipos[base] = nominal.body_ipos[base] + com_offset
         model.dof_armature[6:] = armature
-        # What MuJoCo has derived from masses when it compiled the model, the scaling of the solver above all.
+        # Constants that MuJoCo derived from masses when it compiled the model, above all the solver's scaling.
         mujoco.mj_setConst(model, self._scratch)

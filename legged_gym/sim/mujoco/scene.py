@@ -1,4 +1,4 @@
-"""Pictures of robots, drawn by MuJoCo whatever simulates them."""
+"""Pictures of robots, drawn by MuJoCo for every simulator."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from legged_gym.viewer.view import Shape
 EXTENT = 12.0
 """Side of the part of a terrain that is drawn [m]."""
 GHOST_COLOR, GHOST_OPACITY = (0.75, 0.82, 0.92), 0.15
-"""Of robots that are not the one to look at."""
+"""Colour and opacity of robots besides the one in focus."""
 DRAWN_CELL = 0.05
-"""Width of the cells that are drawn, at least [m]: finer ones take software rendering too long."""
+"""Smallest width of the cells that are drawn [m]: finer ones take software rendering too long."""
 FREE_WALK = 2.0
 """How far from the middle of that part a robot may be [m]."""
 STRIDE = 1.0
@@ -28,13 +28,13 @@ STRIDE = 1.0
 
 
 class Scene:
-    """A model with its visuals, at a quality that software rendering can do, and the ground around the robot."""
+    """A model with its visuals, at a quality that software rendering can afford, and the ground around the robot."""
 
     def __init__(self, robot: RobotModel, terrain: Terrain | None, extent: float = EXTENT) -> None:
         """Compile the model.
 
         Args:
-            robot: What is drawn.
+            robot: The robot to draw.
             terrain: The ground; None is a plane.
             extent: Side of the part of the terrain that is drawn [m].
         """
@@ -49,7 +49,7 @@ class Scene:
 
     @property
     def shapes(self) -> list[Shape]:
-        """What is drawn of the robot; bodies are counted as in `places`."""
+        """Shapes of the robot to draw; bodies are counted as in `places`."""
         return robot_shapes(self.model)
 
     def places(self, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +62,7 @@ class Scene:
         """Put a robot's pose into MuJoCo's data and the ground around it into the model.
 
         Args:
-            data: MuJoCo's.
+            data: MuJoCo's data.
             pose: As in `View.poses`. Shape (7 + J,).
 
         Returns:
@@ -72,7 +72,7 @@ class Scene:
         return self._move_ground(*data.qpos[:2].tolist())
 
     def _move_ground(self, x: float, y: float) -> bool:
-        """Draw the ground around a point if it is far from the middle of what is drawn; returns whether it was."""
+        """Draw the ground around a point if that is far from the middle of the drawn part; returns whether it was."""
         if self._field is None or max(abs(x - self._middle[0]), abs(y - self._middle[1])) <= FREE_WALK:
             return False
         self._middle = self._field.place(self.model, x, y, STRIDE)
@@ -92,9 +92,9 @@ class Scene:
         Args:
             poses: As in `View.poses`; the ground is drawn around the first robot, which the camera `track` follows.
                 Shape (R, 7 + J).
-            width: Of the picture.
-            height: Of the picture.
-            camera: Another one.
+            width: Width of the picture [pixels].
+            height: Height of the picture [pixels].
+            camera: Name of another camera.
             layers: Overlays.
             ghosts: Draw all robots but the first one as ghosts.
 
@@ -102,7 +102,7 @@ class Scene:
             RGB image, uint8. Shape (height, width, 3).
 
         Raises:
-            RuntimeError: No off-screen rendering here; says what to install.
+            RuntimeError: Off-screen rendering does not work here; the text says what to install.
         """
         changed = self.show(self._data, poses[0])
         renderer = self._renderer_of(width, height, changed)
@@ -131,7 +131,7 @@ class Scene:
                     geom.rgba[:] = *GHOST_COLOR, GHOST_OPACITY
 
     def _renderer_of(self, width: int, height: int, changed: bool) -> mujoco.Renderer:
-        """Make the renderer, anew if its size or the ground, which it keeps a copy of, is another."""
+        """Return the renderer, made anew if its size has changed or the ground, of which it keeps a copy."""
         renderer = self._renderer
         if renderer is not None and not changed and (renderer.width, renderer.height) == (width, height):
             return renderer
@@ -152,7 +152,7 @@ class Scene:
 
 
 def _coarser(terrain: Terrain) -> Terrain:
-    """Leave samples out; what is left stands where it stood, to a cell."""
+    """Leave samples out; the others stay in place, to a cell."""
     every = max(1, round(DRAWN_CELL / terrain.horizontal_scale))
     return replace(
         terrain, heights=terrain.heights[::every, ::every], horizontal_scale=every * terrain.horizontal_scale

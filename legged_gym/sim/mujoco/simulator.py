@@ -25,17 +25,17 @@ from legged_gym.utils.math import quat_rotate_inverse
 
 _STATE = mujoco.mjtState.mjSTATE_FULLPHYSICS
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_XFRC_APPLIED)
-"""What a rollout is given: joint targets, then force and torque on each body."""
+"""Inputs of a rollout: joint targets, then force and torque on each body."""
 _DIVERGED = 1e4
 """A robot with a number above this [m, rad, m/s, rad/s] in its state is broken."""
 _WINDOW = 3.2
 """Side of the part of a terrain that a robot's model holds [m]."""
 _REACH = 1.0
-"""From the base to the farthest point of a robot, and how far it gets in a policy step [m]."""
+"""Distance from the base to a robot's farthest point, with its travel in a policy step [m]."""
 
 
 def _warn(message: str) -> None:
-    """Pass MuJoCo's warnings on, except that a robot is unstable: its state says so, and a log file would only grow."""
+    """Pass MuJoCo's warnings on, except those of unstable robots: their state shows that, and a log file would grow."""
     if "simulation is unstable" not in message:
         print(f"mujoco: {message}", file=sys.stderr)
 
@@ -109,7 +109,7 @@ class MujocoSimulator(Simulator):
         self._previous_target = torch.zeros(n, joints)
         self._feet_touched = torch.zeros(n, len(self.robot.foot_names), dtype=torch.bool)
         self._substep_time = self.options.timestep * torch.arange(steps).view(1, -1, 1)
-        """When each physics step begins, counted from the policy step's start [s]. Shape (1, steps, 1)."""
+        """Start of each physics step, from the start of the policy step [s]. Shape (1, steps, 1)."""
         self._servo = self._make_servo()
         self._index_model()
         self._refresh(slice(None))
@@ -123,7 +123,7 @@ class MujocoSimulator(Simulator):
         self._feet_rows = [self.robot.body_names.index(foot) for foot in self.robot.foot_names]
 
     def _sensor_columns(self, names: list[str]) -> slice:
-        """The columns of a run of sensors that stand next to each other."""
+        """Columns of sensors that are contiguous in the model."""
         sensors = [self.model.sensor(name) for name in names]
         start, stop = int(sensors[0].adr[0]), int(sensors[-1].adr[0] + sensors[-1].dim[0])
         if stop - start != sum(int(s.dim[0]) for s in sensors):
@@ -138,9 +138,9 @@ class MujocoSimulator(Simulator):
     def step(self, joint_targets: torch.Tensor) -> None:
         """See `Simulator.step`.
 
-        MuJoCo's rollouts take all controls beforehand. So the step is done as if no target had to be clamped and no
-        motor were at its limit, and done again, physics step by physics step, for the few robots of which that is not
-        true. All robots one physics step at a time would take 1.6 times as long.
+        MuJoCo's rollouts take all controls beforehand. So the step is first done without clamp and motor limits. For
+        the few robots that reach one, it is done again, physics step by physics step. Doing that for all robots would
+        take 1.6 times as long.
         """
         joints = joint_targets.shape[-1]
         # 1. All physics steps at once, with the new target from where its delay has passed.
@@ -151,12 +151,12 @@ class MujocoSimulator(Simulator):
             columns.copy_(self.wrench_w[:, body].unsqueeze(1))
         self._show_ground()
         self._rollout(self.models, self._state_now, self._control, self._state_out, self._sensor_out)
-        # 2. Again, one physics step at a time, for robots whose controller or motors would have interfered.
+        # 2. Again, one physics step at a time, for robots that reached a limit of controller or motors.
         at_limit = self._reached_limit(joint_targets, arrived).nonzero().squeeze(-1)
         clamped = self._step_at_limit(at_limit, joint_targets) if len(at_limit) else joint_targets[:0]
         self._previous_target.copy_(joint_targets)
         self._previous_target[at_limit] = clamped
-        # 3. What has diverged shows it, and stays so: NaN in, NaN out.
+        # 3. A diverged robot shows NaN, and keeps doing so: NaN in, NaN out.
         self._state_now[:] = self._state_out[:, -1]
         broken = ~(self._full[:, 1:].abs().amax(-1, keepdim=True) < _DIVERGED)
         self._full[:, 1:].masked_fill_(broken, torch.nan)
@@ -190,7 +190,7 @@ class MujocoSimulator(Simulator):
         )
 
     def _reached_limit(self, joint_targets: torch.Tensor, arrived: torch.Tensor) -> torch.Tensor:
-        """Find the robots whose targets the controller would have clamped, or whose motors reached a limit. (N,)."""
+        """Find the robots that the controller's clamp or a motor's limit would have affected. Shape (N,)."""
         joints, p = joint_targets.shape[-1], self.parameters
         pos = torch.cat((self._start[:, None, :joints], self._states[:, :-1, 8 : 8 + joints]), 1)  # (N, steps, J)
         vel = torch.cat((self._start[:, None, joints:], self._states[:, :-1, -joints:]), 1)
@@ -200,7 +200,7 @@ class MujocoSimulator(Simulator):
         return (clamped | (limit_torque(self._servo, asked, vel) != asked)).flatten(1).any(-1)
 
     def _step_at_limit(self, rows: torch.Tensor, joint_targets: torch.Tensor) -> torch.Tensor:
-        """Do the policy step again for some robots (K,), with clamp and motors looked at in each physics step.
+        """Do the policy step again for some robots (K,), applying clamp and motor limits in each physics step.
 
         Returns:
             Their targets, as clamped in the end [rad]. Shape (K, J).
@@ -244,7 +244,7 @@ class MujocoSimulator(Simulator):
         s.peak_leg_force.copy_(self._sensors[..., self._leg_columns].norm(dim=-1).amax(1))
 
     def step_engine(self) -> None:
-        """See `Simulator.step_engine`. The nominal model for all robots, no sensor output: what bare MuJoCo can do.
+        """See `Simulator.step_engine`. All robots share the nominal model, without sensor output: bare MuJoCo's speed.
 
         On a terrain each robot needs the model that holds the ground under it.
         """
@@ -255,7 +255,7 @@ class MujocoSimulator(Simulator):
         self._refresh(slice(None), show=False)
 
     def _show_ground(self) -> None:
-        """Move the ground under feet, and that of robots which have come near the end of what their model holds."""
+        """Move the ground under feet, and the window of robots that have come near its edge."""
         if self._field is None or self._treads is None:
             return
         self._treads.follow(*self._feet.unbind(1))
@@ -306,8 +306,8 @@ class MujocoSimulator(Simulator):
         self._refresh(rows, self.shows_interventions)
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
-        """See `Simulator.push`. All of the robot gets faster alike."""
-        # Feet and centre of mass get faster by the same: no need to derive them anew.
+        """See `Simulator.push`. The whole robot gets the same change of velocity."""
+        # Feet and centre of mass get the same change, so they need not be derived anew.
         delta, s = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0), self.state
         self._qvel[:, :3] += delta
         if self._treads is not None:
@@ -355,6 +355,6 @@ def _pd_torque(
     pos: torch.Tensor,
     vel: torch.Tensor,
 ) -> torch.Tensor:
-    """Torque that servos ask for, per physics step [N m]. Gains (N, J), the others and the result (N, steps, J)."""
+    """Torque of servos before limits, per physics step [N m]. Gains (N, J), the others and the result (N, steps, J)."""
     kp, kd, strength = (gain.unsqueeze(1) for gain in (kp, kd, strength))
     return strength * (kp * (target - pos) - kd * vel)

@@ -1,4 +1,4 @@
-"""The one place that turns a robot's URDF into a MuJoCo model; MuJoCo and MuJoCo Warp both step what this builds."""
+"""The one place that turns a robot's URDF into a MuJoCo model, for MuJoCo and MuJoCo Warp."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLLISION_GROUP = 3
 VISUAL_GROUP = 1
 """Geom group of visuals."""
 SELF_TIME_CONSTANT = 2.0
-"""Of contacts between the robot's own bodies [physics steps]: the stiffest that explicit contacts allow."""
+"""Time constant of contacts between the robot's own bodies [physics steps]: the stiffest that is stable."""
 SELF_MARGIN = 0.03
 """Gap at which the robot's own bodies touch each other [m].
 
@@ -92,7 +92,7 @@ def build_spec(
 
 
 def compile_spec(spec: mujoco.MjSpec, robot: RobotModel) -> mujoco.MjModel:
-    """Compiles a robot's world, and checks what our kinematics take for granted.
+    """Compiles a robot's world, and checks the assumptions of our kinematics.
 
     Args:
         spec: From `build_spec`, perhaps extended.
@@ -203,7 +203,7 @@ def _set_collisions(spec: mujoco.MjSpec) -> None:
 
 
 def _add_self_collisions(spec: mujoco.MjSpec, timestep: float) -> None:
-    """Makes the legs solid to each other, and to the base what of them can get there.
+    """Makes the legs solid to each other, and their lower parts solid to the base.
 
     Explicit pairs, so that they have a stiffness of their own and leave the contacts with the ground as they are. They
     are frictionless: one row of constraints each.
@@ -225,8 +225,8 @@ def _add_self_collisions(spec: mujoco.MjSpec, timestep: float) -> None:
 def _add_servo(spec: mujoco.MjSpec, joint: str, kp: float, kd: float) -> None:
     """Adds a position servo: torque = kp (target - q) - kd dq.
 
-    Whoever steps the model keeps the torque within its limits by the target that it gives: a servo that MuJoCo clips
-    would lose the implicit integration of its damping, and a target at the very limit would flip between the two.
+    The simulator keeps the torque within its limits through the target. If MuJoCo clipped the servo, its damping would
+    lose the implicit integration, and a target right at the limit would flip between the two.
     """
     servo = spec.add_actuator(
         name=joint,

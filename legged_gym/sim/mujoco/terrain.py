@@ -16,7 +16,7 @@ LEAST_SPAN = 0.01
 class HeightField:
     """Puts a terrain, or a square part of it, into models as the geom and the height field `name`.
 
-    MuJoCo cuts the cells of a field as `Terrain` does: what robots stand on is what `Terrain.height` says.
+    MuJoCo splits the cells of a field as `Terrain` does, so robots stand at `Terrain.height`.
     """
 
     def __init__(self, terrain: Terrain, name: str, extent: float | None = None) -> None:
@@ -24,7 +24,7 @@ class HeightField:
 
         Args:
             terrain: The map.
-            name: Of the geom, the height field and the material.
+            name: Name of the geom, the height field and the material.
             extent: Side of the part [m]; the whole map if None.
         """
         self.name = name
@@ -55,7 +55,7 @@ class HeightField:
         )
 
     def place(self, model: mujoco.MjModel, x: float = 0.0, y: float = 0.0, stride: float = 0.0) -> tuple[float, float]:
-        """Show the part of the map around a point, as near to it as the map's end allows.
+        """Show the part of the map around a point, as near to it as the map's edge allows.
 
         Args:
             model: Compiled from the spec.

@@ -12,20 +12,20 @@ from legged_gym.sim.robot_model import RobotModel
 from legged_gym.terrain.terrain import Terrain
 
 MARGIN = 0.03
-"""How far around a foot, at least, the ground is looked at [m]."""
+"""Smallest distance around a foot in which the ground is looked at [m]."""
 UNFORESEEN = 0.01
-"""How much of that is for what a foot travels in a policy step beyond what its velocity says [m]."""
+"""Part of that for a foot's travel in a policy step beyond its velocity's [m]."""
 FIELD = 1
-"""Bit in `geom_conaffinity` of what touches the height field; those above it are for the boxes of each foot."""
+"""Bit in `geom_conaffinity` of geoms that touch the height field; higher bits are for the boxes of each foot."""
 
 
 class Treads:
-    """Four boxes for each foot of each robot, which meet at the edges nearby: the ground, where it is that simple.
+    """Four boxes for each foot of each robot, meeting at the edges nearby: they replace ground that is so simple.
 
     Around a foot the map is often level, or has one riser, or two that cross. There the foot touches boxes instead of
     the field: a contact or two in closed form instead of one for each triangle that it dips into, found by a search.
-    Risers are vertical and stand under their upper edges, as those of `Terrain.mesh` do. Where the ground is anything
-    else, or a foot gets too far in a policy step, it touches the field.
+    Risers are vertical and stand under their upper edges, as those of `Terrain.mesh` do. On any other ground, or if it
+    gets too far in a policy step, a foot touches the field.
     """
 
     def __init__(self, terrain: Terrain, robot: RobotModel, dt: float) -> None:
@@ -44,7 +44,7 @@ class Treads:
         self._window = torch.arange(-around, around + 1, dtype=torch.int)
         self._last = torch.tensor(terrain.heights.shape, dtype=torch.int) - 1
         self._far = 2.0 * max(terrain.half_size) + 1.0
-        """Where an edge stands if there is none [m]; the boxes' half width is twice that."""
+        """Stand-in for an edge where there is none [m]; the boxes' half width is twice that."""
         self._feet = [name.replace("_Link", "_collision") for name in robot.foot_names]
         sides = 2.0 * self._far * torch.tensor([-1.0, 1.0], dtype=torch.float64)
         self._aside = torch.stack((*torch.meshgrid(sides, sides, indexing="ij"), sides[:1].expand(2, 2)), dim=-1)
@@ -95,14 +95,14 @@ class Treads:
         self._in_use.copy_(simple)
 
     def _fit_boxes(self, pos: torch.Tensor, travel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Find the boxes that the ground around feet is.
+        """Find the boxes that equal the ground around feet.
 
         Args:
             pos: Feet [m, world]. Shape (N, F, 2).
             travel: Half of what they travel in a policy step [m]. Shape (N, F, 2).
 
         Returns:
-            Whether it is just that, as far as the foot gets (N, F), and the boxes' middles (N, F, 2, 2, 3) [m, world].
+            Whether boxes equal the ground within the foot's reach (N, F), and their middles (N, F, 2, 2, 3) [m, world].
         """
         # The window lies around the middle of what the foot will travel; a broken robot's is anywhere.
         middle = (pos + travel).nan_to_num(0.0)
@@ -121,7 +121,7 @@ class Treads:
         return simple, torch.stack((x, y, top), dim=-1) + self._aside
 
     def _edge(self, step: torch.Tensor, index: torch.Tensor, axis: int, falls: torch.Tensor) -> torch.Tensor:
-        """Where the boxes on either side of a riser meet: under its upper edge.
+        """Return where the boxes on either side of a riser meet: under its upper edge.
 
         Args:
             step: Between which samples the riser is. Shape (N, F, W - 1).
@@ -138,5 +138,5 @@ class Treads:
 
 
 def _bit(foot: int) -> int:
-    """Of the boxes of a foot, in contype and conaffinity."""
+    """Bit of a foot's boxes in contype and conaffinity."""
     return FIELD << (1 + foot)

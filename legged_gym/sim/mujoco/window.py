@@ -25,7 +25,7 @@ KEY_DRAWING, KEY_QUIT = ord("V"), _NAMED_KEYS["escape"]
 
 
 class MujocoWindow:
-    """Shows robots in a window of its own thread; the mouse turns the view, keys go to `Controls`.
+    """Shows robots in a window with its own thread; the mouse turns the view, keys go to `Controls`.
 
     Key v switches drawing off and on, Esc closes it.
     """
@@ -34,7 +34,7 @@ class MujocoWindow:
         """Open the window.
 
         Args:
-            scene: What is drawn.
+            scene: The scene to draw.
             pose: The first one, see `View.poses`. Shape (7 + J,).
             controls: Take the user's keys.
         """
@@ -82,7 +82,7 @@ class MujocoWindow:
                 extras.ngeom = 0
                 self._scene.add_others(extras, view.poses[1:], ghosts=True)
                 add_layers(extras, view.layers)
-            # MuJoCo has a meaning of its own for most letters, and shows what nobody asked for.
+            # MuJoCo binds most letters itself, and switches on drawings that the user did not ask for.
             self._window.opt.flags[:] = self._shown
         if ground_changed:  # the window's thread has a copy of the height field
             self._window.update_hfield(0)

@@ -24,7 +24,7 @@ CONTACTS_PER_PROBE = wp.constant(3)
 ALIKE = wp.constant(0.8)
 """Cosine of the angle between normals below which contacts are two."""
 LITTLE = wp.constant(0.02)
-"""What counts as a little way, in cells."""
+"""Length of a small step, in cells."""
 FAR = wp.constant(1.0e6)
 """A robot that is farther away [m] is broken and touches nothing."""
 COARSE = 8
@@ -39,11 +39,11 @@ class Field:
 
     heights: wp.array2d[float]
     ceiling: wp.array2d[float]
-    """Highest sample of each block of cells and around it, as far as a sphere reaches from there."""
+    """Highest sample within a sphere's reach of each block of cells [m]."""
     cell: float
     low_x: float
     low_y: float
-    """Where sample (0, 0) stands [m]."""
+    """Position of sample (0, 0) [m]."""
 
 
 def put_field(terrain: Terrain, reach: float, device: torch.device) -> Field:
@@ -242,8 +242,8 @@ def collide(
 ) -> None:
     """Add a probe's contacts with the field to the engine's list. Over (probes, N): neighbouring threads do the same.
 
-    Of a row of spheres the deepest one counts. It touches the nearest ground and, in a corner, the nearest ground in up
-    to two more directions.
+    The deepest sphere of a row counts. It touches the nearest ground and, in a corner, the nearest ground in up to two
+    more directions.
     """
     probe, robot = wp.tid()
     geom = probes.geom[probe]

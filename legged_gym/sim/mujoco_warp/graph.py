@@ -53,7 +53,7 @@ class TorchStream:
 
 
 class Arena:
-    """Memory for the arrays that an engine makes and drops within a step; the allocator to record a graph with.
+    """Memory for the arrays that an engine makes and drops within a step: the allocator for recording graphs.
 
     With Warp's own allocator every such array becomes two nodes of the graph, one that takes its memory and one that
     gives it back, which cost more than a small kernel. Here a dropped array's memory is kept for the next one of its
@@ -67,7 +67,7 @@ class Arena:
         self._free: dict[int, list[int]] = {}
 
     def allocate(self, size_in_bytes: int) -> int:
-        """Return the address of a block that nobody uses."""
+        """Return the address of an unused block."""
         free = self._free.setdefault(size_in_bytes, [])
         if free:
             return free.pop()
@@ -80,7 +80,7 @@ class Arena:
 
 
 def record(function: Callable[[], None], arena: Arena, device: torch.device) -> wp.Graph:
-    """Record what a function launches, after running it once to load its kernels and fill the arena.
+    """Record the launches of a function, after running it once to load its kernels and fill the arena.
 
     Args:
         function: Launches the same work, with arrays of the same sizes, whenever it is called.

@@ -96,7 +96,7 @@ def place_robots(
     landing_speed: wp.array2d[float],
     peak_leg_force: wp.array[float],
 ) -> None:
-    """Write a new state into the engine and forget all that came before. Over (N,)."""
+    """Write a new state into the engine and clear its memory of the old one. Over (N,)."""
     robot = wp.tid()
     if not mask[robot]:
         return

@@ -1,4 +1,4 @@
-"""Robots as the ground feels them: each geom that collides is covered with spheres in rows."""
+"""The robots' contact shapes on terrain: each geom that collides is covered with spheres in rows."""
 
 # mypy: ignore-errors
 # Warp reads the class `Probes` itself: what it may hold is not in its Python types.

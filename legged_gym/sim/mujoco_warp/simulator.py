@@ -31,13 +31,13 @@ NEWTON_ITERATIONS, LINE_SEARCH_ITERATIONS = 6, 8
 """Limits of the solver, if the model has no lower ones: on a GPU all robots wait for the slowest. A policy step of
 robots that fall and thrash ends as near to float64's joint velocities as with ten and twenty: 1.3e-4 rad/s at worst."""
 NOTICE_AFTER = 15.0
-"""Silence at the start after which the user is told what takes so long [s]."""
+"""Time at the start after which the user is told the reason for the wait [s]."""
 BATCHED_FIELDS = (
     *("geom_friction", "geom_solref", "actuator_gainprm", "actuator_biasprm"),
     *("body_mass", "body_inertia", "body_ipos", "dof_armature"),
     *("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0"),
 )
-"""Fields of the engine's model of which every robot has its own: the randomised ones and what is derived of them."""
+"""Fields of the engine's model that every robot has of its own: the randomised ones and those derived from them."""
 
 
 class MujocoWarpSimulator(Simulator):
@@ -122,7 +122,7 @@ class MujocoWarpSimulator(Simulator):
         options.run_qacc_smooth = False  # the solver starts from its last solution: same motion, less to factorise
 
     def _wrap_tensors(self) -> None:
-        """Make the tensors that graphs hold on to, and Warp's views of them."""
+        """Make the tensors that graphs refer to, and Warp's views of them."""
         n, joints, device, names = self.num_envs, len(self.robot.joint_names), self.device, self.robot.body_names
         ids = [self._model.body(name).id for name in names]
         slots = np.full(self._model.nbody, -1, dtype=np.int32)
@@ -161,7 +161,7 @@ class MujocoWarpSimulator(Simulator):
         self._wp_contact_friction = wp.from_torch(wp.to_torch(self._data.contact.friction))
 
     def _wrap_servos(self) -> None:
-        """Put what the servos, the contacts and the external forces need on the device."""
+        """Put the data of servos, contacts and external forces on the device."""
         robot, names = self.robot, self.robot.body_names
         motors = (robot.torque_limits, *motor_speeds(robot, self.options))
         self._motor: list[Any] = [wp.array(values, dtype=float) for values in motors]
@@ -264,8 +264,8 @@ class MujocoWarpSimulator(Simulator):
         Waits for the device: call it once per iteration.
 
         Args:
-            solver: Count as well where the solver stopped at a limit, `ITERATIONS` or `LS_ITERATIONS`, before it was as
-                exact as asked.
+            solver: Count as well how often the solver stopped at a limit, `ITERATIONS` or `LS_ITERATIONS`, before it
+                converged.
 
         Returns:
             Counts by the engine's name of the limit, such as `NEFC` (rows of constraints of a robot) or `NARROWPHASE`

@@ -1,4 +1,4 @@
-"""What can go wrong with a worker, each with what to do about it. All are one line for the user."""
+"""Errors of a worker, each with its remedy. All are one line for the user."""
 
 from legged_gym.sim.process.protocol import Failure
 from legged_gym.utils.errors import UserError
@@ -21,11 +21,11 @@ class WorkerHung(WorkerLost):
 
 
 class ProtocolMismatch(WorkerError):
-    """What the worker says is not of this version of the conversation."""
+    """The worker speaks another version of the protocol."""
 
 
 class InterpreterMissing(WorkerError):
-    """The worker's Python is not there, or is none that can run it."""
+    """The worker's Python is missing, or cannot run it."""
 
 
 class LibPythonMissing(WorkerError):
@@ -45,7 +45,7 @@ class PackageMissing(WorkerError):
 
 
 class RequestRefused(WorkerError):
-    """The engine objects to what it was asked for."""
+    """The engine refuses the request."""
 
 
 class WorkerBroken(WorkerError):
@@ -63,10 +63,10 @@ FAILURES: dict[Failure, type[WorkerError]] = {
 """The error for each way in which a worker reports a failure."""
 
 REMEDIES: dict[type[WorkerError], str] = {
-    WorkerDied: "where memory ran out, take fewer robots (--num_envs); --env.sim.process.restarts=N lets training go on"
+    WorkerDied: "if memory ran out, take fewer robots (--num_envs); --env.sim.process.restarts=N lets training go on"
     " with a new worker",
-    WorkerHung: "if it was only slow, raise --env.sim.process.timeout, or .start_timeout where it was building or at"
-    " its first step; --env.sim.process.restarts=N lets training go on with a new one",
+    WorkerHung: "if it was only slow, raise --env.sim.process.timeout (.start_timeout, if it was at its first step);"
+    " --env.sim.process.restarts=N lets training go on with a new worker",
     ProtocolMismatch: "both ends must come from one version of this package: check that no older copy is on the path",
 }
-"""What to do, where it does not depend on the engine."""
+"""Remedies that do not depend on the engine."""

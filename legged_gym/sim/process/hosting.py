@@ -22,12 +22,12 @@ def launch(name: str, program: Sequence[str] = ("-m", "legged_gym.sim.process.wo
 
     Args:
         name: The simulator's name, for messages.
-        program: What the interpreter runs.
+        program: Arguments of the interpreter.
     """
     root = str(Path(__file__).parents[3])
-    # A simulator of the user's own may lie beside the script; this package comes first, whatever lies there.
+    # The user's own simulator may lie beside the script; this package comes first in any case.
     path = os.pathsep.join(dict.fromkeys([root, *(os.path.abspath(folder) for folder in sys.path)]))
-    # -P: a legged_gym in the current folder is not meant.
+    # -P: ignore a legged_gym in the current folder.
     return Worker(name, [sys.executable, "-P", *program], os.environ | {"PYTHONPATH": path})
 
 

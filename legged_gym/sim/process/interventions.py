@@ -1,4 +1,4 @@
-"""Resets, pushes and new masses as the trainer's end sees them: noted for the worker, and shown in the state."""
+"""Resets, pushes and new masses at the trainer's end: noted for the worker, and shown in the state at once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from legged_gym.utils.math import overwrite, quat_rotate_inverse
 
 
 class Interventions:
-    """What happens between two steps, in plain tensor operations."""
+    """Resets, pushes and new masses between two steps, in plain tensor operations."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Interventions:
         self.follow_masses()
 
     def follow_masses(self) -> None:
-        """Derive what the centre of mass needs of the parameters."""
+        """Derive from the parameters the masses that the centre of mass is computed from."""
         p = self._parameters
         masses = self._nominal_masses * p["link_mass_scale"]
         masses[:, 0] += p["base_mass_added"]
@@ -64,7 +64,7 @@ class Interventions:
 
     def _derive(self, mask: torch.Tensor) -> None:
         """Compute feet and centre of mass of the robots in `mask` (N,)."""
-        # On the CPU of these alone; on a GPU to know them would be to wait.
+        # On the CPU for these robots alone; on a GPU, finding them would mean to wait.
         rows = mask.nonzero().squeeze(-1) if self._device.type == "cpu" else slice(None)
         s = self._state
         quat = s.root_quat_xyzw[rows]
@@ -86,7 +86,7 @@ class Interventions:
                 tensor[rows] = value
 
     def push(self, mask: torch.Tensor, delta_vel_w: torch.Tensor) -> None:
-        """See `Simulator.push`. All of the robot gets faster alike."""
+        """See `Simulator.push`. The whole robot gets the same change of velocity."""
         s = self._state
         delta = torch.where(mask.unsqueeze(-1), delta_vel_w, 0.0)
         self._shared["push_delta_w"] += delta

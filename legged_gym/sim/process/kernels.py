@@ -26,7 +26,7 @@ def note_reset(
     noted_mask: wp.array[bool],
     noted_push: wp.array[wp.vec3],
 ) -> None:
-    """Keep how robots are to be placed; what they were pushed before no longer matters."""
+    """Note the placement of robots, and drop their earlier pushes."""
     robot = wp.tid()
     if not mask[robot]:
         return
@@ -50,7 +50,7 @@ def push_all(
     com_lin_vel: wp.array[wp.vec3],
     feet_lin_vel: wp.array2d[wp.vec3],
 ) -> None:
-    """Keep a push, and make all of the robot faster alike."""
+    """Note a push, and give the whole robot the same change of velocity."""
     robot = wp.tid()
     if not mask[robot]:
         return

@@ -1,4 +1,4 @@
-"""The trainer's end of the process: starts a worker, asks it, and knows what has become of it."""
+"""The trainer's end of the process: starts a worker, sends requests, and finds out how it ended."""
 
 import contextlib
 import os
@@ -27,10 +27,10 @@ from legged_gym.sim.process.protocol import Channel, Closed, Failure, ProtocolEr
 
 HELLO_TIMEOUT = 180.0
 """Longest time from a worker's start to its first answer [s]: it imports the engine, which may compile an extension."""
-STILL_COMPILING = "if its imports were compiling, try again: what is done is kept"
-"""What to do about a worker that did not even say hello."""
+STILL_COMPILING = "if its imports were compiling, try again: finished parts are kept"
+"""Remedy for a worker that did not even say hello."""
 NOTICE_AFTER = 15.0
-"""Silence at the start after which the user is told what takes so long [s]."""
+"""Time at the start after which the user is told the reason for the wait [s]."""
 LAST_WORDS = 20
 """Lines of a worker's output that are kept."""
 PATIENCE = 5.0
@@ -46,13 +46,13 @@ class Worker:
         """Start the process and exchange versions.
 
         Args:
-            name: What to call it in messages.
+            name: Its name in messages.
             command: Interpreter, script and arguments; those of `serve.open_channel` are added.
             environment: The process's environment variables.
-            remedies: What to do, by error.
+            remedies: Remedy for each error.
 
         Raises:
-            WorkerError: It does not start; the text says why and what to do.
+            WorkerError: The worker does not start; the text says why and what to do.
         """
         self.name = name
         self._program = command[0]
@@ -61,7 +61,9 @@ class Worker:
         self._process, self._channel, lifeline = self._start_process(command, environment)
         self._output = _Output(self._process.stdout)
         self._end = weakref.finalize(self, _end, self._process, self._channel, lifeline, self._output)
-        notice = threading.Timer(NOTICE_AFTER, print, (f"waiting for the worker of {name}: imports may compile, once",))
+        notice = threading.Timer(
+            NOTICE_AFTER, print, (f"waiting for the worker of {name}: at the first start its imports may compile",)
+        )
         notice.start()
         try:
             self.versions = self.ask(Request.HELLO, timeout=HELLO_TIMEOUT)
@@ -108,7 +110,7 @@ class Worker:
         """Send a request and wait for its reply.
 
         Args:
-            request: What is wanted.
+            request: The request.
             payload: Its arguments.
             timeout: Longest wait [s].
             descriptor: An open file to send along.
@@ -148,10 +150,10 @@ class Worker:
         return reply.payload
 
     def notify(self, request: Request, payload: dict[str, Any], timeout: float) -> None:
-        """Send a request and do not wait for its end; if it fails, or cannot be sent any more, the next `ask` says so.
+        """Send a request without waiting for the reply; if it fails or cannot be sent, the next `ask` raises.
 
         Args:
-            request: What is wanted.
+            request: The request.
             payload: Its arguments.
             timeout: Longest wait for the worker to read it [s].
         """
@@ -186,14 +188,14 @@ class Worker:
         return kind(f"the worker of {self.name}{under}: {text}{'; ' + remedy if remedy else ''}")
 
     def wait_until(self, is_done: Callable[[], bool], timeout: float) -> None:
-        """Wait for work that the worker has queued on a device, where it dies with the process.
+        """Wait for work that the worker has queued on a device, and that would die with the worker.
 
         Args:
-            is_done: Tells whether it is; asked again and again.
+            is_done: Tells whether the work is done; called repeatedly.
             timeout: Longest wait [s].
 
         Raises:
-            WorkerLost: The process has ended, or been killed at the end of the time.
+            WorkerLost: The process ended, or was killed after the timeout.
         """
         due = time.monotonic() + timeout
         while not is_done():
@@ -225,7 +227,7 @@ def _end(process: subprocess.Popen, channel: Channel, lifeline: int, output: "_O
 
 
 class _Output:
-    """Passes the worker's output on to stderr, from the time it is worth showing, and remembers its end."""
+    """Passes the worker's output on to stderr once `show` is called, and keeps its last lines."""
 
     def __init__(self, stream: IO[bytes] | None) -> None:
         self._stream = stream
@@ -242,15 +244,15 @@ class _Output:
                 print(line, file=sys.stderr, flush=True)
 
     def show(self) -> None:
-        """Pass on what comes from now on; before, engines greet."""
+        """Pass on output from now on; earlier output is engines' greetings."""
         self._shown = True
 
     def forget(self) -> None:
-        """Take nothing that was said so far for last words."""
+        """Forget the output so far: it holds no last words."""
         self._lines.clear()
 
     def last_words(self) -> str:
-        """Return the last line that says something."""
+        """Return the last line that is not empty."""
         return next((line for line in reversed(self._lines) if line.strip()), "")
 
     def finish(self) -> None:

@@ -61,7 +61,7 @@ class SharedMemory:
     tensors: dict[str, torch.Tensor]
 
     def describe(self) -> dict[str, Any]:
-        """What the other process needs for `attach`, as JSON."""
+        """Description for the other process's `attach`, as JSON."""
         raise NotImplementedError
 
     def descriptor(self) -> int | None:
@@ -69,13 +69,13 @@ class SharedMemory:
         return None
 
     def hand_over(self) -> None:
-        """Mark that all that was queued so far on the device must be done before the other end reads."""
+        """Mark the work queued so far on the device: it must be done before the other end reads."""
 
     def take_over(self) -> None:
-        """Make what is queued from now on wait for what the other end has handed over: for ever, if it dies first."""
+        """Make work queued from now on wait for work that the other end hands over: for ever, if that dies first."""
 
     def is_handed_over(self) -> bool:
-        """Tell whether what the other end has handed over is done."""
+        """Tell whether the work that the other end has handed over is done."""
         return True
 
 

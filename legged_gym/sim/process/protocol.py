@@ -1,4 +1,4 @@
-"""The conversation between a simulator's process and the trainer's: requests, replies, and how they travel.
+"""The protocol between a simulator's process and the trainer's: requests, replies, and how they travel.
 
 A message is a header and a JSON object. The trainer asks, the worker answers with the number of the request; bulk data
 does not come this way, see `memory`. Python 3.8, standard library only.
@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 VERSION = 4
-"""Of this conversation; both ends must have the same."""
+"""Version of this protocol; both ends must have the same."""
 _MAGIC = b"LGYM"
 _HEADER = struct.Struct("<4sHHQ")
 """Magic, version, kind of message, number of the request."""
 MAX_SIZE = 64 * 2**20
-"""Longest message [bytes]: a length above it is no length, but bytes of something else."""
+"""Longest message [bytes]: a larger length means that the bytes are no message."""
 PLACEMENT = ("root_pos_w", "root_quat_xyzw", "root_lin_vel_w", "root_ang_vel_w", "joint_pos", "joint_vel")
 """The fields of the simulators' `Placement`, which a worker of another Python cannot import."""
 BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "link_inertia_scale", "armature")
@@ -29,22 +29,22 @@ BODY_PARAMETERS = ("base_mass_added", "base_com_offset", "link_mass_scale", "lin
 
 
 class Request(enum.IntEnum):
-    """What the trainer may ask. The payloads are built in `simulator` and read in `serve`."""
+    """Requests of the trainer. The payloads are built in `simulator` and read in `serve`."""
 
     HELLO = 1
-    """Who are you? The first request. Answers versions; an import that failed is answered here."""
+    """The first request. The reply has the worker's versions, or says which import failed."""
     BUILD = 2
-    """Build a simulator around shared memory; takes as long as it takes."""
+    """Build a simulator around shared memory; has a timeout of its own."""
     STEP = 3
     """Apply parameters, resets and pushes, then advance a policy step and write the state: one round trip."""
     STEP_ENGINE = 4
     """Apply the same, advance the engine, and write nothing."""
     COUNT_OVERFLOWS = 5
-    """Count what the engine ran out of."""
+    """Count overflows of the engine's buffers."""
     RELEASE = 6
     """Free the simulator; another may be built. The worker ends when the trainer closes the connection."""
     APPLY = 7
-    """Apply parameters, resets and pushes only: the trainer goes on meanwhile, and asks for the step later."""
+    """Apply parameters, resets and pushes only: the trainer goes on meanwhile, and requests the step later."""
 
 
 class Reply(enum.IntEnum):
@@ -67,7 +67,7 @@ class Failure(str, enum.Enum):
     NO_SUCH_REQUEST = "no_such_request"
     """This worker does not serve such a request."""
     REFUSED = "refused"
-    """The engine's own objection to what was asked, meant for the user."""
+    """The engine refused the request; the text is meant for the user."""
     BROKEN = "broken"
     """Anything else; the worker has printed a traceback."""
 
@@ -81,7 +81,7 @@ class Message(NamedTuple):
 
 
 class ProtocolError(Exception):
-    """What came is not of this conversation, or not of this version of it."""
+    """The bytes received are no message of this protocol's version."""
 
 
 class Closed(Exception):
@@ -89,7 +89,7 @@ class Closed(Exception):
 
 
 class Channel:
-    """One end of the conversation: messages as bytes over a `multiprocessing` connection.
+    """One end of the protocol: messages as bytes over a `multiprocessing` connection.
 
     Two versions of Python read each other's bytes, but not each other's pickles: none are sent.
     """
@@ -100,7 +100,7 @@ class Channel:
         self._socket = connection
         self._connection = Connection(os.dup(connection.fileno()))
         self._limits: dict[int, float | None] = {socket.SO_SNDTIMEO: None, socket.SO_RCVTIMEO: None}
-        """The time-outs in force [s]. To set one costs half as much as a message, so that is done when it changes."""
+        """The time-outs in force [s]. Setting one costs half a message, so it is set only when it changes."""
 
     def send(self, kind: int, number: int, payload: dict[str, Any] | None = None, timeout: float | None = None) -> None:
         """Send a message.
@@ -108,12 +108,12 @@ class Channel:
         Args:
             kind: A `Request` or a `Reply`.
             number: Number of the request.
-            payload: What belongs to it.
+            payload: Its arguments or results.
             timeout: Longest wait for the other end to read on [s]; None waits for ever.
 
         Raises:
             Closed: The other end is gone.
-            TimeoutError: It did not read in time.
+            TimeoutError: The other end did not read in time.
         """
         body = json.dumps(payload).encode() if payload else b""
         self._limit_wait(socket.SO_SNDTIMEO, timeout)
@@ -132,8 +132,8 @@ class Channel:
 
         Raises:
             Closed: The other end is gone.
-            ProtocolError: What came is no message of this version.
-            TimeoutError: It did not come in time.
+            ProtocolError: The bytes received are no message of this version.
+            TimeoutError: No message came in time.
         """
         self._limit_wait(socket.SO_RCVTIMEO, timeout)
         try:
@@ -144,7 +144,7 @@ class Channel:
             raise Closed("end of the stream") from error
         except OSError as error:
             if not self._connection.readable:  # it has given up on bytes whose length is none
-                raise ProtocolError("what came is no message") from error
+                raise ProtocolError("the bytes received are no message") from error
             raise Closed(str(error)) from error
 
     def _limit_wait(self, option: int, timeout: float | None) -> None:
@@ -171,7 +171,7 @@ class Channel:
 
         Raises:
             Closed: The other end is gone.
-            ProtocolError: Something else came.
+            ProtocolError: Something else was received.
         """
         self._limit_wait(socket.SO_RCVTIMEO, None)
         try:

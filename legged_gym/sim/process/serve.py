@@ -23,10 +23,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Refusal(Exception):
-    """A failure that the trainer can put a name to; the text is meant for the user."""
+    """A failure of a known kind; the text is meant for the user."""
 
     def __init__(self, failure: Failure, text: str) -> None:
-        """Say why."""
+        """Keep the kind of failure and the text."""
         super().__init__(text)
         self.failure = failure
 
@@ -35,7 +35,7 @@ class Backend:
     """A simulator as the worker drives it; its tensors are those of the shared memory, by the names of `simulator`."""
 
     def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """Apply what the trainer has noted since the last step, and clear the masks and the pushes.
+        """Apply the parameters, resets and pushes noted since the last step, and clear the masks and the pushes.
 
         Args:
             parameters: Names of the parameters that were set since the last step, for the robots in `changed`.
@@ -61,7 +61,7 @@ class Backend:
 
 
 def open_channel(connection: int, lifeline: int, dies_with_parent: int = 0) -> Channel:
-    """Take over the inherited descriptors, and see to it that this process ends with the trainer, however that ends.
+    """Take over the inherited descriptors, and make this process end with the trainer, however that ends.
 
     The lifeline is a pipe's reading end whose writing end only the trainer has. When the trainer is gone the kernel
     raises SIGIO here, which ends this process even inside an engine that holds on to the interpreter. A process that is

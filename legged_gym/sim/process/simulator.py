@@ -1,10 +1,10 @@
 """A simulator whose engine runs in another process, seen from the trainer.
 
-What the environment reads and writes lies in memory that both processes share. Resets, pushes and parameters are only
-noted there, and their effect on the state is computed here. The worker applies them at the next `step`, the one
-request of a policy step that is waited for, or on a CPU already while the trainer computes observations (`prepare`). On
-a GPU all of that is queued without waiting, and may be captured into a CUDA graph; for the worker's step the host
-waits.
+The environment reads and writes memory that both processes share. Resets, pushes and parameters are only noted there,
+and their effect on the state is computed here. The worker applies them at the next `step`, the only request of a policy
+step that the trainer waits for. On a CPU it applies them earlier, while the trainer computes observations (`prepare`).
+On a GPU all of that is queued without waiting, and may be captured into a CUDA graph; the host waits for the worker's
+step.
 """
 
 import importlib.util
@@ -52,11 +52,11 @@ class ProcessSimulator(Simulator):
             device: Where the engine and all tensors are.
             cfg: Timeouts and restarts.
             launch: Starts a worker.
-            spec: What it builds, as JSON; the device is added.
-            arrays: More of that, too large for JSON.
+            spec: Description of what to build, as JSON; the device is added.
+            arrays: Parts of the description that are too large for JSON.
 
         Raises:
-            WorkerError: There is no worker, or it cannot build the engine; says why and what to do.
+            WorkerError: There is no worker, or it cannot build the engine; the text says why and what to do.
         """
         if device == "cuda":
             device = f"cuda:{torch.cuda.current_device()}"
@@ -71,20 +71,20 @@ class ProcessSimulator(Simulator):
         # The worker writes the state in steps only: what a reset or a push changes in it is computed at this end.
         self._interventions = make_interventions(robot, self.state, self.parameters, self._shared)
         self._pending: set[str] = set()
-        """What the worker must apply at the next step: names of parameters, `reset`, `push`."""
+        """Changes that the worker must apply at the next step: names of parameters, `reset`, `push`."""
         self._recorded: set[str] = set()
-        """The same, of what has been captured into a CUDA graph and may happen at any time."""
+        """The same, for changes that a CUDA graph has captured and may make at any time."""
         self._restarts_left = cfg.restarts
         self._lost_between_steps = False
         self._is_applying = False
-        """The worker may be applying what was noted: the masks are its own until it has answered something."""
+        """The worker may be applying the noted changes: the masks are its own until it has answered."""
         self._warm = False
         """The worker has answered since it built the engine; the first time may take longer."""
         self._worker = self._start()
         self._place_nominally()
 
     def _make_memory(self, arrays: Mapping[str, np.ndarray]) -> tuple[memory.SharedMemory, dict[str, Any]]:
-        """Make the memory that both ends see, with the arrays in it, and what the worker needs to find it."""
+        """Make the memory that both ends see, with the arrays in it; returns what the worker needs to find it."""
         more = [(name, array.dtype.name, array.shape) for name, array in arrays.items()]
         shared = memory.create(memory.lay_out([*wire_fields(self), *more]), self.device)
         for name, array in arrays.items():
@@ -94,7 +94,7 @@ class ProcessSimulator(Simulator):
         except RuntimeError as error:
             why = str(error).partition("\n")[0]
             raise MemoryNotShared(
-                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC is there on Linux, but"
+                f"the simulator's process cannot share memory of {self.device} ({why}); CUDA IPC works on Linux, but"
                 " not under WSL 2 for example: take --sim_device=cpu, or another simulator without --sim_process"
             ) from None
 
@@ -152,13 +152,13 @@ class ProcessSimulator(Simulator):
         self._ask(Request.STEP, self._pop_pending())
 
     def prepare(self) -> None:
-        """See `Simulator.prepare`. On a CPU the worker applies what was noted while the trainer goes on."""
+        """See `Simulator.prepare`. On a CPU the worker applies the noted changes while the trainer goes on."""
         if self.device.type == "cpu" and self._pending:
             self._worker.notify(Request.APPLY, self._pop_pending(), self.cfg.timeout)
             self._is_applying = True
 
     def _wait_until_applied(self) -> None:
-        """Let the worker finish what `prepare` has asked for, before more is noted."""
+        """Wait until the worker has applied the changes of `prepare`, before more are noted."""
         if self._is_applying:
             self._ask(Request.APPLY, self._pop_pending())
 
@@ -171,14 +171,14 @@ class ProcessSimulator(Simulator):
         return self._ask(Request.COUNT_OVERFLOWS).get("counts", {})
 
     def _pop_pending(self) -> dict[str, Any]:
-        """Return what the worker must apply, which is noted no longer."""
+        """Return the changes that the worker must apply, and clear them."""
         pending = self._pending | self._recorded
         self._pending = set()
         names = [name for name in self.PARAMETERS if name in pending]
         return {"parameters": names, "reset": "reset" in pending, "push": "push" in pending}
 
     def _ask(self, request: Request, payload: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Make a round trip; where the worker is lost and may be replaced, replace it and answer nothing."""
+        """Make a round trip; if the worker is lost and may be replaced, replace it and return nothing."""
         timeout = self.cfg.timeout if self._warm else self.cfg.start_timeout
         self._is_applying = False
         try:
@@ -253,7 +253,7 @@ class ProcessSimulator(Simulator):
 def make_interventions(
     robot: RobotModel, state: SimState, parameters: Mapping[str, torch.Tensor], shared: Mapping[str, torch.Tensor]
 ) -> Interventions:
-    """Make what notes and shows interventions: on a GPU in Warp's kernels, if Warp is installed."""
+    """Return the interventions: on a GPU in Warp's kernels, if Warp is installed."""
     if state.root_pos_w.is_cuda and importlib.util.find_spec("warp") is not None:
         from legged_gym.sim.process.interventions_warp import WarpInterventions  # needs Warp
 

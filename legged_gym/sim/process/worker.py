@@ -15,12 +15,12 @@ def hello() -> dict[str, Any]:
     import numpy
     import torch
 
-    torch.set_num_threads(1)  # its tensors are small, and the cores are the physics'
+    torch.set_num_threads(1)  # tensors are small, and physics needs the cores
     return {"numpy": numpy.__version__, "torch": torch.__version__}
 
 
 class HostedSimulator(Backend):
-    """A simulator whose state and parameters are the shared memory."""
+    """A simulator whose state and parameters lie in the shared memory."""
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, Any]) -> None:
         """Build the simulator, on the very memory that the trainer sees."""
@@ -43,14 +43,14 @@ class HostedSimulator(Backend):
         self._everyone = torch.ones_like(shared["reset_mask"])
 
     def apply(self, parameters: list[str], reset: bool, push: bool) -> None:
-        """See `Backend.apply`. On a GPU every combination of interventions that comes is recorded as a graph."""
+        """See `Backend.apply`. On a GPU each combination of interventions is recorded as a graph, once."""
         from legged_gym.utils.cuda_graph import Graphed
 
         combination = (tuple(parameters), reset, push)
         if not any(combination):
             return
         if combination not in self._recordings:
-            # A step must know on the host that masses have changed: what is in a graph the host does not see.
+            # A step must know on the host that masses have changed, and the host does not see into a graph.
             with_masses = not set(BODY_PARAMETERS).isdisjoint(parameters)
             self._recordings[combination] = Graphed(
                 lambda: self._apply(*combination), self._sim.device, copies=False, enabled=not with_masses

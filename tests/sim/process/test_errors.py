@@ -85,7 +85,10 @@ def sends(code: str) -> str:
     ("answer", "text"),
     [
         (sends(header(99, 1)), f"speaks version 99, this one {VERSION}; both ends must"),
-        ("os.write(descriptor, b'Welcome to bash, your friendly shell')", "what came is no message; both ends must"),
+        (
+            "os.write(descriptor, b'Welcome to bash, your friendly shell')",
+            "the bytes received are no message; both ends must",
+        ),
         (sends("b'Welcome to bash, your friendly shell'"), "got b'Welc', which is no message"),
         (sends("b'LGYM'"), "got b'LGYM', which is no message"),
         (sends(header(VERSION, 5)), "answered request 5 instead of 1"),
