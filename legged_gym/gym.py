@@ -22,7 +22,7 @@ from legged_gym.utils.task_registry import task_registry
 
 Array = NDArray[Any]
 ACTION_LIMIT = 4.0
-"""What an action of 1 means, in units of `control.action_scale`: a long stride takes as much."""
+"""The task's action for an action of 1 here, in units of `control.action_scale`; long strides reach it."""
 
 
 class RobotVectorEnv(VectorEnv):
@@ -45,7 +45,7 @@ class RobotVectorEnv(VectorEnv):
         Args:
             task: Name of the task.
             num_envs: Number of robots N.
-            groups: Observation groups that make up the observation, one behind the other.
+            groups: Observation groups that are joined to the observation, in this order.
             device: Where physics runs.
             env_cfg: The environment's config; the task's own if None. Its number of robots is set.
         """
@@ -67,7 +67,7 @@ class RobotVectorEnv(VectorEnv):
         """Start a new episode with every robot.
 
         Args:
-            seed: Of all random numbers that follow, torch's global generator included.
+            seed: Seed of all random numbers that follow, those of torch's global generator included.
             options: Not used.
 
         Returns:
@@ -83,7 +83,7 @@ class RobotVectorEnv(VectorEnv):
         """Apply actions for one policy step.
 
         Args:
-            actions: From -1 to 1, times `ACTION_LIMIT` the task's own; beyond they are clipped. Shape (N, J).
+            actions: From -1 to 1, else clipped; times `ACTION_LIMIT` they are the task's actions. Shape (N, J).
 
         Returns:
             Observations (N, width), rewards (N,), terminations (N,), truncations (N,), and an empty dict.
@@ -98,17 +98,17 @@ class RobotVectorEnv(VectorEnv):
             return self._observation(obs), reward.cpu().numpy().copy(), terminated, truncated, {}
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Give back what the simulator holds."""
+        """Close the simulator."""
         self.env.sim.close()
 
     def _observation(self, obs: Any) -> Array:
-        """Put the chosen groups one behind the other. Shape (N, width)."""
+        """Join the chosen groups. Shape (N, width)."""
         joined = torch.cat([obs[group] for group in self.groups], dim=-1)
         return joined.clamp(-self._bound, self._bound).cpu().numpy().copy()
 
 
 class RobotEnv(gymnasium.Env):
-    """One robot of a task, for what takes no vector environment."""
+    """One robot of a task, for libraries that take no vector environment."""
 
     def __init__(self, task: str, **options: Any) -> None:
         """Build the environment; see `RobotVectorEnv` for the options."""
@@ -133,17 +133,17 @@ class RobotEnv(gymnasium.Env):
         return obs[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def close(self) -> None:
-        """Give back what the simulator holds; closing again does nothing."""
+        """Close the simulator; closing again does nothing."""
         self.robots.close()
 
 
 def make_vector_env(num_envs: int = 1, **options: Any) -> RobotVectorEnv:
-    """Build a vector environment, as `gymnasium.make_vec` asks for it."""
+    """Build a vector environment; `gymnasium.make_vec` calls this."""
     return RobotVectorEnv(num_envs=num_envs, **options)
 
 
 def register_tasks() -> None:
-    """Let gymnasium know every task, as `legged_gym/<name>-v0`."""
+    """Register every task with gymnasium, as `legged_gym/<name>-v0`."""
     load_tasks()
     for name in task_registry.names():
         if f"legged_gym/{name}-v0" not in gymnasium.registry:

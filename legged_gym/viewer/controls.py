@@ -1,4 +1,4 @@
-"""What the user asks for with keys, sliders, buttons or a gamepad: one set of wishes, whatever shows the robot."""
+"""The user's wishes, from keys, sliders, buttons or a gamepad: one set, whichever screen shows the robot."""
 
 import threading
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ KEYS = {
     "pageup": "next robot",
     "pagedown": "previous robot",
 }
-"""Key -> what it asks for, the same in a browser and in a window."""
+"""Key -> action, the same in a browser and in a window."""
 STEPS = {
     "faster": (0.1, 0.0, 0.0),
     "slower": (-0.1, 0.0, 0.0),
@@ -29,20 +29,20 @@ STEPS = {
     "turn left": (0.0, 0.0, 0.1),
     "turn right": (0.0, 0.0, -0.1),
 }
-"""What a press changes of the command: v_x, v_y [m/s] and w_z [rad/s]."""
+"""Change of the command by one press: v_x, v_y [m/s] and w_z [rad/s]."""
 SPEEDS = (0.02, 1.0)
 """Slowest motion and real time."""
 DIRECTIONS = {"random": None, "from behind": 0.0, "from the right": 90.0, "from ahead": 180.0, "from the left": -90.0}
-"""Where shoves come from -> where they push to, counter-clockwise from the heading [degrees]."""
+"""Side that shoves come from -> direction they push in, counter-clockwise from the heading [degrees]."""
 WATCHING = frozenset({"pause", "single step", "next robot", "previous robot"})
-"""What one may ask for while a policy is trained, without meddling in it."""
+"""Actions that are allowed while a policy is trained, since they do not change the training."""
 DRIVING = frozenset(KEYS.values())
-"""All of it."""
+"""All actions, for a robot that the user drives."""
 _ENDS_PAUSE = ("single step", "reset", "checkpoint")
 
 
 class Controls:
-    """The user's wishes; any thread may write them, the one that simulates takes them."""
+    """The user's wishes: any thread may write them, and the simulating thread carries them out."""
 
     def __init__(
         self, limits: Sequence[tuple[float, float]], num_robots: int = 1, actions: frozenset[str] = DRIVING
@@ -51,19 +51,19 @@ class Controls:
 
         Args:
             limits: Smallest and largest v_x, v_y [m/s] and w_z [rad/s].
-            num_robots: How many there are to choose from.
-            actions: What keys may ask for, some of the values of `KEYS`.
+            num_robots: Number of robots to choose from.
+            actions: Actions that keys may ask for, some of the values of `KEYS`.
         """
         self.actions = actions
         self.low, self.high = np.array(limits, dtype=float).T
         self.num_robots = num_robots
         self.robot = 0
-        """The one that is shown and driven."""
+        """Index of the robot that is shown and driven."""
         self.paused = False
         self.speed = 1.0
-        """Simulated time by time on the clock, at most."""
+        """Simulated seconds per second of the clock, at most."""
         self.shove_impulse = 10.0
-        """[N s]"""
+        """Impulse of a shove [N s]."""
         self.shove_direction = "random"
         """One of `DIRECTIONS`."""
         self._lock = threading.Lock()
@@ -73,12 +73,12 @@ class Controls:
 
     @property
     def command(self) -> np.ndarray | None:
-        """v_x, v_y [m/s] and w_z [rad/s] that the user asks for; None while the task asks. Shape (3,)."""
+        """v_x, v_y [m/s] and w_z [rad/s] that the user asks for; None while the task commands. Shape (3,)."""
         with self._lock:
             return None if self._command is None else self._command.copy()
 
     def drive(self, command: Sequence[float] | np.ndarray | None) -> None:
-        """Ask for a command, cut to the limits; None leaves it to the task again. What is not finite is ignored."""
+        """Set the command, clipped to the limits; None leaves it to the task again. NaN and infinity are ignored."""
         if command is None:
             with self._lock:
                 self._command = None
@@ -87,7 +87,7 @@ class Controls:
                 self._command = np.clip(np.asarray(command, dtype=float), self.low, self.high) + 0.0  # no -0.0
 
     def press(self, action: str) -> None:
-        """Do what a key asks for.
+        """Do the action of a key.
 
         Args:
             action: One of `actions`; others are ignored.
@@ -113,11 +113,11 @@ class Controls:
         self._woken.set()
 
     def choose_robot(self, robot: int) -> None:
-        """Show and drive another robot, counted around."""
+        """Show and drive another robot; after the last one comes the first."""
         self.robot = int(robot) % self.num_robots
 
     def wish(self, name: str, value: str = "") -> None:
-        """Note what is to be done once, by whoever takes it."""
+        """Record a wish that is to be fulfilled once."""
         with self._lock:
             self._wishes[name] = value
         self._woken.set()
@@ -129,11 +129,11 @@ class Controls:
 
     @property
     def interrupts_pause(self) -> bool:
-        """There is a wish for which a paused simulation has to go on."""
+        """Whether a wish needs a paused simulation to go on."""
         with self._lock:
             return any(name in self._wishes for name in _ENDS_PAUSE)
 
     def wait(self, seconds: float) -> None:
-        """Wait for the user, no longer than this [s]."""
+        """Wait for the user, for at most this time [s]."""
         self._woken.wait(seconds)
         self._woken.clear()

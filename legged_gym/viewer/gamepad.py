@@ -9,50 +9,50 @@ from typing import Any, Protocol
 from legged_gym.viewer.controls import Controls
 
 DEAD_ZONE = 0.12
-"""Tilts of a stick below this are none, 0 to 1."""
+"""Smaller tilts of a stick count as none; 1 is the stick at its stop."""
 AXES = (1, 0, 2)
-"""Of v_x, v_y and w_z, as SDL counts those of a pad that it knows; pushed away or to the left is negative."""
+"""Axes of v_x, v_y and w_z, in SDL's order for a pad that it knows; negative is pushed away or to the left."""
 UNKNOWN_AXES = (1, 0, 3)
-"""The same of a pad that it does not know; in most drivers' order the left trigger comes before the right stick."""
+"""The same for a pad that SDL does not know; most drivers have the left trigger before the right stick."""
 TILT = 32768.0
-"""What SDL says of a stick at its stop."""
+"""SDL's value for a stick at its stop."""
 BUTTONS = ("stop", "shove", "reset", "pause")
-"""What the first buttons do: A, B, X, Y on most pads."""
+"""Actions of the first buttons: A, B, X, Y on most pads."""
 
 
 class Pad(Protocol):
-    """What pygame's joysticks can do, as far as it is used."""
+    """The part of pygame's joysticks that is used here."""
 
     def get_axis(self, axis: int) -> float:
         """Tilt, -1 to 1."""
 
     def get_button(self, button: int) -> bool:
-        """It is down."""
+        """Whether the button is down."""
 
     def get_numaxes(self) -> int:
-        """How many axes there are."""
+        """Number of axes."""
 
     def get_numbuttons(self) -> int:
-        """How many buttons there are."""
+        """Number of buttons."""
 
 
 class Gamepad:
-    """Turns tilts and presses into wishes; as long as no stick is moved, it leaves the command alone."""
+    """Turns tilts and presses into wishes; while no stick is moved, it leaves the command alone."""
 
     def __init__(self, pad: Pad, controls: Controls, axes: Sequence[int] = UNKNOWN_AXES) -> None:
         """Begin with everything at rest.
 
         Args:
-            pad: What is read.
-            controls: Take what the user asks for.
-            axes: Of v_x, v_y and w_z.
+            pad: The pad to read.
+            controls: Receive the wishes.
+            axes: Axes of v_x, v_y and w_z.
         """
         self._pad, self._controls, self._axes = pad, controls, axes
         self._down: set[int] = set()
         self._tilted = False
 
     def poll(self) -> None:
-        """Read the pad; due a few times a second at least."""
+        """Read the pad. Call this a few times a second at least."""
         tilts = [self._tilt(axis) for axis in self._axes]
         tilted = any(tilts)
         if tilted or self._tilted:  # released sticks ask for zero, once
@@ -67,20 +67,20 @@ class Gamepad:
                 self._down.discard(button)
 
     def _tilt(self, axis: int) -> float:
-        """-1 to 1, positive is forward or to the left; 0 in the dead zone."""
+        """Tilt from -1 to 1, positive forward or to the left; 0 in the dead zone."""
         tilt = -self._pad.get_axis(axis) if axis < self._pad.get_numaxes() else 0.0
         beyond = max(0.0, abs(tilt) - DEAD_ZONE) / (1.0 - DEAD_ZONE)
         return beyond if tilt > 0.0 else -beyond
 
 
 def scaled(tilts: Sequence[float], controls: Controls) -> list[float]:
-    """Spread tilts (3) over the commands that are allowed: 1 is the largest, -1 the smallest, 0 is zero."""
+    """Scale tilts (3) to the allowed commands: 1 is the largest, -1 the smallest, 0 is zero."""
     limits = zip(tilts, controls.low.tolist(), controls.high.tolist(), strict=True)
     return [tilt * max(high, 0.0) if tilt > 0.0 else -tilt * min(low, 0.0) for tilt, low, high in limits]
 
 
 class KnownPad:
-    """A pad whose sticks and buttons SDL can tell apart, whatever order its driver has them in."""
+    """A pad whose sticks and buttons SDL can tell apart, whatever their order in the driver."""
 
     def __init__(self, controller: Any) -> None:
         """Wrap pygame's controller."""
@@ -104,11 +104,11 @@ class KnownPad:
 
 
 class PygameGamepad(Gamepad):
-    """A gamepad that pygame reads; one that is unplugged is at rest."""
+    """A gamepad read by pygame; once unplugged, it counts as at rest."""
 
     def __init__(self, pygame: Any, controls: Controls) -> None:
-        """Open the first one; see `Gamepad`."""
-        from pygame._sdl2 import controller  # where pygame keeps what SDL knows of pads
+        """Open the first gamepad; see `Gamepad`."""
+        from pygame._sdl2 import controller  # where pygame keeps SDL's knowledge of pads
 
         self._pygame, self._joystick = pygame, pygame.joystick.Joystick(0)
         self.name = self._joystick.get_name()
@@ -125,7 +125,7 @@ class PygameGamepad(Gamepad):
 
 
 def find_gamepad(controls: Controls) -> PygameGamepad | None:
-    """Return the first gamepad at this machine; None if there is none, or no pygame."""
+    """Return the first gamepad at this machine; None if there is none, or if pygame is missing."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # no window of its own
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:

@@ -1,4 +1,4 @@
-"""From what a robot does and is asked to do to the arrows, balls and lines that show it.
+"""Turns a robot's motion and its commands into the arrows, balls and lines that show them.
 
 layer            what is drawn                                                           colour
 --------------   ---------------------------------------------------------------------   ----------------------
@@ -31,7 +31,7 @@ FORCE: Color = (0.9, 0.15, 0.1)
 PUSH: Color = (0.95, 0.1, 0.75)
 
 OVER_BASE = 0.16
-"""Height of the velocity arrows over the base's origin [m]."""
+"""Height of the velocity arrows above the base's origin [m]."""
 METRES_PER_VELOCITY = 0.6
 """Length of an arrow for 1 m/s [s]."""
 METRES_PER_NEWTON = 1.0 / 500.0
@@ -39,13 +39,13 @@ METRES_PER_NEWTON = 1.0 / 500.0
 METRES_PER_KICK = 0.6
 """Length of an arrow for a velocity kick of 1 m/s [s]."""
 TURN_RADIUS = 0.22
-"""Of the arc that shows the yaw rate: as far as the robot turns in a second [m]."""
+"""Radius of the arc that shows the yaw rate [m]. The arc spans the angle that the robot turns in a second."""
 SHORTEST = 0.02
 """Shorter arrows are left out [m]."""
 GRAVITY = 9.81
 """[m/s^2]"""
 LEAST_HEIGHT = 0.2
-"""Of the CoM over its foot, for a capture point of a robot that lies [m]."""
+"""Least height of the CoM above its foot in the capture point, for a robot that lies on the ground [m]."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StepSketch:
     """What the stepping teacher plans for the present step."""
 
     stance_w: np.ndarray
-    """Point that the robot steps from: the stance foot [m]. Shape (3,)."""
+    """Point that the robot steps from, its stance foot [m]. Shape (3,)."""
     xi_end_w: np.ndarray
     """DCM predicted at touchdown [m]. Shape (3,)."""
     foothold_w: np.ndarray
@@ -61,48 +61,48 @@ class StepSketch:
     without_offset_w: np.ndarray
     """p* without the learned offset dxi [m]. Shape (3,)."""
     com_path_w: np.ndarray
-    """Where the CoM goes, at the height of now [m]. Shape (S, 3)."""
+    """Path of the CoM, at its present height [m]. Shape (S, 3)."""
     dcm_path_w: np.ndarray
-    """Where the DCM goes, on the ground [m]. Shape (S, 3)."""
+    """Path of the DCM on the ground [m]. Shape (S, 3)."""
     later_footholds_w: np.ndarray
-    """Of the steps after this one [m]. Shape (H, 3)."""
+    """Footholds of the steps after this one [m]. Shape (H, 3)."""
     time_left: float
-    """Until touchdown [s]."""
+    """Time until touchdown [s]."""
     duration: float
-    """Of a step [s]."""
+    """Duration of a step [s]."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What a robot does, in the world frame, and what it is asked to do."""
+    """A robot's motion, in the world frame, and its commands."""
 
     base_pos_w: np.ndarray
-    """[m]. Shape (3,)."""
+    """Position of the base [m]. Shape (3,)."""
     yaw: float
     """Heading [rad]."""
     command: np.ndarray
     """v_x, v_y [m/s] and w_z [rad/s], heading frame. Shape (3,)."""
     velocity: np.ndarray
-    """The same, of the base. Shape (3,)."""
+    """Velocity of the base, in the same units and frame. Shape (3,)."""
     com_w: np.ndarray
     """Centre of mass [m]. Shape (3,)."""
     com_vel_w: np.ndarray
-    """[m/s]. Shape (3,)."""
+    """Its velocity [m/s]. Shape (3,)."""
     feet_w: np.ndarray
     """Contact points of the feet [m]. Shape (F, 3)."""
     feet_force_w: np.ndarray
-    """Contact forces on them [N]. Shape (F, 3)."""
+    """Contact forces on the feet [N]. Shape (F, 3)."""
     external_force_w: np.ndarray
-    """On the base and on each foot [N]. Shape (1 + F, 3)."""
+    """External forces on the base and on each foot [N]. Shape (1 + F, 3)."""
     ground: float
     """Height of the ground under the robot [m]."""
     kick_w: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    """Velocity kick of a moment ago [m/s]. Shape (3,)."""
+    """Velocity kick of a moment ago, zero if there was none [m/s]. Shape (3,)."""
     step: StepSketch | None = None
 
 
 def draw_overlays(motion: Motion) -> Layers:
-    """Return all layers of a robot."""
+    """Return all layers for one robot."""
     return {
         "velocity": [
             *_velocity(motion, motion.command, COMMAND, OVER_BASE),
@@ -121,7 +121,7 @@ def draw_overlays(motion: Motion) -> Layers:
 
 
 def _arrow(start: np.ndarray, vector: np.ndarray, color: Color, radius: float = 0.012) -> list[Primitive]:
-    """An arrow, or nothing if it is too short to be seen or no number."""
+    """An arrow, or nothing if it is too short to be seen or not finite."""
     length = float(np.linalg.norm(vector))
     return [Arrow(start, start + vector, color, radius)] if SHORTEST < length < math.inf else []
 
@@ -166,7 +166,7 @@ def _planned_path(step: StepSketch) -> list[Primitive]:
 
 
 def _pushes(motion: Motion) -> list[Primitive]:
-    """Arrows that end where the push acts."""
+    """Arrows that end at the points where the forces act."""
     places = [motion.base_pos_w, *motion.feet_w]
     pushes = [(place, METRES_PER_NEWTON * f) for place, f in zip(places, motion.external_force_w, strict=True)]
     pushes.append((motion.base_pos_w, METRES_PER_KICK * motion.kick_w))

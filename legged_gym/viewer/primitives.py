@@ -1,4 +1,4 @@
-"""What overlays are made of: a few shapes in the world that a web page, a window and a film can all draw."""
+"""Shapes of the overlays: a few primitives in the world that a web page, a window and a film can all draw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Arrow:
     """[m, world]. Shape (3,)."""
     color: Color
     radius: float = 0.012
-    """Of the shaft [m]."""
+    """Radius of the shaft [m]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +47,11 @@ class Path:
 
 Primitive = Arrow | Ball | Path
 Layers = Mapping[str, Sequence[Primitive]]
-"""Primitives by the name under which they are switched on and off together."""
+"""Primitives by the name of their layer, which is switched on and off as a whole."""
 
 
 def moved(primitive: Primitive, by: np.ndarray) -> Primitive:
-    """Return a primitive elsewhere, `by` (3,) [m] from where it is."""
+    """Return a primitive that is moved by `by` (3,) [m]."""
     if isinstance(primitive, Arrow):
         return replace(primitive, start=primitive.start + by, end=primitive.end + by)
     if isinstance(primitive, Ball):

@@ -28,7 +28,7 @@ def _motion(said: Readings) -> str:
         for name, asked, actual in rows
     )
     head = "<tr><th></th><th align=right>command</th><th align=right>actual</th></tr>"
-    # The attributes are for whoever reads the page by program.
+    # The attributes are for programs that read the page.
     data = " ".join(f'data-{name}="{value:.3f}"' for name, value in zip("xyw", said.command, strict=True))
     table = f'<table id="lg-command" {data} style="width:100%;border-spacing:0 1px">{head}{cells}</table>'
     standing = ", asked to stand" if said.standing else ""

@@ -1,4 +1,4 @@
-"""What there is to see at one moment, as plain data, and the screens that show it."""
+"""The scene at one moment, as plain data, and the screens that show it."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,7 +10,7 @@ from legged_gym.viewer.primitives import Color, Layers
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A part of a robot's outside, fixed to one of its bodies."""
+    """A part of a robot's surface, fixed to one of its bodies."""
 
     body: int
     kind: str
@@ -19,18 +19,18 @@ class Shape:
     """Half sides or half axes of box and ellipsoid, radius of a sphere, radius and half length along z of capsule and
     cylinder [m]. Shape (3,)."""
     position: np.ndarray
-    """In the body's frame [m]. Shape (3,)."""
+    """Position in the body's frame [m]. Shape (3,)."""
     quat_wxyz: np.ndarray
-    """Shape -> body. Shape (4,)."""
+    """Rotation shape -> body. Shape (4,)."""
     color: Color
     vertices: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
-    """Of a mesh [m]. Shape (V, 3)."""
+    """Vertices of a mesh [m]. Shape (V, 3)."""
     faces: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=int))
-    """Of a mesh, counter-clockwise from outside. Shape (T, 3)."""
+    """Triangles of a mesh, counter-clockwise from outside. Shape (T, 3)."""
 
 
 class Body(Protocol):
-    """What a robot looks like, and where its parts are."""
+    """A robot's looks, and the places of its parts."""
 
     @property
     def shapes(self) -> list[Shape]:
@@ -54,31 +54,31 @@ class Ground:
     vertices: np.ndarray
     """[m, world]. Shape (V, 3)."""
     faces: np.ndarray
-    """Counter-clockwise from above. Shape (T, 3)."""
+    """Triangles, counter-clockwise from above. Shape (T, 3)."""
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What the panels say about the robot that is shown."""
+    """The panels' numbers about the robot that is shown."""
 
     time: float = 0.0
-    """Since its episode began [s]."""
+    """Time since its episode began [s]."""
     command: tuple[float, ...] = (0.0, 0.0, 0.0)
     """v_x, v_y [m/s] and w_z [rad/s], heading frame."""
     velocity: tuple[float, ...] = (0.0, 0.0, 0.0)
-    """The same, as measured and smoothed."""
+    """Its measured and smoothed velocity, in the same units and frame."""
     clock: float = 0.0
-    """Of the gait, 0 to 1 [cycles]."""
+    """Phase of the gait, 0 to 1 [cycles]."""
     contact: tuple[bool, ...] = (False, False)
-    """Left and right foot touch the ground."""
+    """Whether the left and the right foot touch the ground."""
     asked_contact: tuple[bool, ...] = (False, False)
-    """Whether the clock asks for it."""
+    """Whether the clock asks them to."""
     rewards: dict[str, float] = field(default_factory=dict)
-    """Each term of the reward, weighed and smoothed [1/s]."""
+    """Each term of the reward, weighted and smoothed [1/s]."""
     falls: int = 0
-    """Of this robot since it is shown."""
+    """Falls of this robot since it has been shown."""
     standing: bool = False
-    """The command is to stand."""
+    """Whether the command is to stand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class View:
     layers: Layers = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
     ground: Ground | None = None
-    """Another part of the ground than before; None if nothing has changed."""
+    """The ground, if another part of it is in view than before; else None."""
 
 
 class ViewerClosed(KeyboardInterrupt):
@@ -99,15 +99,15 @@ class ViewerClosed(KeyboardInterrupt):
 
 
 class Screen(Protocol):
-    """Something to look at."""
+    """A place where pictures are shown."""
 
     @property
     def watched(self) -> bool:
-        """Somebody looks: there is a reason to take pictures."""
+        """Whether somebody looks, so that pictures are worth taking."""
 
     @property
     def is_open(self) -> bool:
-        """The user has not closed it."""
+        """Whether the user has not closed it yet."""
 
     def show(self, view: View) -> None:
         """Show a picture."""

@@ -1,4 +1,4 @@
-"""Shows an environment on a screen while it is simulated, as fast as the user wants it."""
+"""Shows an environment on a screen while it is simulated, at the speed that the user wants."""
 
 import time
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from legged_gym.viewer.view import Screen, View, ViewerClosed
 MAX_FPS = 60.0
 """Pictures per second of wall time, at most [1/s]."""
 POLL = 0.05
-"""How often a paused viewer looks for something new [s]."""
+"""Time between two looks of a paused viewer for new wishes [s]."""
 
 
 class Viewer:
-    """What an environment calls after each step: takes pictures, keeps the pace, and waits while it is paused."""
+    """Called by an environment after each step: takes pictures, keeps the pace, and waits while it is paused."""
 
     def __init__(
         self,
@@ -23,13 +23,13 @@ class Viewer:
         controls: Controls | None = None,
         max_fps: float = MAX_FPS,
     ) -> None:
-        """Start with drawing on.
+        """Begin; the first picture is due at once.
 
         Args:
-            screen: What shows the pictures.
-            make_view: Makes what one shows.
+            screen: Shows the pictures.
+            make_view: Makes a picture of the present state.
             step_time: Simulated time between two `update` calls [s].
-            controls: What the user wants; without them nothing waits.
+            controls: The user's wishes; None never waits.
             max_fps: Pictures per second of wall time, at most [1/s].
         """
         self.screen, self.controls = screen, controls
@@ -37,7 +37,7 @@ class Viewer:
         """Called after every step, whether a picture is due or not."""
         self.step_time = step_time
         self.realtime = False
-        """Wait in `update` so that simulated time does not run faster than the clock; not while nobody looks."""
+        """Wait in `update` so that simulated time does not outrun the clock; no wait while nobody looks."""
         self.must_go_on: Callable[[], bool] = bool
         """Returns whether something other than the user ends a pause."""
         self.on_close: Callable[[], None] | None = None
@@ -73,7 +73,7 @@ class Viewer:
             self._drawn_at = now
 
     def _keep_pace(self) -> None:
-        """Sleep until this step is due. One that came late is not made up for by more than one faster one."""
+        """Sleep until this step is due. After a late step, at most one faster step makes up for it."""
         step = self.step_time / (1.0 if self.controls is None else self.controls.speed)
         self._due = max(self._due + step, time.perf_counter() - step)
         while (left := self._due - time.perf_counter()) > 0.0:
@@ -82,7 +82,7 @@ class Viewer:
                 self._draw_if_due()
 
     def _pause(self, controls: Controls) -> None:
-        """Wait until the user goes on, or wants something done that this viewer does not do."""
+        """Wait until the user goes on, or makes a wish that others have to fulfil."""
         while controls.paused and not (controls.interrupts_pause or self.must_go_on()):
             self._draw_if_due()
             controls.wait(POLL)

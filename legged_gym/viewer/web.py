@@ -1,7 +1,7 @@
-"""A web page that shows the robots and takes the user's wishes, served by viser.
+"""A web page that shows the robots and receives the user's wishes, served by viser.
 
-It needs no network: the page comes from this machine. It listens on this machine only unless told otherwise; from
-another one, ssh forwards its port.
+It needs no network, for the page comes from this machine. It listens on this machine only, unless told otherwise;
+from another machine, reach it with ssh's port forwarding.
 """
 
 import contextlib
@@ -21,22 +21,22 @@ from legged_gym.viewer.web_panel import Panel
 from legged_gym.viewer.web_scene import WebScene
 
 PORT = 8080
-"""Where the page is looked for at first; the next free one is taken."""
+"""First port that is tried; the next free one is taken."""
 READINGS_INTERVAL = 0.1
-"""Between two states of the numbers [s]."""
+"""Time between two updates of the numbers [s]."""
 FIELD_OF_VIEW = 0.75
-"""From the upper to the lower edge of the picture [rad]."""
+"""Angle between the upper and the lower edge of the picture [rad]."""
 CAMERA = ((1.8, -2.0, 1.25), (0.1, 0.1, 0.55))
-"""Where the view begins, and what it looks at, relative to the ground under the robot [m]."""
+"""Where the camera starts, and the point it looks at, relative to the ground under the robot [m]."""
 _DRIVING_KEYS_ONLY = """<img src="data:," style="display:none" onerror="
 if (!window.lgKeys) { window.lgKeys = true; document.documentElement.addEventListener('keydown', e => {
 if (['ArrowUp','ArrowDown','ArrowLeft','ArrowRight','KeyQ','KeyE'].includes(e.code)) e.stopPropagation(); }); }">"""
-"""viser lets the keys that drive here move its camera, too. Its listener sits on the document; one level below, where
-its hotkeys have seen them, they are stopped."""
+"""Keys that drive here would also move viser's camera. Its listener sits on the document. This one sits a level below,
+where viser's hotkeys have seen the keys already, and stops them."""
 
 
 class WebPage:
-    """A `Screen` in the browser, for as many visitors as come; they share one set of controls."""
+    """A `Screen` in the browser, for any number of visitors; they share one set of controls."""
 
     def __init__(
         self,
@@ -54,19 +54,19 @@ class WebPage:
 
         Args:
             body: The robot.
-            controls: Take what the user asks for, and say what that may be.
-            title: What is shown.
+            controls: Receive the user's wishes, and limit them.
+            title: Heading of the page.
             plane: The ground is the plane z = 0.
-            policies: Names of those that one may switch to.
-            policy: The present one.
-            host: Where it listens: "localhost" is this machine only, "0.0.0.0" anybody who can reach it.
-            port: The first one that is tried.
+            policies: Names of the policies to switch between.
+            policy: Name of the present one.
+            host: Address to listen on: "localhost" for this machine only, "0.0.0.0" for all that can reach it.
+            port: First port that is tried.
 
         Raises:
-            UserError: The address cannot be listened on.
+            UserError: It cannot listen on the address.
         """
         check_address(host, port)
-        with contextlib.redirect_stdout(io.StringIO()):  # it announces itself at length
+        with contextlib.redirect_stdout(io.StringIO()):  # viser announces itself at length
             self._server = viser.ViserServer(host=host, port=port, label="legged_gym", verbose=False)
         self._controls = controls
         self._lock = threading.Lock()
@@ -81,17 +81,17 @@ class WebPage:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port that it listens on."""
         return self._server.get_port()
 
     @property
     def address(self) -> str:
-        """What to type into a browser."""
+        """Address to type into a browser."""
         host = self._server.get_host()
         return f"http://{'localhost' if host in ('0.0.0.0', '127.0.0.1', '::') else host}:{self.port}"
 
     def invitation(self) -> str:
-        """Say where the page is, and how to get there from another machine."""
+        """Return a text that says where the page is, and how to reach it from another machine."""
         here, port = socket.gethostname(), self.port
         return f"open {self.address} (over ssh first: ssh -L {port}:localhost:{port} {here})"
 
@@ -125,15 +125,15 @@ class WebPage:
                 self._server.stop()
 
     def _repr_html_(self) -> str:
-        """In a notebook, the page itself."""
+        """Show the page itself in a notebook."""
         return f'<iframe src="{self.address}" width="100%" height="600" style="border:0"></iframe>'
 
 
 def check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on.
+    """Refuse an address that one cannot listen on.
 
     Raises:
-        UserError: Says why.
+        UserError: The address cannot be used; says why.
     """
     if not 0 < port < 65536:
         raise UserError(f"--viewer_port: got {port}, expected 1 to 65535")

@@ -1,4 +1,4 @@
-"""The page's panel: what one presses, pulls and reads."""
+"""The page's panel: buttons, sliders and readings."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ from legged_gym.viewer.view import Readings
 
 _HELP = "Keys: ↑ ↓ forward, back · ← → sideways · q e turn · space stop · f shove · p pause · n step · r reset"
 _PULL_TIME = 0.7
-"""For so long after a visitor has moved a slider it is left alone: it is ahead of the robot [s]."""
+"""A slider is not updated for this time after a visitor has moved it, since it is ahead of the robot [s]."""
 _AXES = ("forward [m/s]", "left [m/s]", "turn left [rad/s]")
 
 
 class Panel:
-    """Builds the panel, writes what is done with it into `Controls`, and shows what keys and gamepad have done."""
+    """Builds the panel, writes the visitor's wishes into `Controls`, and shows those of keys and gamepad."""
 
     def __init__(
         self, gui: viser.GuiApi, controls: Controls, title: str, policies: Sequence[str], policy: str | None
@@ -49,7 +49,7 @@ class Panel:
         return lambda _: self._controls.press(action)
 
     def _on_update(self, handle: Any, do: Callable[[], None]) -> None:
-        """Call a function when a visitor has changed a value, not when it is shown only."""
+        """Call a function when a visitor changes a value, but not when the program does."""
 
         def changed(event: Any) -> None:
             if event.client is not None:
@@ -93,16 +93,16 @@ class Panel:
             self._state = gui.add_html("")
 
     def shows(self, layer: str) -> bool:
-        """A layer is switched on."""
+        """Whether a layer is switched on."""
         return layer not in self._layers or bool(self._layers[layer].value)
 
     @property
     def shows_ghosts(self) -> bool:
-        """The other robots are switched on."""
+        """Whether the other robots are switched on."""
         return bool(self._ghosts.value)
 
     def offer(self, policies: Sequence[str]) -> None:
-        """Offer these policies to switch to; the chosen one stays, if it is still there."""
+        """Offer these policies to switch to; the chosen one stays chosen if it is still among them."""
         if tuple(self._policies.options) == tuple(policies):
             return
         chosen = self._policies.value
@@ -110,7 +110,7 @@ class Panel:
         self._policies.value = chosen if chosen in policies else policies[-1]
 
     def show(self, readings: Readings, html: str) -> None:
-        """Show readings, and what the controls are set to by whomever."""
+        """Show readings and the present settings, whoever made them."""
         self._readings.content = html
         pulled = time.monotonic() - self._pulled_at < _PULL_TIME
         for slider, value in zip(() if pulled else self._sliders, readings.command, strict=False):

@@ -11,23 +11,23 @@ from legged_gym.viewer.view import Body, Ground, Shape, View
 
 GHOST_OPACITY = 0.25
 GROUND_COLORS = ((0.52, 0.56, 0.60), (0.44, 0.48, 0.53))
-"""Of the two kinds of squares on a ground with heights."""
+"""Colours of the two kinds of squares on a ground with heights."""
 PLANE_SIZE = 60.0
 """Side of the plane that is drawn around the robot [m]."""
 CELL = 1.0
-"""Of the pattern on the plane, which moves by multiples of it [m]."""
+"""Period of the pattern on the plane, which moves by multiples of it [m]."""
 
 
 class WebScene:
-    """Keeps what is drawn in the page; the world moves and the robot stays in the middle, so that the view follows."""
+    """Draws the scene in the page. The world moves and the robot stays in the middle, so that the camera follows it."""
 
     def __init__(self, scene: viser.SceneApi, body: Body, plane: bool) -> None:
         """Draw the robot and the ground.
 
         Args:
-            scene: The page's.
+            scene: The page's scene.
             body: The robot.
-            plane: The ground is the plane z = 0; else each `View` brings it.
+            plane: Whether the ground is the plane z = 0; else each `View` brings its ground.
         """
         self._scene, self._body = scene, body
         scene.set_up_direction("+z")
@@ -57,11 +57,11 @@ class WebScene:
         self._show_ghosts(view.poses[1:])
         if view.ground is not None:
             self._show_ground(view.ground)
-        # Relative to the robot: a slow browser shows arrows late, but then still where the robot is.
+        # Relative to the robot: a slow browser shows arrows late, but still in the right place on the robot.
         self._show_layers({name: [moved(each, origin) for each in drawn] for name, drawn in view.layers.items()})
 
     def _level(self, z: float) -> float:
-        """Height that the picture is centred on, which follows the robot slowly: steps do not shake it [m]."""
+        """Height [m] of the picture's middle. It follows the robot slowly, so that steps do not shake the picture."""
         self._height = z - 0.7 + 0.97 * (getattr(self, "_height", z - 0.7) - (z - 0.7))
         return self._height
 
@@ -92,7 +92,7 @@ class WebScene:
             )
 
     def _show_ground(self, ground: Ground) -> None:
-        """Draw it as a chequerboard with squares of a `CELL`, without which one does not see the robot move."""
+        """Draw the ground as a chequerboard with squares of `CELL`: without it one does not see the robot move."""
         for handle in self._ground:
             handle.remove()
         middles = ground.vertices[ground.faces, :2].mean(axis=1)
@@ -110,7 +110,7 @@ class WebScene:
         ]
 
     def _show_layers(self, layers: Layers) -> None:
-        """Move what is drawn already, add what is not, and hide the rest."""
+        """Move primitives that are drawn already, add new ones, and hide the rest."""
         wanted = {(name, i): primitive for name, drawn in layers.items() for i, primitive in enumerate(drawn)}
         for place, primitive in wanted.items():
             if place in self._drawn:
@@ -141,7 +141,7 @@ class WebScene:
 
 
 def _move(handle: Any, primitive: Primitive) -> bool:
-    """Move a primitive that is drawn already; returns whether that is possible."""
+    """Move a primitive that is drawn already; return whether that is possible."""
     if isinstance(primitive, Ball):
         handle.position = primitive.center
     elif isinstance(primitive, Arrow):
@@ -195,7 +195,7 @@ def merged_meshes(shapes: list[Shape]) -> dict[int, trimesh.Trimesh]:
         rotation[:3, 3] = shape.position
         mesh.apply_transform(rotation)
         if shape.kind not in ("sphere", "ellipsoid", "capsule"):
-            mesh.unmerge_vertices()  # edges are seen as such
+            mesh.unmerge_vertices()  # keeps edges sharp
         mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=[*_bytes(shape.color), 255])
         parts.setdefault(shape.body, []).append(mesh)
     return {body: trimesh.util.concatenate(meshes) for body, meshes in parts.items()}
