@@ -1,1 +1,1 @@
-"""The robot maker's controller, and simulators of others to run a policy in by it: a check on our own simulator."""
+"""The robot maker's controller, and other simulators that run a policy with it: a check on our own simulator."""

@@ -1,8 +1,8 @@
-"""The legs of a logged robot simulated again while their feet are in the air: many joint parameters side by side.
+"""Simulates the legs of a logged robot again while its feet are in the air, with many joint parameters side by side.
 
-A leg in the air feels its servos, its joints and the motion of the base, and all of that is in the log. So the base
-is led along its logged motion (attitude, body rates, specific force), and nothing has to be known of the ground. Where
-the base is and how fast it travels does not matter to the legs.
+A leg in the air feels its servos, its joints and the motion of the base, and the log has all of that. So the base is
+led along its logged motion (attitude, body rates, specific force), and the ground does not matter. Neither does the
+position or the speed of the base, since the legs do not feel these.
 """
 
 import copy
@@ -25,17 +25,17 @@ from legged_gym.deployment.robot_log import RobotLog
 STEP = 0.001
 """Physics step [s]."""
 SMOOTHING = 0.006
-"""Half-width of the window over which body rates are averaged [s]: the gyro's noise would shake the joints, and dry
-friction that is shaken looks like damping."""
+"""Half-width of the window over which body rates are averaged [s]. Else the gyro's noise would shake the joints,
+and dry friction that is shaken looks like damping."""
 CONTROLS = mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_QFRC_APPLIED
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Simulated joints at the rows of a stretch of the log."""
+    """Simulated joints in the rows of a stretch of the log."""
 
     rows: slice
-    """Which rows of the log."""
+    """Rows of the log."""
     joint_pos: np.ndarray
     """[rad]. Shape (candidates, T, 6)."""
     joint_vel: np.ndarray
@@ -43,17 +43,17 @@ class Replay:
 
 
 class AirReplay(MujocoEngine):
-    """Plain MuJoCo with the servos in the model, no contacts, and a base that goes where the log says."""
+    """Plain MuJoCo with the servos in the model, no contacts, and a base that follows the log."""
 
     def __init__(self, model: Path, log: RobotLog, num_threads: int, kp: float = KP, kd: float = KD) -> None:
         """Prepare the scene.
 
         Args:
             model: URDF of the robot.
-            log: What the robot did.
-            num_threads: Over which candidates are spread.
+            log: The robot's log.
+            num_threads: Number of threads, over which candidates are spread.
             kp: Stiffness of the servos when the log was written [N m/rad].
-            kd: Damping of the same [N m s/rad].
+            kd: Damping of the servos at that time [N m s/rad].
 
         Raises:
             UserError: The model cannot be used.
@@ -65,7 +65,7 @@ class AirReplay(MujocoEngine):
         self._base_force = self._led_base()
 
     def _prepare(self, kp: float, kd: float) -> None:
-        """Put the servos into the model, take the contacts out, make the base follow the forces that lead it."""
+        """Put the servos into the model, remove the contacts, and make the base follow the forces that lead it."""
         m = self._model
         m.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
         m.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
@@ -86,7 +86,7 @@ class AirReplay(MujocoEngine):
             for quat, flat in zip(log.quat, rot, strict=True):
                 mujoco.mju_quat2Mat(flat, quat)
             specific = np.einsum("tij,tj->ti", rot.reshape(-1, 3, 3), log.acceleration)
-            forces[:-1, :3] = (specific - (0.0, 0.0, GRAVITY))[1:]  # a row shows the mean since the one before
+            forces[:-1, :3] = (specific - (0.0, 0.0, GRAVITY))[1:]  # a row shows the mean since the row before
         rates = averaged(log.body_rates, round(SMOOTHING / log.dt))
         forces[:-1, 3:] = np.diff(rates, axis=0) / np.diff(log.time)[:, None]
         return HOIST * forces
@@ -97,14 +97,14 @@ class AirReplay(MujocoEngine):
         """Simulate stretches of the log, each with every candidate, from the logged state at its start.
 
         Args:
-            stretches: Rows, without gaps in them, all of one length.
+            stretches: Rows without gaps, all stretches of one length.
             candidates: Joint parameters to try.
-            shifts: Of the joints' angles and rates at the start, for each candidate [rad, rad/s]. Shape (n, 2, 6).
+            shifts: Added to joint angles and rates at the start, for each candidate [rad, rad/s]. Shape (n, 2, 6).
         """
         models = [self._candidate(joints) for joints in candidates]
         starts = np.stack([self._start(rows) for rows in stretches])
         starts = np.tile(starts, (len(candidates), 1, 1))  # (candidates, stretches, state)
-        q, v = 1 + self._q, 1 + self._model.nq + self._v  # after the time
+        q, v = 1 + self._q, 1 + self._model.nq + self._v  # behind the time
         if shifts is not None:
             starts[..., q] += shifts[:, None, 0]
             starts[..., v] += shifts[:, None, 1]
@@ -117,7 +117,7 @@ class AirReplay(MujocoEngine):
             control_spec=int(CONTROLS),
             persistent_pool=True,
         )
-        states = states[:, self._every - 1 :: self._every]  # one row a physics step -> one a row of the log
+        states = states[:, self._every - 1 :: self._every]  # one row per physics step -> one per row of the log
         states = np.concatenate((starts[:, :, None], states.reshape(*starts.shape[:2], -1, starts.shape[-1])), axis=2)
         return [Replay(rows, states[:, k][..., q], states[:, k][..., v]) for k, rows in enumerate(stretches)]
 
@@ -128,7 +128,7 @@ class AirReplay(MujocoEngine):
         return model
 
     def _start(self, rows: slice) -> np.ndarray:
-        """Return the state of physics at a stretch's first row. Shape (1 + nq + nv,)."""
+        """Return the physics state at a stretch's first row. Shape (1 + nq + nv,)."""
         d, log, first = self._data, self._log, rows.start
         mujoco.mj_resetData(self._model, d)
         d.qpos[self._base_q + 3 : self._base_q + 7] = log.quat[first]
@@ -141,7 +141,7 @@ class AirReplay(MujocoEngine):
     def _controls(self, rows: slice, delay: float) -> np.ndarray:
         """Return delayed targets and the forces that lead the base, for each physics step of a stretch.
 
-        Between whole physics steps a delay is interpolated: least squares needs a smooth path to the best one.
+        A delay between whole physics steps is interpolated: least squares needs residuals that vary smoothly with it.
 
         Returns:
             Shape (steps, 6 + nv).

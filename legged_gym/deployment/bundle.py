@@ -1,5 +1,5 @@
-"""What goes onto the robot beside the networks: what they are, what the maker's controller must be told, and whether
-that controller can run them at all."""
+"""Files that go onto the robot beside the networks: their description and the parameters of the maker's controller.
+Also checks whether that controller can run the networks at all."""
 
 import json
 from pathlib import Path
@@ -32,11 +32,11 @@ from legged_gym.utils.errors import UserError
 FORMAT = "legged_gym deployment 1"
 FILES = ("encoder.onnx", "policy.onnx")
 RECORD = "deploy.json"
-"""All that is known of a bundle; a folder with this file is one."""
+"""Everything that is known of a bundle; a folder with this file is one."""
 GAIT_NAMES = ("frequency", "offset", "duration", "swing_height")
 GAIT_UNITS = {"frequency": "Hz", "swing_height": "m"}
 STICK = 0.5
-"""The controller makes a full stick 0.5 before it multiplies by `user_cmd_scales`."""
+"""Output of the controller's stick at its stop, before it is multiplied by `user_cmd_scales`."""
 OBSERVATION = (
     ("body angular velocity [rad/s]", 3, BODY_RATE_SCALE),
     ("projected gravity", 3, 1.0),
@@ -56,7 +56,7 @@ def check_contract(cfg: Any) -> None:
         cfg: Config of the environment that the policy was trained in.
 
     Raises:
-        UserError: Says which figure, and what the controller runs.
+        UserError: Names the setting, and the controller's value.
     """
     control, normal = cfg.control, cfg.normalization
     scales = normal.obs_scales
@@ -94,13 +94,13 @@ def check_contract(cfg: Any) -> None:
 
 
 def check_widths(widths: dict[str, int]) -> None:
-    """Refuse a policy with another observation than the controller's.
+    """Refuse a policy whose observation differs from the controller's.
 
     Args:
         widths: Width of each observation group, by name.
 
     Raises:
-        UserError: Says which one.
+        UserError: Names the group.
     """
     for name, wanted in (("policy", contract.OBSERVATION_SIZE), ("command", len(COMMAND_SCALE))):
         if widths.get(name) != wanted:
@@ -148,12 +148,12 @@ def controller_params() -> str:
 
 
 def description(robot: str, task: str, training: dict[str, Any]) -> dict[str, Any]:
-    """Say what the networks are: all that a controller or a reader has to know of them.
+    """Describe the networks: everything that a controller or a reader has to know of them.
 
     Args:
-        robot: Its name.
-        task: What was learned.
-        training: Where the policy comes from.
+        robot: The robot's name.
+        task: The task that was learned.
+        training: Origin of the policy.
     """
     observation = [{"name": name, "size": size, "scale": scale} for name, size, scale in OBSERVATION]
     return {
@@ -180,7 +180,7 @@ def description(robot: str, task: str, training: dict[str, Any]) -> dict[str, An
 
 
 def write_metadata(file: Path, content: dict[str, Any]) -> None:
-    """Put a description into an ONNX file: one entry a key, texts as they are, all else as JSON."""
+    """Write a description into an ONNX file: one entry per key, texts as they are, everything else as JSON."""
     import onnx
 
     model = onnx.load(str(file))
@@ -192,7 +192,7 @@ def write_metadata(file: Path, content: dict[str, Any]) -> None:
 
 
 def read_metadata(file: Path) -> dict[str, Any]:
-    """Return what `write_metadata` has put into a file."""
+    """Return the description that `write_metadata` put into a file."""
     import onnx
 
     content: dict[str, Any] = {}

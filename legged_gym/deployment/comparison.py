@@ -1,4 +1,4 @@
-"""A robot's log beside the simulator: how joints follow, when feet stand, how fast it travels, one summary for both."""
+"""A robot's log beside the simulator: how joints follow, when feet stand, how fast it travels; one summary for both."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +18,14 @@ from legged_gym.deployment.rollout import Job, walk
 from legged_gym.utils.errors import UserError
 
 Summary = dict[str, float | None]
-"""What a log comes to, by name; None where it does not say."""
+"""Figures of a log, by name; None where the log does not tell."""
 UNITS = {"follow": "rad", "torque": "N m", "step": "1/s", "stance": "s", "swing": "s", "vx": "m/s", "vy": "m/s"}
 """First word of a name in a summary -> its unit; shares have none."""
 AXES = ("vx", "vy", "wz")
 STRIDE = 1.0 / GAIT[0]
-"""Velocities are averaged over a gait cycle [s]: within one every walker sways."""
+"""Velocities are averaged over a gait cycle [s], for within one every walker sways."""
 LIFT = 0.3
-"""Height of the feet of a robot on the simulated hoist [m]."""
+"""Height of the feet above the ground, for a robot on the simulated hoist [m]."""
 
 
 def unit(name: str) -> str:
@@ -35,7 +35,7 @@ def unit(name: str) -> str:
 
 
 def feet_of(log: RobotLog, model: Path, joints: JointParameters | None = None) -> Feet:
-    """Estimate what the feet do; of a log of policy steps take what the simulator has noted.
+    """Estimate contacts of the feet and the velocity; if the log has policy steps only, take the simulator's own notes.
 
     Raises:
         UserError: The log is too coarse, and no simulator wrote it.
@@ -51,11 +51,11 @@ def feet_of(log: RobotLog, model: Path, joints: JointParameters | None = None) -
 
 
 def summarize(log: RobotLog, feet: Feet) -> Summary:
-    """Sum a log up.
+    """Summarise a log.
 
     Args:
         log: A log, or a part of one.
-        feet: Of its rows.
+        feet: The feet in its rows.
     """
     errors = np.sqrt(((log.target - log.joint_pos) ** 2).mean(axis=0))
     summary: Summary = {f"follow_{name}": float(error) for name, error in zip(SHORT_JOINTS, errors, strict=True)}
@@ -79,7 +79,7 @@ def _timing(contact: np.ndarray, dt: float) -> Summary:
 
 
 def _offset(left: np.ndarray, right: np.ndarray) -> float | None:
-    """Return when the right foot lands between two landings of the left one, as a share of the stride."""
+    """Return when the right foot lands between two landings of the left foot, as a share of the stride."""
     shares = []
     for first, last in pairwise(left):
         between = right[(right > first) & (right < last)]
@@ -109,7 +109,7 @@ def _yaw_rate(log: RobotLog) -> np.ndarray:
 
 
 def cycle_mean(values: np.ndarray, dt: float) -> np.ndarray:
-    """Average over a gait cycle what is known of it; NaN where less than half is. Shape (T,)."""
+    """Average over a gait cycle, without NaN; NaN where less than half of a cycle is known. Shape (T,)."""
     width = max(1, min(round(STRIDE / dt), len(values)))
     known = np.isfinite(values).astype(float)
     box = np.ones(width)
@@ -128,19 +128,19 @@ def replay_commands(
     joint_order: str = "legged_gym",
     hanging: bool = False,
 ) -> RobotLog:
-    """Let the simulated robot get the commands of a log, by the contract, and log it in the same way.
+    """Give the commands of a log to the simulated robot, by the contract, and log it in the same way.
 
     Args:
-        log: With commands; from where the policy is at work.
+        log: A log with commands, from its first row with the policy at work.
         networks: The policy.
         model: URDF or MJCF.
-        joints: Its joints, and the delay.
-        seed: Of the sensors' noise.
-        joint_order: The policy's.
-        hanging: On the hoist.
+        joints: Joint parameters of the simulated robot, and its delay.
+        seed: Seed of the sensors' noise.
+        joint_order: Joint order of the policy.
+        hanging: Whether the robot hangs on the hoist.
 
     Returns:
-        As long as `log`, or up to a fall.
+        A log as long as `log`, or shorter if the robot fell.
 
     Raises:
         UserError: The log has no commands, or the model cannot be used.
@@ -167,8 +167,8 @@ def replay_joints(replay: AirReplay, log: RobotLog, contact: np.ndarray, joints:
     Args:
         replay: Simulates the log.
         log: The log.
-        contact: The foot stands. Shape (T, 2), bool.
-        joints: Of the simulated robot.
+        contact: Whether the foot stands. Shape (T, 2), bool.
+        joints: Joint parameters of the simulated robot.
 
     Returns:
         Simulated joint angles [rad], NaN where no leg was simulated. Shape (T, 6).
@@ -196,7 +196,7 @@ def joint_errors(log: RobotLog, simulated: np.ndarray) -> Summary:
 
 
 def table(robot: Summary, simulator: Summary | None) -> list[str]:
-    """Return the lines that set a log beside the simulated one."""
+    """Return a table of the log beside the simulated one, line by line."""
     lines = [f"{'':<20}{'log':>10}" + ("" if simulator is None else f"{'simulator':>12}{'difference':>12}")]
     for name, value in robot.items():
         line = f"{name:<20}{_cell(value):>10}"

@@ -1,4 +1,4 @@
-"""The controller's contract: what the robot maker's published controller does with an exported policy, pass by pass.
+"""The controller's contract: how the robot maker's published controller runs an exported policy, pass by pass.
 
 The figures are facts of the maker's controller for the point-foot robots. Nothing here is shared with the training
 environment, so that a mistake in one shows up in the other. Plain numpy; one robot.
@@ -38,31 +38,31 @@ BODY_RATE_SCALE, JOINT_VEL_SCALE = 0.25, 0.05
 CLIP = 100.0
 """Bound of observations and actions."""
 HISTORY = 10
-"""Observations that the encoder sees."""
+"""Number of observations that the encoder sees."""
 OBSERVATION_SIZE = 30
 ENCODER_INPUTS, ENCODER_OUTPUTS = HISTORY * OBSERVATION_SIZE, 3
 POLICY_INPUTS, POLICY_OUTPUTS = ENCODER_OUTPUTS + OBSERVATION_SIZE + 3, len(JOINTS)
 STAND_UP_TIME = 1.0
-"""How long the controller moves the joints from zero to the default angles before the policy begins [s]."""
+"""Time in which the controller moves the joints from zero to the default angles before the policy begins [s]."""
 JOINT_ORDERS: dict[str, tuple[int, ...]] = {
     "legged_gym": (0, 1, 2, 3, 4, 5),
     "isaaclab": (0, 3, 1, 4, 2, 5),
 }
-"""Joint order of a policy -> the robot's joint behind each of its six numbers. Isaac Lab sorts by type of joint."""
+"""Joint order of a policy -> the robot's joint for each of its six numbers. Isaac Lab sorts by type of joint."""
 
 
 @dataclass
 class Sensors:
-    """What the robot measures in one pass of the control loop."""
+    """The robot's measurements in one pass of the control loop."""
 
     body_rates: np.ndarray
     """Angular velocity of the base, base frame [rad/s]. Shape (3,)."""
     gravity: np.ndarray
     """Unit vector of gravity, base frame. Shape (3,)."""
     joint_pos: np.ndarray
-    """[rad]. Shape (6,)."""
+    """Joint angles [rad]. Shape (6,)."""
     joint_vel: np.ndarray
-    """[rad/s]. Shape (6,)."""
+    """Joint velocities [rad/s]. Shape (6,)."""
 
 
 class Networks(Protocol):
@@ -76,7 +76,7 @@ class Networks(Protocol):
 
 
 def clamp_action(action: np.ndarray, joint_pos: np.ndarray, joint_vel: np.ndarray) -> np.ndarray:
-    """Limit an action so that the servo's torque, K_p (target - q) - K_d dq, stays within the limit here and now.
+    """Limit an action so that the servo's torque, K_p (target - q) - K_d dq, stays within its limit at this instant.
 
     Args:
         action: Shape (6,).
@@ -92,7 +92,7 @@ def clamp_action(action: np.ndarray, joint_pos: np.ndarray, joint_vel: np.ndarra
 
 
 def swing_foot(clock: float) -> int:
-    """Return the foot that the clock has in the air: 1, the right one, in the first half, then 0, the left one."""
+    """Return the foot that swings by the clock: 1, the right one, in the first half, then 0, the left one."""
     return 1 if clock < 0.5 else 0
 
 
@@ -114,9 +114,9 @@ class Controller:
 
         Args:
             networks: The exported policy.
-            frequency: Of the gait [Hz]; the maker's controller knows 2.0 only.
-            joint_order: Of `JOINT_ORDERS`.
-            noise: What the policy reads instead of the sensors. The clamp reads the sensors themselves: noise as wide
+            frequency: Frequency of the gait [Hz]; the maker's controller knows 2.0 only.
+            joint_order: One of `JOINT_ORDERS`.
+            noise: Makes the noisy sensors that the policy reads. The clamp reads the sensors themselves: noise as wide
                 as in training would ratchet it down in ten passes.
         """
         self._networks, self._order, self._noise = networks, np.array(joint_order), noise
@@ -139,7 +139,7 @@ class Controller:
         """Do one pass of the control loop.
 
         Args:
-            sensors: Of this instant.
+            sensors: Measurements of this instant.
             command: v_x, v_y [m/s] and w_z [rad/s]. Shape (3,).
 
         Returns:
@@ -153,7 +153,7 @@ class Controller:
         return DEFAULT_ANGLES + ACTION_SCALE * self.action
 
     def observe(self, sensors: Sensors) -> np.ndarray:
-        """Put the observation together. Shape (30,)."""
+        """Assemble the observation. Shape (30,)."""
         phase = 2.0 * np.pi * self.clock
         terms = (
             BODY_RATE_SCALE * sensors.body_rates,
@@ -181,4 +181,4 @@ class Controller:
     def _advance_clock(self) -> None:
         self.clock += POLICY_DT * self._gait[0]
         if self.clock > 1.0:
-            self.clock = 0.0  # set, not wrapped: what is beyond 1 is lost
+            self.clock = 0.0  # set, not wrapped: the part beyond 1 is lost

@@ -1,4 +1,4 @@
-"""Drake as an engine of the second judge: discrete SAP contact, another solver and another model of contact."""
+"""Drake as an engine of the second judge: discrete SAP contact, with its own solver and model of contact."""
 
 import logging
 from importlib.metadata import version
@@ -38,7 +38,7 @@ VITAL = ("base_Link", "abad_L_Link", "abad_R_Link")
 
 
 def refusal(physics: Physics, model: Path) -> str:
-    """Say why this engine cannot do a row with these figures, or return an empty string."""
+    """Return why this engine cannot do a row with these figures, or an empty string."""
     if "contact_time_constant" in physics.changed:
         return "contacts of Drake's SAP have a stiffness and no time constant"
     if physics.lane:
@@ -47,10 +47,10 @@ def refusal(physics: Physics, model: Path) -> str:
 
 
 def dressed_urdf(path: Path, physics: Physics) -> str:
-    """Turn a robot's URDF into what Drake needs, with the figures of a row.
+    """Turn a robot's URDF into one for Drake, with the figures of a row.
 
-    Visuals go, each joint of the contract gets a motor with its rotor's inertia and its passive damping, each
-    collision shape its friction, the base its payload.
+    Visuals are dropped. Each joint of the contract gets a motor with its rotor's inertia and its passive damping, each
+    collision shape its friction, and the base its payload.
 
     Raises:
         UserError: The file cannot be read, is no URDF, or lacks a joint or link.
@@ -83,7 +83,7 @@ def dressed_urdf(path: Path, physics: Physics) -> str:
 
 
 def _surface_friction(link: str, physics: Physics) -> float:
-    """Return the friction of a link's own surface, so that the pair of it and the ground has the friction asked for.
+    """Return the friction of a link's own surface that gives it and the ground together the friction asked for.
 
     Drake takes 2ab / (a + b) of two surfaces a and b.
     """
@@ -121,7 +121,7 @@ class DrakeEngine:
 
         Args:
             model: URDF.
-            physics: The figures.
+            physics: Figures of the scene.
 
         Raises:
             UserError: The model cannot be used.
@@ -300,6 +300,6 @@ class DrakeEngine:
 
 
 def _part(link: str) -> Part:
-    """Say what a link of the robot is, by its name."""
+    """Return the part of the robot that a link belongs to, by its name."""
     side = 0 if "_L_" in link else 1 if "_R_" in link else -1
     return Part(foot=FEET.index(link) if link in FEET else -1, side=side, vital=link in VITAL)

@@ -1,4 +1,4 @@
-"""What a physics engine must be able to do to run one robot by the contract, and what it reports."""
+"""Interface of a physics engine that runs one robot by the contract, and its reports."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,23 +9,23 @@ import numpy as np
 from legged_gym.deployment.contract import KD, KP, TORQUE_LIMIT, Sensors
 
 NUM_FEET = 2
-"""Left, right."""
+"""Left and right foot."""
 FRICTION = 0.6
 """Friction coefficient of the maker's scene."""
 TOUCH_FORCE = 1.0
-"""Contact force from which on a touch counts [N]."""
+"""Least contact force that counts as a touch [N]."""
 
 
 @dataclass(frozen=True)
 class Physics:
-    """Figures of the scene; those of the maker's own scene unless a row of the evaluation changes them."""
+    """Figures of the scene: those of the maker's own scene, unless a row of the evaluation changes them."""
 
     timestep: float = 0.001
     """Physics step [s]."""
     friction: tuple[float, ...] = (FRICTION,)
-    """Of every body against every other, or else of the left and the right foot against the ground alone."""
+    """Coefficient for every body against every other, or else those of the left and the right foot on the ground."""
     contact_time_constant: float = 0.02
-    """[s]"""
+    """Time constant of contacts [s]."""
     armature: float = 0.01
     """Reflected rotor inertia of each joint [kg m^2]."""
     joint_damping: float = 0.01
@@ -33,17 +33,17 @@ class Physics:
     kp: float = KP
     """Stiffness of the servos [N m/rad]."""
     kd: float = KD
-    """Damping of the servos [N m s/rad]; the controller's clamp goes on to reckon with its own."""
+    """Damping of the servos [N m s/rad]; the controller's clamp goes on to use the contract's."""
     base_mass_added: float = 0.0
-    """At the base link's centre of mass [kg]."""
+    """Payload at the base link's centre of mass [kg]."""
     lane: str = ""
     """Lane of `legged_gym.terrain.lanes` as the ground; a plane if empty."""
     changed: tuple[str, ...] = ()
-    """Fields that a row sets: what a user's own scene must take over from here. All else it knows itself."""
+    """Fields that a row sets. Only these change a user's own scene, which has its own values for the rest."""
 
     @property
     def body_friction(self) -> float:
-        """Friction of all but the feet."""
+        """Friction of all bodies but the feet."""
         return self.friction[0] if len(self.friction) == 1 else FRICTION
 
     def foot_friction(self) -> tuple[float, float]:
@@ -51,38 +51,38 @@ class Physics:
         return self.friction[0], self.friction[-1]
 
     def torque(self, target: np.ndarray, joint_pos: np.ndarray, joint_vel: np.ndarray) -> np.ndarray:
-        """Return what the servos do [N m]. Targets and positions [rad], velocities [rad/s], all of shape (6,)."""
+        """Return the servos' torque [N m]. Targets and positions [rad], velocities [rad/s], all of shape (6,)."""
         return np.clip(self.kp * (target - joint_pos) - self.kd * joint_vel, -TORQUE_LIMIT, TORQUE_LIMIT)
 
 
 @dataclass
 class State:
-    """Where the robot is and how it moves."""
+    """The robot's pose and motion."""
 
     base_pos_w: np.ndarray
     """Origin of the base link [m]. Shape (3,)."""
     base_rot: np.ndarray
     """Base axes as columns, world frame. Shape (3, 3)."""
     base_lin_vel_w: np.ndarray
-    """Of the base link's origin [m/s]. Shape (3,)."""
+    """Velocity of the base link's origin [m/s]. Shape (3,)."""
     base_ang_vel_w: np.ndarray
-    """[rad/s]. Shape (3,)."""
+    """Angular velocity of the base [rad/s]. Shape (3,)."""
     joint_pos: np.ndarray
-    """[rad]. Shape (6,)."""
+    """Joint angles [rad]. Shape (6,)."""
     joint_vel: np.ndarray
-    """[rad/s]. Shape (6,)."""
+    """Joint velocities [rad/s]. Shape (6,)."""
     torque: np.ndarray
-    """Of the servos in the last physics step [N m]. Shape (6,)."""
+    """Torque of the servos in the last physics step [N m]. Shape (6,)."""
     feet_pos_w: np.ndarray
     """Centres of the feet [m]. Shape (2, 3)."""
     feet_vel_w: np.ndarray
-    """Their velocities [m/s]. Shape (2, 3)."""
+    """Velocities of the feet's centres [m/s]. Shape (2, 3)."""
     ground: float
     """Height of the ground below the base [m]."""
 
 
 class Part(NamedTuple):
-    """What a collision shape belongs to."""
+    """The part of the scene that a collision shape belongs to."""
 
     ground: bool = False
     foot: int = -1
@@ -90,42 +90,42 @@ class Part(NamedTuple):
     side: int = -1
     """0 for the left leg, foot included, 1 for the right one, -1 for anything else."""
     vital: bool = False
-    """Of the base or an abad link: a robot that touches anything with these has fallen."""
+    """Whether it is the base or an abad link: a robot that touches anything with these has fallen."""
 
 
 Contact = tuple[Part, Part, np.ndarray]
-"""Two parts and the force of one on the other [N, world frame], whichever way round."""
+"""Two parts in either order, and the force of one on the other [N, world frame]."""
 
 
 @dataclass
 class Tally:
-    """What went on since it was last cleared: nothing that happens between two policy steps is lost."""
+    """Events since the tally was last cleared, so that nothing between two policy steps is lost."""
 
     contact: np.ndarray = field(default_factory=lambda: np.zeros(NUM_FEET, bool))
-    """The foot stood on the ground in the last physics step; stays when the rest is cleared. Shape (2,)."""
+    """Whether the foot stood on the ground in the last physics step; `cleared` keeps it. Shape (2,)."""
     landing_speed: np.ndarray = field(default_factory=lambda: np.zeros(NUM_FEET))
     """Downward speed of a foot that began to touch the ground, 0 else [m/s]. Shape (2,)."""
     foot_force: np.ndarray = field(default_factory=lambda: np.zeros(NUM_FEET))
     """Largest contact force on each foot [N]. Shape (2,)."""
     peak_power: float = 0.0
-    """Largest mechanical power of the servos, their magnitudes added [W]."""
+    """Largest mechanical power of the servos: the sum of the joints' magnitudes [W]."""
     fallen: bool = False
-    """Base or abad touched something."""
+    """Whether the base or an abad link touched something."""
     others_touch: bool = False
-    """Something besides the feet touched something in the last physics step."""
+    """Whether something besides the feet touched something in the last physics step."""
     legs_touch: bool = False
-    """The legs touched each other."""
+    """Whether the legs touched each other."""
 
     def cleared(self) -> "Tally":
-        """Return an empty one that goes on from here."""
+        """Return an empty tally that goes on from here."""
         return Tally(contact=self.contact)
 
     def add(self, contacts: Iterable[Contact], power: float, descent: Callable[[int], float]) -> None:
         """Add one physics step.
 
         Args:
-            contacts: Of this step.
-            power: Of the servos in this step [W].
+            contacts: Contacts of this step.
+            power: Power of the servos in this step [W].
             descent: Gives a foot's downward speed from before this step [m/s]; asked only for feet that land.
         """
         self.peak_power = max(self.peak_power, power)
@@ -150,22 +150,22 @@ class Tally:
 
 
 class Engine(Protocol):
-    """One robot in a scene. The servos live in here: their torque is computed anew in every physics step."""
+    """One robot in a scene. The engine holds the servos: it computes their torque anew in every physics step."""
 
     title: str
-    """Name and version."""
+    """Name and version of the engine."""
     tally: Tally
-    """To be replaced by `cleared()` of it."""
+    """The events so far. The caller replaces it by its `cleared()`."""
     figures: dict[str, object]
-    """What the physics was, for the record."""
+    """Settings of the physics, for the record."""
     lid: float | None
     """Height of the top of the base's collision box, base frame [m]; None if it has no box."""
 
     def place(self, lift: float = 0.0) -> None:
-        """Put the robot there at rest, its joints at zero, facing +x, and hold its base as a hoist does.
+        """Put the robot at the start, at rest, its joints at zero, facing +x, and hold its base as a hoist does.
 
         Args:
-            lift: Height of its feet above the ground [m].
+            lift: Height of the feet above the ground [m].
         """
 
     def release(self) -> None:
@@ -179,10 +179,10 @@ class Engine(Protocol):
         """
 
     def sensors(self) -> Sensors:
-        """Return what the robot itself measures now, without noise."""
+        """Return the robot's own measurements now, without noise."""
 
     def state(self) -> State:
-        """Return where the robot is now; NaN where the physics broke down."""
+        """Return the robot's state now; NaN where the physics broke down."""
 
     def kick(self, velocity: np.ndarray) -> None:
         """Change the whole robot's velocity at once.
@@ -192,7 +192,7 @@ class Engine(Protocol):
         """
 
     def push(self, force: np.ndarray | None, where: str = "base") -> None:
-        """Let a force act from now on, or none.
+        """Apply a force from now on; None ends it.
 
         Args:
             force: [N], world frame. Shape (3,).
@@ -201,4 +201,4 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Free what the engine holds."""
+        """Free the engine's resources."""

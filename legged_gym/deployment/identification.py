@@ -2,7 +2,7 @@
 
 The residuals are the differences between simulated and logged joint angles and rates, in units of the log's own
 noise. `mujoco.minimize.least_squares`, which comes with MuJoCo, asks for many candidates at once, and `mujoco.rollout`
-simulates these on all cores. What the data cannot tell is said, from the covariance of the estimate.
+simulates these on all cores. The covariance of the estimate shows which parameters the data cannot tell.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from legged_gym.deployment.robot_log import RobotLog
 from legged_gym.utils.errors import UserError
 
 SCALES = {"friction": 1.0, "damping": 0.5, "armature": 0.02, DELAY: 0.01}
-"""A usual size of each kind of parameter: the unit in which the search counts [N m, N m s/rad, kg m^2, s]."""
+"""Usual size of each kind of parameter: the unit that the search counts in [N m, N m s/rad, kg m^2, s]."""
 LIMITS = {"friction": 8.0, "damping": 4.0, "armature": 0.3, DELAY: 0.05}
 """Largest values that are searched; the smallest are 0."""
 START = {"friction": 0.3, "damping": 0.1, "armature": 0.02, DELAY: 0.01}
 RESOLUTION = {"friction": 0.02, "damping": 0.008, "armature": 0.001, DELAY: 0.0005}
-"""What is known this well counts as known, however small it is."""
+"""A parameter counts as known if its standard error is below this, however small its value."""
 RELATIVE = 0.03
-"""Else the standard error must be below this share of the value."""
+"""Otherwise the standard error must be below this share of the value."""
 MOVING = 0.2
-"""A joint whose rate has a smaller rms in the air [rad/s] mostly sticks: it shows how large its friction is at least,
-and least squares would take that for its size."""
+"""A joint whose rate has a smaller rms in the air [rad/s] mostly sticks. It only shows a lower bound of its friction,
+and least squares would take that bound for its value."""
 NOISE_FLOOR = np.array([2e-4, 1e-2])
-"""No encoder is better than this [rad, rad/s]: without it, a simulated log without noise would explain everything."""
+"""No encoder is better than this [rad, rad/s]. Else a simulated log without noise would explain everything."""
 HANGING = 0.05
-"""A log whose feet seem to stand for less than this share of the time is of a robot on a hoist."""
+"""If the feet seem to stand for less than this share of the time, the robot hangs on a hoist."""
 WINDOW = {True: 1.0, False: 0.14}
 """Longest stretch that is simulated from one start [s], by whether the robot hangs."""
 GUARD = 0.02
@@ -43,7 +43,7 @@ MAX_STEP = 0.0055
 BLOCK = 0.14
 """Residuals closer together than this [s] are not independent."""
 FINITE_DIFFERENCE = 1e-3
-"""[units of `SCALES`]"""
+"""Step of the finite differences [units of `SCALES`]."""
 MAX_ITERATIONS = 40
 
 
@@ -53,37 +53,37 @@ class Stretch:
 
     rows: slice
     legs: tuple[bool, bool]
-    """Which of them."""
+    """Which legs are in the air."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One parameter."""
+    """Estimate of one parameter."""
 
     value: float
     error: float
-    """Standard error; infinite if the log says nothing."""
+    """Standard error; infinite if the log does not tell."""
     identified: bool
     why_not: str = ""
 
 
 @dataclass(frozen=True)
 class Identification:
-    """What a log says about the joints."""
+    """The joint parameters that a log tells."""
 
     parameters: dict[str, Estimate]
-    """By name of `NAMES`."""
+    """Estimates by name of `NAMES`."""
     rms_before: np.ndarray
-    """Of simulated against logged angles and rates with the maker's values [rad, rad/s]. Shape (2,)."""
+    """Rms of simulated minus logged angles and rates with the maker's values [rad, rad/s]. Shape (2,)."""
     rms_after: np.ndarray
-    """The same with the estimate."""
+    """The same with the estimates."""
     air_time: tuple[float, float]
     """Time in the air that counted, left and right leg [s]."""
     hanging: bool
-    """The robot hung on a hoist."""
+    """Whether the robot hung on a hoist."""
 
     def joints(self) -> JointParameters:
-        """Return the identified values, the maker's for the others."""
+        """Return the identified values, and the maker's for the others."""
         known = {name: estimate.value for name, estimate in self.parameters.items() if estimate.identified}
         return JointParameters.from_values(known)
 
@@ -93,13 +93,13 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
 
     Args:
         log: The log.
-        contact: The foot stands. Shape (T, 2), bool.
+        contact: Whether the foot stands. Shape (T, 2), bool.
 
     Returns:
         The stretches, and whether the robot hangs.
 
     Raises:
-        UserError: There is next to none, or the log is too coarse.
+        UserError: There are too few, or the log is too coarse.
     """
     if log.dt > MAX_STEP:
         raise UserError(
@@ -110,7 +110,7 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
     length = round(WINDOW[hanging] / log.dt)
     stretches = []
     for whole in log.pieces():
-        # What was sent before a piece still acts in its first moments, and is not known.
+        # The targets sent before a piece are unknown, but still act in its first moments.
         piece = slice(min(whole.start + round(LIMITS[DELAY] / log.dt), whole.stop), whole.stop)
         for legs in [(True, True)] if hanging else [(True, False), (False, True)]:
             free = np.ones(piece.stop - piece.start, bool) if hanging else ~contact[piece, legs.index(True)]
@@ -154,15 +154,15 @@ class _Problem:
         return np.stack(found, axis=1) * legs[None, :, None, None, :], legs
 
     def learn_starts(self, joints: JointParameters) -> None:
-        """Find out how an error of each stretch's start goes on, so that `residuals` can discount it.
+        """Find out how an error in each stretch's start carries on, so that `residuals` can discount it.
 
-        A start is known with the sensors' noise. Its covariance P makes that of the residuals I + S P S^T, S being
-        their derivatives by the start; the residuals are whitened with it. With U and s the singular vectors and values
-        of S P^(1/2), that takes away U (1 - 1 / sqrt(1 + s^2)) U^T of them.
+        A start is known up to the sensors' noise. Its covariance P makes that of the residuals I + S P S^T, with S
+        their derivatives with respect to the start; the residuals are whitened with it. Let U and s be the singular
+        vectors and values of S P^(1/2): whitening subtracts U (1 - 1 / sqrt(1 + s^2)) U^T of them.
         """
         shifts = np.zeros((7, 2, 6))  # the first one is zero
         for joint in range(3):
-            for kind in range(2):  # legs do not feel each other: both at once
+            for kind in range(2):  # legs do not affect each other: both at once
                 both = [joint, joint + 3]
                 shifts[1 + 2 * joint + kind, kind, both] = self.noise[kind, both]
         differences, _ = self.differences([joints] * len(shifts), shifts)
@@ -185,11 +185,11 @@ class _Problem:
         return residuals.reshape(len(columns), -1).T
 
     def joints(self, x: np.ndarray) -> JointParameters:
-        """Return the parameters that an array stands for."""
+        """Return the joint parameters of an array in units of `SCALES`."""
         return JointParameters.from_values(dict(zip(NAMES, (x * self.scales).tolist(), strict=True)))
 
     def rates(self) -> dict[str, float]:
-        """Return the rms of each kind of joint's rate in the air, without the noise [rad/s]."""
+        """Return the rms rate in the air of each kind of joint, without the noise [rad/s]."""
         squares = np.zeros(6)
         counts = np.zeros(6)
         for stretch in self._stretches:
@@ -226,12 +226,12 @@ class _Problem:
 def identify(
     replay: AirReplay, log: RobotLog, contact: np.ndarray, progress: Callable[[str], None] | None = None
 ) -> Identification:
-    """Find the joint parameters with which the simulated legs move as the logged ones.
+    """Find the joint parameters with which the simulated legs move like the logged ones.
 
     Args:
         replay: Simulates the log.
         log: The log.
-        contact: The foot stands. Shape (T, 2), bool.
+        contact: Whether the foot stands. Shape (T, 2), bool.
         progress: Called with a line after each iteration.
 
     Raises:
@@ -247,7 +247,7 @@ def identify(
             progress(f"iteration {len(trace)}: cost {float(np.squeeze(trace[-1].objective)):.4g}")
 
     x = start
-    for _ in range(2):  # how errors of a start go on depends, a little, on the joints
+    for _ in range(2):  # how an error in a start carries on depends, a little, on the joints
         problem.learn_starts(problem.joints(x))
         x, _ = mujoco.minimize.least_squares(
             x,
@@ -282,8 +282,8 @@ def standard_errors(
 ) -> np.ndarray:
     """Return the standard error of each parameter of a least-squares fit.
 
-    Neighbouring residuals hang together, so blocks of them count as one observation (the sandwich estimator of
-    Huber and White, clustered); white noise of size 1 is the least there is.
+    Neighbouring residuals are correlated, so a block of them counts as one observation (the sandwich estimator of Huber
+    and White, clustered). White noise of size 1 is the least that is assumed.
 
     Args:
         jacobian: J. Shape (R, P).
@@ -291,7 +291,7 @@ def standard_errors(
         blocks: Splits rows into independent blocks.
 
     Returns:
-        Infinite for what the residuals do not depend on. Shape (P,).
+        Standard errors, infinite for parameters that the residuals do not depend on. Shape (P,).
     """
     normal = jacobian.T @ jacobian
     size = np.sqrt(np.diag(normal))
@@ -306,7 +306,7 @@ def standard_errors(
     spread = sum((np.outer(score, score) for score in scores), np.zeros_like(inverse))
     covariance = inverse @ (spread + correlations) @ inverse
     errors[seen] = np.sqrt(np.maximum(np.diag(covariance), 0.0)) / unit
-    # Two parameters that only act together: the pseudo-inverse hides it, the eigenvector does not.
+    # Two parameters may only act together: the pseudo-inverse hides it, the eigenvector does not.
     values, vectors = np.linalg.eigh(correlations)
     hidden = (np.abs(vectors[:, values < 1e-9 * values[-1]]) > 0.1).any(axis=1)
     errors[np.flatnonzero(seen)[hidden]] = np.inf
@@ -314,7 +314,7 @@ def standard_errors(
 
 
 def _judge(name: str, value: float, error: float, rates: dict[str, float]) -> Estimate:
-    """Say whether a parameter is known; `rates` are those of each kind of joint [rad/s]."""
+    """Judge whether a parameter is known; `rates` are those of each kind of joint [rad/s]."""
     kind, _, group = name.partition("_")
     if group and rates[group] < MOVING:
         return Estimate(value, error, False, f"the joint hardly moves in the air, {rates[group]:.2f} rad/s rms")
@@ -330,9 +330,9 @@ def _kind(name: str) -> str:
 
 
 def _noise(values: np.ndarray) -> np.ndarray:
-    """Estimate the white noise of each column: third differences leave little of anything smoother.
+    """Estimate the white noise of each column from third differences, in which little of a smooth signal is left.
 
-    The median makes it blind to the jumps of an impact. Shape (T, 6) -> (6,).
+    The median ignores the jumps of an impact. Shape (T, 6) -> (6,).
     """
     differences = np.abs(np.diff(values, n=3, axis=0))
     return np.median(differences, axis=0) / 0.6745 / np.sqrt(20.0)

@@ -1,4 +1,4 @@
-"""What a robot's joints are like beyond its URDF: friction, damping, rotor inertia, and the delay of targets."""
+"""Parameters of a robot's joints beyond its URDF: friction, damping, rotor inertia, and the delay of targets."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from legged_gym.deployment.rollout import ACTION_DELAY
 from legged_gym.utils.errors import UserError
 
 GROUPS: dict[str, tuple[int, int]] = {"abad": (0, 3), "hip": (1, 4), "knee": (2, 5)}
-"""Kind of joint -> its left and its right one: the two have the same motor."""
+"""Kind of joint -> its left and its right joint, which have the same motor."""
 KINDS = {"friction": "N m", "damping": "N m s/rad", "armature": "kg m^2"}
-"""What each kind of joint has, and its unit."""
+"""Parameters of each kind of joint, and their units."""
 DELAY = "delay"
 NAMES = (*(f"{kind}_{group}" for kind in KINDS for group in GROUPS), DELAY)
 """All parameters, `friction_abad` to `delay`."""
@@ -27,7 +27,7 @@ def _all(value: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class JointParameters:
-    """Of all joints; by default those of the maker's own scene."""
+    """Parameters of all joints; by default those of the maker's own scene."""
 
     friction: np.ndarray = field(default_factory=lambda: _all(0.0))
     """Dry friction, the same at every speed [N m]. Shape (6,)."""
@@ -36,10 +36,10 @@ class JointParameters:
     armature: np.ndarray = field(default_factory=lambda: _all(Physics().armature))
     """Reflected inertia of the rotor [kg m^2]. Shape (6,)."""
     delay: float = ACTION_DELAY
-    """From a pass of the control loop to its target's effect [s]."""
+    """Time from a pass of the control loop to the effect of its target [s]."""
 
     def values(self) -> dict[str, float]:
-        """Return the parameters by name; of the two joints of a kind the left one counts."""
+        """Return the parameters by name; for a kind of joint, the left joint's."""
         by_name = {
             f"{kind}_{group}": float(getattr(self, kind)[GROUPS[group][0]]) for kind in KINDS for group in GROUPS
         }
@@ -47,7 +47,7 @@ class JointParameters:
 
     @classmethod
     def from_values(cls, values: dict[str, float]) -> "JointParameters":
-        """Make them of `values()`; what is left out keeps its default."""
+        """Build the parameters from `values()`; missing ones keep their default."""
         known = cls().values() | values
         arrays = {kind: np.zeros(len(JOINTS)) for kind in KINDS}
         for kind, array in arrays.items():
@@ -57,10 +57,10 @@ class JointParameters:
 
 
 def read_parameters(path: Path) -> JointParameters:
-    """Read what `identify.py` has written; what its log could not tell keeps its default.
+    """Read a file that `identify.py` wrote; parameters that its log could not tell keep their default.
 
     Raises:
-        UserError: The file is not such a one.
+        UserError: The file is not from `identify.py`.
     """
     try:
         entries: dict[str, dict[str, Any]] = json.loads(path.read_text())["parameters"]

@@ -1,4 +1,4 @@
-"""The second judge: walks rows of the evaluation in a simulator of others and measures them as the first judge does."""
+"""The second judge: walks rows of the evaluation in another simulator, and measures them as the first judge does."""
 
 import dataclasses
 import math
@@ -31,7 +31,7 @@ ENGINES = ("mujoco", "drake")
 FIELDS = {"sim.dt": "timestep", "sim.joint_damping": "joint_damping"}
 """Fields of the environment's config that rows change -> those of `Physics`."""
 GROUND_FIELDS = ("terrain.", "init_state.")
-"""Further fields that rows on lanes change; `lane` says all of it here."""
+"""Further fields that rows on lanes change; here `lane` replaces them."""
 Part = tuple[Physics, list[Job]]
 """Some robots of a row, and their scene."""
 AT_ONCE = 2.0
@@ -40,32 +40,32 @@ AT_ONCE = 2.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What is judged, and in what."""
+    """The policy that is judged, and the scene."""
 
     onnx: Path
     """Folder of the exported policy."""
     engine: str
-    """Of `ENGINES`."""
+    """One of `ENGINES`."""
     model: Path
     """URDF or MJCF."""
     joint_order: str = "legged_gym"
-    """Of `legged_gym.deployment.contract.JOINT_ORDERS`."""
+    """One of `legged_gym.deployment.contract.JOINT_ORDERS`."""
     noisy: bool = True
-    """Sensors with noise, actions with delay; without, the contract in a perfect world."""
+    """Whether sensors have noise and actions a delay; if not, the contract in a perfect world."""
     joints: JointParameters | None = None
-    """Joints as identified on a robot; None for the maker's. What a row changes goes before them."""
+    """Joint parameters identified on a robot; None for the maker's. A row's own changes override them."""
 
 
 @dataclass
 class Verdict:
-    """What came out."""
+    """Results of a judgement."""
 
     rows: dict[str, Result] = field(default_factory=dict)
     """Results by row name."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Row name -> why this engine cannot do it."""
+    """Row name -> reason why this engine cannot do it."""
     fell_at_once: bool = True
-    """No robot of any row lasted for `AT_ONCE`."""
+    """Whether no robot of any row lasted for `AT_ONCE`."""
 
 
 def engine_module(name: str) -> ModuleType:
@@ -103,7 +103,7 @@ def make_engine(setup: Setup, physics: Physics) -> Engine:
 
 
 def _with_changes(joints: JointParameters, physics: Physics) -> JointParameters:
-    """Let a row's figures go before those of the joints."""
+    """Override the joints' parameters by a row's figures."""
     if "armature" in physics.changed:
         joints = dataclasses.replace(joints, armature=np.full_like(joints.armature, physics.armature))
     if "joint_damping" in physics.changed:
@@ -112,11 +112,11 @@ def _with_changes(joints: JointParameters, physics: Physics) -> JointParameters:
 
 
 def physics_of(row: Row, usual_delay: float = ACTION_DELAY) -> tuple[Physics, float]:
-    """Translate what a row changes.
+    """Translate the changes of a row.
 
     Args:
         row: The row.
-        usual_delay: Of targets where the row does not say [s].
+        usual_delay: Delay of targets where the row does not set it [s].
 
     Returns:
         The figures of the scene, and the delay of targets [s].
@@ -141,7 +141,7 @@ def physics_of(row: Row, usual_delay: float = ACTION_DELAY) -> tuple[Physics, fl
 
 
 def make_jobs(row: Row, robots: int, seed: int, delay: float, noisy: bool = True) -> tuple[list[Job], Script]:
-    """Write down what each robot of a row is asked and what befalls it."""
+    """Write down the commands and disturbances of each robot of a row."""
     frequency = row.frequency or GAIT[0]
     script = Script(row, robots, POLICY_DT, frequency, seed)
     commands = np.stack([script.command(step).numpy() for step in range(script.num_steps)])  # (T, n, 3)
@@ -165,17 +165,17 @@ def make_jobs(row: Row, robots: int, seed: int, delay: float, noisy: bool = True
 
 
 def measure(row: Row, script: Script, series: Sequence[Series]) -> Result:
-    """Turn what the robots of a row did into its result.
+    """Compute a row's result from its robots' motions.
 
     Args:
         row: The row.
-        script: Its draws.
-        series: Of each robot.
+        script: The row's draws.
+        series: Series of each robot.
     """
     metrics = RowMetrics(1, len(series), "cpu")
     steps = max(len(one["fell"]) for one in series)
     padded = {name: torch.from_numpy(np.stack([_pad(one[name], steps) for one in series], 1)) for name in series[0]}
-    padded["height_share"] /= STANDING_SHARE  # from the height with all joints at zero to that of a robot that walks
+    padded["height_share"] /= STANDING_SHARE  # to a share of a walking robot's height
     names = [entry.name for entry in dataclasses.fields(Sample)]
     for step in range(steps):
         sample = Sample(**{name: padded[name][step] for name in names})
@@ -190,7 +190,7 @@ def measure(row: Row, script: Script, series: Sequence[Series]) -> Result:
 
 
 def _pad(values: np.ndarray, steps: int) -> np.ndarray:
-    """Lengthen a series with zeros, in single precision if it is no truth value."""
+    """Lengthen a series with zeros; numbers become single precision."""
     values = values if values.dtype == bool else values.astype(np.float32)
     return np.concatenate((values, np.zeros((steps - len(values), *values.shape[1:]), values.dtype)))
 
@@ -203,15 +203,15 @@ def judge(
     num_procs: int,
     report: Callable[[str, Result | str], None] | None = None,
 ) -> Verdict:
-    """Walk rows, the robots spread over processes.
+    """Walk rows, with the robots spread over processes.
 
     Args:
         rows: From `select_rows`.
-        setup: What is judged, and in what.
-        robots: Of each row.
-        seed: The same seed gives the same result, however many processes there are.
-        num_procs: Processes; 1 stays in this one.
-        report: Called with each row's name, and its result or why it is left out.
+        setup: The policy that is judged, and the scene.
+        robots: Number of robots in each row.
+        seed: The same seed gives the same result with any number of processes.
+        num_procs: Number of processes; 1 stays in this one.
+        report: Called with each row's name, and with its result or the reason why it is left out.
 
     Raises:
         UserError: The policy answers with NaN, or a process died.
@@ -240,7 +240,7 @@ def judge(
 
 
 def plan(row: Row, setup: Setup) -> tuple[str, Physics, float]:
-    """Return why a row must be left out, if so, and its figures and delay."""
+    """Return why a row must be left out (or an empty string), its figures and its delay."""
     try:
         physics, delay = physics_of(row, ACTION_DELAY if setup.joints is None else setup.joints.delay)
     except UserError as error:
@@ -256,9 +256,9 @@ def record(row: Row, setup: Setup, seed: int, lift: float = 0.0) -> RobotLog:
 
     Args:
         row: The row.
-        setup: The policy, and in what it walks.
-        seed: Of all draws.
-        lift: Height of its feet above the ground [m] if it hangs on the hoist all the time.
+        setup: The policy and the scene.
+        seed: Seed of all draws.
+        lift: Height of the feet above the ground [m] for a robot that hangs on the hoist all the time.
 
     Raises:
         UserError: The engine cannot do the row.
@@ -276,13 +276,13 @@ def record(row: Row, setup: Setup, seed: int, lift: float = 0.0) -> RobotLog:
 
 
 def _split(physics: Physics, jobs: list[Job], num_procs: int) -> list[Part]:
-    """Share the robots of a row out to processes."""
+    """Distribute the robots of a row over processes."""
     share = math.ceil(len(jobs) / num_procs)
     return [(physics, jobs[first : first + share]) for first in range(0, len(jobs), share)]
 
 
 def _walk_all(setup: Setup, parts: Sequence[Part], num_procs: int) -> Iterator[list[Series]]:
-    """Walk parts of rows and hand their series back in order."""
+    """Walk parts of rows, and yield their series in order."""
     if num_procs == 1 or len(parts) < 2:
         for part in parts:
             yield _walk_part(setup, part)
@@ -300,7 +300,7 @@ def _walk_all(setup: Setup, parts: Sequence[Part], num_procs: int) -> Iterator[l
 
 
 def _start_worker() -> None:
-    """Die quietly of Ctrl-C; the parent says what there is to say."""
+    """End quietly on Ctrl-C: the parent prints the message."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -1,4 +1,4 @@
-"""What the log of a robot says about its feet: where they push on the ground, and how fast the robot travels on them.
+"""Estimates from a robot's log how its feet push on the ground, and how fast the robot travels on them.
 
 A robot has no sensor for either. The force on a foot follows from the leg's own equation of motion,
 J^T f = M q'' + h - tau, with the servos' torque tau as measured; the velocity of the base follows from a foot that
@@ -18,25 +18,25 @@ from legged_gym.deployment.recorder import GRAVITY
 from legged_gym.deployment.robot_log import RobotLog
 
 LOADED, UNLOADED = 35.0, 15.0
-"""Vertical force from which on a foot stands [N], and below which it does not any more."""
+"""Vertical force from which on a foot stands [N], and force below which it stands no longer."""
 SHORTEST = 0.03
 """A stance or a swing that lasts less than this [s] is noise."""
 SMOOTHING = 0.010
 """Half-width of the window over which accelerations and forces are averaged [s]."""
 MAX_SLIP = 0.3
-"""Between two feet that stand, velocities that differ by more [m/s] mean that one slips."""
+"""If the velocities by two standing feet differ by more [m/s], one of the feet slips."""
 
 
 @dataclass(frozen=True)
 class Feet:
-    """Of each row of a log."""
+    """The feet in each row of a log."""
 
     force: np.ndarray
     """Vertical force of the ground on each foot, estimated [N]. Shape (T, 2)."""
     contact: np.ndarray
-    """The foot stands. Shape (T, 2), bool."""
+    """Whether the foot stands. Shape (T, 2), bool."""
     velocity: np.ndarray
-    """v_x, v_y of the base's origin in the heading frame, by the feet that stand [m/s]; NaN with none. Shape (T, 2)."""
+    """v_x, v_y of the base's origin, heading frame, by the feet that stand [m/s]; NaN if none does. Shape (T, 2)."""
 
 
 class LegModel(MujocoEngine):
@@ -58,7 +58,7 @@ class LegModel(MujocoEngine):
         self._radius = [float(self._model.geom_size[geom, 0]) for geom in self._feet]
 
     def feet(self, log: RobotLog) -> Feet:
-        """Estimate what the feet do."""
+        """Estimate forces and contacts of the feet, and the velocity of the base."""
         half = max(1, round(SMOOTHING / log.dt))
         joint_acc = averaged(np.gradient(log.joint_vel, log.time, axis=0), half)
         turning = averaged(np.gradient(log.body_rates, log.time, axis=0), half)
@@ -76,7 +76,7 @@ class LegModel(MujocoEngine):
         return Feet(force, contact, _mean_of_standing(odometry, contact))
 
     def _pose(self, log: RobotLog, row: int) -> None:
-        """Put the robot into the pose of a row, its base at the origin and at rest there but for its rotation."""
+        """Put the robot into the pose of a row: its base at the origin, rotated as logged, and at rest."""
         m, d = self._model, self._data
         d.qpos[self._base_q : self._base_q + 3] = 0.0
         d.qpos[self._base_q + 3 : self._base_q + 7] = log.quat[row]
@@ -94,7 +94,7 @@ class LegModel(MujocoEngine):
         Args:
             specific: Specific force at the base's origin, world frame [m/s^2].
             turning: Angular acceleration of the base, base frame [rad/s^2].
-            joint_acc: [rad/s^2]. Shape (6,).
+            joint_acc: Joint accelerations [rad/s^2]. Shape (6,).
         """
         d, needed = self._data, np.zeros(self._model.nv)
         d.qacc[self._base_v : self._base_v + 3] = specific - (0.0, 0.0, GRAVITY)
@@ -108,7 +108,7 @@ class LegModel(MujocoEngine):
         missing, forces = self._needed - (torque - friction), np.zeros(NUM_FEET)
         for foot, leg in enumerate(self._legs):
             jacobian = self._jacobian(foot)[:, leg]
-            # With a leg stretched the torques say nothing of the force along it: damped, not divided.
+            # The torques do not tell the force along a stretched leg: damped, not divided.
             square = jacobian @ jacobian.T + 1e-4 * np.eye(3)
             half = slice(3 * foot, 3 * foot + 3)
             forces[foot] = np.linalg.solve(square, jacobian @ missing[half])[2]
@@ -137,7 +137,7 @@ def averaged(values: np.ndarray, half: int) -> np.ndarray:
 
 
 def _stances(force: np.ndarray, dt: float) -> np.ndarray:
-    """Tell stances from swings by a foot's force, with hysteresis; what is too short is none. Shape (T,)."""
+    """Tell stances from swings by a foot's force, with hysteresis; too short ones do not count. Shape (T,)."""
     standing, states = bool(force[0] > LOADED), np.zeros(len(force), bool)
     for row, value in enumerate(force):
         standing = value > (UNLOADED if standing else LOADED)
@@ -150,13 +150,13 @@ def _stances(force: np.ndarray, dt: float) -> np.ndarray:
 
 
 def runs_of(states: np.ndarray, kind: bool) -> list[tuple[int, int]]:
-    """Return first and one past the last row of each stretch in which a truth value is `kind`."""
+    """Return the first row and the row past the last of each stretch in which `states` is `kind`."""
     edges = np.flatnonzero(np.diff(np.concatenate(([not kind], states, [not kind])).astype(int)))
     return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _mean_of_standing(odometry: np.ndarray, contact: np.ndarray) -> np.ndarray:
-    """Average over the feet that stand; where they contradict each other one slips, and nothing is known."""
+    """Average over the feet that stand; NaN where they contradict each other, since one of them slips."""
     weights = contact[..., None].astype(float)
     count = weights.sum(axis=1)
     mean = np.where(count > 0.0, (weights * odometry).sum(axis=1) / np.maximum(count, 1.0), np.nan)

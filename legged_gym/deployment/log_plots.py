@@ -11,9 +11,9 @@ from legged_gym.deployment.leg_model import Feet, runs_of
 from legged_gym.deployment.robot_log import SHORT_JOINTS, RobotLog
 
 SHOWN = 4.0
-"""Time of the joints' figure [s]: more is unreadable."""
+"""Time span of the joints' figure [s]: a longer one is unreadable."""
 Walk = tuple[RobotLog, Feet]
-"""A log, and what its feet do."""
+"""A log, and the feet in its rows."""
 
 
 def plot_joints(log: RobotLog, simulated: np.ndarray, file: Path) -> None:
@@ -42,8 +42,8 @@ def plot_walks(log: Walk, simulator: Walk | None, file: Path) -> None:
     """Draw stances and velocities of the log and of the simulated robot.
 
     Args:
-        log: The robot's.
-        simulator: The simulated one's, if there is one.
+        log: The robot's walk.
+        simulator: The simulated robot's, if there is one.
         file: PNG to write.
     """
     walks = {"log": log} | ({} if simulator is None else {"simulator": simulator})

@@ -21,11 +21,11 @@ from legged_gym.utils.errors import UserError
 
 SIDES = ("L", "R")
 HOIST = 1e6
-"""Armature of the base while it is held [kg, kg m^2]: it stays where it is, and the legs hang as from a wall."""
+"""Armature of the base while it is held [kg, kg m^2]: the base stays put, and the legs hang as from a wall."""
 
 
 def refusal(physics: Physics, model: Path) -> str:
-    """Say why this engine cannot do a row with these figures, or return an empty string."""
+    """Return why this engine cannot do a row with these figures, or an empty string."""
     if physics.lane and root_tag(model) == "mujoco":
         return "the model has its own ground; lanes need a URDF"
     return ""
@@ -39,16 +39,16 @@ class MujocoEngine:
 
         Args:
             model: URDF or MJCF; see `load_spec`.
-            physics: The figures; of an MJCF only those named in `changed` are touched.
+            physics: Figures of the scene; in an MJCF only those named in `changed` are set.
 
         Raises:
-            UserError: The model cannot be used, or lacks what the contract needs.
+            UserError: The model cannot be used, or lacks something that the contract needs.
         """
         self._path, self._physics = model, physics
         self._model = compile_spec(load_spec(model, physics), model)
         self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION  # the servos are in `step`
-        self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a broken simulation is to be seen
-        mujoco.set_mju_user_warning(lambda text: None)  # it would write a log file into the working directory
+        self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a broken simulation must show as such
+        mujoco.set_mju_user_warning(lambda text: None)  # MuJoCo would write a log file into the working directory
         self._data = mujoco.MjData(self._model)
         self._find_robot()
         self._change(physics)
@@ -96,7 +96,7 @@ class MujocoEngine:
         return -1
 
     def _foot_geom(self, side: int) -> int:
-        """Find a foot's collision shape: by `foot` in the name of its body or its own, or else the lowest sphere."""
+        """Find a foot's collision shape: one with `foot` in its own or its body's name, or else the lowest sphere."""
         m = self._model
         geoms = [
             g
@@ -127,7 +127,7 @@ class MujocoEngine:
         return Part(foot=foot, side=self._side(body), vital=body == self._base or body in self._abads)
 
     def _change(self, physics: Physics) -> None:
-        """Set what a row changes; a URDF's scene has been made with most of it, an MJCF is changed only here."""
+        """Set the figures that a row changes: most of them are in a URDF's scene already, but none in an MJCF."""
         m, changed = self._model, physics.changed
         m.body_mass[self._base] += physics.base_mass_added
         if "timestep" in changed:
@@ -148,7 +148,7 @@ class MujocoEngine:
         self._armature = m.dof_armature.copy()
 
     def set_joints(self, joints: JointParameters) -> None:
-        """Give the joints other friction, damping and rotor inertia; the delay is the control loop's affair."""
+        """Give the joints other friction, damping and rotor inertia; the control loop handles the delay."""
         m = self._model
         m.dof_frictionloss[self._v] = joints.friction
         m.dof_damping[self._v] = joints.damping
@@ -164,7 +164,7 @@ class MujocoEngine:
         return substeps
 
     def _ground_height(self) -> float:
-        """Measure the ground below the start with a ray; the robot is put out of its way."""
+        """Measure the height of the ground below the start with a ray, from which the robot is moved away."""
         m, d = self._model, self._data
         d.qpos[self._base_q + 2] = 100.0
         mujoco.mj_kinematics(m, d)

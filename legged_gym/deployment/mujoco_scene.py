@@ -15,9 +15,9 @@ FLOOR = "floor"
 CONTACT_MARGIN = 0.001
 """Distance at which contacts begin to act [m], as in the maker's scene."""
 TORSION, ROLLING = 0.005, 0.0001
-"""MuJoCo's further friction coefficients, its defaults; of no effect with condim 3."""
+"""MuJoCo's other two friction coefficients, at their defaults; condim 3 ignores them."""
 LANE_LENGTH, LANE_WIDTH, LANE_MARGIN, LANE_CELL = 9.0, 5.0, 1.5, 0.025
-"""Size of a lane ahead of the robot, its width, the ground behind the robot, and the width of a cell [m]."""
+"""Length of a lane ahead of the robot, its width, the ground behind the robot, and the width of a cell [m]."""
 
 
 def root_tag(path: Path) -> str:
@@ -36,7 +36,7 @@ def root_tag(path: Path) -> str:
 
 
 def load_spec(path: Path, physics: Physics) -> mujoco.MjSpec:
-    """Make a scene of a model file.
+    """Build a scene from a model file.
 
     Args:
         path: A URDF, which gets ground, servos and all figures of `physics`, or an MJCF, which stays as it is.
@@ -48,7 +48,7 @@ def load_spec(path: Path, physics: Physics) -> mujoco.MjSpec:
     is_urdf = root_tag(path) == "robot"
     try:
         spec = mujoco.MjSpec.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  MuJoCo raises several classes for what it does not like about a file
+    except Exception as error:  # noqa: BLE001  MuJoCo raises several classes for files that it does not like
         raise _unusable(path, error) from None
     if is_urdf:
         _furnish(spec, physics)
@@ -72,7 +72,7 @@ def _unusable(path: Path, error: Exception) -> UserError:
 
 
 def write_scene(path: Path, physics: Physics, out: Path) -> None:
-    """Write the scene that the engine would simulate as an MJCF that stands alone.
+    """Write the scene that the engine would simulate, as an MJCF that needs no other file.
 
     Args:
         path: URDF or MJCF.
@@ -88,7 +88,7 @@ def _furnish(spec: mujoco.MjSpec, physics: Physics) -> None:
     """Put a bare robot into a scene with the maker's figures."""
     spec.option.timestep = physics.timestep
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    spec.compiler.fusestatic = False  # feet are to remain bodies of their own
+    spec.compiler.fusestatic = False  # feet must remain bodies of their own
     base = spec.worldbody.first_body()
     if base is not None and base.first_joint() is None:
         base.add_freejoint()
@@ -119,7 +119,7 @@ def _add_ground(spec: mujoco.MjSpec, lane: str) -> None:
     nx, ny = heights.shape
     size = [0.5 * (nx - 1) * LANE_CELL, 0.5 * (ny - 1) * LANE_CELL, max(high - low, 0.01), 0.5]
     field = spec.add_hfield(name=FLOOR, nrow=ny, ncol=nx, size=size)
-    field.userdata = heights.T.flatten() - low  # rows along y; MuJoCo scales what it gets to 0 .. 1 by itself
+    field.userdata = heights.T.flatten() - low  # rows along y; MuJoCo itself scales the values to 0 .. 1
     middle = [size[0] - LANE_MARGIN, 0.0, low]
     spec.worldbody.add_geom(name=FLOOR, type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname=FLOOR, pos=middle)
 

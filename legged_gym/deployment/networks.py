@@ -15,7 +15,7 @@ class OnnxNetworks:
         """Load both files.
 
         Raises:
-            UserError: The folder or a file is missing, or a file is not what the controller loads.
+            UserError: The folder or a file is missing, or the controller could not load a file.
         """
         if not folder.is_dir():
             raise UserError(f"no such folder: {folder}; --onnx takes a folder with encoder.onnx and policy.onnx")
@@ -39,7 +39,7 @@ class OnnxNetwork:
 
         Args:
             path: The file.
-            inputs: Width of the input that the controller has for it.
+            inputs: Width of the input that the controller gives.
             outputs: Width of the output that the controller expects.
 
         Raises:
@@ -70,7 +70,7 @@ class OnnxNetwork:
                 raise UserError(f"{path}: gives numbers of shape {list(width)}, the controller expects [{outputs}]")
 
     def _check_shapes(self, inputs: int, outputs: int) -> None:
-        """Compare what the file says of itself with the contract."""
+        """Compare the file's declared shapes with the contract."""
         got = [value.shape for value in self._session.get_inputs()], [v.shape for v in self._session.get_outputs()]
         for what, shapes, width in zip(("input", "output"), got, (inputs, outputs), strict=True):
             if len(shapes) != 1:

@@ -1,4 +1,4 @@
-"""Whether the exported files answer what the trained networks answer, on observations recorded by the contract."""
+"""Checks that exported files answer like the trained networks, on observations recorded by the contract."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from legged_gym.deployment.robot_log import SHORT_JOINTS
 from legged_gym.deployment.rollout import Job, walk
 
 TOLERANCE = 1e-4
-"""Largest difference that is rounding [units of the output]."""
+"""Largest difference that still counts as rounding [units of the output]."""
 OBSERVATIONS = 600
-"""How many are compared."""
+"""Number of observations to compare."""
 WALK = 6.0
-"""Length of a recorded walk [s]; a robot that falls is followed by another one."""
+"""Length of a recorded walk [s]; if a robot falls, another one follows."""
 COMMANDS = (1.0, 0.5, 1.0)
 """Largest commands of the walks, either sign [m/s, m/s, rad/s]."""
 KICK = 1.0
-"""Each walk is kicked once, halfway, for observations of all sorts [m/s]."""
+"""Velocity kick halfway through each walk, which makes observations more varied [m/s]."""
 ESTIMATES = ("estimate_x", "estimate_y", "estimate_z")
 Batch = Callable[[np.ndarray], np.ndarray]
 """A network on a batch. Shape (n, inputs) -> (n, outputs)."""
@@ -29,7 +29,7 @@ Batch = Callable[[np.ndarray], np.ndarray]
 
 @dataclass
 class Recording:
-    """Networks that remember what they are asked; see `legged_gym.deployment.contract.Networks`."""
+    """Networks that record their inputs; see `legged_gym.deployment.contract.Networks`."""
 
     networks: Networks
     histories: list[np.ndarray] = field(default_factory=list)
@@ -47,10 +47,10 @@ class Recording:
 
 
 def record_observations(networks: Networks, model: Path, count: int | None = None) -> Recording:
-    """Let robots walk by the contract in plain MuJoCo, and keep what the networks see.
+    """Let robots walk by the contract in plain MuJoCo, and keep the networks' inputs.
 
     Args:
-        networks: The exported ones.
+        networks: The exported networks.
         model: URDF or MJCF.
         count: Observations wanted; `OBSERVATIONS` if None.
     """
@@ -74,12 +74,12 @@ def compare(recording: Recording, encoder: Batch, policy: Batch) -> dict[str, di
     """Compare the exported files with the trained networks, output by output.
 
     Args:
-        recording: What the exported files were asked.
+        recording: Inputs of the exported files.
         encoder: The trained velocity estimator.
         policy: The trained actor.
 
     Returns:
-        By output: `worst` and `mean`, largest and mean difference, and `range`, the largest answer.
+        For each output, `worst` and `mean`, the largest and mean difference, and `range`, the largest answer.
     """
     pairs = (
         (ESTIMATES, recording.histories, recording.networks.encode, encoder),

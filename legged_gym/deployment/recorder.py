@@ -1,4 +1,4 @@
-"""Writes down what a simulated robot does, in the columns of a real robot's log."""
+"""Records a simulated robot in the columns of a real robot's log."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ class Recorder:
     """Takes one row in each pass of the control loop."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin with no rows."""
         self._rows: list[dict[str, Any]] = []
         self._last_velocity: np.ndarray | None = None
 
     def add(self, engine: Engine, command: np.ndarray, target: np.ndarray) -> None:
-        """Take a row.
+        """Add a row.
 
         Args:
-            engine: In the state that the controller has just read.
+            engine: The engine, in the state that the controller has just read.
             command: v_x, v_y [m/s], w_z [rad/s].
             target: Joint targets that the controller now sends [rad].
         """
@@ -34,7 +34,7 @@ class Recorder:
         quat = np.zeros(4)
         mujoco.mju_mat2Quat(quat, rot.flatten())
         forward = rot[:2, 0] / np.hypot(*rot[:2, 0])
-        # What an accelerometer shows: the mean since the last pass.
+        # An accelerometer shows the mean since the last pass.
         before = velocity if self._last_velocity is None else self._last_velocity
         acceleration = (velocity - before) / CONTROL_DT + np.array([0.0, 0.0, GRAVITY])
         self._last_velocity = velocity

@@ -1,6 +1,6 @@
 """Logs of a robot, real or simulated, as CSV: one row a pass of the control loop, columns by name, SI units.
 
-The same file goes into `compare_log.py` and `identify.py`, whoever wrote it.
+`compare_log.py` and `identify.py` read such a file, whether a robot or a simulator wrote it.
 """
 
 import csv
@@ -36,33 +36,33 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Field of `RobotLog` -> its columns."""
 OPTIONAL = ("command", "acceleration", "velocity", "contact")
-"""Fields that a log may lack; the last two only a simulator knows."""
+"""Fields that a log may lack; only a simulator knows the last two."""
 MAX_STEP = 0.05
-"""Longest usual time between two rows [s]."""
+"""Longest usual time between two rows that is accepted [s]."""
 MAX_ANGLE, MAX_RATE = 2.0 * math.pi, 200.0
 """Larger joint angles [rad] or rates [rad/s] are not of this robot, or not in these units."""
 USUAL_FORCE = (7.0, 13.0)
 """Median size of an accelerometer's reading [m/s^2]: mostly gravity."""
 MAX_DISAGREEMENT = math.radians(30.0)
-"""Mean directions of "up" by accelerometer and by attitude that differ by more [rad] are not of one sensor."""
+"""If "up" by accelerometer and by attitude differ by more on average [rad], they are not of one sensor."""
 GAP = 5.0
-"""Two rows further apart than so many usual steps are not of one piece."""
+"""A log is split where two rows are further apart than this many usual steps."""
 
 
 @dataclass(frozen=True)
 class RobotLog:
-    """What a robot was asked, did and measured; T rows."""
+    """A robot's commands, motion and measurements; T rows."""
 
     time: np.ndarray
-    """[s], growing. Shape (T,)."""
+    """Time of each row [s], growing. Shape (T,)."""
     joint_pos: np.ndarray
-    """[rad], in the order of `JOINTS`. Shape (T, 6)."""
+    """Joint angles [rad], in the order of `JOINTS`. Shape (T, 6)."""
     joint_vel: np.ndarray
-    """[rad/s]. Shape (T, 6)."""
+    """Joint velocities [rad/s]. Shape (T, 6)."""
     target: np.ndarray
     """Joint targets as sent to the servos in this pass [rad]. Shape (T, 6)."""
     torque: np.ndarray
-    """Of the servos, as measured [N m]. Shape (T, 6)."""
+    """Measured torque of the servos [N m]. Shape (T, 6)."""
     quat: np.ndarray
     """Attitude of the base, w x y z. Shape (T, 4)."""
     body_rates: np.ndarray
@@ -93,20 +93,20 @@ class RobotLog:
         return [slice(first, last) for first, last in pairwise(bounds)]
 
     def walking_from(self) -> int:
-        """Return the first row in which the policy is at work: the controller's stand-up asks for zero angles."""
+        """Return the first row with the policy at work: during its stand-up, the controller asks for zero angles."""
         moved = np.flatnonzero(np.abs(self.target).max(axis=1) > 1e-9)
         return int(moved[0]) if moved.size else 0
 
 
 def read_columns(path: Path | None) -> dict[str, Any]:
-    """Read which header stands for which column of ours.
+    """Read which header in a file belongs to which of our columns.
 
     Args:
-        path: YAML or JSON, a line each: `q_hip_L: motor_2_pos`, or with units to change
-            `time: {column: stamp_ns, scale: 1.0e-9}`; None for a log with our own names.
+        path: YAML or JSON with one line per column: `q_hip_L: motor_2_pos`, or with a change of units
+            `time: {column: stamp_ns, scale: 1.0e-9}`. None for a log with our own names.
 
     Returns:
-        Our name -> header, or a mapping with `column`, and `scale` and `offset` if wanted.
+        Our name -> header, or a mapping with `column`, and with `scale` and `offset` if given.
 
     Raises:
         UserError: The file cannot be read, or names a column that we do not have.
@@ -153,7 +153,7 @@ def read_log(path: Path, columns: Mapping[str, Any] | None = None) -> RobotLog:
         columns: From `read_columns`.
 
     Raises:
-        UserError: The file cannot be read, lacks a column, or holds what no robot does; says in which row.
+        UserError: The file cannot be read, lacks a column, or holds impossible values; names the row.
     """
     header, table = _read_table(path)
     fields: dict[str, np.ndarray] = {}
@@ -201,7 +201,7 @@ def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _first_word(header: list[str], lines: list[list[str]]) -> str:
-    """Say where a cell is no number."""
+    """Name the first cell that is no number."""
     for number, line in enumerate(lines[1:], 2):
         for name, cell in zip(header, line, strict=True):
             try:
@@ -212,7 +212,7 @@ def _first_word(header: list[str], lines: list[list[str]]) -> str:
 
 
 def _check(path: Path, log: RobotLog) -> None:
-    """Refuse numbers that cannot be what their column says."""
+    """Refuse numbers that are impossible in their column."""
     for field, names in COLUMNS.items():
         values = getattr(log, field)
         bad = np.zeros((0, 2)) if values is None else np.argwhere(~np.isfinite(values.reshape(len(log.time), -1)))
@@ -236,7 +236,7 @@ def _check(path: Path, log: RobotLog) -> None:
 
 
 def _check_attitude(path: Path, log: RobotLog) -> None:
-    """Refuse an attitude that is none, or that contradicts the accelerometer: both say which way is up."""
+    """Refuse quaternions that are no rotations, or that contradict the accelerometer: both say which way is up."""
     lengths = np.linalg.norm(log.quat, axis=1)
     if not (np.abs(lengths - 1.0) < 0.05).all():
         row = int(np.argmax(np.abs(lengths - 1.0)))
@@ -273,7 +273,7 @@ def write_log(path: Path, log: RobotLog) -> None:
 
 
 def collect(rows: Iterable[Mapping[str, Any]]) -> RobotLog:
-    """Make a log of rows, each a mapping from the fields of `RobotLog` to their values."""
+    """Build a log from rows, each a mapping from the fields of `RobotLog` to their values."""
     rows = list(rows)
     if not rows:
         raise UserError("nothing was logged")

@@ -1,4 +1,4 @@
-"""One robot through one row of the evaluation, by the contract. No torch in here: worker processes start quickly."""
+"""One robot in one row of the evaluation, by the contract. It does not import torch: worker processes start quickly."""
 
 import math
 from collections import deque
@@ -24,41 +24,41 @@ from legged_gym.deployment.recorder import Recorder
 ACTION_DELAY = 0.010
 """Time until a target takes effect on the robot [s]."""
 NOISE = {"body_rates": 0.2, "gravity": 0.05, "joint_pos": 0.01, "joint_vel": 1.5}
-"""Half-widths of the uniform noise of what the policy reads [rad/s, -, rad, rad/s]: those of training."""
+"""Half-widths of the uniform noise on the policy's inputs, as in training [rad/s, -, rad, rad/s]."""
 MAX_TILT, MAX_TILT_TIME = math.radians(84.0), 0.5
 """A robot tilted further [rad] for longer [s] has fallen."""
 STEERING_GAIN, STEERING_LIMIT = 1.0, 0.5
-"""On lanes: commanded yaw rate per error of the heading [1/s], and its bound [rad/s]."""
+"""On lanes: commanded yaw rate per error of the heading [1/s], and its largest value [rad/s]."""
 Series = dict[str, np.ndarray]
-"""What a robot did, by name; one entry a policy step. Shape (T, ...)."""
+"""Motion of a robot, by name; one entry per policy step. Shape (T, ...)."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one robot is asked and what befalls it."""
+    """Commands and disturbances of one robot."""
 
     commands: np.ndarray
     """v_x, v_y [m/s], w_z [rad/s] for each policy step. Shape (T, 3)."""
     seed: tuple[int, ...]
-    """Of its sensor noise."""
+    """Seed of its sensor noise."""
     frequency: float
-    """Of the gait [Hz]."""
+    """Frequency of its gait [Hz]."""
     delay: float = ACTION_DELAY
-    """Of targets [s]."""
+    """Delay of its targets [s]."""
     noisy: bool = True
     """Whether its sensors have noise."""
     steered: bool = False
-    """The commanded yaw rate keeps it on the x-axis's heading."""
+    """Whether the commanded yaw rate keeps it heading along +x."""
     start: int = -1
     """Policy step at which it is disturbed; -1 for never."""
     stop: int = -1
-    """Policy step from which on no force acts any more."""
+    """First policy step in which no force acts any more."""
     kick: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """[m/s]"""
+    """Velocity kick [m/s]."""
     force: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """On the base [N]."""
+    """Force on the base [N]."""
     at_lid: bool = False
-    """The force acts on the lid."""
+    """Whether the force acts on the lid instead of the centre of mass."""
     trip: float = 0.0
     """Force on the swinging foot, against the heading [N]."""
 
@@ -71,7 +71,7 @@ class SensorNoise:
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, sensors: Sensors) -> Sensors:
-        """Return noisy copies."""
+        """Return sensors with noise added."""
         noisy = {}
         for name, width in NOISE.items():
             value = getattr(sensors, name)
@@ -92,14 +92,14 @@ def walk(
     Args:
         engine: The scene.
         networks: The policy.
-        job: What is asked and what befalls the robot.
-        joint_order: The policy's, of `JOINT_ORDERS`.
-        recorder: Sees every pass of the control loop.
-        lift: Height of the feet above the ground [m] at which the hoist holds the base all the time; 0 lets it go.
+        job: Commands and disturbances of the robot.
+        joint_order: Joint order of the policy, of `JOINT_ORDERS`.
+        recorder: Records every pass of the control loop.
+        lift: Height of the feet above the ground [m] if the hoist holds the base all the time; 0 lets go of it.
 
     Returns:
-        Its policy steps, the one in which it fell being the last: `fell`, and the fields of
-        `legged_gym.evaluation.metrics.Sample`, its height as a share of that with all joints at zero.
+        Its policy steps, up to the one in which it fell: `fell`, and the fields of
+        `legged_gym.evaluation.metrics.Sample`. Its height is a share of that with all joints at zero.
     """
     noise = {"noise": SensorNoise(job.seed)} if job.noisy else {}
     controller = Controller(networks, job.frequency, JOINT_ORDERS[joint_order], **noise)
@@ -131,7 +131,7 @@ def walk(
 
 
 def _stand_up(engine: Engine, controller: Controller, recorder: Recorder | None, lift: float) -> None:
-    """Do the controller's first second while the robot hangs on the hoist; then let go, if its feet are down."""
+    """Do the controller's first second while the robot hangs on the hoist; then let go if its feet are down."""
     engine.place(lift)
     for k in range(round(STAND_UP_TIME / CONTROL_DT)):
         target = controller.stand_up(k * CONTROL_DT)
@@ -143,7 +143,7 @@ def _stand_up(engine: Engine, controller: Controller, recorder: Recorder | None,
 
 
 def _disturb(engine: Engine, job: Job, step: int, foot: int, state: State) -> None:
-    """Do what is due before a policy step."""
+    """Apply the disturbances that are due before a policy step."""
     if job.start < 0:
         return
     if step == job.start and any(job.kick):
