@@ -3,8 +3,8 @@
 `python legged_gym/scripts/ablation.py --headless --arms ppo,dcm,dcm+offset,raibert --seeds 0,1,2 --out DIR`
 
 All runs share a process, or `--jobs` of them, so that starting up and loading kernels is paid for once. Policies are
-kept along each run and judged after it, side by side: no evaluation counts as training. Started again with the same
-DIR, finished runs are kept and an unfinished one goes on from its last checkpoint. Times of different arms are
+kept along each run and judged side by side after it: no evaluation counts as training. Started again with the same DIR,
+the script keeps finished runs and resumes an unfinished one from its last checkpoint. Times of different arms are
 comparable with `--jobs 1` only.
 """
 
@@ -42,40 +42,40 @@ from legged_gym.utils.errors import UserError, unknown_name
 from legged_gym.utils.progress import progress_bar
 
 CHECKPOINTS = 5
-"""Checkpoints of a run, from which it can go on."""
+"""Number of checkpoints in a run, from which it can be resumed."""
 WARM_UP_ITERATIONS = 4
 EVALUATED_ROBOTS = {"cpu": 64, "cuda": 256}
-"""Robots of each snapshot on `track`, by kind of device."""
+"""Number of robots of each snapshot on `track`, by kind of device."""
 FINAL_ROBOTS = 256
-"""Robots of each row that the last policy walks."""
+"""Number of robots of each row on which the last policy is judged."""
 DEFAULT_ARMS = ("ppo", "dcm", "dcm+offset", "raibert")
 AT_ONCE = {"cpu": 8, "cuda": 64}
-"""Snapshots that walk side by side."""
+"""Number of snapshots that walk side by side, by kind of device."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared, and how."""
+    """The comparison: arms, seeds, budget and judgement."""
 
     request: Request
-    """What the user asks for of all runs."""
+    """The user's options for all runs."""
     iterations: int
-    """Budget of each run."""
+    """Iterations of each run."""
     out: Path
-    """Where they go."""
+    """Folder of all runs."""
     arms: tuple[str, ...] = DEFAULT_ARMS
     seeds: tuple[int, ...] = (0, 1, 2)
     snapshots: int = 40
-    """Points of the learning curves."""
+    """Number of points in the learning curves."""
     suites: tuple[str, ...] = ("track", "push")
-    """Walked by the last policies."""
+    """Suites on which the last policies are judged."""
     robots: int = FINAL_ROBOTS
-    """Of each of these rows."""
+    """Number of robots of each of these rows."""
     time_scale: float = 1.0
     """Factor on the rows' durations."""
 
     def check(self) -> None:
-        """Refuse what cannot be done, before anything takes time.
+        """Refuse an impossible plan before anything takes time.
 
         Raises:
             UserError: A value is not usable.
@@ -96,7 +96,7 @@ class Plan:
                 raise UserError(f"{self.out} holds runs of {Run.load(file).iterations} iterations: give another --out")
 
     def run_request(self, arm: str, seed: int, root: Path) -> Request:
-        """Return what one run's command line would be, from the last checkpoint on if there is one."""
+        """Return the options of one run, which resumes from its last checkpoint if there is one."""
         fields = {f"train.{path}": text for path, text in ARMS[arm].items()}
         fields |= {"env.seed": str(seed), "train.seed": str(seed), "train.runner.max_iterations": str(self.iterations)}
         fields["train.runner.save_interval"] = str(max(1, self.iterations // CHECKPOINTS))
@@ -152,7 +152,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Read `--seeds`.
 
     Raises:
-        UserError: It is no list of whole numbers.
+        UserError: The text is no list of whole numbers.
     """
     try:
         return tuple(int(seed) for seed in text.split(","))
@@ -165,9 +165,9 @@ def train(spec: RunSpec, iterations: int, folder: Path | None = None, snapshots:
 
     Args:
         spec: The run.
-        iterations: The last one.
-        folder: Of the snapshots; None to write nothing at all.
-        snapshots: After which iterations to take them.
+        iterations: The iteration to stop after.
+        folder: Folder of the snapshots; None to write nothing at all.
+        snapshots: Iterations after which snapshots are taken.
 
     Returns:
         The runner.
@@ -182,7 +182,7 @@ def train(spec: RunSpec, iterations: int, folder: Path | None = None, snapshots:
 
 
 def judge(plan: Plan, arm: str, seed: int, spec: RunSpec, runner: Any) -> Run:
-    """Let the snapshots of a run walk, and its last policy."""
+    """Judge the snapshots of a run and its last policy."""
     start, kind = time.perf_counter(), torch.device(spec.sim_device).type
     actor, cfg = runner.get_inference_policy(), runner.env.cfg
     snapshots = load_snapshots(spec.log_root, runner.device)
@@ -197,7 +197,7 @@ def judge(plan: Plan, arm: str, seed: int, spec: RunSpec, runner: Any) -> Run:
 
 
 def train_and_judge(plan: Plan, arm: str, seed: int, root: Path) -> Run:
-    """Do what is left of a run, and give back what it held."""
+    """Finish a run, and free its resources."""
     spec = resolve(plan.run_request(arm, seed, root))
     runner = train(spec, plan.iterations, root, snapshot_iterations(plan.iterations, plan.snapshots))
     try:
@@ -207,7 +207,7 @@ def train_and_judge(plan: Plan, arm: str, seed: int, root: Path) -> Run:
 
 
 def run_one(plan: Plan, arm: str, seed: int) -> Run | None:
-    """Train and judge an arm with a seed, or what is left of that; None if it failed, which is in its log."""
+    """Train and judge an arm with a seed, as far as not done yet; return None if it failed, and log why."""
     root = plan.out.resolve() / f"{arm}_seed{seed}"
     file = root / "run.json"
     if not file.is_file():
@@ -215,13 +215,13 @@ def run_one(plan: Plan, arm: str, seed: int) -> Run | None:
         try:
             with (root / "train.log").open("a") as log, contextlib.redirect_stdout(log):
                 train_and_judge(plan, arm, seed, root).save(file)
-        except Exception:  # noqa: BLE001  the other runs go on, whatever this one's trouble
+        except Exception:  # noqa: BLE001  the other runs go on, whatever fails in this one
             with (root / "train.log").open("a") as log:
                 traceback.print_exc(file=log)
             print(f"{arm}, seed {seed}: failed, see {root / 'train.log'}", flush=True)
             return None
         finally:
-            gc.collect()  # graphs of the GPU hold on to each other
+            gc.collect()  # graphs of the GPU refer to each other
     run = Run.load(file)
     gate = f"gate after {run.gate['steps'] / 1e6:.2f} M steps, {run.gate['seconds']:.0f} s" if run.gate else "no gate"
     print(f"{arm}, seed {seed}: {gate}; survival {run.curve[-1]['survival']:.3f} on track", flush=True)
@@ -229,7 +229,7 @@ def run_one(plan: Plan, arm: str, seed: int) -> Run | None:
 
 
 def warm_up(plan: Plan) -> None:
-    """Load all kernels by a few iterations that nobody looks at, for the first run not to pay for it."""
+    """Load all kernels by a few iterations that do not count, so that the first run does not pay for them."""
     if torch.cuda.is_available():
         with contextlib.redirect_stdout(io.StringIO()):
             spec = resolve(plan.run_request("dcm+offset", 0, plan.out / "none"))

@@ -1,15 +1,15 @@
 """Measures speed: `python legged_gym/scripts/benchmark.py --sim mujoco --num_envs 512 --json FILE`.
 
-Policy steps per second, summed over robots, of the bare engine (the nominal model of the same robot, the same threads),
-of the whole `env.step` under the task's own randomisation, and of a training iteration, with the teacher and without.
-Engine and environment take turns in short blocks on the same robots, which twitch around their stand and are set up
-again as they fall: both see the same contacts and the same other load on the machine. Medians over the blocks.
+It measures policy steps per second, summed over robots: of the bare engine (the nominal model of the same robot, the
+same threads), of the whole `env.step` under the task's own randomisation, and of a training iteration, with the teacher
+and without. Engine and environment take turns in short blocks on the same robots, which twitch around their stand and
+are set up again as they fall: both see the same contacts and the same other load on the machine. Results are medians.
 
-`--profile` tells where the time of `env.step` and of an iteration goes, `--starts` how long training takes from the
-start of the process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
+`--profile` shows where `env.step` and an iteration spend their time. `--starts` shows the time from the start of the
+process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
 
-Under `torchrun` it measures how training scales: `env.step` and iteration of the first process alone, while the others
-wait, and then of all of them, each with that many robots; `--profile` is of the first one among the others.
+Under `torchrun` it measures how training scales. First `env.step` and iteration run on the first process alone, while
+the others wait. Then all processes run, each with that many robots; `--profile` shows the first one of them.
 """
 
 import copy
@@ -47,7 +47,7 @@ from legged_gym.utils.distributed import mute_others, started_together
 from legged_gym.utils.errors import UserError
 
 CACHES = ("WARP_CACHE_PATH", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-"""Environment variables that say where compiled kernels are kept."""
+"""Environment variables that name the caches of compiled kernels."""
 COLUMNS = ("engine", "env_step", "iteration", "no_teacher")
 RATIOS = ("env_step_ratio", "iteration_ratio", "teacher_share", "memory_gib")
 
@@ -67,7 +67,7 @@ def make_benchmark_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Measure bare engine, env.step and training iteration.")
     num_envs = next(action for action in parser._actions if action.dest == "num_envs")
-    num_envs.type, num_envs.metavar, num_envs.dest = _sizes, "LIST", "sizes"  # runs of their own, not one field's value
+    num_envs.type, num_envs.metavar, num_envs.dest = _sizes, "LIST", "sizes"  # separate runs, not one field's value
     num_envs.help = "robot counts, e.g. 256,512 (default: 512)"
     parser.add_argument("--repeats", type=int, default=20, help="blocks of engine and env.step (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=5, help="timed training iterations (default: %(default)s)")
@@ -101,7 +101,7 @@ def measure_start(request: Request, num_envs: int, scratch: Path) -> float:
     """Time a process of train.py up to the end of its first iteration, its kernels and logs in `scratch` [s].
 
     Raises:
-        UserError: It ended before that.
+        UserError: The process ended before that.
     """
     command = [sys.executable, str(Path(__file__).with_name("train.py")), f"--task={request.task}", "--headless"]
     command += [f"--import={name}" for name in request.imports]
@@ -131,13 +131,13 @@ def measure_starts(request: Request, num_envs: int) -> dict[str, float]:
 
 
 def memory_gib(device: torch.device) -> float:
-    """Return the most memory used so far: of the process, or on the GPU, whichever does the physics [GiB]."""
+    """Return the most memory used so far: the process's, or the GPU's if that does the physics [GiB]."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return (total - free) / 2**30
     try:
         import resource
-    except ImportError:  # Windows, which says what is used now
+    except ImportError:  # Windows, which reports the present use
         return psutil.Process().memory_info().rss / 2**30
     unit = 2**30 if sys.platform == "darwin" else 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -150,7 +150,7 @@ def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False
         spec: The run.
         repeats: Blocks of engine and `env.step`.
         iterations: Timed training iterations; 0 for none.
-        profiled: Tell where the time goes.
+        profiled: Whether to measure where the time goes.
 
     Returns:
         A row of the JSON.
@@ -174,14 +174,14 @@ def measure(spec: RunSpec, repeats: int, iterations: int, profiled: bool = False
 
 
 def resized(spec: RunSpec, num_envs: int) -> RunSpec:
-    """Return a run with another number of robots."""
+    """Return the run with another number of robots."""
     cfg = copy.deepcopy(spec.env_cfg)
     cfg.env.num_envs = num_envs
     return replace(spec, env_cfg=cfg)
 
 
 def table_line(row: dict[str, Any]) -> str:
-    """Return a row of the table; a dash for what was not measured."""
+    """Return a row of the table, with dashes for missing measurements."""
     cells = [format(row[name], ",.0f") if name in row else "-" for name in COLUMNS]
     cells += [format(row[name], ".2f") if name in row else "-" for name in RATIOS]
     cells.append(format(1e3 * row["update_s"], ".0f") if "update_s" in row else "-")
@@ -190,7 +190,7 @@ def table_line(row: dict[str, Any]) -> str:
 
 
 def save_result(path: Path, spec: RunSpec, rows: list[dict[str, Any]]) -> None:
-    """Write what was measured of one process as figures for the results page."""
+    """Write the measurements of one process as figures for the results page."""
     columns = {name: ("thousand robot-steps/s", 1) for name in COLUMNS} | {"memory_gib": ("GiB", 2)}
     figures = {}
     for row in rows:

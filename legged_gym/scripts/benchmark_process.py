@@ -1,11 +1,11 @@
-"""Measures what a process of its own costs: `python legged_gym/scripts/benchmark_process.py --sim mujoco`.
+"""Measures the cost of a simulator's own process: `python legged_gym/scripts/benchmark_process.py --sim mujoco`.
 
 Two environments with the same simulator, one in this process and one in a worker, take turns in short blocks under the
-task's own randomisation, so that both see the same other load on the machine. Medians over the blocks. On a CPU the
-processor time that all processes spend on a step is compared, too: others' work hardly changes it.
+task's own randomisation, so that both see the same other load on the machine. Results are medians over the blocks. On a
+CPU the processor time of all processes per step is compared, too: other programs hardly change it.
 
-The floor is what remains when the worker has next to nothing to do: the conversation, and on a GPU its two changes of
-context, from one process to the other and back.
+The floor is the cost of a worker that does next to nothing: the conversation, and on a GPU its two changes of context,
+from one process to the other and back.
 """
 
 import copy
@@ -35,7 +35,7 @@ from legged_gym.utils import machine
 from legged_gym.utils.errors import UserError
 
 MAX_OVERHEAD = 0.05
-"""Share of a policy step that a process of its own may cost."""
+"""Largest share of a policy step that a process of its own may cost."""
 TIMEOUT = 60.0
 """Longest wait for the worker that does next to nothing [s]."""
 
@@ -52,7 +52,7 @@ def make_envs(spec: RunSpec) -> tuple[Any, Any]:
 
 
 class NextToNothing(Backend):
-    """Instead of a simulator: one small operation."""
+    """A stand-in for a simulator: one small operation."""
 
     def __init__(self, spec: dict[str, Any], shared: dict[str, torch.Tensor]) -> None:
         self._number = shared["number"]
@@ -74,7 +74,7 @@ Server(open_channel(*map(int, sys.argv[1:])), dict, NextToNothing).run()
 
 
 def measure_floor(device: torch.device, repeats: int) -> float:
-    """Time an operation here after an operation there, and subtract what both take here [s]."""
+    """Time an operation here after one in the worker, and subtract the time of both operations here [s]."""
     shared = memory.create(memory.lay_out([("number", "float32", (1,)), ("other", "float32", (1,))]), device)
     worker = launch("next to nothing", ("-c", SERVE))
     number, other = shared.tensors.values()
@@ -108,9 +108,9 @@ def measure_floor(device: torch.device, repeats: int) -> float:
 
 
 def processor_time(pid: int) -> float:
-    """Return the processor time that this process and another one have spent so far [s]."""
+    """Return the processor time that this process and process `pid` have spent so far [s]."""
     spent = [int(file.read_text().split()[0]) for file in Path("/proc", str(pid), "task").glob("*/schedstat")]
-    if not spent:  # not Linux: less finely, then
+    if not spent:  # not Linux: coarser figures
         times = psutil.Process(pid).cpu_times()
         return time.process_time() + times.user + times.system
     return time.process_time() + 1e-9 * sum(spent)
@@ -141,7 +141,7 @@ def measure(near: Any, far: Any, repeats: int) -> torch.Tensor:
         took = timed(steps, env.device)
         return took / BLOCK, (processor_time(far.sim.worker_pid) - before) / BLOCK
 
-    with machine.torch_threads(1):  # as in training's rollouts
+    with machine.torch_threads(1):  # as in the rollouts of training
         return torch.tensor([(block(near), block(far)) for _ in range(repeats + 2)][2:], dtype=torch.float64)
 
 
@@ -156,7 +156,7 @@ def run(spec: RunSpec, repeats: int) -> dict[str, Any]:
         The JSON's content.
 
     Raises:
-        UserError: The simulator has no other place than a worker.
+        UserError: The simulator can run in a worker only.
     """
     sim, num_envs = spec.env_cfg.sim.backend, spec.env_cfg.env.num_envs
     if SIMULATORS[sim].own_process:
@@ -192,7 +192,7 @@ def make_process_parser() -> Parser:
 
 
 def save_result(path: Path, spec: RunSpec, row: dict[str, Any]) -> None:
-    """Write what a worker costs as figures for the results page."""
+    """Write the cost of a worker as figures for the results page."""
     low, high = row["overhead_quartiles"]
     figures = {
         f"{row['sim']}_{row['num_envs']}_robots": {

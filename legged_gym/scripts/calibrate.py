@@ -1,7 +1,7 @@
 """Calibrates a run's policy, see evaluation/calibration.py: `python legged_gym/scripts/calibrate.py --load_run=RUN`.
 
-Writes `<RUN>_calibrated` beside the run: the same but for the actor's first layer, to be played, evaluated, shipped or
-trained on like any run.
+Writes `<RUN>_calibrated` beside the run. It differs in the actor's first layer only, and can be played, evaluated,
+shipped or trained on like any run.
 """
 
 import shutil
@@ -32,7 +32,7 @@ def make_calibrate_parser() -> Parser:
 
 
 def measure(spec: RunSpec) -> tuple[Response, torch.Tensor]:
-    """Measure a checkpoint's response; also returns the factors on the command in the actor's input (3,)."""
+    """Measure a checkpoint's response; also return the factors on the command in the actor's input (3,)."""
     cfg = spec.env_cfg
     env, agent = make_builder(spec)(evaluation_cfg(cfg, cfg.env.num_envs, cfg.seed))
     try:
@@ -44,7 +44,7 @@ def measure(spec: RunSpec) -> tuple[Response, torch.Tensor]:
 
 
 def print_response(when: str, response: Response) -> None:
-    """Print what commands achieve."""
+    """Print the velocities that commands achieve."""
     gain, offset, error = (
         ", ".join(f"{x:.3f}" for x in values.tolist())
         for values in (response.gain.diagonal(), response.offset, response.error)

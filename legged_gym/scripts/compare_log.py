@@ -1,7 +1,7 @@
 """Sets a robot's log beside the simulator: `compare_log.py LOG.csv --onnx DIR --out FOLDER`.
 
 Legs in the air are simulated again from the logged targets; with the policy, the simulated robot also gets the same
-commands by the controller's contract. Tables, two figures and a JSON file; docs/deploy.md explains them.
+commands by the controller's contract. Writes tables, two figures and a JSON file; docs/deploy.md explains them.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def compare_joints(
     """Simulate legs in the air from the logged targets, and draw them.
 
     Returns:
-        The rms differences [rad], or why there are none.
+        The rms differences [rad], or the reason why there are none.
     """
     replay = AirReplay(model, log, choice.num_procs or usable_cores(), choice.kp, choice.kd)
     try:
@@ -86,15 +86,15 @@ def compare_walks(
     joints: JointParameters,
     folder: Path,
 ) -> tuple[Summary, Summary | None]:
-    """Sum the log up, and the simulated robot with the same commands, and draw both.
+    """Summarise the log and the simulated robot with the same commands, and draw both.
 
     Args:
-        again: Simulates the log's commands, hanging on the hoist or not; None where there is no policy for that.
-        log: What the robot did.
-        feet: Its feet.
+        again: Simulates the log's commands, hanging on the hoist or not; None without a policy.
+        log: The robot's log.
+        feet: The feet in its rows.
         model: The robot's URDF.
-        joints: The simulated robot's.
-        folder: Where figures go.
+        joints: Joint parameters of the simulated robot.
+        folder: Folder of the figures.
     """
     simulator = None
     if again is not None:
@@ -117,7 +117,7 @@ def main() -> None:
     _, model = model_file(args.robot, args.model)
     choice = LogChoice.of(vars(args))
     log = identify.open_log(choice)
-    networks = None if args.onnx is None else OnnxNetworks(args.onnx)  # named if broken, before anything takes time
+    networks = None if args.onnx is None else OnnxNetworks(args.onnx)  # a broken file fails early
     folder = runs.make_folder(args.out or Path(f"compare_{args.log.stem}"))
     joints = JointParameters() if args.joints is None else read_parameters(args.joints)
     if args.identify:

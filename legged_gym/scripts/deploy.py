@@ -1,8 +1,8 @@
 """Makes the folder that goes onto the robot: `python legged_gym/scripts/deploy.py --load_run=RUN --out=DIR`.
 
-Networks with a description in them, the controller's parameters, the proof that the files answer as the trained
-networks do, and a short trial by the controller's contract in simulators of others. What the maker's controller cannot
-run is refused in one line. docs/deploy.md goes on from there.
+It holds the networks with a description inside, the controller's parameters, a proof that the files answer like the
+trained networks, and a short trial by the controller's contract in other simulators. If the maker's controller cannot
+run a policy, one line says why. docs/deploy.md goes on from there.
 """
 
 import re
@@ -39,7 +39,7 @@ from legged_gym.utils.errors import UserError
 SUITE = "track_slow,push_1.0,friction_0.4,stand"
 """Rows of the trial."""
 ROBOTS = 16
-"""Of each row."""
+"""Number of robots of each row."""
 
 
 def make_deploy_parser() -> Parser:
@@ -67,7 +67,7 @@ def choose_engines(wanted: str | None) -> list[str]:
     """Return the engines of the trial.
 
     Raises:
-        UserError: One is unknown.
+        UserError: One of the names is unknown.
     """
     if wanted is None:
         return [name for name in ENGINES if name != "drake" or find_spec("pydrake") is not None]
@@ -79,10 +79,10 @@ def choose_engines(wanted: str | None) -> list[str]:
 
 
 def check_target(folder: Path | None, replace: bool) -> Path:
-    """Return the folder to make.
+    """Return the folder to write.
 
     Raises:
-        UserError: None is named, or something else is there.
+        UserError: No folder is named, or something else is there.
     """
     if folder is None:
         raise UserError("--out: name the folder to make")
@@ -95,7 +95,7 @@ def check_target(folder: Path | None, replace: bool) -> Path:
 
 
 def training_of(checkpoint: Path) -> dict[str, Any]:
-    """Say where a checkpoint comes from: file, size of the training, commands and commit as far as they were noted."""
+    """Return a checkpoint's origin: file, size of the training, commands and commit as far as they were noted."""
     data, folder = load_checked(checkpoint), checkpoint.parent
     noted: list[str] = []
     if (folder / commands.FILE).is_file():
@@ -135,7 +135,7 @@ def export(spec: RunSpec, folder: Path) -> nn.ModuleDict:
     finally:
         env.sim.close()
     (folder / "policy_jit.pt").unlink()  # the controller does not load it
-    OnnxNetworks(folder)  # widths and types, as the controller loads them
+    OnnxNetworks(folder)  # checks widths and types, as the controller loads them
     return nn.ModuleDict({"encoder": actor.estimator, "policy": actor.mlp}).to("cpu").eval()
 
 
@@ -146,7 +146,7 @@ def prove_parity(networks: nn.ModuleDict, folder: Path, model: Path) -> tuple[di
         Results by output, and the lines of the report.
 
     Raises:
-        UserError: They differ by more than rounding.
+        UserError: Files and networks differ by more than rounding.
     """
 
     def batch(name: str) -> parity.Batch:
@@ -195,15 +195,15 @@ def judge(
 
 
 def write_bundle(spec: RunSpec, trial: Callable[..., tuple[Any, list[str]]], folder: Path) -> list[str]:
-    """Write everything into a folder that is there.
+    """Write everything into an existing folder.
 
     Args:
-        spec: The policy.
-        trial: `judge` but for the policy and the folder.
-        folder: Where to.
+        spec: The run of the policy.
+        trial: `judge` with all arguments but the policy and the folder.
+        folder: The folder.
 
     Returns:
-        What is to be said of it.
+        Lines to print about the bundle.
     """
     assert spec.checkpoint is not None  # for the type checker: the agent is a checkpoint
     networks = export(spec, folder)

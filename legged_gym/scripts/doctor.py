@@ -1,7 +1,7 @@
-"""Says what works here: `python legged_gym/scripts/doctor.py`.
+"""Checks this installation: `python legged_gym/scripts/doctor.py`.
 
-One line for each simulator, GPU, rendering, display and web page. Nothing is changed, and the exit code is 0 whatever
-is found.
+Prints one line for each simulator, GPU, rendering, display and web page. Nothing is changed, and the exit code is 0
+whatever it finds.
 """
 
 import contextlib
@@ -35,18 +35,18 @@ RENDER = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco
 
 
 class Fault(Exception):
-    """Something does not work; the text says why, then what to do."""
+    """Something does not work; the text says why, and then what to do."""
 
 
 def run_code(code: str, **environment: str) -> str:
-    """Run Python code in a process of its own, for what is checked may abort.
+    """Run Python code in a process of its own, since a failed check may abort it.
 
     Returns:
-        Nothing if it worked, else the last line that it printed.
+        An empty string if it worked, else the last line that it printed.
     """
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-P", "-c", code]  # -P: no package in the current folder is meant
+    command = [sys.executable, "-P", "-c", code]  # -P: import no package from the current folder
     try:
         done = subprocess.run(
             command,
@@ -63,7 +63,7 @@ def run_code(code: str, **environment: str) -> str:
 
 
 def check_simulator(name: str) -> str:
-    """Import what a simulator needs."""
+    """Import the modules that a simulator needs."""
     module = SIMULATORS[name].path.partition(":")[0]
     if error := run_code(f"import {module}"):
         raise Fault(error)
@@ -78,7 +78,7 @@ def check_mujoco() -> str:
 
 
 def check_mujoco_warp() -> str:
-    """Look for the package and a GPU; nothing is stepped, as a first start compiles for minutes."""
+    """Look for the package and a GPU. Nothing is stepped, since a first start compiles for minutes."""
     try:
         version = importlib.metadata.version("mujoco-warp")
     except importlib.metadata.PackageNotFoundError:
@@ -122,8 +122,8 @@ def check_gpu() -> str:
 
 
 def _sharing() -> str:
-    """Say how a simulator's process and the trainer share a GPU: in turns, or through an MPS daemon, which is asked
-    for nothing, for that would be to start its server."""
+    """Return how a simulator's process and the trainer share a GPU: in turns, or through an MPS daemon. The daemon is
+    not asked, since that would start its server."""
     folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or "/tmp/nvidia-mps")
     with contextlib.suppress(OSError, ValueError):
         pid = int((folder / "nvidia-cuda-mps-control.pid").read_text())
@@ -143,7 +143,7 @@ def check_rendering() -> str:
 
 
 def check_display() -> str:
-    """Look for a screen that windows open on."""
+    """Look for a screen where windows can open."""
     from legged_gym.utils.errors import UserError
     from legged_gym.utils.machine import require_display
 
@@ -155,7 +155,7 @@ def check_display() -> str:
 
 
 def check_web() -> str:
-    """Look for what serves a page."""
+    """Look for the package that serves the page."""
     try:
         version = importlib.metadata.version("viser")
     except importlib.metadata.PackageNotFoundError:
@@ -166,7 +166,7 @@ def check_web() -> str:
 
 
 CHECKS: dict[str, Callable[[], str]] = {
-    **{name: partial(check_simulator, name) for name in SIMULATORS},  # of most there is more to say
+    **{name: partial(check_simulator, name) for name in SIMULATORS},  # most have a more thorough check below
     "mujoco": check_mujoco,
     "mujoco_warp": check_mujoco_warp,
     "isaacgym": check_isaacgym,
@@ -189,7 +189,7 @@ def diagnose() -> dict[str, tuple[bool, str]]:
 
 
 def main() -> None:
-    """Print what works and what does not."""
+    """Print which checks work and which do not."""
     Parser(description="Say what works here: simulators, GPU, rendering, display, web page.").parse_args()
     import torch
 

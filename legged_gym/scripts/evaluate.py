@@ -1,7 +1,7 @@
 """Evaluates an agent: `python legged_gym/scripts/evaluate.py --task=pointfoot_flat --suite track,push --json FILE`.
 
-Rows are walked one after the other, and then tabled and judged. With `--report DIR` the agent's abilities are mapped,
-too, and all of it goes into one HTML page; with `--against` another agent beside it.
+Rows are walked one after the other, then listed in a table and judged. With `--report DIR` the agent's abilities are
+mapped, too, and everything goes into one HTML page; `--against` sets another agent beside it.
 """
 
 import shlex
@@ -61,14 +61,14 @@ ORDER_HINT = (
     "No robot survived a row. ONNX files do not say in which order a policy has its joints: if this was not "
     "trained here, try sim2sim.py with --joint_order=isaaclab"
 )
-"""What a policy that never walks may be."""
+"""Advice for a policy that never walks."""
 
 
 def check_request(request: Request, physics: str) -> None:
-    """Refuse what the suites cannot honour.
+    """Refuse options that the suites cannot honour.
 
     Raises:
-        UserError: An override touches what the suites decide.
+        UserError: An override touches something that the suites decide.
     """
     for setting in request.settings:
         path = setting.field.removeprefix("env.")
@@ -112,7 +112,7 @@ def other_request(request: Request, agent: str) -> Request:
     """Return the request for the agent of `--against`.
 
     Args:
-        request: The one for the agent that it is compared with; the rest of it is kept.
+        request: The request for the first agent; its other options are kept.
         agent: One of `AGENTS`, pretrained:NAME, a folder of ONNX files, or what `--load_run` takes.
     """
     own = [setting for setting in request.settings if setting.field not in _AGENTS_OWN]
@@ -127,7 +127,7 @@ def other_request(request: Request, agent: str) -> Request:
 
 
 _AGENTS_OWN = ("train.runner.load_run", "train.runner.checkpoint")
-"""Fields that say which policy is meant."""
+"""Fields that choose the policy."""
 
 
 def write_report(
@@ -137,14 +137,14 @@ def write_report(
     rows: list[Row],
     second_opinions: list[dict[str, Any]],
 ) -> Path:
-    """Map what the agents can do, and write the page.
+    """Map the agents' abilities, and write the page.
 
     Args:
-        folder: Where to.
+        folder: Folder of the page.
         specs: One agent, or two.
-        contents: What `run` returned of each; gets the maps.
-        rows: What they walked.
-        second_opinions: From sim2sim.py's JSON files, of the first agent.
+        contents: Result of `run` for each agent; gets the maps.
+        rows: The rows that they walked.
+        second_opinions: JSON content from sim2sim.py, about the first agent.
     """
     physics, time_scale = contents[0]["physics"], contents[0].get("time_scale", 1.0)
     subjects = []
@@ -174,7 +174,7 @@ def save_result(path: Path, spec: RunSpec, content: dict[str, Any]) -> None:
 
 
 def is_judged(physics: str, time_scale: float) -> bool:
-    """Tell whether rows are whole and walked as deployed: a verdict on others would be none."""
+    """Whether rows are whole and walked as deployed; only such rows get a verdict."""
     return time_scale == 1.0 and physics == PHYSICS[0]
 
 

@@ -1,10 +1,10 @@
-"""Makes a run's policy one that comes with the package: `python legged_gym/scripts/export_policy.py --load_run=RUN`.
+"""Ships a run's policy with the package: `python legged_gym/scripts/export_policy.py --load_run=RUN`.
 
 Writes `resources/policies/<ROBOT_TYPE>/<task>/`, which `--agent pretrained` of play.py and evaluate.py reads, or
-`--out=resources/policies/<ROBOT_TYPE>/<name>`, which `--agent pretrained:<name>` reads: the checkpoint without
-optimisers (training can go on from it with new ones), what it needs of the configs, `policy.onnx` and `encoder.onnx`,
-the results of all suites as `evaluate.json`, and the command that trained it in `training.json`. With `--replace` a
-policy that was there is replaced once all is there.
+`--out=resources/policies/<ROBOT_TYPE>/<name>`, which `--agent pretrained:<name>` reads. The folder gets the checkpoint
+without optimisers (training can go on from it with new ones), the configs as far as it needs them, `policy.onnx` and
+`encoder.onnx`, the results of all suites as `evaluate.json`, and the training command in `training.json`. With
+`--replace` an older policy is replaced once everything is written.
 """
 
 import shutil
@@ -41,12 +41,12 @@ def make_export_parser() -> Parser:
 
 
 def write_policy(spec: RunSpec, folder: Path, command: str | None = None) -> None:
-    """Write everything but the evaluation into a folder that is there.
+    """Write everything but the evaluation into an existing folder.
 
     Args:
         spec: The run.
-        folder: Where to.
-        command: What trained the policy; None for what the run noted.
+        folder: The folder.
+        command: Command that trained the policy; None for the one that the run noted.
     """
     assert spec.checkpoint is not None  # for the type checker: the agent is a checkpoint
     record = {"task": spec.task, "robot": spec.robot} | shipping.training_record(spec.checkpoint, command)
@@ -67,9 +67,9 @@ def run(spec: RunSpec, folder: Path, rows: list[Row], command: str | None = None
 
     Args:
         spec: The run.
-        folder: Where to; what is there is replaced.
-        rows: Those of `evaluate.json`.
-        command: What trained the policy; None for what the run noted.
+        folder: The folder; its old content is replaced.
+        rows: Rows of `evaluate.json`.
+        command: Command that trained the policy; None for the one that the run noted.
         time_scale: Factor that the rows' durations have been multiplied by.
     """
     made = folder.with_name(f".{folder.name}.tmp")

@@ -1,7 +1,7 @@
 """Finds joint friction, damping, rotor inertia and delay from a robot's log: `identify.py LOG.csv --json joints.json`.
 
-`sim2sim.py --joints joints.json` then judges a policy with such joints, `compare_log.py --joints joints.json` sets the
-log beside them. docs/deploy.md says how a log that tells them comes about.
+`sim2sim.py --joints joints.json` then judges a policy with such joints, and `compare_log.py --joints joints.json` sets
+the log beside them. docs/deploy.md describes how to record a log that tells these parameters.
 """
 
 from dataclasses import dataclass, fields
@@ -24,18 +24,18 @@ from legged_gym.utils.machine import usable_cores
 
 @dataclass(frozen=True)
 class LogChoice:
-    """Which log it is, what of it counts, and how it is simulated again: the options of `add_log_options`."""
+    """The log, the part of it that counts, and its servos: the options of `add_log_options`."""
 
     log: Path
     columns: Path | None
     start: float | None
-    """Time from which it counts [s]; None for the end of the stand-up."""
+    """Time at which this part starts [s]; None for the end of the stand-up."""
     stop: float | None
-    """Time up to which it counts [s]; None for all."""
+    """Time at which this part stops [s]; None for the end of the log."""
     kp: float
-    """Stiffness of the servos in it [N m/rad]."""
+    """Stiffness of the servos when the log was written [N m/rad]."""
     kd: float
-    """Damping of the servos in it [N m s/rad]."""
+    """Damping of the servos when the log was written [N m s/rad]."""
     num_procs: int | None
 
     @classmethod
@@ -45,7 +45,7 @@ class LogChoice:
 
 
 def add_log_options(parser: Parser) -> None:
-    """Add the options that say which log it is, and of what."""
+    """Add the options that choose a log and the part of it that counts."""
     add = parser.add_argument
     add("log", type=cli.path, metavar="LOG.csv", help="log of a robot, or of sim2sim.py --log")
     add("--columns", type=cli.path, metavar="FILE", help="YAML: our column -> header in the log, with scale if needed")
@@ -59,10 +59,10 @@ def add_log_options(parser: Parser) -> None:
 
 
 def open_log(choice: LogChoice) -> RobotLog:
-    """Read the log that is meant, without what is to be left out.
+    """Read the chosen part of the log.
 
     Raises:
-        UserError: It cannot be used, or nothing is left of it.
+        UserError: The log cannot be used, or nothing is left of it.
     """
     for name in ("kp", "kd"):
         if not 0.0 <= getattr(choice, name) < 1e4:
@@ -86,7 +86,7 @@ def unit(name: str) -> str:
 
 
 def lines(found: Identification) -> list[str]:
-    """Say what a log tells of the joints, and what not."""
+    """Describe which parameters a log tells, and which it does not."""
     default = JointParameters().values()
     where = "on the hoist" if found.hanging else "between stances"
     text = [
@@ -125,10 +125,10 @@ def content(found: Identification, log: Path, model: Path, kp: float, kd: float)
 
 
 def run(choice: LogChoice, log: RobotLog, model: Path) -> tuple[Identification, dict[str, Any]]:
-    """Identify, and print what is found.
+    """Identify, and print the results.
 
     Returns:
-        What was found, and the JSON's content.
+        The identification, and the JSON's content.
     """
     cores = choice.num_procs or usable_cores()
     replay = AirReplay(model, log, cores, choice.kp, choice.kd)

@@ -1,9 +1,9 @@
-"""Measures what MuJoCo's options cost and change on this robot: the figures behind `legged_gym.sim.mujoco.spec`.
+"""Measures the cost and the errors of MuJoCo's options on this robot: the figures behind `legged_gym.sim.mujoco.spec`.
 
-Random targets drive robots from standing until they lie on the ground. Every variant steps the same start states:
-its speed is policy steps per second of one thread's processor time (which other processes hardly disturb), its errors
-are against steps of 0.25 ms solved to convergence (integration) and against the same step solved to convergence
-(solver). Sliding friction is measured along the ground's axes and between them.
+Random targets drive robots from standing until they lie on the ground. Every variant steps the same start states. Its
+speed is policy steps per second of one thread's processor time (which other processes hardly disturb). Its errors are
+against steps of 0.25 ms solved to convergence (integration) and against the same step solved to convergence (solver).
+Sliding friction is measured along the ground's axes and between them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ STAND = np.array([0.0, 0.25, 0.5, 0.0, -0.25, -0.5])
 PERIOD = 0.02
 """Policy period [s]."""
 JUDGED_AT = 0.2
-"""When the solver's error is measured [s]."""
+"""Time at which the solver's error is measured [s]."""
 SEED = 0
-"""Of the targets and the start states."""
+"""Seed of the targets and the start states."""
 COLUMNS = {
     "speed": ("steps/s", 0),
     "integration": ("mrad", 2),
@@ -44,7 +44,7 @@ COLUMNS = {
     "friction at 0 deg": ("", 3),
     "friction at 45 deg": ("", 3),
 }
-"""Figures of a variant, with their units and digits. Errors are the robots' median and their 95 % quantile."""
+"""Figures of a variant: unit and number of digits. Errors are the robots' median and their 95 % quantile."""
 Array = NDArray[np.float64]
 
 
@@ -57,7 +57,7 @@ class Variant:
     visuals: bool = False
 
     def build(self, robot: RobotModel, timestep: float = 0.005, converged: bool = False) -> mujoco.MjModel:
-        """Compiles the robot with these options."""
+        """Compile the robot with these options."""
         model = build_spec(robot, SimOptions(timestep=timestep), visuals=self.visuals).compile()
         self.set_options(model.opt)
         if converged:
@@ -66,7 +66,7 @@ class Variant:
 
 
 def _setter(**values: float) -> Callable[[mujoco.MjOption], None]:
-    """Returns a function that sets options by name."""
+    """Return a function that sets options by name."""
 
     def set_options(option: mujoco.MjOption) -> None:
         for name, value in values.items():
@@ -95,7 +95,7 @@ VARIANTS = (
 
 
 def start_states(robot: RobotModel, model: mujoco.MjModel, count: int, rng: np.random.Generator) -> Array:
-    """Returns `count` states of robots about to touch down or standing, moving a little, shape (count, state)."""
+    """Return `count` states of robots about to touch down or standing, moving a little, shape (count, state)."""
     data, states = mujoco.MjData(model), np.empty((count, mujoco.mj_stateSize(model, STATE)))
     for state in states:
         mujoco.mj_resetData(model, data)
@@ -110,7 +110,7 @@ def start_states(robot: RobotModel, model: mujoco.MjModel, count: int, rng: np.r
 
 
 def roll(model: mujoco.MjModel, states: Array, targets: Array) -> tuple[Array, float]:
-    """Steps all robots; returns the states after every policy step, shape (N, T, state), and processor time [s]."""
+    """Step all robots; return the states after every policy step, shape (N, T, state), and processor time [s]."""
     substeps = round(PERIOD / model.opt.timestep)
     with rollout.Rollout(nthread=0) as runner:
         begin = time.thread_time()
@@ -121,13 +121,13 @@ def roll(model: mujoco.MjModel, states: Array, targets: Array) -> tuple[Array, f
 
 
 def joint_error(path: Array, reference: Array, seconds: float) -> Array:
-    """Returns the largest joint deviation [mrad] of every robot at one time, shape (N,)."""
+    """Return the largest joint deviation [mrad] of every robot at one time, shape (N,)."""
     deviation = path[:, round(seconds / PERIOD) - 1, 8:14] - reference[:, round(seconds / PERIOD) - 1, 8:14]
     return 1e3 * np.abs(deviation).max(1)
 
 
 def sliding_friction(model: mujoco.MjModel, robot: RobotModel, degrees: float, friction: float = 0.5) -> float:
-    """Returns tangential over normal force of a foot that slides in one direction, with that friction set on it."""
+    """Return tangential over normal force of a foot that slides in one direction, with that friction set on it."""
     friction_before = model.geom_friction.copy()
     model.geom_friction[:, 0] = friction
     data = mujoco.MjData(model)
@@ -142,7 +142,7 @@ def sliding_friction(model: mujoco.MjModel, robot: RobotModel, degrees: float, f
 
 
 def measure(robot: RobotModel, num_envs: int, steps: int, repeats: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yields the name and the figures of each variant, by column of `COLUMNS`."""
+    """Yield the name and the figures of each variant, by column of `COLUMNS`."""
     rng = np.random.default_rng(SEED)
     wander = np.cumsum(rng.normal(0.0, 0.06, (num_envs, steps, 6)), axis=1)
     targets = STAND + np.clip(wander, -0.5, 0.5)
@@ -163,14 +163,14 @@ def measure(robot: RobotModel, num_envs: int, steps: int, repeats: int) -> Itera
 
 
 def line(name: str, row: dict[str, float]) -> str:
-    """Returns a variant's line of the printed table."""
+    """Return a variant's line of the printed table."""
     speed, integration, integration_95, solver, solver_95, along, across = row.values()
     errors = f"{integration:8.2f} / {integration_95:6.2f}  {solver:8.3f} / {solver_95:7.3f}"
     return f"{name:24}{speed:7.0f}  {errors}   {along:.3f} {across:.3f}"
 
 
 def save_result(path: Path, robot: str, num_envs: int, rows: dict[str, dict[str, float]]) -> None:
-    """Writes the variants as figures for the results page; friction is left out where no sensor measures it."""
+    """Write the variants as figures for the results page; friction is left out where no sensor measures it."""
     figures = {
         name: {column: {"value": value} for column, value in row.items() if not np.isnan(value)}
         for name, row in rows.items()
@@ -185,7 +185,7 @@ def save_result(path: Path, robot: str, num_envs: int, rows: dict[str, dict[str,
 
 
 def main() -> None:
-    """Prints one line per variant."""
+    """Print one line per variant."""
     parser = Parser(description="What MuJoCo's options cost and change on this robot.")
     parser.add_argument("--num_envs", type=int, default=128, help="robots (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.2, help="simulated seconds per robot (default: %(default)s)")

@@ -2,11 +2,11 @@
 
 A ball of the foot's size stands for the foot. It is dropped onto a step's edge with half of the robot's weight on it,
 or swung into the riser as a leg's servos do it, on height fields of several cell widths and on a box, which is the step
-itself. On a field a riser leans over one cell: what matters is whether that makes it a ramp to a foot. It is stamped
-onto level ground, too, with contacts of MuJoCo's default time constant and with ours: too deep between the cells of a
-field, which the engine takes for separate bodies, a foot is held from all sides. Last comes what `env.step` costs on
-the terrain `mixed`, in processor time, which other processes disturb less; robots twitch around their stand and fall.
-There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/treads.py`.
+itself. On a field a riser leans over one cell, and the question is whether a foot feels a ramp. The ball is stamped
+onto level ground, too, with contacts of MuJoCo's default time constant and with ours. If it sinks too deep between the
+cells of a field, which the engine takes for separate bodies, it is held from all sides. Last comes the cost of
+`env.step` on the terrain `mixed`, in processor time, which other processes disturb less; robots twitch around their
+stand and fall. There feet mostly touch boxes and not the field, see `legged_gym/sim/mujoco/treads.py`.
 """
 
 import time
@@ -33,21 +33,21 @@ TIMESTEP = 0.005
 CELLS = (0.1, 0.05, 0.025)
 """Widths of the cells [m]; None is the box."""
 SPEED = 0.5
-"""Of the foot that meets the riser [m/s]."""
+"""Speed of the foot that meets the riser [m/s]."""
 CLEARANCES = (0.02, 0.05, 0.08)
-"""Heights over the lower ground at which it does [m]."""
+"""Heights above the lower ground at which it meets the riser [m]."""
 OFFSETS = (-0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02)
 """Places of the foot that is dropped, from the edge towards the upper ground [m]."""
 STIFFNESS, DAMPING, LEG_MASS = 470.0, 28.0, 1.5
-"""Of a leg of 0.3 m with K_p 42 N m/rad and K_d 2.5 N m s/rad, and what moves with its foot [N/m, N s/m, kg]."""
+"""Stiffness, damping and moving mass of a leg of 0.3 m with K_p 42 N m/rad, K_d 2.5 N m s/rad [N/m, N s/m, kg]."""
 
 STAMP_SPEED, LOAD = 4.0, 400.0
-"""Of a foot that is stamped onto level ground [m/s], and the force that then presses it down [N]."""
+"""Speed of a foot that is stamped onto level ground [m/s], and the force that then presses it down [N]."""
 TIME_CONSTANTS = (0.02, CONTACT_TIME_CONSTANT)
-"""Of contacts: MuJoCo's default, and ours [s]."""
+"""Time constants of contacts: MuJoCo's default, and ours [s]."""
 
 COSTED_ROBOTS, COSTED_BLOCKS, COSTED_STEPS = 512, 20, 6
-"""In each block so many steps are taken on one ground after the other: other processes disturb all of them alike."""
+"""In each block so many steps are taken on one ground after the other, so that other processes disturb all alike."""
 
 Figures = dict[str, dict[str, results.Figure]]
 """Row -> column of `COLUMNS` -> figure."""
@@ -56,7 +56,7 @@ COLUMNS |= {"held": ("", 0), "cost": ("us", 0), "against the plane": ("times", 2
 
 
 def step_terrain(cell: float) -> Terrain:
-    """A step along y in the middle of 4 m x 4 m; its top begins at x = 0, its foot one cell before."""
+    """A step along y in the middle of 4 m x 4 m; its top begins at x = 0, and its foot one cell before that."""
     n = round(4.0 / cell) + 1
     x = (np.arange(n) - 0.5 * (n - 1)) * cell
     heights = np.repeat(np.where(x > -1e-6, RISE, 0.0)[:, None], n, axis=1).astype(np.float32)
@@ -94,7 +94,7 @@ def drop(model: mujoco.MjModel, robot: RobotModel, x: float) -> tuple[float, flo
     """Drop the foot from 1 cm over the upper ground, its middle at x from the edge [m].
 
     Returns:
-        How far it has moved sideways after 0.15 s, and its lowest point over the lower ground then [m].
+        Its sideways motion after 0.15 s, and its lowest point then, above the lower ground [m].
     """
     data = mujoco.MjData(model)
     data.qpos[:] = x, RISE + robot.foot_radius + 0.01
@@ -107,7 +107,7 @@ def swing(model: mujoco.MjModel, robot: RobotModel, clearance: float) -> tuple[f
     """Swing the foot at the riser, to 15 cm behind it.
 
     Returns:
-        How near the foot's front comes to the edge, positive if beyond it, and by how much it is lifted [m].
+        Distance from the foot's front to the edge, positive if beyond it, and the height by which it is lifted [m].
     """
     data = mujoco.MjData(model)
     start = np.array([-0.25, clearance + robot.foot_radius])
@@ -125,10 +125,10 @@ def swing(model: mujoco.MjModel, robot: RobotModel, clearance: float) -> tuple[f
 
 
 def stamp(model: mujoco.MjModel, robot: RobotModel) -> tuple[float, bool]:
-    """Stamp the foot onto the lower ground at nine places within two cells, press, then pull as hard as was pressed.
+    """Stamp the foot onto the lower ground at nine places within two cells, press it, then pull it with the same force.
 
     Returns:
-        How deep it sinks at worst [m], and whether it came off everywhere in 0.3 s of pulling.
+        Its deepest sinking [m], and whether it came off everywhere within 0.3 s of pulling.
     """
     deepest, lowest = 0.0, np.inf
     for x in np.linspace(-1.0, -0.9, 9):
@@ -155,10 +155,10 @@ def make_env(cell: float | None, robot: str) -> Any:
 
 @torch.inference_mode()
 def step_costs(robot: str) -> np.ndarray:
-    """Return what a policy step of one robot costs, in turns on the plane and on each of the fields.
+    """Return the cost of a robot's policy step, measured in turns on the plane and on each of the fields.
 
     Returns:
-        [s]. Shape (blocks, 1 + fields).
+        Processor time [s]. Shape (blocks, 1 + fields).
     """
     envs = [make_env(cell, robot) for cell in (None, *CELLS)]
     costs = np.zeros((1 + COSTED_BLOCKS, len(envs)))
@@ -174,7 +174,7 @@ def step_costs(robot: str) -> np.ndarray:
 
 
 def print_edges(robot: RobotModel) -> Figures:
-    """Print and return what a step's edge and its riser do to a foot."""
+    """Print and return the effects of a step's edge and its riser on a foot."""
     print(f"step of {100 * RISE:g} cm, foot of {100 * robot.foot_radius:g} cm radius; all in cm")
     print("drop at x from the edge: moved sideways / height; swing at a height: front beyond the edge / lifted by")
     print_line("ground", [f"drop {100 * x:+g}" for x in OFFSETS] + [f"swing at {100 * z:g}" for z in CLEARANCES])
@@ -206,7 +206,7 @@ def print_stamps(robot: RobotModel) -> Figures:
 
 
 def print_costs(robot: str) -> Figures:
-    """Print and return what a policy step costs on each ground."""
+    """Print and return the cost of a policy step on each ground."""
     print(f"env.step of {COSTED_ROBOTS} robots: processor time per robot [us], steps/s per core, times the plane's")
     costs = step_costs(robot)
     figures: Figures = {}

@@ -1,7 +1,7 @@
-"""Shows an agent, and lets one drive it: `python legged_gym/scripts/play.py --task=pointfoot_flat`.
+"""Shows an agent, and lets the user drive it: `python legged_gym/scripts/play.py --task=pointfoot_flat`.
 
-In a web page or a window, or without either as a video. Also writes state plots and, for a checkpoint, exports the
-policy.
+It opens a web page or a window, or writes a video without either. It also writes state plots and, for a checkpoint,
+exports the policy.
 """
 
 import argparse
@@ -47,9 +47,9 @@ from legged_gym.viewer.viewer import Viewer
 DURATION = 10.0
 """Simulated time without a viewer [s]."""
 VIDEO_FPS, SOFTWARE_FPS, GIF_FPS = 50.0, 25.0, 16.7
-"""Pictures per second [1/s]: of an mp4, of one that is drawn without a GPU, of a GIF."""
+"""Pictures per second [1/s]: of an mp4, of an mp4 that is drawn without a GPU, of a GIF."""
 MAX_PLOTTED = 30.0
-"""Time at the start that is plotted [s]."""
+"""Length of the plots, from the start [s]."""
 
 
 def make_play_parser() -> Parser:
@@ -80,27 +80,27 @@ def make_play_parser() -> Parser:
 
 @dataclass(frozen=True)
 class Show:
-    """What is made of the playing."""
+    """Output of playing: video, plots and log."""
 
     video: Path | None = None
-    """An mp4."""
+    """File of an mp4."""
     gif: Path | None = None
-    """A GIF, of a tour."""
+    """File of a GIF, which shows a tour."""
     fps: float | None = None
     """Pictures per second [1/s]; None for the film's own."""
     size: tuple[int, int] = VIDEO_SIZE
     """Width and height of an mp4 [pixels]."""
     overlays: bool = True
-    """Draw what the robot is asked and what it plans into the film."""
+    """Whether the film shows the robot's commands and plans."""
     duration: float | None = None
-    """Simulated time [s]; None for the film's own, or without end in a viewer."""
+    """Simulated time [s]; None for the film's own, or for no end in a viewer."""
     out: Path | None = None
     """Folder of plots, video and export; None for the run's."""
     log: Path | None = None
-    """A CSV of the robot."""
+    """CSV file for a log of the robot."""
 
     def check(self) -> None:
-        """Refuse what cannot be done, before anything takes time.
+        """Refuse impossible options before anything takes time.
 
         Raises:
             UserError: A value is not usable.
@@ -125,7 +125,7 @@ def parse_size(text: str | None) -> tuple[int, int]:
     """Read `--size`.
 
     Raises:
-        UserError: It is not two even numbers, as the video's codec wants them.
+        UserError: It is not two even numbers, which the video's codec needs.
     """
     if text is None:
         return VIDEO_SIZE
@@ -138,22 +138,22 @@ def parse_size(text: str | None) -> tuple[int, int]:
 
 
 def played_cfg(cfg: Any) -> Any:
-    """Return the config of an environment that is to be looked at."""
+    """Return an environment's config for watching."""
     return nominal_cfg(cfg, "deployed")
 
 
 def driven_cfg(cfg: Any) -> Any:
-    """Return the same for one that is to be driven."""
+    """Return an environment's config for driving."""
     return drivable_cfg(played_cfg(cfg))
 
 
 def touring_cfg(cfg: Any) -> Any:
-    """Return the same for a tour."""
+    """Return an environment's config for a tour."""
     return tour_cfg(played_cfg(cfg))
 
 
 def output_dir(out: Path | None, spec: RunSpec) -> Path:
-    """Return the folder for what this script writes, which need not be there."""
+    """Return the folder for this script's files, which need not exist."""
     if out is not None:
         return out
     kind = "" if spec.agent is None else spec.agent.kind
@@ -190,7 +190,7 @@ def play(
             if log is not None:
                 log.add()
             if film is not None:
-                if env.viewer is None:  # else the viewer has seen to it
+                if env.viewer is None:  # else the viewer has taken care of it
                     spectator.after_step()
                 film.add(tour.caption if tour is not None else "")
             if env.viewer is not None:
@@ -200,7 +200,7 @@ def play(
 
 
 def obey(viewer: Viewer, env: Any, agent: Agent, policies: Policies | None, obs: Any) -> Any:
-    """Do what the user wants done between two steps; returns the observations."""
+    """Fulfil the user's wishes between two steps; return the observations."""
     controls = viewer.controls
     if controls is None:
         return obs
@@ -218,7 +218,7 @@ def obey(viewer: Viewer, env: Any, agent: Agent, policies: Policies | None, obs:
 
 
 def open_film(show: Show, env: Any, spectator: Spectator, folder: Path) -> FilmRecorder | None:
-    """Begin the film that is asked for, or without a viewer one in any case."""
+    """Begin the film that the user asked for; without a viewer, begin one in any case."""
     look = spectator.layers if show.overlays else dict
     if show.gif is not None:
         return GifRecorder(env, show.gif, show.fps or GIF_FPS, look)
@@ -228,10 +228,10 @@ def open_film(show: Show, env: Any, spectator: Spectator, folder: Path) -> FilmR
 
 
 def run(spec: RunSpec, show: Show, viewer: str, viewing: Viewing) -> None:
-    """Play what the command line asks for."""
+    """Play as the command line asks."""
     env = make_env(spec, headless=True)
     agent = make_agent(spec, env)
-    folder = runs.make_folder(output_dir(show.out, spec))  # once nothing can be missing any more
+    folder = runs.make_folder(output_dir(show.out, spec))  # not before: errors above leave no folder
     print(f"{spec.title} on {env.sim.robot.name}")
     if spec.agent is not None and spec.agent.kind == "checkpoint" and isinstance(agent, PolicyAgent):
         target = folder / "exported" if show.out else folder.parent / "exported"
@@ -267,11 +267,11 @@ def main() -> None:
     overlays = args.gif is None if args.overlays is None else args.overlays
     show = Show(args.video, args.gif, args.fps, parse_size(args.size), overlays, args.duration, args.out, args.log)
     show.check()
-    # Threads for the networks of a few robots only wait for each other, in the way of the film and of the browser.
+    # Several threads would only wait for each other on such small networks, and slow down film and browser.
     torch.set_num_threads(1)
     viewing, films = read_viewing(args), show.video is not None or show.gif is not None
     viewer = choose_viewer(viewing, args.request.headless, required=False, films=films)
-    prefer_egl()  # for the video; it does not get into the way of a window
+    prefer_egl()  # for the video; windows still work
     preset = touring_cfg if show.gif is not None else driven_cfg if viewer != "none" else played_cfg
     run(resolve(args.request, preset), show, viewer, viewing)
 

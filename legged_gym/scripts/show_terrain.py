@@ -32,10 +32,10 @@ from legged_gym.utils.errors import UserError
 VIEW = 24.0
 """Side of the part of the map that `robots.png` shows [m]."""
 SIZE = (1280, 720)
-"""Of `robots.png` [pixels]."""
+"""Width and height of `robots.png` [pixels]."""
 ROBOTS_PER_TILE = 3
 MAX_SHADED = 1600
-"""Samples along an axis of the picture of the map, at most."""
+"""Largest number of samples along an axis in the picture of the map."""
 
 
 def make_show_parser() -> Parser:
@@ -101,7 +101,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
         path: The PNG.
 
     Raises:
-        UserError: Nothing can be drawn here; says what to install.
+        UserError: Nothing can be drawn here; the text says what to install.
     """
     import mujoco  # not before `prefer_egl`
 
@@ -115,7 +115,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
     distance = (env.state.root_pos_w[:, :2].cpu() - middle).abs().amax(-1)
     robots = [int(i) for i in distance.argsort() if distance[i] < 0.5 * VIEW]
     scene = Scene(env.sim.robot, terrain, extent=VIEW)
-    scene.model.light("sun").castshadow[:] = 0  # the shadows of so wide a ground are all stripes
+    scene.model.light("sun").castshadow[:] = 0  # on ground this wide, shadows turn into stripes
     camera = mujoco.MjvCamera()
     camera.lookat[:] = env.state.root_pos_w[robots[0]].cpu() - torch.tensor([0.0, 0.0, 1.0])
     camera.distance, camera.azimuth, camera.elevation = 0.55 * VIEW, 140.0, -28.0
@@ -128,7 +128,7 @@ def draw_robots(env: Any, teacher_cfg: Any, at: tuple[float, float], path: Path)
 
 
 def shown_cfg(cfg: Any) -> Any:
-    """Return an environment's config with ground of all levels under robots that nothing disturbs."""
+    """Return an environment's config with ground of all levels and undisturbed robots."""
     cfg = nominal_cfg(cfg)
     cfg.terrain.curriculum = False
     cfg.terrain.spawn_spread = 0.45 * cfg.terrain.platform_size
@@ -136,10 +136,10 @@ def shown_cfg(cfg: Any) -> Any:
 
 
 def env_cfg_of(spec: RunSpec) -> Any:
-    """Return the config of the environment, with some robots on each tile unless the user says how many.
+    """Return the environment's config, with some robots on each tile unless the user sets their number.
 
     Raises:
-        UserError: There is nothing to draw.
+        UserError: The ground is a plane, which shows nothing.
     """
     cfg = copy.deepcopy(spec.env_cfg)
     if cfg.terrain.is_plane:

@@ -1,4 +1,4 @@
-"""Judges an exported policy in a simulator of others, by the contract of the robot maker's controller.
+"""Judges an exported policy in another simulator, by the contract of the robot maker's controller.
 
 `python legged_gym/scripts/sim2sim.py --onnx DIR --engine mujoco|drake --suite track,push --json FILE`
 """
@@ -28,7 +28,7 @@ from legged_gym.utils.machine import usable_cores
 from legged_gym.utils.progress import progress_bar
 
 NUM_ENVS = {"mujoco": 64, "drake": 16}
-"""Robots of each row, by engine."""
+"""Number of robots of each row, by engine."""
 AGENT = "onnx"
 
 
@@ -74,8 +74,8 @@ def model_file(robot: str | None, model: Path | None) -> tuple[str, Path]:
     """Return the robot's name and the file of its model.
 
     Args:
-        robot: Its folder under resources/robots; None for ROBOT_TYPE.
-        model: A file instead of that folder's.
+        robot: Name of its folder under resources/robots; None for ROBOT_TYPE.
+        model: File to use instead of that folder's.
 
     Raises:
         UserError: There is no such robot or file.
@@ -105,15 +105,15 @@ def run(
         setup: Policy, engine and model.
         robot: The robot's name.
         rows: From `select_rows`.
-        num_envs: Robots of each row.
-        seed: Of all draws.
-        num_procs: Processes; None for one on each core.
-        title: What the policy is called; None for its folder.
+        num_envs: Number of robots of each row.
+        seed: Seed of all draws.
+        num_procs: Number of processes; None for one on each core.
+        title: Name of the policy; None for its folder.
 
     Returns:
         The JSON's content.
     """
-    OnnxNetworks(setup.onnx)  # a broken file is to be named before processes are started
+    OnnxNetworks(setup.onnx)  # names a broken file before processes start
     engine, model = make_engine(setup, Physics()), _shown(setup.model)
     content: dict[str, Any] = {"agent": AGENT, "robot": robot, "engine": engine.title, "source": str(setup.onnx)}
     content |= {"model": model, "seed": seed, "joint_order": setup.joint_order}
@@ -137,7 +137,7 @@ def run(
 
 
 def _shown(model: Path) -> str:
-    """Return the path of a model of ours from the repository's root: the same on every machine."""
+    """Return the path of one of our models from the repository's root, which is the same on every machine."""
     root = resources_dir().parent
     return str(model.relative_to(root) if model.is_relative_to(root) else model)
 
@@ -149,7 +149,7 @@ def _controller_figures(setup: Setup) -> dict[str, Any]:
 
 
 def _print_hint(verdict: Verdict, joint_order: str) -> None:
-    """Say what a policy that never walks may be."""
+    """Print advice for a policy that never walks."""
     if not verdict.fell_at_once:
         return
     other = next(name for name in JOINT_ORDERS if name != joint_order)

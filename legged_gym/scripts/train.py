@@ -1,8 +1,8 @@
 """Trains a task: `python legged_gym/scripts/train.py --task=pointfoot_flat --headless`.
 
-Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0: it did
-what was asked. Before training has begun there is nothing to save, and the exit code is 128 + the signal's number. So
-it is after a second signal, which cuts the iteration short: the last checkpoint is that of an earlier iteration.
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 end training after the running iteration, with a checkpoint and exit code 0, since
+it did as told. Before training begins there is nothing to save, and the exit code is 128 + the signal's number. A
+second signal has the same exit code: it cuts the iteration short, so the last checkpoint is from an earlier one.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ from legged_gym.utils.distributed import current, joined, mute_others
 from legged_gym.utils.errors import UserError
 
 _STARTED = psutil.Process().create_time()
-"""When this process began: imports are part of the time to a walking robot."""
+"""Start of this process: imports are part of the time to a walking robot."""
 
 
 def train(
@@ -40,20 +40,20 @@ def train(
     viewer: str = "none",
     viewing: Viewing | None = None,
 ) -> Any:
-    """Trains a task to the end, or until the user stops it.
+    """Train a task to the end, or until the user stops it.
 
     Args:
         spec: The run.
         until_walking: Stop at the first policy that passes the walking gate.
         evaluate_every: Robot-steps between two evaluations that are logged; 0 for none.
-        viewer: What the robots are watched in meanwhile, one of `VIEWERS`.
-        viewing: Where a web page listens.
+        viewer: Viewer to watch the robots in meanwhile, one of `VIEWERS`.
+        viewing: Address of the web page.
 
     Returns:
         The runner, its last checkpoint saved.
 
     Raises:
-        UserError: The checkpoint to go on from does not fit.
+        UserError: The checkpoint to resume from does not fit.
     """
     env = make_env(spec, headless=True)
     runner = make_runner(spec, env)
@@ -75,7 +75,7 @@ def train(
 
 
 def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -> None:
-    """Opens a viewer on the training; closing its window ends the training after the iteration, as Ctrl-C does."""
+    """Open a viewer on the training; closing its window ends training after the running iteration, as Ctrl-C does."""
     planner = make_planner(spec, env)
     in_loop = getattr(runner, "teacher", None)
     if planner is not None and in_loop is not None and in_loop.teacher.cfg.offset.enabled:
@@ -92,7 +92,7 @@ def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -
 
 
 def make_train_parser() -> Parser:
-    """Builds the parser of this script."""
+    """Build the parser of this script."""
     parser = make_parser("Train a task.", training=True)
     parser.add_argument(
         "--until_walking", action="store_true", help="stop at the first policy that passes the walking gate"
@@ -105,7 +105,7 @@ def make_train_parser() -> Parser:
 
 
 def main() -> None:
-    """Trains from the command line."""
+    """Train from the command line."""
     mute_others()
     args = parse_args(make_train_parser())
     if args.evaluate_every < 0:

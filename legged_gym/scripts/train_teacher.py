@@ -52,7 +52,7 @@ def make_train_parser() -> Parser:
 
 
 def nominal(env_cfg: Any) -> Any:
-    """Returns an environment's config without its randomisation, with gaits, pushes and the commands of a beginner."""
+    """Return an environment's config without its randomisation, with gaits, pushes and the commands of a beginner."""
     gait = env_cfg.gait
     cfg = nominal_cfg(env_cfg, "deployed")
     cfg.gait = gait
@@ -62,13 +62,13 @@ def nominal(env_cfg: Any) -> Any:
 
 
 def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | None = None) -> TeacherRunner:
-    """Trains Δξ.
+    """Train Δξ.
 
     Args:
         spec: The run.
         num_steps: Policy steps of a rollout.
-        epochs: Passes over each.
-        offset: A file to go on from.
+        epochs: Passes over each rollout.
+        offset: File to start from; None to start anew.
 
     Returns:
         The runner, its last checkpoint saved.
@@ -93,7 +93,7 @@ def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | Non
 
 
 def main() -> None:
-    """Trains from the command line."""
+    """Train from the command line."""
     if started_together():
         raise UserError("Δξ alone is trained by one process: start it without torchrun; train.py trains it on several")
     args = parse_args(make_train_parser())

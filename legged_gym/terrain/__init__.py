@@ -1,1 +1,1 @@
-"""Ground that is not a plane: profiles and levels, as height field and triangle mesh. Knows no simulator."""
+"""Ground that is not a plane: profiles and levels, as a height field and a triangle mesh. Needs no simulator."""

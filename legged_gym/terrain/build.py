@@ -1,4 +1,4 @@
-"""From the configuration to the map."""
+"""Builds the map from the configuration."""
 
 import numpy as np
 
@@ -45,8 +45,8 @@ def make_terrain(cfg: TerrainCfg) -> Terrain | None:
 
 
 def column_types(cfg: TerrainCfg) -> tuple[str, ...]:
-    """Profile of each column; in the mixed profile columns stand to each other as the proportions do, as far as whole
-    columns can, and a profile's columns are neighbours.
+    """Profile of each column. In the profile `mixed` the columns follow the proportions, as far as whole columns can,
+    and columns of one profile are neighbours.
     """
     if cfg.profile != MIXED_PROFILE:
         return (cfg.profile,) * cfg.num_cols
@@ -58,18 +58,18 @@ def column_types(cfg: TerrainCfg) -> tuple[str, ...]:
 
 
 def severity(cfg: TerrainCfg, profile: str, difficulty: float) -> float:
-    """The measure of a profile at a difficulty from 0 to 1, in the profile's unit; 0 for flat ground."""
+    """Measure of a profile at a difficulty from 0 to 1, in the profile's unit; 0 for flat ground."""
     low, high = getattr(cfg.severity, profile, (0.0, 0.0))
     return low + (high - low) * difficulty
 
 
 def _samples(cfg: TerrainCfg) -> np.ndarray:
-    """Where the samples of a tile stand, from its middle [m]. Shape (n,)."""
+    """Positions of a tile's samples along one axis, from its middle [m]. Shape (n,)."""
     return (np.arange(cfg.tile_cells) + 0.5) * cfg.horizontal_scale - 0.5 * cfg.tile_size
 
 
 def _tile(cfg: TerrainCfg, types: tuple[str, ...], row: int, col: int, difficulty: float) -> np.ndarray:
-    """Heights of one tile [m]; a profile's first column rises from the platform, the next one falls, and so on."""
+    """Heights of one tile [m]. A profile's first column rises from the platform, the next one falls, and so on."""
     at = _samples(cfg)
     tile = Tile(
         x=at[:, None],
@@ -89,7 +89,7 @@ def _lane(cfg: TerrainCfg, col: int) -> np.ndarray:
 
 
 def _origins(cfg: TerrainCfg, heights: np.ndarray) -> np.ndarray:
-    """Where robots start: the middle of the tiles, or the near end of the lanes. Shape (rows, columns, 3)."""
+    """Start positions of robots: the middle of the tiles, or the near end of the lanes. Shape (rows, columns, 3)."""
     rows, cols = cfg.grid
     start = LANE_START / cfg.tile_size if cfg.profile == LANES_PROFILE else 0.5
     x = (np.arange(rows) + start - 0.5 * rows) * cfg.tile_size

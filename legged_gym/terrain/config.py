@@ -7,15 +7,15 @@ from legged_gym.terrain.profiles import PROFILES, TREAD
 from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
 
 LANES_PROFILE = "lanes"
-"""The evaluation's map: one lane for each row."""
+"""The evaluation's map, with one lane for each row."""
 MIXED_PROFILE = "mixed"
 MAX_SAMPLES = 100_000_000
-"""Most heights of a map: 400 MB."""
+"""Largest number of heights in a map: 400 MB."""
 
 
 @dataclass
 class TerrainProportionsCfg(Config):
-    """Shares of the columns that each profile gets in the profile `mixed`; only their ratios count."""
+    """Share of the columns for each profile in the profile `mixed`; only the ratios of the shares count."""
 
     flat: float = bounded(0.1, ge=0)
     """Level ground."""
@@ -35,21 +35,21 @@ class TerrainProportionsCfg(Config):
     """Stones with gaps between them."""
 
     def validate(self) -> None:
-        """Check that something is left to choose from."""
+        """Check that at least one share is not zero."""
         if not any(getattr(self, f.name) for f in fields(self)):
             raise ConfigError("TerrainProportionsCfg: all shares are 0; at least one must be positive")
 
 
 @dataclass
 class TerrainSeverityCfg(Config):
-    """What is hard about each profile: its measure at difficulty 0 and at difficulty 1."""
+    """Severity of each profile: its measure at difficulty 0 and at difficulty 1."""
 
     noise: Range = bounded((0.0, 0.12), ge=0)
     """Heights of the cells lie between 0 and this [m]; the cells are 20 cm wide."""
     smooth_slope: Range = bounded((0.0, 27.0), ge=0, le=60)
     """Inclination [degrees]."""
     rough_slope: Range = bounded((0.0, 22.0), ge=0, le=60)
-    """Inclination [degrees]; the cells on it rise as many millimetres twice over."""
+    """Inclination [degrees]; the cells on it are up to 2 mm high per degree."""
     stairs_up: Range = bounded((0.02, 0.15), ge=0)
     """Height of a step [m]; treads are 30 cm."""
     stairs_down: Range = bounded((0.02, 0.15), ge=0)
@@ -69,8 +69,8 @@ class TerrainCfg(Config):
     """The ground: a plane, or square tiles in rows (levels of difficulty) and columns (types)."""
 
     mesh_type: str = bounded("plane", choices=("plane", "heightfield", "trimesh"))
-    """Kind of ground. A trimesh has vertical faces where the engine collides with meshes; the MuJoCo engines take its
-    height field, in which a riser is one cell wide. A trimesh of the profile `flat` is a plane: see `is_plane`."""
+    """Kind of ground. A trimesh has vertical faces if the engine collides with meshes. The MuJoCo engines use a height
+    field instead, in which a riser is one cell wide. A trimesh of the profile `flat` is a plane: see `is_plane`."""
     static_friction: float = bounded(0.6, ge=0)
     """Friction coefficient between robot and ground where it is not randomised."""
     profile: str = bounded(MIXED_PROFILE, choices=(*PROFILES, MIXED_PROFILE, LANES_PROFILE))
@@ -80,14 +80,14 @@ class TerrainCfg(Config):
     difficulty_range: Range = bounded((0.0, 1.0), ge=0, le=1)
     """Difficulty of the first row and of the last one."""
     curriculum: bool = True
-    """Robots move to a harder row when they walk most of what is commanded, to an easier one when they walk less than
-    half; without it, they are spread over all rows."""
+    """Robots move to a harder row when they walk most of the commanded distance, and to an easier one when they walk
+    less than half of it. Without the curriculum they are spread over all rows."""
     max_init_terrain_level: int = bounded(1, ge=0)
     """Highest row in which robots start with the curriculum."""
     num_rows: int = bounded(10, ge=1)
-    """Levels."""
+    """Number of levels."""
     num_cols: int = bounded(20, ge=1)
-    """Columns, which the profiles share."""
+    """Number of columns, which the profiles share."""
     tile_size: float = bounded(8.0, gt=0, le=1000)
     """Side of a tile [m]."""
     platform_size: float = bounded(2.0, gt=0)
@@ -95,9 +95,9 @@ class TerrainCfg(Config):
     border_size: float = bounded(4.0, ge=1, le=1000)
     """Width of the flat border around the tiles [m]; an episode ends 1 m before the end of the ground."""
     spawn_spread: float = bounded(0.3, ge=0)
-    """Farthest start from the middle of the platform, along x and along y [m]."""
+    """Largest distance of a start from the middle of the platform, along x and along y [m]."""
     horizontal_scale: float = bounded(0.025, ge=0.001, le=0.1)
-    """Width of a cell of the height field [m]: as long as it is high, or longer, a riser is a ramp to a foot."""
+    """Width of a cell of the height field [m]. A riser that is no higher than this is a ramp to a foot."""
     vertical_scale: float = bounded(0.005, ge=0.0001, le=1)
     """Heights are multiples of this [m]."""
     slope_threshold: float = bounded(1.0, gt=0)
@@ -107,13 +107,13 @@ class TerrainCfg(Config):
     measure_heights: bool = True
     """Show the critic the heights around the robot; not on a plane."""
     measured_points_x: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-6, 7))
-    """Where, ahead of the base [m]."""
+    """Positions of these heights ahead of the base [m]."""
     measured_points_y: tuple[float, ...] = tuple(round(0.1 * k, 1) for k in range(-4, 5))
-    """Where, to the left of the base [m]."""
+    """Positions of these heights to the left of the base [m]."""
 
     @property
     def is_plane(self) -> bool:
-        """Engines are given the plane z = 0 and no map: all triangles of a flat mesh lie in it, and it costs less."""
+        """Whether engines get the plane z = 0 and no map: a flat mesh has all its triangles in it, and costs more."""
         return self.mesh_type == "plane" or (self.mesh_type == "trimesh" and self.profile == "flat")
 
     @property
@@ -128,7 +128,7 @@ class TerrainCfg(Config):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of tiles, those of the lanes included."""
+        """Rows and columns of tiles, or of the lanes."""
         return (1, len(LANES)) if self.profile == LANES_PROFILE else (self.num_rows, self.num_cols)
 
     def validate(self) -> None:

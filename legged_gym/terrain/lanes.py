@@ -1,4 +1,4 @@
-"""Lanes for measuring: one obstacle each, of one size, walked along +x from a flat start."""
+"""Lanes for measurements: each has one kind of obstacle of one size, and is walked along +x from a flat start."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,9 +8,9 @@ import numpy as np
 from legged_gym.terrain.profiles import TREAD, random_cells
 
 LANE_START = 0.75
-"""Where robots start, from the near end of the lane [m]."""
+"""Distance from the near end of the lane to the robots' start [m]."""
 FLAT_LENGTH = 1.5
-"""Flat ground at the near end [m]."""
+"""Length of the flat ground at the near end [m]."""
 
 Lane = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -19,9 +19,9 @@ def rough(height: float, along: np.ndarray, across: np.ndarray, rng: np.random.G
     """Cells of 20 cm with random heights from 0 to `height` [m].
 
     Args:
-        height: [m].
+        height: Largest height of a cell [m].
         along: Distance from the end of the flat start [m], negative on it. Shape (n, 1).
-        across: Shape (1, m).
+        across: Position across the lane [m]. Shape (1, m).
         rng: Source of the draws.
 
     Returns:

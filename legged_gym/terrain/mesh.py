@@ -1,4 +1,4 @@
-"""From a grid of heights to a triangle mesh with vertical faces."""
+"""Turns a grid of heights into a triangle mesh with vertical faces."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ import numpy as np
 def triangulate(heights: np.ndarray, horizontal_scale: float, slope_threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Make the mesh.
 
-    On a grid a riser leans over one cell. Where that is too steep, the sample at its foot is moved under its top: the
-    lower ground ends there, and the face is vertical. A sample in a ditch one cell wide stays where it is.
+    On a grid a riser leans over one cell. If that is too steep, the sample at its foot moves under its top: the lower
+    ground ends there, and the face is vertical. A sample in a ditch one cell wide stays where it is.
 
     Args:
-        heights: [m]. Shape (nx, ny).
+        heights: Heights [m]. Shape (nx, ny).
         horizontal_scale: Width of a cell [m].
         slope_threshold: Rise over run from which a face is vertical.
 
@@ -29,7 +29,7 @@ def triangulate(heights: np.ndarray, horizontal_scale: float, slope_threshold: f
 def _moves(heights: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Cells by which each sample moves along x and y towards a neighbour that is higher by more than `limit` [m].
 
-    A neighbour along the grid decides; only where none is that high, one across the corner.
+    A neighbour along the grid decides; if none is that high, a neighbour across the corner does.
     """
     padded = np.pad(heights, 1, mode="edge")
     nx, ny = heights.shape

@@ -1,6 +1,6 @@
-"""Shapes of a tile, by name: small functions `(tile, severity) -> heights`, the severity being what is hard about them.
+"""Shapes of a tile, by name: small functions `(tile, severity) -> heights`. The severity says how hard the shape is.
 
-Robots start on a platform in the middle; slopes and stairs surround it on all four sides, so that every way leads over
+Robots start on a platform in the middle. Slopes and stairs surround it on all four sides, so that every way leads over
 them, and come back to height 0 at the tile's edge.
 """
 
@@ -14,7 +14,7 @@ CELL = 0.2
 TREAD = 0.3
 """Depth of a step of the stairs [m]."""
 ROUGHNESS_PER_DEGREE = 0.002
-"""Height of the cells of a rough slope per inclination [m/degree]."""
+"""Largest height of the cells of a rough slope, per inclination [m/degree]."""
 NUM_BLOCKS = 40
 BLOCK_SIDES = (0.4, 1.2)
 """Shortest and longest side of a block [m]."""
@@ -29,26 +29,26 @@ class Tile:
     """The square that a profile fills."""
 
     x: np.ndarray
-    """Position of the samples from the tile's middle [m]. Shape (n, 1)."""
+    """Position of the samples along x, from the tile's middle [m]. Shape (n, 1)."""
     y: np.ndarray
-    """Shape (1, n)."""
+    """Position of the samples along y, from the tile's middle [m]. Shape (1, n)."""
     size: float
-    """Side [m]."""
+    """Side of the tile [m]."""
     platform: float
     """Side of the flat place in the middle [m]."""
     rng: np.random.Generator
     uphill: bool
-    """Slopes rise from the platform outwards, or else fall."""
+    """Whether slopes rise from the platform outwards; else they fall."""
 
     @property
     def from_edge(self) -> np.ndarray:
-        """How far inside the tile's edge a sample is, at most as far as the platform's edge [m]. Shape (n, n)."""
+        """Distance of each sample from the tile's edge, capped at the platform's distance [m]. Shape (n, n)."""
         distance = 0.5 * self.size - np.maximum(np.abs(self.x), np.abs(self.y))
         return np.clip(distance, 0.0, 0.5 * (self.size - self.platform))
 
     @property
     def on_platform(self) -> np.ndarray:
-        """Shape (n, n), bool."""
+        """Whether a sample is on the platform. Shape (n, n), bool."""
         return np.maximum(np.abs(self.x), np.abs(self.y)) <= 0.5 * self.platform
 
 
@@ -58,11 +58,11 @@ def random_cells(x: np.ndarray, y: np.ndarray, height: float, rng: np.random.Gen
     Args:
         x: Positions [m]. Shape (n, 1).
         y: Positions [m]. Shape (1, m).
-        height: [m].
+        height: Largest height [m].
         rng: Source of the draws.
 
     Returns:
-        Shape (n, m).
+        Heights [m]. Shape (n, m).
     """
     rows, cols = (np.floor((p - p.min()) / CELL + 1e-6).astype(int) for p in (x, y))
     heights = height * rng.random((rows.max() + 1, cols.max() + 1))

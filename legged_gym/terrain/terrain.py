@@ -1,4 +1,4 @@
-"""The map: heights on a grid, cut into tiles, and the same surface as a triangle mesh."""
+"""The map: heights on a grid, divided into tiles, and the same surface as a triangle mesh."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,29 +8,29 @@ import numpy as np
 from legged_gym.terrain.mesh import triangulate
 
 EDGE_MARGIN = 1.0
-"""How far before the end of the ground an episode ends [m]."""
+"""Distance from the end of the ground at which an episode ends [m]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Terrain:
-    """Ground around the world's origin, as plain data: what simulators collide with and environments look up.
+    """Ground around the world's origin, as plain data: simulators collide with it, and environments look up heights.
 
     Sample (i, j) stands at x = (i - (nx - 1) / 2) * horizontal_scale, y likewise with j, and the ground between four
     samples is two triangles, cut from (i, j) to (i + 1, j + 1).
     """
 
     mesh_type: str
-    """`heightfield` or `trimesh`: what is asked of an engine that has both."""
+    """`heightfield` or `trimesh`: the choice for an engine that has both."""
     heights: np.ndarray
     """[m], multiples of `vertical_scale`, float32. Shape (nx, ny)."""
     horizontal_scale: float
     """Width of a cell [m]."""
     vertical_scale: float
-    """[m]"""
+    """Heights are multiples of this [m]."""
     slope_threshold: float
     """Rise over run from which the triangle mesh has a vertical face."""
     origins: np.ndarray
-    """Where robots start on each tile: x, y and the height there [m], float32. Shape (rows, columns, 3)."""
+    """Start of robots on each tile: x, y and the height there [m], float32. Shape (rows, columns, 3)."""
     types: tuple[str, ...]
     """Profile of each column."""
     levels: np.ndarray
@@ -38,7 +38,7 @@ class Terrain:
 
     @property
     def half_size(self) -> tuple[float, float]:
-        """From the middle to the last samples along x and y [m]."""
+        """Distance from the middle to the last samples along x and y [m]."""
         nx, ny = self.heights.shape
         return 0.5 * (nx - 1) * self.horizontal_scale, 0.5 * (ny - 1) * self.horizontal_scale
 
@@ -64,8 +64,8 @@ class Terrain:
         """Height of the ground [m]; beyond its end, that of the nearest sample.
 
         Args:
-            x: [m], any shape.
-            y: [m], the same shape.
+            x: Positions [m], any shape.
+            y: Positions [m], the same shape.
         """
         nx, ny = self.heights.shape
         u = np.clip(np.asarray(x) / self.horizontal_scale + 0.5 * (nx - 1), 0.0, nx - 1.0)
