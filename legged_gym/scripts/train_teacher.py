@@ -5,6 +5,7 @@ the task's domain randomisation). The result, `offset_<iteration>.pt`, is used b
 `--agent teacher --offset FILE`, and by `train.py` with `--train.teacher.offset_file=FILE`.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from legged_gym.utils.config import save_json
 from legged_gym.utils.distributed import started_together
 from legged_gym.utils.errors import UserError
 
-NOMINAL_PUSH = 0.5
+NOMINAL_PUSH = 1.5
 """Largest push on nominal physics [m/s]."""
 
 
@@ -47,6 +48,14 @@ def make_train_parser() -> Parser:
         "(default: %(default)s)",
     )
     add("--epochs", type=int, default=20, help="passes over a rollout (default: %(default)s)")
+    add(
+        "--stability",
+        type=float,
+        default=1.0,
+        metavar="W",
+        help="weight of what landings cost, also those of pushed robots, in the loss; 0: the landing error of steady "
+        "walking only (default: %(default)s)",
+    )
     parser.set_defaults(headless=True, num_envs=256, max_iterations=10)
     return parser
 
@@ -61,13 +70,16 @@ def nominal(env_cfg: Any) -> Any:
     return cfg
 
 
-def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | None = None) -> TeacherRunner:
+def train_teacher(
+    spec: RunSpec, num_steps: int, epochs: int, stability: float, offset: Path | None = None
+) -> TeacherRunner:
     """Trains Δξ.
 
     Args:
         spec: The run.
         num_steps: Policy steps of a rollout.
         epochs: Passes over each.
+        stability: Weight of what landings cost.
         offset: A file to go on from.
 
     Returns:
@@ -76,7 +88,7 @@ def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | Non
     env, train_cfg = make_env(spec), spec.train_cfg
     parent = spec.log_root / f"{train_cfg.runner.experiment_name}_teacher" / spec.robot
     log_dir = runs.new_run_dir(parent, train_cfg.runner.run_name)
-    train_cfg.teacher.dcm.offset.epochs = epochs
+    train_cfg.teacher.dcm.offset.epochs, train_cfg.teacher.dcm.offset.w_stability = epochs, stability
     runner = TeacherRunner(env, train_cfg.teacher.dcm, num_steps, log_dir, spec.rl_device)
     try:
         if offset is not None:
@@ -100,9 +112,11 @@ def main() -> None:
     for name in ("max_iterations", "num_steps", "epochs"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 1")
+    if not 0.0 <= args.stability < math.inf:
+        raise UserError(f"--stability: got {args.stability}, expected a number >= 0")
     spec = resolve(args.request, None if args.randomize else nominal)
     print(summary(spec))
-    runner = train_teacher(spec, args.num_steps, args.epochs, args.offset)
+    runner = train_teacher(spec, args.num_steps, args.epochs, args.stability, args.offset)
     assert runner.log_dir is not None  # set above
     file = runner.log_dir / f"offset_{runner.iteration}.pt"
     options = [*commands.task_options(spec), *commands.robot_options(spec), "--agent=teacher"]

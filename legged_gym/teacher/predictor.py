@@ -79,6 +79,7 @@ class DcmPredictor:
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
         self._radius_over_g = template.new_tensor(foot_radius / g)
         self._yaw_share = template.new_tensor([[-1.0 if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
+        self.stride_in_place = template.new_tensor([[0.0], [-s.stance_width]])  # (2, 1)
         self._beside = template.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
     def plan(

@@ -1,5 +1,6 @@
 """Training Δξ from the command line."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -34,6 +35,19 @@ def test_an_offset_that_is_not_there_leaves_no_run(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match="no such checkpoint: /nowhere"):
         run(monkeypatch, "--offset=/nowhere")
     assert not list(logs.glob("*"))
+
+
+@pytest.mark.parametrize("weight", ["-1", "nan", "inf"])
+def test_a_weight_of_the_stability_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, weight: str) -> None:
+    with pytest.raises(UserError, match=r"--stability: got .*, expected a number >= 0"):
+        run(monkeypatch, f"--stability={weight}")
+
+
+def test_stability_is_in_the_loss_unless_it_is_left_out(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    for arguments, weight in (((), 1.0), (("--stability=0",), 0.0)):
+        run(monkeypatch, *arguments)
+        *_, made = sorted(logs.glob("pointfoot_flat_teacher/PF_TRON1A/*"), key=lambda path: path.stat().st_mtime)
+        assert json.loads((made / "train_cfg.json").read_text())["teacher"]["dcm"]["offset"]["w_stability"] == weight
 
 
 @pytest.mark.parametrize("argument", ["--num_steps=0", "--epochs=0", "--max_iterations=0"])

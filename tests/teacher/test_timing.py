@@ -15,7 +15,7 @@ from legged_gym.teacher.frame import observe
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.predictor import StepPlan
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout
-from legged_gym.teacher.timing import Reach, StepTiming, viability_bounds, viability_excess
+from legged_gym.teacher.timing import Reach, StepTiming, viability_bounds, viability_distance, viability_excess
 
 from .making import MakeObs, S, make_teacher, start
 
@@ -124,6 +124,10 @@ def test_viability_bounds_are_where_the_best_steps_just_hold_the_dcm() -> None:
     points = torch.tensor([[0.0, forward + 0.1, 0.0, 0.0], [0.05, 0.05, inner - 0.2, outer + 0.3]], dtype=torch.float64)
     excess = viability_excess(points, omega.expand(4), stepping, duration)
     torch.testing.assert_close(excess, torch.tensor([0.0, 0.1, 0.2, 0.3], dtype=torch.float64))
+    distance = viability_distance(points, omega.expand(4), stepping, duration)
+    torch.testing.assert_close(distance[1:], excess[1:])
+    inside = max(-forward, inner - 0.05, 0.05 - outer)
+    assert distance[0] == pytest.approx(inside) and inside < -0.01
 
 
 def plan_of(teacher: DcmTeacher, obs: Tensor, monkeypatch: pytest.MonkeyPatch) -> StepPlan:
