@@ -127,8 +127,8 @@ class PPO(RslPPO):
             cfg["actor"]["symmetry"] = env.symmetry()
         extra = {VELOCITY_ESTIMATE: torch.zeros(n, obs["velocity"].shape[-1], device=device)}
         if cfg.get("has_teacher"):
-            widths = zip(REFERENCE_GROUPS, (env.num_actions, 1, 1), strict=True)
-            extra |= {name: torch.zeros(n, width, device=device) for name, width in widths}
+            widths = dict(zip(REFERENCE_GROUPS, (env.num_actions, 1, 1), strict=True)) | cfg.get("stored_groups", {})
+            extra |= {name: torch.zeros(n, width, device=device) for name, width in widths.items()}
         obs = TensorDict({**dict(obs.items()), **extra}, batch_size=[n], device=device)
         return RslPPO.construct_algorithm(obs, env, cfg, device)
 

@@ -7,6 +7,14 @@ from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
 from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.utils.config import Config, bounded, to_dict
 
+STABILITY = ("touchdown", "error_x", "error_y", "delta_x", "delta_y", "distance")
+"""Columns of the observation group `stability`.
+
+`touchdown` is 1 where a step has just ended, with e_n in that step's frame M [m]. The others are of the step that is
+planned now, by the LIP: its offset error against the b to go for, frame M [m], and the signed distance of the DCM to
+the bounds of viability, negative inside [m]. All of it is 0 once the teacher has left.
+"""
+
 
 @dataclass
 class TeacherInLoopCfg(Config):
@@ -39,6 +47,9 @@ class TeacherInLoopCfg(Config):
     """Reward of a policy step with the centre of mass right on its planned path; 0 switches it off."""
     com_width: float = bounded(0.05, gt=0)
     """Width s of its kernel exp(-|c - planned|²/s²) [m]."""
+    store_stability: bool = False
+    """Store how stable the steps are beside the reference, as the observation group `stability`, to log it or to train
+    on it; its columns are `STABILITY`."""
     dcm: DcmCfg = field(default_factory=lambda: DcmCfg(offset=OffsetCfg(enabled=True)))
     """The teacher itself."""
 
@@ -121,6 +132,7 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
         "logger": _writer_cfg(cfg.runner.logger, cfg.runner.experiment_name),
         "has_teacher": cfg.teacher.enabled,
         "symmetric": policy.symmetric,
+        "stored_groups": {"stability": len(STABILITY)} if cfg.teacher.enabled and cfg.teacher.store_stability else {},
         "obs_groups": {"actor": ["policy", "command"], "critic": ["critic"]},
         "algorithm": {
             "class_name": "legged_gym.algorithms.ppo:PPO",

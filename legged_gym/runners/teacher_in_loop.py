@@ -8,7 +8,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from legged_gym.algorithms.losses import scheduled_weight
-from legged_gym.runners.config import TeacherInLoopCfg
+from legged_gym.runners.config import STABILITY, TeacherInLoopCfg
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.frame import StepFrame
@@ -66,8 +66,12 @@ class TeacherInLoop:
         template = self.teacher.geometry.abad_pos
         self._path = PathTracking(env.num_envs, env.dt, template) if cfg.com_reward > 0.0 else None
         self._plan: tuple[StepFrame, StepPlan] | None = None
-        self.teacher.on_plan = self._keep if self._path else None
         self._off_path = torch.zeros(env.num_envs, device=device)
+        self._stability = torch.zeros(env.num_envs, len(STABILITY), device=device)
+        if self._path is not None or cfg.store_stability:
+            self.teacher.on_plan = self._keep
+        if cfg.store_stability:
+            self._nothing["stability"] = torch.zeros_like(self._stability)
         self._output: TeacherOutput | None = None
         self._last_offset = torch.zeros(env.num_envs, 2, device=device)
         self._sums = torch.zeros(6, device=device)
@@ -95,7 +99,7 @@ class TeacherInLoop:
             self.teacher.memory.adapts.copy_(follows.squeeze(-1))
 
     def add_reference(self, obs: TensorDict) -> None:
-        """Evaluate the teacher and add the groups `reference`, `reference_weight` and `teacher_driven`.
+        """Evaluate the teacher and add `reference`, `reference_weight`, `teacher_driven`, by config `stability`.
 
         On a GPU they are there after the next `act` if the teacher drives robots, and else only after the next
         `add_reference` or `end_rollout`: meanwhile it is evaluated beside the simulation.
@@ -109,6 +113,8 @@ class TeacherInLoop:
             output = self._output = self._evaluate(obs["teacher"])
             obs["reference"] = output.action.clone()
             obs["reference_weight"] = output.weight.view(-1, 1).clone()
+            if self.cfg.store_stability:
+                obs["stability"] = self._stability.clone()
 
     def _step(self, obs: torch.Tensor) -> TeacherOutput:
         """Evaluate the teacher on its observation (N, ·) and add up what is logged."""
@@ -116,6 +122,10 @@ class TeacherInLoop:
         if self._path is not None and self._plan is not None:
             landed, fresh = output.touchdown > 0.0, output.fresh > 0.0
             self._off_path.copy_(self._path(*self._plan, self.teacher.predictor, landed, fresh))
+        if self.cfg.store_stability and self._plan is not None:
+            planned = self.teacher.predictor.stability(*self._plan).t()
+            columns = (output.touchdown.unsqueeze(-1), output.touchdown_error, planned)
+            torch.nan_to_num(torch.cat(columns, dim=-1), out=self._stability)
         landed, error = output.touchdown, output.touchdown_error
         # The foot moves one-to-one with the offset: the error without it is the error plus the offset.
         squares = [error, error + self._last_offset, output.foothold_error]

@@ -5,6 +5,8 @@ the task's domain randomisation). The result, `offset_<iteration>.pt`, is used b
 `--agent teacher --offset FILE`, and by `train.py` with `--train.teacher.offset_file=FILE`.
 """
 
+import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from legged_gym.utils.config import save_json
 from legged_gym.utils.distributed import started_together
 from legged_gym.utils.errors import UserError
 
-NOMINAL_PUSH = 0.5
+DEFAULT_PUSH = 0.5
 """Largest push on nominal physics [m/s]."""
 
 
@@ -47,27 +49,44 @@ def make_train_parser() -> Parser:
         "(default: %(default)s)",
     )
     add("--epochs", type=int, default=20, help="passes over a rollout (default: %(default)s)")
+    add(
+        "--stability",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="weight of what landings cost, also those of pushed robots, in the loss; the landing error of steady "
+        "walking has 1 (default: %(default)s)",
+    )
+    add("--max_push", type=float, default=DEFAULT_PUSH, metavar="V", help="largest push [m/s] (default: %(default)s)")
     parser.set_defaults(headless=True, num_envs=256, max_iterations=10)
     return parser
 
 
-def nominal(env_cfg: Any) -> Any:
-    """Return an environment's config without its randomisation, with gaits, pushes and the commands of a beginner."""
+def nominal(env_cfg: Any, max_push: float) -> Any:
+    """Return an environment's config without its randomisation, with gaits, pushes and the commands of a beginner.
+
+    Args:
+        env_cfg: The task's config.
+        max_push: Largest push [m/s].
+    """
     gait = env_cfg.gait
     cfg = nominal_cfg(env_cfg, "deployed")
     cfg.gait = gait
     cfg.commands.ranges = cfg.commands.initial_ranges  # the box that the teacher walks in
-    cfg.domain_rand.push_robots, cfg.domain_rand.max_push_vel_xy = True, NOMINAL_PUSH
+    cfg.domain_rand.push_robots, cfg.domain_rand.max_push_vel_xy = True, max_push
     return cfg
 
 
-def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | None = None) -> TeacherRunner:
+def train_teacher(
+    spec: RunSpec, num_steps: int, epochs: int, stability: float, offset: Path | None = None
+) -> TeacherRunner:
     """Train Δξ.
 
     Args:
         spec: The run.
         num_steps: Policy steps of a rollout.
         epochs: Passes over each rollout.
+        stability: Weight of the cost of landings.
         offset: File to start from; None to start anew.
 
     Returns:
@@ -76,7 +95,7 @@ def train_teacher(spec: RunSpec, num_steps: int, epochs: int, offset: Path | Non
     env, train_cfg = make_env(spec), spec.train_cfg
     parent = spec.log_root / f"{train_cfg.runner.experiment_name}_teacher" / spec.robot
     log_dir = runs.new_run_dir(parent, train_cfg.runner.run_name)
-    train_cfg.teacher.dcm.offset.epochs = epochs
+    train_cfg.teacher.dcm.offset.epochs, train_cfg.teacher.dcm.offset.w_stability = epochs, stability
     runner = TeacherRunner(env, train_cfg.teacher.dcm, num_steps, log_dir, spec.rl_device)
     try:
         if offset is not None:
@@ -100,9 +119,14 @@ def main() -> None:
     for name in ("max_iterations", "num_steps", "epochs"):
         if getattr(args, name) < 1:
             raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 1")
-    spec = resolve(args.request, None if args.randomize else nominal)
+    for name in ("stability", "max_push"):
+        if not 0.0 <= getattr(args, name) < math.inf:
+            raise UserError(f"--{name}: got {getattr(args, name)}, expected a number >= 0")
+    if args.randomize and args.max_push != DEFAULT_PUSH:
+        raise UserError("--max_push: with --randomize pushes are the task's: set --env.domain_rand.max_push_vel_xy")
+    spec = resolve(args.request, None if args.randomize else functools.partial(nominal, max_push=args.max_push))
     print(summary(spec))
-    runner = train_teacher(spec, args.num_steps, args.epochs, args.offset)
+    runner = train_teacher(spec, args.num_steps, args.epochs, args.stability, args.offset)
     assert runner.log_dir is not None  # set above
     file = runner.log_dir / f"offset_{runner.iteration}.pt"
     options = [*commands.task_options(spec), *commands.robot_options(spec), "--agent=teacher"]

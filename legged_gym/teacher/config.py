@@ -199,6 +199,20 @@ class OffsetCfg(Config):
     """Weight of the previewed DCM errors."""
     w_vstab: float = bounded(0.0, ge=0.0)
     """Weight of the capture-margin hinge on previewed steps."""
+    w_stability: float = bounded(0.0, ge=0.0)
+    """Weight of J, what landings cost: the recorded one, and those previewed from there. Pushed robots count in it like
+    all others."""
+    discount: float = bounded(0.8, ge=0.0, le=1.0)
+    """Of a landing in J against the one before it [1]."""
+    w_speed: float = bounded(0.0, ge=0.0)
+    """Weight in J of the squared velocity error of a step [s^2]."""
+    w_viable: float = bounded(0.01, ge=0.0)
+    """Weight in J of softplus(h / viable_width), h how far the DCM is outside the bounds of viability [m^2]."""
+    viable_width: float = bounded(0.03, gt=0.0)
+    """How far inside the bounds that begins to count [m]."""
+    outlier: float = bounded(0.1, gt=0.0)
+    """Errors beyond this cost in proportion, not by their square, and residuals of previewed landings are cut here
+    [m]."""
     follow_scale: float = bounded(0.5, gt=0.0)
     """Distance of the executed action from a_ref at which a sample's weight is 1/e [action units, rms]."""
 

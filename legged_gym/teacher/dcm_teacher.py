@@ -66,6 +66,8 @@ class TeacherOutput:
     """Inputs o of the offset network (N, num_inputs)."""
     offset: Tensor
     """Applied offset dxi, frame M (N, 2) [m]."""
+    limited: Tensor
+    """v_ref minus the velocity that it is on the way to, as far as +-dv keeps it from that, frame M (N, 2) [m/s]."""
     fresh: Tensor
     """1 where an episode has just begun (N,)."""
     touchdown: Tensor
@@ -219,6 +221,7 @@ class DcmTeacher:
             clock_shift=plan.clock_shift,
             inputs=inputs,
             offset=plan.correction.t(),
+            limited=(plan.velocity - plan.wanted).t(),
             fresh=flag_fresh,
             touchdown=flag_touchdown,
             touchdown_error=error.t(),

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from legged_gym.teacher.config import OffsetCfg
+
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     """sum(w x) / sum(w) over (B,) samples; 0 if no sample has weight."""
@@ -50,6 +52,23 @@ def stability_loss(landed: Tensor, capture_radius: Tensor, weight: Tensor) -> Te
     """
     distance = (landed.square().sum(dim=-1) + 1e-12).sqrt()
     return weighted_mean((distance - capture_radius).clamp(min=0.0).square(), weight)
+
+
+def landing_cost(delta: Tensor, velocity_error: Tensor, distance: Tensor, cfg: OffsetCfg) -> Tensor:
+    """What a landing costs (B,) [m^2]: rho(|delta|^2 + w_speed |dv|^2) + w_viable softplus(h / viable_width).
+
+    rho(x) = 2 s^2 (sqrt(1 + x / s^2) - 1) with s = `outlier` is x for small errors, and grows with its root beyond s:
+    a robot that falls is far off, and an offset of some centimetres does not change that.
+
+    Args:
+        delta: DCM relative to the landing foot minus b of the velocity to walk with (B, 2) [m].
+        velocity_error: of the step, dv (B, 2) [m/s].
+        distance: signed distance h to the bounds of viability, negative inside (B,) [m].
+        cfg: weights and widths.
+    """
+    square = delta.square().sum(dim=-1) + cfg.w_speed * velocity_error.square().sum(dim=-1)
+    tame = 2.0 * cfg.outlier**2 * ((1.0 + square / cfg.outlier**2).sqrt() - 1.0)
+    return tame + cfg.w_viable * torch.nn.functional.softplus(distance / cfg.viable_width)
 
 
 def follow_weight(executed: Tensor, reference: Tensor, scale: float) -> Tensor:

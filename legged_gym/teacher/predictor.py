@@ -11,7 +11,7 @@ from torch import Tensor
 from legged_gym.teacher import lipm
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame
-from legged_gym.teacher.timing import Reach, StepTiming
+from legged_gym.teacher.timing import Reach, StepTiming, viability_distance
 
 Offset = Callable[[dict[str, Tensor]], Tensor]
 """From the named inputs of the offset network that the predictor knows to the offset (2, N) [m]."""
@@ -79,6 +79,7 @@ class DcmPredictor:
         self._law = {"dcm": self._dcm_foothold, "raibert": self._raibert_foothold}[s.law]
         self._radius_over_g = template.new_tensor(foot_radius / g)
         self._yaw_share = template.new_tensor([[-1.0 if s.yaw_in_preview else 0.0], [0.0]])  # (2, 1)
+        self.stride_in_place = template.new_tensor([[0.0], [-s.stance_width]])  # (2, 1)
         self._beside = template.new_tensor([[0.0], [-0.5 * s.stance_width]])  # (2, 1)
 
     def plan(
@@ -152,6 +153,19 @@ class DcmPredictor:
             wanted=command,
             turn_rate=turn_rate,
         )
+
+    def stability(self, frame: StepFrame, plan: StepPlan) -> Tensor:
+        """How stable the planned landing is, by the LIP (3, N) [m].
+
+        Returns:
+            DCM offset at touchdown minus the b to go for, frame M: that of v_ref if +-dv did not limit it. Then the
+            signed distance of that offset to the bounds of viability, negative inside.
+        """
+        per_speed = self.gaits(plan.omega, frame.duration).per_speed
+        landed = plan.xi_end - plan.foothold
+        delta = landed - plan.offset_b + (plan.velocity - plan.wanted) * per_speed
+        distance = viability_distance(landed, plan.omega, self.cfg.stepping, self.cfg.timing.min_step)
+        return torch.cat((delta, distance.unsqueeze(0)))
 
     def _hurry(self, difference: Tensor) -> Tensor:
         """How much of a recovery a step is (N,), by how far the present gait is from the command (2, N) [m/s]."""

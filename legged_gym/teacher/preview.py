@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,21 +30,21 @@ class PreviewedStep:
 
 
 def preview_steps(
-    parts: dict[str, Tensor], offset: Offset, disturbance: Tensor | float, predictor: DcmPredictor, steps: int
+    parts: dict[str, Tensor], offset: Offset, disturbances: Iterable[Tensor | float], predictor: DcmPredictor
 ) -> Iterator[PreviewedStep]:
     """Rolls the map xi_T -> p* -> xi of the next step ahead; differentiable in the start and in the offsets.
 
     The real landing differs from the LIP's by a disturbance (model and tracking error): what the touchdown error would
-    be without any offset, e_n + dxi_k. It is taken as given and the same, in M, at every previewed step.
+    be without any offset, e_n + dxi_k.
 
     Args:
-        parts: what the first step starts from: named inputs of the offset network (width, B) or (B,). `velocity` and
-            `plan` = xi_T - b say where the step would land; a robot that turns also needs its `turn_rate` in M (B,)
-            [rad/s] and the `time` to touchdown (B,) [s]. `yaw_shift`, if there, moves the pivot (2, B) [m].
+        parts: what the first step starts from: named inputs of the offset network (width, B) or (B,), and the velocity
+            `wanted` (2, B) [m/s]. `velocity` and `plan` = xi_T - b say where the step would land. A robot that turns
+            needs its `turn_rate` in M (B,) [rad/s] and the `time` to touchdown (B,) [s], too. `yaw_shift`, if there,
+            moves the pivot (2, B) [m].
         offset: learned offset as a function of such parts.
-        disturbance: e_n + dxi_k (2, B) [m].
+        disturbances: that of each step, in its M (2, B) [m]; as many steps are previewed.
         predictor: the stepping law.
-        steps: how many touchdowns to preview.
 
     Yields:
         The previewed steps, the current one first.
@@ -53,7 +53,7 @@ def preview_steps(
     omega, duration = parts["omega"], parts["duration"]
     gait = predictor.gaits(omega, duration)
     capture_radius = lipm.capture_radius(reach, omega, duration)
-    for _ in range(steps):
+    for disturbance in disturbances:
         b = _turned(gait.offset(parts["velocity"]), parts, 1.0)
         foothold = predictor.reach.box(parts["plan"] + offset(parts))
         landed = parts["plan"] + b - foothold + disturbance
@@ -68,12 +68,13 @@ def _turned(vector: Tensor, parts: dict[str, Tensor], sense: float) -> Tensor:
 
 def _next_step(parts: dict[str, Tensor], landed: Tensor, dv: float, gait: lipm.PeriodicGait) -> dict[str, Tensor]:
     """What the next step starts from; its frame M is that at the touchdown, with y the other way round than before."""
-    xi, command = _mirror(_turned(landed, parts, -1.0)), _mirror(parts["command"])
-    changed = {"command": command, "time": parts["duration"], "yaw_force": -parts["yaw_force"]}
+    xi, wanted = _mirror(_turned(landed, parts, -1.0)), _mirror(parts["wanted"])
+    changed = {"command": _mirror(parts["command"]), "wanted": wanted, "time": parts["duration"]}
+    changed |= {"yaw_force": -parts["yaw_force"]}
     changed |= {name: -parts[name] for name in ("turn_rate", "yaw_shift") if name in parts}
     pivot = gait.pivot + changed.get("yaw_shift", 0.0)
     xi_end = lipm.propagate_dcm(xi, pivot, parts["omega"], parts["duration"])
-    _, velocity, b = reference_gait(dv, command[:2], xi_end, gait)
+    _, velocity, b = reference_gait(dv, wanted, xi_end, gait)
     next_parts = parts | changed | {"xi": xi, "pivot": pivot, "velocity": velocity}
     return next_parts | {"plan": xi_end - _turned(b, next_parts, 1.0)}
 

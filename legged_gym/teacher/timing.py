@@ -161,6 +161,16 @@ def viability_bounds(omega: Tensor, stepping: SteppingCfg, duration: float) -> t
     return longest / (growth - 1.0), (narrow * growth - wide) / square, (wide * growth - narrow) / square
 
 
+def viability_distance(landed: Tensor, omega: Tensor, stepping: SteppingCfg, duration: float) -> Tensor:
+    """Signed distance of the DCM relative to the landing foot (2, ..., N) [m] to `viability_bounds` (..., N) [m].
+
+    Negative inside: then how far it is to the nearest bound; outside by how much the worst one is exceeded.
+    """
+    forward, inner, outer = viability_bounds(omega, stepping, duration)
+    x, y = landed.unbind()
+    return torch.maximum(x.abs() - forward, torch.maximum(inner - y, y - outer))
+
+
 def viability_excess(landed: Tensor, omega: Tensor, stepping: SteppingCfg, duration: float) -> Tensor:
     """Distance of the DCM relative to the landing foot (2, ..., N) [m] beyond `viability_bounds` (..., N) [m]."""
     forward, inner, outer = viability_bounds(omega, stepping, duration)

@@ -70,6 +70,7 @@ def planned_trajectory(frame: StepFrame, plan: StepPlan, predictor: DcmPredictor
         "time": plan.time_left,
         "plan": plan.xi_end - plan.offset_b,
         "velocity": plan.velocity,
+        "wanted": plan.wanted,
         "command": torch.cat((plan.wanted, zero[:1])),
         "turn_rate": plan.turn_rate,
         "yaw_force": zero[0],
@@ -81,7 +82,7 @@ def planned_trajectory(frame: StepFrame, plan: StepPlan, predictor: DcmPredictor
     begin, origin, com = torch.zeros_like(duration), zero, frame.com_xy
     side = torch.ones_like(zero)
     begins, feet, pivots, coms, xis = [begin], [origin], [], [com], []
-    for step in preview_steps(parts, lambda _: next(offset), 0.0, predictor, steps + 1):
+    for step in preview_steps(parts, lambda _: next(offset), [0.0] * (steps + 1), predictor):
         turned = plan.turn_rate * begin  # of this step's frame against that of now, whose y is the first step's
         xi, pivot, foothold = (
             lipm.rotate(side * point, turned) + origin

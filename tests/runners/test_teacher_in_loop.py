@@ -14,11 +14,12 @@ from tensordict import TensorDict
 from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.runners.config import STABILITY
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel, path_kernel
 from legged_gym.runners.teachers import make_teacher
 from legged_gym.teacher.config import BodyCfg, DcmCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.utils.config import ConfigError, load_json, set_by_path, to_dict
 from legged_gym.utils.errors import UserError
 
@@ -316,6 +317,33 @@ def test_keeping_to_the_path_earns_reward_by_config(env: PointFootFlat, monkeypa
     assert shares[0.0, False] == 0.0
     assert 0.5 * 0.7 < shares[0.5, False] <= 0.5
     assert shares[0.5, True] < shares[0.5, False] - 0.02
+
+
+def test_stability_is_stored_beside_the_reference_by_config(
+    env: PointFootFlat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Touchdowns as the trainer of the offset sees them; and plans, which land well inside the bounds."""
+    assert "stability" not in OnPolicyRunner(env, train_cfg(driven_final=1.0)).alg.storage.observations
+    runner = OnPolicyRunner(env, train_cfg(driven_final=1.0, store_stability=True, offset_update="collection"))
+    outputs, record = [], runner.teacher.trainer.record
+
+    def listen(output: TeacherOutput, executed: torch.Tensor) -> None:
+        outputs.append((output.touchdown.clone(), output.touchdown_error.clone()))
+        record(output, executed)
+
+    monkeypatch.setattr(runner.teacher.trainer, "record", listen)
+    runner._collect(env.reset())
+    stored = runner.alg.storage.observations["stability"]
+    assert stored.shape[-1] == len(STABILITY)
+    touchdown, error, delta, distance = stored.split((1, 2, 2, 1), dim=-1)
+    seen_touchdown, seen_error = (torch.stack(values) for values in zip(*outputs, strict=True))
+    assert torch.equal(touchdown.squeeze(-1), seen_touchdown) and torch.equal(error, seen_error)
+    assert touchdown.sum() >= 16 and error.abs().sum() > 0.0
+    assert 0.0 < delta.norm(dim=-1).median() < 0.2 and -0.3 < distance.median() < -0.02
+    runner.teacher.left = True
+    obs = env.get_observations()
+    runner.teacher.add_reference(obs)
+    assert (obs["stability"] == 0.0).all()
 
 
 def test_the_path_kernel_by_hand() -> None:

@@ -1,5 +1,6 @@
 """Training Δξ from the command line."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -34,6 +35,27 @@ def test_an_offset_that_is_not_there_leaves_no_run(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match="no such checkpoint: /nowhere"):
         run(monkeypatch, "--offset=/nowhere")
     assert not list(logs.glob("*"))
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+@pytest.mark.parametrize("option", ["stability", "max_push"])
+def test_a_number_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, option: str, value: str) -> None:
+    with pytest.raises(UserError, match=rf"--{option}: got .*, expected a number >= 0"):
+        run(monkeypatch, f"--{option}={value}")
+
+
+def test_the_largest_push_is_the_tasks_where_the_rest_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"set --env\.domain_rand\.max_push_vel_xy"):
+        run(monkeypatch, "--randomize", "--max_push=1")
+
+
+def test_stability_and_pushes_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
+    for arguments, expected in (((), (0.0, 0.5)), (("--stability=1", "--max_push=1.5"), (1.0, 1.5))):
+        run(monkeypatch, *arguments)
+        *_, made = sorted(logs.glob("pointfoot_flat_teacher/PF_TRON1A/*"), key=lambda path: path.stat().st_mtime)
+        train_cfg, env_cfg = (json.loads((made / f"{name}_cfg.json").read_text()) for name in ("train", "env"))
+        used = train_cfg["teacher"]["dcm"]["offset"]["w_stability"], env_cfg["domain_rand"]["max_push_vel_xy"]
+        assert used == expected
 
 
 @pytest.mark.parametrize("argument", ["--num_steps=0", "--epochs=0", "--max_iterations=0"])

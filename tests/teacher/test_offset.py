@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from legged_gym.sim.robot_model import RobotModel, robot_urdf
 from legged_gym.teacher import lipm
 from legged_gym.teacher.config import OffsetCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
@@ -16,6 +17,7 @@ from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.losses import (
     assign_touchdowns,
     follow_weight,
+    landing_cost,
     magnitude_loss,
     stability_loss,
     tracking_loss,
@@ -31,7 +33,8 @@ PREDICTOR = DcmPredictor(TeacherCfg(), 0.032, torch.zeros((), dtype=torch.float6
 def previewed(network: OffsetNetwork, inputs: Tensor, disturbance: Tensor, predictor: DcmPredictor, steps: int) -> list:
     """The preview with the network in the loop."""
     offset = lambda parts: network(network.pack(parts)).t()  # noqa: E731
-    return list(preview_steps(network.unpack(inputs), offset, disturbance, predictor, steps))
+    start = network.unpack(inputs)
+    return list(preview_steps(start | {"wanted": start["command"][:2]}, offset, [disturbance] * steps, predictor))
 
 
 def random_network(seed: int = 0) -> OffsetNetwork:
@@ -145,7 +148,7 @@ def test_preview_has_the_yaw_force_alternate_with_the_feet() -> None:
 
 def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_obs: Callable[..., Tensor]) -> None:
     cfg = TeacherCfg()
-    cfg.offset.hidden_dims, cfg.offset.w_vstab, cfg.offset.w_preview = (6,), 0.5, 0.5
+    cfg.offset.hidden_dims, cfg.offset.w_vstab, cfg.offset.w_preview, cfg.offset.w_stability = (6,), 0.5, 0.5, 0.5
     teacher = DcmTeacher(cfg, geometry, 4)
     teacher.network = OffsetNetwork(hidden_dims=(6,)).double()
     torch.manual_seed(3)
@@ -153,8 +156,8 @@ def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_o
         torch.nn.init.normal_(parameter, std=0.3)
     trainer = OffsetTrainer(teacher, 1)
     inputs = walking_inputs(teacher.network, 1.6) + 0.02 * torch.randn(4, teacher.network.num_inputs).double()
-    applied, error = 0.01 * torch.randn(4, 2).double(), 0.02 * torch.randn(4, 2).double()
-    weight = torch.rand(4).double()
+    applied, target = 0.01 * torch.randn(4, 2).double(), 0.02 * torch.randn(4, 4).double()
+    limited, (weight, any_weight) = 0.1 * torch.randn(4, 2).double(), torch.rand(2, 4).double()
     names, values = zip(*teacher.network.named_parameters(), strict=True)
 
     def loss(*parameters: Tensor) -> Tensor:
@@ -167,31 +170,117 @@ def test_loss_gradients_against_finite_differences(geometry: LegGeometry, make_o
             pack, unpack = network.pack, network.unpack
 
         teacher.network = Functional()  # type: ignore[assignment]
-        return trainer.losses(inputs, applied, error, weight)["loss"]
+        return trainer.losses(inputs, applied, limited, target, weight, any_weight)["loss"]
 
     network = teacher.network
-    stability = trainer.losses(inputs, applied, error, weight)["vstab"]
-    gradient = torch.autograd.grad(stability, list(network.parameters()))
-    assert stability > 1e-3 and max(part.abs().max() for part in gradient) > 1e-4, "nothing to check the hinge with"
+    for name in ("vstab", "stability"):
+        part = trainer.losses(inputs, applied, limited, target, weight, any_weight)[name]
+        gradient = torch.autograd.grad(part, list(network.parameters()))
+        assert part > 1e-3 and max(values.abs().max() for values in gradient) > 1e-4, f"nothing to check {name} with"
     assert torch.autograd.gradcheck(loss, tuple(v.detach().clone().requires_grad_() for v in values), atol=1e-7)
 
 
 def test_every_weight_of_the_loss_counts(geometry: LegGeometry) -> None:
     totals = {}
-    for name in (None, "w_track", "w_mag", "w_preview", "w_vstab"):
+    for name in (None, "w_track", "w_mag", "w_preview", "w_vstab", "w_stability"):
         cfg = TeacherCfg()
-        cfg.offset = OffsetCfg(w_track=0.0, w_mag=0.0, w_preview=0.0, w_vstab=0.0)
+        cfg.offset = OffsetCfg(w_track=0.0, w_mag=0.0, w_preview=0.0, w_vstab=0.0, w_stability=0.0)
         if name:
             setattr(cfg.offset, name, 1.0)
         teacher = DcmTeacher(cfg, geometry, 4)
         teacher.network = random_network()
         inputs = walking_inputs(teacher.network, 2.0)
-        error = torch.full((4, 2), 0.3).double()
-        losses = OffsetTrainer(teacher, 1).losses(inputs, 0.0 * error, error, torch.ones(4).double())
+        target, weight = torch.full((4, 4), 0.3).double(), torch.ones(4).double()
+        losses = OffsetTrainer(teacher, 1).losses(
+            inputs, 0.0 * target[:, :2], 0.0 * target[:, :2], target, weight, weight
+        )
         totals[name] = losses["loss"].item()
     assert totals.pop(None) == 0.0
     assert all(value > 0.0 for value in totals.values())
-    assert len(set(totals.values())) == 4
+    assert len(set(totals.values())) == 5
+
+
+def stability_trainer(**offset: object) -> OffsetTrainer:
+    """Whose loss is the stability term, and nothing else."""
+    cfg = TeacherCfg()
+    cfg.offset = OffsetCfg(w_track=0.0, w_mag=0.0, w_preview=0.0, w_stability=1.0, **offset)  # type: ignore[arg-type]
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(RobotModel.from_urdf(robot_urdf("PF_TRON1A"))), 4)
+    teacher.network = random_network()
+    teacher.predictor = PREDICTOR
+    return OffsetTrainer(teacher, 1)
+
+
+def stability(trainer: OffsetTrainer, inputs: Tensor, applied: Tensor, delta: Tensor) -> Tensor:
+    none, whole = torch.zeros(len(inputs)).double(), torch.ones(len(inputs)).double()
+    target = torch.cat((torch.full_like(delta, 9.0), delta), dim=-1)  # e_n is not looked at
+    return trainer.losses(inputs, applied, 0.0 * delta, target, none, whole)["loss"]
+
+
+def test_landing_cost_by_hand() -> None:
+    cfg = OffsetCfg(w_speed=0.04, w_viable=0.5, viable_width=0.02, outlier=0.1)
+    delta, error = (
+        torch.tensor([[0.03, 0.04], [0.0, 0.0], [3.0, 4.0]]),
+        torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.0, 0.0]]),
+    )
+    cost = landing_cost(delta, error, torch.tensor([-9.0, -9.0, 0.04]), cfg)
+    small = [2 * 0.01 * ((1 + square / 0.01) ** 0.5 - 1) for square in (2.5e-3, 0.01)]
+    far = 0.02 * (2501.0**0.5 - 1.0) + 0.5 * 2.126928  # softplus(2); by the distance, not by its square
+    torch.testing.assert_close(cost, torch.tensor([*small, far]))
+
+
+def test_a_recorded_landing_costs_what_it_was_and_moves_with_the_offset_as_far_as_the_box_lets_it() -> None:
+    """Whatever was applied; where the box holds the foothold the network moves nothing and is told so."""
+    trainer = stability_trainer(preview_steps=0, w_speed=0.0, w_viable=0.0, outlier=10.0)
+    network = trainer.teacher.network
+    inputs = walking_inputs(network)
+    delta = 0.02 * torch.randn(4, 2, generator=torch.Generator().manual_seed(0)).double()
+    offset = network(inputs).detach()
+    torch.testing.assert_close(
+        stability(trainer, inputs, offset, delta), delta.square().sum(-1).mean(), rtol=1e-4, atol=0
+    )
+    applied = torch.zeros(4, 2).double()
+    moved = (delta - offset).square().sum(-1).mean()
+    torch.testing.assert_close(stability(trainer, inputs, applied, delta), moved, rtol=1e-4, atol=0)
+    parts = network.unpack(inputs)
+    crossed = network.pack(parts | {"plan": parts["plan"] + torch.tensor([[2.0], [2.0]]).double()})
+    cost = stability(trainer, crossed, applied, delta)
+    torch.testing.assert_close(cost, delta.square().sum(-1).mean(), rtol=1e-3, atol=0)
+    assert all(part.abs().max() == 0.0 for part in torch.autograd.grad(cost, list(network.parameters())))
+
+
+def test_every_number_of_the_stability_loss_counts() -> None:
+    numbers = {
+        "discount": 0.5,
+        "w_speed": 0.1,
+        "w_viable": 0.1,
+        "viable_width": 0.1,
+        "outlier": 0.01,
+        "preview_steps": 1,
+    }
+    delta, applied = torch.full((4, 2), 0.1).double(), torch.zeros(4, 2).double()
+    values = []
+    for changed in ({}, *({name: value} for name, value in numbers.items())):
+        trainer = stability_trainer(**changed)
+        values.append(stability(trainer, walking_inputs(trainer.teacher.network), applied, delta).item())
+    assert len(set(values)) == len(values)
+
+
+def test_later_landings_have_the_residuals_of_other_samples() -> None:
+    """Of four like samples one landed ahead: in their previews it is seen by another one at each further step."""
+    trainer = stability_trainer(preview_steps=3, w_speed=0.0, w_viable=0.0, discount=1.0)
+    torch.nn.init.zeros_(trainer.teacher.network.net[-1].weight)
+    torch.nn.init.zeros_(trainer.teacher.network.net[-1].bias)
+    inputs = walking_inputs(trainer.teacher.network)
+    delta = torch.zeros(4, 2).double()
+    delta[2, 0] = 0.02
+    seen = []
+    for sample in range(4):
+        whole = torch.zeros(4).double()
+        whole[sample] = 1.0
+        target = torch.cat((delta, delta), dim=-1)
+        seen.append(trainer.losses(inputs, 0.0 * delta, 0.0 * delta, target, 0.0 * whole, whole)["loss"].item())
+    once = 2.0 * 0.01 * ((1.0 + 4e-4 / 0.01) ** 0.5 - 1.0)
+    assert seen == pytest.approx([once] * 4, rel=1e-6)
 
 
 def fake_output(teacher: DcmTeacher, inputs: Tensor, touchdown: float, bias: Tensor) -> TeacherOutput:
@@ -205,6 +294,7 @@ def fake_output(teacher: DcmTeacher, inputs: Tensor, touchdown: float, bias: Ten
         clock_shift=zero,
         inputs=inputs,
         offset=offset,
+        limited=torch.zeros(n, 2),
         fresh=zero,
         touchdown=torch.full((n,), touchdown),
         touchdown_error=(bias - offset) * touchdown,
@@ -240,6 +330,31 @@ def test_training_removes_a_constant_error_and_resumes(robots: dict) -> None:
     with pytest.raises(RuntimeError, match="holds 8 steps"):
         for _ in range(9):
             trainer.record(fake_output(teacher, inputs, 0.0, bias), torch.zeros(64, 6))
+
+
+def test_of_a_pushed_robot_the_stability_loss_learns_and_the_others_do_not(robots: dict) -> None:
+    """Where the reference has no weight. And e_n is seen from the b that +-dv keeps v_ref from."""
+    cfg = TeacherCfg()
+    cfg.offset.enabled, cfg.offset.w_mag, cfg.offset.w_stability = True, 0.0, 1.0
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 16)
+    trainer = OffsetTrainer(teacher, 4)
+    parts = {
+        name: torch.zeros(width, 16) for name, width in zip(teacher.network.names, teacher.network.widths, strict=True)
+    }
+    parts |= {"omega": torch.full((1, 16), 4.0), "duration": torch.full((1, 16), 0.25)}
+    parts |= {"velocity": torch.tensor([[0.6], [0.1]]).expand(2, 16), "command": torch.full((3, 16), 0.3)}
+    inputs = teacher.network.pack(parts)
+    for k in range(4):
+        output = fake_output(teacher, inputs, float(k == 3), torch.tensor([0.04, 0.0]))
+        limited = torch.tensor([0.4, -0.1]).expand(16, 2)
+        trainer.record(replace(output, weight=torch.zeros(16), limited=limited), output.action)
+    scalars = trainer.update()
+    assert scalars["track"] == scalars["preview"] == 0.0 and scalars["stability"] > 1e-3
+    per_speed = 0.25 / (torch.tensor(1.0).exp() - 1.0)
+    error, delta = trainer._data["target"][-4].split(2, dim=-1)
+    torch.testing.assert_close(error, torch.tensor([0.04, 0.0]).expand(16, 2))
+    torch.testing.assert_close(delta - error, (torch.tensor([0.4, -0.1]) * per_speed).expand(16, 2))
+    assert (teacher.network(inputs).abs() > 0.0).any(), "nothing was learned"
 
 
 def small_trainer(robots: dict) -> tuple[DcmTeacher, OffsetTrainer]:
@@ -293,9 +408,10 @@ def test_every_step_teaches_once_however_often_the_network_is_updated(robots: di
     taught: list[Tensor] = []
     losses = trainer.losses
 
-    def listen(inputs: Tensor, applied: Tensor, error: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    def listen(inputs: Tensor, *others: Tensor) -> dict[str, Tensor]:
+        *_, weight, _ = others
         taught.append(inputs[weight > 0.0, 0].clone())
-        return losses(inputs, applied, error, weight)
+        return losses(inputs, *others)
 
     trainer.losses = listen  # type: ignore[method-assign]
     steps, bias = 96, torch.tensor([0.03, -0.01])

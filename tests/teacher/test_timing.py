@@ -15,7 +15,7 @@ from legged_gym.teacher.frame import observe
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.predictor import StepPlan
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout
-from legged_gym.teacher.timing import Reach, StepTiming, viability_bounds, viability_excess
+from legged_gym.teacher.timing import Reach, StepTiming, viability_bounds, viability_distance, viability_excess
 
 from .making import MakeObs, S, make_teacher, start
 
@@ -124,6 +124,10 @@ def test_viability_bounds_are_where_the_best_steps_just_hold_the_dcm() -> None:
     points = torch.tensor([[0.0, forward + 0.1, 0.0, 0.0], [0.05, 0.05, inner - 0.2, outer + 0.3]], dtype=torch.float64)
     excess = viability_excess(points, omega.expand(4), stepping, duration)
     torch.testing.assert_close(excess, torch.tensor([0.0, 0.1, 0.2, 0.3], dtype=torch.float64))
+    distance = viability_distance(points, omega.expand(4), stepping, duration)
+    torch.testing.assert_close(distance[1:], excess[1:])
+    inside = max(-forward, inner - 0.05, 0.05 - outer)
+    assert distance[0] == pytest.approx(inside) and inside < -0.01
 
 
 def plan_of(teacher: DcmTeacher, obs: Tensor, monkeypatch: pytest.MonkeyPatch) -> StepPlan:
@@ -167,6 +171,27 @@ def test_foothold_dcm_and_b_are_those_of_the_time_that_was_chosen(
     assert ((velocity - plan.present).abs() <= cfg.stepping.dv + 1e-6).all()
     toward = (velocity - plan.present) * (command - plan.present)
     assert (toward >= -1e-9).all()
+
+
+def test_a_planned_landing_is_as_far_from_its_gait_as_box_and_limit_keep_it(
+    geometry: LegGeometry, make_obs: MakeObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where neither holds it back the plan lands at b; where +-dv does, by the limited velocity's share of b."""
+    obs, cfg = make_obs(64), TeacherCfg()
+    obs[:, S["base_ang_vel_b"]] = 0.0
+    teacher = make_teacher(geometry, 64, cfg)
+    plan = plan_of(teacher, start(obs), monkeypatch)
+    frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
+    *delta, distance = teacher.predictor.stability(frame, plan)
+    growth = (plan.omega * frame.duration).exp()
+    limited = (plan.velocity - plan.wanted) * frame.duration / (growth - 1.0)
+    inside, free = plan.clamped == 0.0, (plan.velocity - plan.wanted).abs().sum(0) < 1e-9
+    assert (inside & free).sum() > 3 and (inside & ~free).sum() > 3
+    torch.testing.assert_close(torch.stack(delta)[:, inside], limited[:, inside])
+    torch.testing.assert_close(torch.stack(delta)[:, inside & free].norm(), TEMPLATE, atol=1e-9, rtol=0)
+    landed = plan.xi_end - plan.foothold
+    excess = viability_excess(landed, plan.omega, cfg.stepping, cfg.timing.min_step)
+    assert ((distance > 0.0) == (excess > 0.0)).all()
 
 
 def test_only_robots_whose_clock_follows_plan_another_time(
