@@ -50,7 +50,7 @@ LEAST_HEIGHT = 0.2
 
 @dataclass(frozen=True)
 class StepSketch:
-    """What the stepping teacher plans for the present step."""
+    """The stepping teacher's plan for the present step."""
 
     stance_w: np.ndarray
     """Point that the robot steps from, its stance foot [m]. Shape (3,)."""
