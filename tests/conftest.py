@@ -65,9 +65,15 @@ class PolicyCfg(Config):
 
 
 @dataclass
+class EstimatorCfg(Config):
+    num_mini_batches: int = bounded(8, ge=1)
+
+
+@dataclass
 class DummyCfgPPO(Config):
     seed: int = bounded(1, ge=0)
     policy: PolicyCfg = field(default_factory=PolicyCfg)
+    estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
     runner: RunnerCfg = field(default_factory=RunnerCfg)
 
 

@@ -249,8 +249,6 @@ def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setti
 def _machine_fields(scale: machine.Scale) -> Fields:
     """Returns the fields that suit the machine."""
     fields: Fields = {"env.env.num_envs": scale.num_envs}
-    fields |= {f"train.policy.{name}_hidden_dims": scale.hidden_dims for name in ("actor", "critic")}
-    fields |= {f"train.algorithm.imitation.{name}": value for name, value in scale.imitation.items()}
     return fields | {f"train.estimator.{name}": value for name, value in scale.estimator.items()}
 
 

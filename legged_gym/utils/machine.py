@@ -35,12 +35,8 @@ class Scale:
 
     num_envs: int
     """Robots simulated side by side."""
-    hidden_dims: tuple[int, ...]
-    """Layers of actor and critic."""
-    imitation: dict[str, float] = field(default_factory=dict)
-    """Fields of the imitation's config that differ from the task's."""
     estimator: dict[str, int] = field(default_factory=dict)
-    """The same of the velocity estimator's config."""
+    """Fields of the velocity estimator's config that differ from the task's."""
 
 
 def local_processes() -> int:
@@ -84,9 +80,8 @@ def detect() -> Machine:
 def suggest(machine: Machine, sim_device: str) -> Scale:
     """Chooses the size of a run when the user did not.
 
-    On a CPU physics is the bottleneck: few robots and a small network make progress visible within minutes. From so
-    small rollouts imitation learns better than PPO does: there it starts strong, stays, and learns from past rollouts.
-    On a GPU, where a rollout is 30 times as large, one pass of it is enough for the velocity estimator.
+    On a CPU physics is the bottleneck: few robots make progress visible within minutes. On a GPU, where a rollout is
+    30 times as large, one pass of it is enough for the velocity estimator.
 
     Args:
         machine: Its resources.
@@ -97,11 +92,8 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     """
     if sim_device.startswith("cuda"):
         estimator = {"num_learning_epochs": 1, "num_mini_batches": 4}
-        return Scale(num_envs=8192, hidden_dims=(512, 256, 128), estimator=estimator)
-    if machine.cores >= 16:
-        return Scale(num_envs=4096, hidden_dims=(512, 256, 128))
-    imitation = {"initial": 100.0, "final": 1.0, "replay_mini_batches": 80}
-    return Scale(num_envs=min(128 * machine.cores, 2048), hidden_dims=(256, 128, 64), imitation=imitation)
+        return Scale(num_envs=8192, estimator=estimator)
+    return Scale(num_envs=4096 if machine.cores >= 16 else min(128 * machine.cores, 2048))
 
 
 def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:

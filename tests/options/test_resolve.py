@@ -59,24 +59,24 @@ def _is_named_call(node: ast.AST) -> bool:
 
 def test_the_order_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each layer sets one field more than the next: what shows through tells who goes before whom."""
-    fields = ("env.env.num_envs", "env.seed", "env.commands.resampling_time", "train.policy.actor_hidden_dims")
-    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, hidden_dims=(5, 4)))
+    fields = ("env.env.num_envs", "env.seed", "env.commands.resampling_time", "train.estimator.num_mini_batches")
+    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, estimator={"num_mini_batches": 5}))
 
     def values(spec: RunSpec) -> list[Any]:
         return [_get(spec, field) for field in fields]
 
-    assert values(resolve(parse())) == [7, 1, 5.0, (5, 4)], "the machine goes before the task's defaults"
-    runner = start("--num_envs=9", "--train.policy.actor_hidden_dims=3")
-    assert values(resolve(parse("--resume"))) == [9, 1, 5.0, (3,)], "the saved run goes before the machine"
+    assert values(resolve(parse())) == [7, 1, 5.0, 5], "the machine goes before the task's defaults"
+    runner = start("--num_envs=9", "--train.estimator.num_mini_batches=3")
+    assert values(resolve(parse("--resume"))) == [9, 1, 5.0, 3], "the saved run goes before the machine"
 
     def preset(cfg: Any) -> Any:
         cfg.env.num_envs, cfg.seed, cfg.commands.resampling_time = 11, 12, 13.0
         return cfg
 
     spec = resolve(parse("--resume"), preset)
-    assert values(spec) == [11, 12, 13.0, (3,)], "the script goes before the saved run"
+    assert values(spec) == [11, 12, 13.0, 3], "the script goes before the saved run"
     spec = resolve(parse("--resume", "--env.commands.resampling_time=2", "--seed=3"), preset)
-    assert values(spec) == [11, 3, 2.0, (3,)], "and the user before all"
+    assert values(spec) == [11, 3, 2.0, 3], "and the user before all"
     assert spec.said == {"train.runner.resume", "env.commands.resampling_time", "env.seed", "train.seed"}
     assert spec.run == Path(runner.log_dir)
     both = resolve(parse("--num_envs=2", "--env.env.num_envs=3"))
@@ -91,17 +91,16 @@ def _get(spec: RunSpec, field: str) -> Any:
     return node
 
 
-def test_the_machine_sets_robots_network_imitation_and_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_sets_robots_and_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
     """What suits it replaces the task's; what a scale does not name stays the task's."""
 
     def train_cfg(**scale: Any) -> Any:
-        monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, hidden_dims=(5, 4), **scale))
-        return resolve(parse(task="pointfoot_flat")).train_cfg
+        monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, **scale))
+        spec = resolve(parse(task="pointfoot_flat"))
+        assert spec.env_cfg.env.num_envs == 7
+        return spec.train_cfg
 
     plain = train_cfg()
-    assert plain.policy.actor_hidden_dims == plain.policy.critic_hidden_dims == (5, 4)
-    imitating = train_cfg(imitation={"initial": 3.0}).algorithm.imitation
-    assert (imitating.initial, imitating.final) == (3.0, plain.algorithm.imitation.final)
     estimator = train_cfg(estimator={"num_mini_batches": 16}).estimator
     assert (estimator.num_mini_batches, estimator.learning_rate) == (16, plain.estimator.learning_rate)
 

@@ -1,7 +1,7 @@
 """The tasks `pointfoot_flat` and `pointfoot_rough`: switches, commands, rewards and training, to read and to edit.
 
 Values that are not here are those of `LeggedRobotCfg` and `LeggedRobotCfgPPO`. A robot's own values (`teacher.yaml` in
-its folder) and the machine's (number of robots, size of the networks) go before these, the command line before all.
+its folder) and the machine's (number of robots) go before these, the command line before all.
 """
 
 from dataclasses import dataclass, field
