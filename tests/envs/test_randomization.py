@@ -122,6 +122,7 @@ def test_off_level_ground_robots_are_pushed_and_varied_less(make_env: MakeEnv) -
     env = make_env(400, terrain, settings)
     level = env.ground.is_level
     assert level.sum() == 200
+    assert (env.ground.under_feet[level] == 0.0).all() and (env.ground.under_feet[~level] != 0.0).any()
     friction = (env.sim.parameters["friction"] - 0.6).abs().amax(-1)
     load, bias = env.sim.parameters["base_mass_added"].squeeze(-1), env.randomizer.gyro_bias.abs().amax(-1)
     kicks = env.disturbances.draw_kicks().norm(dim=-1)

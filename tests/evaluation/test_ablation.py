@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfgPPO
 from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
+from legged_gym.teacher.lipm import GaitFamily
+from legged_gym.teacher.predictor import reference_gait
 from legged_gym.utils.config import check, set_by_path, to_dict
 
 WALKS = {"survival": 0.96, "rmse_vx": 0.15, "rmse_vy": 0.2, "rmse_wz": 0.1}
@@ -29,6 +32,20 @@ def test_arms_set_fields_that_exist_and_differ(arm: str) -> None:
         set_by_path(cfg, path, text)
     check(cfg)
     assert (to_dict(cfg) == to_dict(PointFootFlatCfgPPO())) == (arm == "dcm+offset"), "the task's own arm"
+
+
+@pytest.mark.parametrize("arm", [arm for arm in ARMS if arm.startswith("raibert")])
+def test_raiberts_rule_walks_with_the_command_itself(arm: str) -> None:
+    """However fast the robot is: what keeps v_ref near the present gait is the DCM's."""
+    cfg = PointFootFlatCfgPPO()
+    for path, text in ARMS[arm].items():
+        set_by_path(cfg, path, text)
+    gait = GaitFamily(0.2, 0.0, 0.0, torch.zeros(1))(torch.tensor([3.7]), torch.tensor([0.25]))
+    command = torch.tensor([[0.5], [-0.2]])
+    for speed in (-2.0, 0.0, 2.0):
+        landing = gait.offset(torch.tensor([[speed], [speed]])) + torch.tensor([[0.1], [0.1]])
+        _, velocity, _ = reference_gait(cfg.teacher.dcm.stepping.dv, command, landing, gait)
+        torch.testing.assert_close(velocity, command)
 
 
 def test_the_gate_is_the_first_policy_that_walks() -> None:

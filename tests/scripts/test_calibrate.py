@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from legged_gym.evaluation.calibration import Response
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.options import runs
 from legged_gym.options.cli import run_main
@@ -72,3 +74,21 @@ def test_a_policy_that_falls_is_not_calibrated(
     assert run(monkeypatch, f"--load_run={trained_run}") == 2
     assert capsys.readouterr().err.startswith("error: 100% of the robots fell: calibrate a policy once it walks")
     assert not trained_run.with_name(trained_run.name + "_calibrated").exists()
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_symmetric_policy_is_calibrated_alike_for_both_feet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, symmetric: bool
+) -> None:
+    """Its first layer sees right steps reflected, so a drift to one side cannot be taken back there."""
+    source = tmp_path / "run"
+    shutil.copytree(trained_run, source)
+    (checkpoint,) = sorted(source.glob("model_*.pt"))[-1:]
+    drift = Response(torch.eye(3), torch.tensor([0.0, 0.1, 0.2]), torch.zeros(3))
+    monkeypatch.setattr(calibrate, "measure", lambda spec: (drift, torch.ones(3)))
+    assert run(monkeypatch, f"--load_run={source}", f"--train.policy.symmetric={symmetric}") == 0
+    before, after = (
+        load_checked(folder / checkpoint.name)["actor_state_dict"]["mlp.0.bias"]
+        for folder in (source, tmp_path / "run_calibrated")
+    )
+    assert torch.equal(before, after) == symmetric
