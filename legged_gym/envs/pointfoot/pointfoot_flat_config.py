@@ -162,7 +162,7 @@ def rough_cfg_ppo() -> PointFootFlatCfgPPO:
     """
     cfg = PointFootFlatCfgPPO()
     cfg.runner.experiment_name = "pointfoot_rough"
-    cfg.policy.noise_std_range = (0.05, 0.5)
+    cfg.policy.noise_std_range = (0.1, 0.5)
     cfg.algorithm.entropy_coef, cfg.algorithm.mixed_precision = 0.002, False
     cfg.algorithm.polish_share = 0.25
     return cfg
