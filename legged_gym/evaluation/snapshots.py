@@ -53,7 +53,7 @@ class Snapshots:
             "steps": scalars["Perf/total_steps"],
             "seconds": scalars["Perf/total_time"],
             "return": mean,
-            "actor_state_dict": self.runner.alg.save()["actor_state_dict"],
+            "actor_state_dict": self.runner.get_inference_policy().state_dict(),
         }
         save_atomically(snapshot, self.folder / f"snapshot_{iteration}.pt")
 

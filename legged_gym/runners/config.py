@@ -62,6 +62,8 @@ class RunnerCfg(Config):
     """Policy steps per robot and iteration."""
     max_iterations: int = bounded(1500, ge=1)
     """Iterations of this run."""
+    averaged_iterations: int = bounded(10, ge=1)
+    """The policy that is judged, saved and deployed has the mean of the weights over about so many iterations."""
     save_interval: int = bounded(50, ge=1)
     """Iterations between two checkpoints."""
     save_seconds: float = bounded(45.0, ge=0, le=86400)

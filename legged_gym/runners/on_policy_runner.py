@@ -13,6 +13,7 @@ from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner as RslOnPolicyRunner
 from tensordict import TensorDict
 
+from legged_gym.algorithms.averaging import AveragedActor
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
@@ -52,6 +53,8 @@ def merged(logs: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(v) if name.startswith(COUNTS) else sum(v) / len(v) for name, v in values.items()}
 
 
+NEWEST = "newest_actor_state_dict"
+"""Part of a checkpoint: the actor's weights as they were learned last."""
 RATE_WITHOUT_MOMENTS = 3e-4
 """Highest learning rate with which training begins from networks that come without an optimiser."""
 
@@ -84,6 +87,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
+        self.averaged = AveragedActor(self.alg.get_policy(), train_cfg.runner.averaged_iterations)
         self.teacher = None
         if train_cfg.teacher.enabled:
             self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device, self.group)
@@ -236,6 +240,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
         self._look_after_weights(scalars, it + 1)
+        self.averaged.add(self.alg.iteration)
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         self.current_learning_iteration = it + 1
         if self.after_iteration is not None:
@@ -309,8 +314,14 @@ class OnPolicyRunner(RslOnPolicyRunner):
         return path
 
     def checkpoint(self, infos: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return networks, optimisers, normalisers, counters and random state."""
-        checkpoint = self.alg.save() | {
+        """Return networks, optimisers, normalisers, counters and random state.
+
+        The actor in it has the averaged weights; training goes on from the newest ones.
+        """
+        learned = self.alg.save()
+        checkpoint = learned | {
+            "actor_state_dict": self.averaged.actor.state_dict(),
+            NEWEST: learned["actor_state_dict"],
             "iter": self.current_learning_iteration,
             "infos": infos,
             "env_state": self.env.state_dict(),
@@ -421,7 +432,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
             own["critic_state_dict"] = self.alg.critic.state_dict()
         if strict and (reason := misfit(checkpoint, own)) is not None:
             raise ValueError(reason)
-        if self.alg.load(checkpoint, load_cfg, strict):
+        averaged = checkpoint["actor_state_dict"]
+        newest = {"actor_state_dict": checkpoint.get(NEWEST, averaged)}
+        counts = self.alg.load(checkpoint | newest, load_cfg, strict)
+        self.averaged.load_state_dict(averaged)
+        if counts:
             self.current_learning_iteration = checkpoint["iter"]
         if load_cfg is None:
             self.env.load_state_dict(checkpoint["env_state"])
@@ -435,5 +450,5 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
 
     def get_inference_policy(self, device: str | None = None) -> EstimatorActor:
-        """Return the actor, which maps observations to mean actions (N, A), in evaluation mode."""
-        return super().get_inference_policy(device)
+        """Return the averaged actor, which maps observations to mean actions (N, A), in evaluation mode."""
+        return self.averaged.actor.to(device)

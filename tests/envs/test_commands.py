@@ -5,6 +5,7 @@ import torch
 
 from legged_gym.envs.base.commands import Commands, GaitClock
 from legged_gym.envs.base.commands_config import CommandsCfg, GaitCfg, GaitRangesCfg
+from legged_gym.utils.config import ConfigError
 from tests.envs.making import CLEAN, IN_THE_AIR, MakeEnv, stand
 
 
@@ -25,6 +26,28 @@ def test_commands_are_drawn_in_their_ranges() -> None:
         assert torch.equal(commands.standing, (commands.command == 0).all(-1))
         for i, (low, high) in enumerate((x, (-y, y), (-w, w))):
             assert low <= moving[:, i].min() < low + 0.02 and high - 0.02 < moving[:, i].max() <= high
+
+
+def test_a_share_of_the_commands_leads_straight_on() -> None:
+    """Beside the share that stands; others turn."""
+    commands = Commands(CommandsCfg(standing_share=0.2, straight_share=0.3), 5000, torch.tensor(1.0))
+    commands.resample(torch.ones(5000, dtype=torch.bool))
+    moving = commands.command[~commands.standing]
+    assert commands.standing.float().mean().item() == pytest.approx(0.2, abs=0.03)
+    straight = moving[:, 2] == 0.0
+    assert straight.float().mean().item() == pytest.approx(0.3 / 0.8, abs=0.03)
+    assert (moving[straight, :2] != 0.0).all()
+    with pytest.raises(ConfigError, match=r"standing_share 0\.8 and straight_share 0\.3"):
+        CommandsCfg(standing_share=0.8, straight_share=0.3).validate()
+
+
+def test_a_share_of_the_gaits_is_the_nominal_one() -> None:
+    """At any difficulty, all four parameters at once; others are drawn."""
+    clock = GaitClock(GaitCfg(nominal_share=0.4), 5000, torch.tensor(1.0))
+    clock.resample(torch.ones(5000, dtype=torch.bool))
+    nominal = clock.params[:, [0, 3]] == torch.tensor([2.0, 0.1])
+    assert torch.equal(nominal[:, 0], nominal[:, 1])
+    assert nominal[:, 0].float().mean().item() == pytest.approx(0.4, abs=0.03)
 
 
 def test_only_a_command_of_all_zeros_is_to_stand() -> None:

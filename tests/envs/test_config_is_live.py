@@ -80,6 +80,8 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     **{f"terrain.severity.{name}": ((0.1, 0.2), TERRAIN) for name in PROFILES if name != "flat"},
     "commands.resampling_time": 0.1,
     "commands.standing_share": 0.9,
+    "commands.straight_share": 0.6,
+    "gait.nominal_share": 1.0,
     "init_state.pos": (0.1, 0.0, 0.02),
     "init_state.yaw": (0.0, 1.0),
     "init_state.lin_vel": (-0.1, 0.5),
@@ -107,8 +109,8 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "curriculum.enabled": False,
     "curriculum.initial": 0.3,
     "curriculum.speed": 0.5,
-    "curriculum.fall_rate_up": (0.02, 0.1),
-    "curriculum.fall_rate_down": (0.06, 0.12),
+    "curriculum.fall_rate_up": (0.02, 0.2),
+    "curriculum.fall_rate_down": (0.2, 0.2),
     "domain_rand.off_level_ground": (0.5, TERRAIN),
     "domain_rand.friction_range": (0.3, 1.6),
     "domain_rand.added_mass_range": (0.0, 4.0),
@@ -200,7 +202,7 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
-            env.update_curriculum((0.076, 0.0, 0.15)[k // 4], 200_000)
+            env.update_curriculum((0.13, 0.0, 0.25)[k // 4], 200_000)
             seen += [env.curriculum.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 

@@ -134,7 +134,7 @@ def test_reset_of_some_leaves_the_others_bit_for_bit(make_env: MakeEnv) -> None:
             assert torch.equal(value[kept], twins[name][kept]), name
             assert not torch.equal(value[[1, 3]], twins[name][[1, 3]]), name
     after = results[0][0][0]
-    assert (after["teacher"][[1, 3], -2] == 0).all()
+    assert (after["teacher"][[1, 3], -3] == 0).all(), "episode_time"
     last_action = after["policy"][:, 18:24]
     assert (last_action[[1, 3]] == 0).all() and (last_action[kept] == 0.5).all()
 

@@ -186,6 +186,16 @@ def test_levels_follow_the_distance_walked() -> None:
     assert ground.levels.tolist() == [3, 3, 2, 2, 1, 2]
 
 
+def test_who_lasts_need_not_leave_the_tile() -> None:
+    """Tiles of 4 m: 1.2 m from the start are enough for a whole episode, 2 m for one that ends in a fall."""
+    for speed, fell, level in ((0.11, False, 2), (0.13, False, 3), (0.13, True, 2), (0.21, True, 3)):
+        ground = ground_of(1)
+        ground.levels.fill_(2)
+        walk(ground, speed, torch.tensor([speed]), 10.0)
+        ground.finish(torch.tensor([True]), torch.tensor([fell]))
+        assert ground.levels.tolist() == [level]
+
+
 def test_a_fall_counts_on_the_platform_only() -> None:
     """Tiles of 4 m: who falls within 1 m of the start moves back, from 2 m on he is through, in between he stays."""
     for seconds, level in ((1.0, 2), (1.8, 1), (3.0, 2), (5.0, 3)):

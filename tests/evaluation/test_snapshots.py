@@ -39,7 +39,7 @@ def test_snapshots_are_dense_at_first_and_end_with_the_run() -> None:
 
 def test_a_snapshot_holds_what_was_spent_and_earned_since_the_last(tmp_path: Path) -> None:
     actor = make_actor(0)
-    runner = SimpleNamespace(alg=SimpleNamespace(save=lambda: {"actor_state_dict": actor.state_dict()}))
+    runner = SimpleNamespace(get_inference_policy=lambda: actor)
     Snapshots(runner, tmp_path, [2, 3, 10])
     for iteration, earned in ((1, 4.0), (2, 6.0), (3, None), (9, 1.0), (10, 3.0)):
         runner.current_learning_iteration = iteration

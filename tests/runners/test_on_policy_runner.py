@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
+from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
 
@@ -243,6 +244,23 @@ def test_checkpoint_restores_everything(tmp_path: Path) -> None:
         assert all(torch.equal(mine["state"][k]["exp_avg"], theirs["state"][k]["exp_avg"]) for k in mine["state"])
 
 
+def test_the_averaged_actor_is_deployed_and_the_newest_one_trained_on(tmp_path: Path) -> None:
+    """Also on resume; to act, to ship and to calibrate, a checkpoint's actor is the averaged one."""
+    r = runner(tmp_path)
+    r.learn(12)
+    obs, path = DummyEnv().get_observations(), tmp_path / "model_12.pt"
+    averaged, newest = r.get_inference_policy()(obs), r.alg.get_policy()(obs)
+    assert (averaged - newest).abs().max() > 1e-4
+    other, acting = runner(), runner()
+    other.load(str(path))
+    acting.load(str(path), load_cfg={"actor": True})
+    assert torch.equal(other.alg.get_policy()(obs), newest)
+    assert torch.equal(other.get_inference_policy()(obs), averaged)
+    assert torch.equal(acting.get_inference_policy()(obs), averaged)
+    weights = load_checked(path)["actor_state_dict"]
+    assert all(torch.equal(weights[name], value) for name, value in r.averaged.actor.state_dict().items())
+
+
 def test_resumed_run_learns_as_the_unbroken_one_on_the_same_environment(tmp_path: Path) -> None:
     whole = runner(tmp_path / "whole")
     whole.learn(4, init_at_random_ep_len=False)
@@ -253,6 +271,8 @@ def test_resumed_run_learns_as_the_unbroken_one_on_the_same_environment(tmp_path
     second.learn(2, init_at_random_ep_len=False)
     assert second.current_learning_iteration == 4
     assert torch.equal(parameters(whole.alg), parameters(second.alg))
+    for name, value in whole.averaged.actor.state_dict().items():
+        assert torch.equal(value, second.averaged.actor.state_dict()[name]), name
 
 
 def test_interrupt_saves_and_stops(tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ class Commands:
         # Drawn for all robots: only the device knows how many are in the mask.
         u = torch.rand(len(mask), 4, device=mask.device)
         low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
-        stands = u[:, 3:] < self.cfg.standing_share
-        self.set(torch.lerp(low, high, u[:, :3]).masked_fill_(stands, 0.0), mask)
+        command, kind = torch.lerp(low, high, u[:, :3]), u[:, 3]
+        command[:, 2].masked_fill_(kind >= 1.0 - self.cfg.straight_share, 0.0)
+        self.set(command.masked_fill_((kind < self.cfg.standing_share).unsqueeze(-1), 0.0), mask)
 
     def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
         """Give the robots in `mask` (N,) a command (N, 3)."""
@@ -60,7 +61,7 @@ class GaitClock:
         bounds = torch.tensor([getattr(cfg.ranges, name) for name in names], device=device)
         self._low, self._high = bounds.unbind(-1)
         self._nominal = torch.tensor([getattr(cfg.nominal, name) for name in names], device=device)
-        self._difficulty = difficulty
+        self._difficulty, self._nominal_share = difficulty, cfg.nominal_share
         self.clock = torch.zeros(num_envs, device=device)
         """g [cycles]. Shape (N,)."""
         self.params = torch.zeros(num_envs, 4, device=device)
@@ -68,8 +69,10 @@ class GaitClock:
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new gait parameters for the robots in `mask` (N,)."""
-        drawn = torch.lerp(self._low, self._high, torch.rand(len(mask), 4, device=mask.device))
-        overwrite(self.params, mask, torch.lerp(self._nominal.expand_as(drawn), drawn, self._difficulty))
+        u = torch.rand(len(mask), 5, device=mask.device)
+        drawn = torch.lerp(self._low, self._high, u[:, :4])
+        far = self._difficulty * (u[:, 4:] >= self._nominal_share)
+        overwrite(self.params, mask, torch.lerp(self._nominal.expand_as(drawn), drawn, far))
 
     def reset(self, mask: torch.Tensor, clock: torch.Tensor) -> None:
         """Start the robots in `mask` (N,) at a point of the cycle (N,)."""

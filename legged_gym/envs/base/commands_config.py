@@ -5,7 +5,7 @@ Everything is SI. Ranges are (low, high) and drawn uniformly.
 
 from dataclasses import dataclass, field
 
-from legged_gym.utils.config import Config, Range, bounded, check_ranges
+from legged_gym.utils.config import Config, ConfigError, Range, bounded, check_ranges
 
 
 @dataclass
@@ -28,16 +28,27 @@ class CommandRangesCfg(Config):
 class CommandsCfg(Config):
     """When and how velocity commands are drawn."""
 
+    FORMER = {"straight_share": 0.0}
     resampling_time: float = bounded(5.0, gt=0, le=1e6)
     """Time between two commands [s]."""
     standing_share: float = bounded(0.1, ge=0, le=1)
     """Share of the commands that ask to stand: all zero."""
+    straight_share: float = bounded(0.0, ge=0, le=1)
+    """Share of the commands that ask not to turn: on tiles, who always turns hardly gets off the middle."""
     initial_ranges: CommandRangesCfg = field(
         default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
     )
     """Ranges at difficulty 0 of the curriculum."""
     ranges: CommandRangesCfg = field(default_factory=CommandRangesCfg)
     """Ranges at difficulty 1."""
+
+    def validate(self) -> None:
+        """Check that no command is to stand and to walk straight on."""
+        if self.standing_share + self.straight_share > 1.0:
+            raise ConfigError(
+                f"CommandsCfg: standing_share {self.standing_share} and straight_share {self.straight_share} "
+                "are more than 1 together; lower one of them"
+            )
 
 
 @dataclass
@@ -76,5 +87,8 @@ class GaitRangesCfg(Config):
 class GaitCfg(Config):
     """The gait clock."""
 
+    FORMER = {"nominal_share": 0.0}
     nominal: GaitNominalCfg = field(default_factory=GaitNominalCfg)
+    nominal_share: float = bounded(0.0, ge=0, le=1)
+    """Share of the draws that are the nominal gait: the one that a policy is deployed with."""
     ranges: GaitRangesCfg = field(default_factory=GaitRangesCfg)

@@ -20,6 +20,9 @@ HIGHEST_AROUND = 1.0
 """Bound of the heights around the robot [m]."""
 UP_SHARE, DOWN_SHARE = 0.8, 0.5
 """Share of the commanded distance that must be walked to move to a harder row, and not to move to an easier one."""
+THROUGH, LASTING = 0.5, 0.3
+"""Distance from the start, in tiles, from which a robot has walked off its tile, and from which it need not, to move to
+a harder row, if it lasts to the end of the episode."""
 LEAST_COMMANDED = 1.0
 """With a shorter commanded distance a robot stays on its row [m]."""
 
@@ -230,14 +233,16 @@ class TiledGround(Plane):
     def finish(self, mask: torch.Tensor, fell: torch.Tensor) -> None:
         """See `Plane.finish`.
 
-        A robot that walks most of the commanded distance, and off its tile, moves to a harder row, or from the hardest
-        to a random one. A robot that walks less than half of it, or falls on the platform, moves to an easier row.
-        Later falls do not count, since pushes make robots fall, too.
+        A robot that walks most of the commanded distance moves to a harder row, or from the hardest to a random one, if
+        it gets off its tile, or lasts without a fall and gets well off the platform. A robot that walks less than half
+        of the commanded distance, or falls on the platform, moves to an easier row. Other falls do not count, since
+        pushes make robots fall, too.
         """
         if not self._curriculum:
             return
         counts = self._commanded > LEAST_COMMANDED
-        up = counts & (self._walked > UP_SHARE * self._commanded) & (self._farthest > 0.5 * self._tile)
+        far = self._farthest > self._tile * torch.where(fell, THROUGH, LASTING)
+        up = counts & far & (self._walked > UP_SHARE * self._commanded)
         stuck = fell & (self._farthest < 0.25 * self._tile)
         down = counts & (stuck | (self._walked < DOWN_SHARE * self._commanded))
         level = (self.levels + up.long() - down.long()).clamp_(min=0)
