@@ -49,8 +49,8 @@ def check_counters(checkpoint: Mapping[str, object]) -> None:
     Raises:
         ValueError: It is not.
     """
-    for name in ("iter", "ppo_iteration", "total_steps"):
-        value = checkpoint[name]
+    for name in ("iter", "ppo_iteration", "total_steps", "first_iteration"):
+        value = checkpoint.get(name, 0) if name == "first_iteration" else checkpoint[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"{name} is {value!r:.40}, expected a count")
     if not isinstance(checkpoint["total_time"], int | float):

@@ -125,6 +125,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.checkpoints = None
         if log_dir is not None and not self.logger.disable_logs:
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
+        self._first_iteration = 0
+        """Iteration at which the run began that this one goes on with, to know how much of it is done."""
         self._robots_go_on = False
         """The robots continue from a checkpoint."""
         self.interrupted = False
@@ -220,7 +222,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
     def _iterate(self, obs: TensorDict, it: int, start_it: int, total_it: int) -> TensorDict:
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
-        self.alg.set_progress((it - start_it) / (total_it - start_it))
+        self.alg.set_progress((it - self._first_iteration) / (total_it - self._first_iteration))
         obs = self._collect(obs)
         episodes = self.env.episode_log()
         episodes |= {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
@@ -323,6 +325,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             "actor_state_dict": self.averaged.actor.state_dict(),
             NEWEST: learned["actor_state_dict"],
             "iter": self.current_learning_iteration,
+            "first_iteration": self._first_iteration,
             "infos": infos,
             "env_state": self.env.state_dict(),
             "teacher_state": None if self.teacher is None else self.teacher.state_dict(),
@@ -419,7 +422,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """
         self._take_over(checkpoint, {"actor": True, "critic": True, "iteration": True}, strict=True)
         self.env.load_state_dict(checkpoint["env_state"])
-        self.alg.iteration = self.current_learning_iteration
+        self.alg.iteration = self._first_iteration = self.current_learning_iteration
         if self.alg.schedule == "adaptive":
             self.alg.learning_rate = min(self.alg.learning_rate, RATE_WITHOUT_MOMENTS)
 
@@ -443,6 +446,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             if self.teacher is not None and checkpoint["teacher_state"] is not None:
                 self.teacher.load_state_dict(checkpoint["teacher_state"])
             self.logger.load_state_dict(checkpoint)
+            self._first_iteration = checkpoint.get("first_iteration", checkpoint["iter"])
             torch.set_rng_state(checkpoint["rng_state"].cpu())
             if not self.group.first:
                 torch.manual_seed(self.group.own_seed(self.train_cfg.seed, self.current_learning_iteration))

@@ -141,11 +141,12 @@ def test_a_switch_of_the_ground_changes_the_ground_only(task: str, profile: str 
     assert spec.env_cfg == expected and spec.train_cfg.runner.experiment_name == task
 
 
-def test_the_tasks_differ_in_ground_gait_chance_and_rewards() -> None:
+def test_the_tasks_differ_in_ground_commands_gait_and_chance() -> None:
     (flat, _), (rough, _) = task_registry.get_cfgs("pointfoot_flat"), task_registry.get_cfgs("pointfoot_rough")
     assert flat.terrain.is_plane and not rough.terrain.is_plane
-    assert flat.gait.ranges.swing_height == (0.06, 0.12) and rough.gait.ranges.swing_height == (0.08, 0.16)
-    assert flat.rewards.scales.feet_clearance == 0.0 and rough.rewards.scales.feet_clearance == -50.0
+    assert flat.gait.ranges.swing_height == (0.05, 0.15) and rough.gait.ranges.swing_height == (0.08, 0.16)
+    assert flat.commands.straight_share == 0.0 < rough.commands.straight_share
+    assert rough.rewards == flat.rewards
     assert rough.domain_rand.max_push_vel_xy == flat.domain_rand.max_push_vel_xy
     assert rough.domain_rand.off_level_ground < flat.domain_rand.off_level_ground == 1.0
 

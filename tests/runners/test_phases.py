@@ -23,12 +23,35 @@ def test_noise_and_entropy_sink_in_the_last_part_of_a_run() -> None:
 
 
 def test_actions_have_the_noise_that_is_due() -> None:
-    run = small_run(None, **{"train.algorithm.polish_share": 1.0, "train.algorithm.polish_noise_std": 0.06})
+    run = small_run(
+        None,
+        **{
+            "train.algorithm.polish_share": 1.0,
+            "train.algorithm.polish_noise_std": 0.06,
+            "train.policy.noise_std_range": (0.05, 1.0),
+        },
+    )
     stds: list[float] = []
     run.after_iteration = lambda scalars: stds.append(scalars["Policy/mean_std"])
     run.learn(4)
     assert stds[0] == pytest.approx(0.1, abs=0.02), "what it begins with"
     assert stds[2:] == pytest.approx([0.06, 0.06], rel=1e-4)
+
+
+def test_a_run_that_goes_on_explores_no_longer_than_the_unbroken_one(tmp_path: Path) -> None:
+    """What is left of a run counts as the last part of the whole, not as a run of its own."""
+    polished = {"train.algorithm.polish_share": 0.25, "train.policy.noise_std_range": (0.05, 1.0)}
+    whole = small_run(tmp_path / "whole", **polished)
+    whole.learn(8)
+    first = small_run(tmp_path / "first", **polished)
+    first.after_iteration = lambda scalars: setattr(first, "interrupted", first.current_learning_iteration == 5)
+    first.learn(8)
+    second = small_run(tmp_path / "second", **polished)
+    second.load(str(tmp_path / "first" / "model_5.pt"))
+    second.learn(3)
+    assert whole.alg._exploration.item() == second.alg._exploration.item() < 0.5
+    for name, value in whole._learned_tensors().items():
+        assert torch.equal(value, second._learned_tensors()[name]), name
 
 
 def test_a_run_without_it_explores_to_its_end() -> None:
