@@ -1,22 +1,25 @@
 """The mean of a policy's weights over the last iterations: the policy that is judged, saved and deployed."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
+
+ActorT = TypeVar("ActorT", bound=nn.Module)
 
 OF_THE_RUN = 0.2
 """Largest share of the iterations so far that the mean goes back, for at first a policy improves quickly."""
 
 
-class AveragedActor:
+class AveragedActor(Generic[ActorT]):
     """An actor with the exponential mean of the weights that training goes through.
 
     With a large learning rate each update moves the weights around an optimum, and how well a policy walks changes
     from one iteration to the next. Their mean lies nearer to it (Polyak and Juditsky, SIAM J. Control Optim. 1992).
     """
 
-    def __init__(self, newest: nn.Module, iterations: int) -> None:
+    def __init__(self, newest: ActorT, iterations: int) -> None:
         """Copy an actor.
 
         Args:
@@ -24,7 +27,7 @@ class AveragedActor:
             iterations: About how many iterations the mean goes back; 1: it is the newest actor.
         """
         self._newest, self._iterations = newest, iterations
-        self.actor = copy.deepcopy(newest).requires_grad_(False).eval()
+        self.actor: ActorT = copy.deepcopy(newest).requires_grad_(False).eval()
         """It acts like the trained one, in evaluation mode."""
 
     def add(self, iteration: int) -> None:

@@ -118,7 +118,7 @@ class AlgorithmCfg(Config):
     max_grad_norm: float = bounded(1.0, gt=0)
     """Largest norm of a gradient, of policy and of value."""
     mixed_precision: bool = True
-    """On CUDA, compute the hidden layers of actor and critic in bfloat16 while training."""
+    """Train critic and estimator with hidden layers in bfloat16 on devices with units for it: CUDA, CPUs with AMX."""
     polish_share: float = bounded(0.0, ge=0, le=1)
     """Last share of a run's iterations, in which the policy stops exploring: the noise sinks to `polish_noise_std`, the
     weight of the entropy to 0. With less noise a policy learns finer motions, closer to those deployed."""

@@ -6,7 +6,7 @@ import torch
 from rsl_rl.storage import RolloutStorage
 from torch import nn
 
-from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.algorithms.precision import forward, tensor_cores
 from legged_gym.algorithms.rollout import shuffled
 from legged_gym.utils.cuda_graph import Branch, Graphed, load_adam, make_adam
 from legged_gym.utils.distributed import Group
@@ -18,10 +18,11 @@ class EstimatorTrainer:
 
     def __init__(
         self,
-        estimator: nn.Module,
+        estimator: nn.Sequential,
         storage: RolloutStorage,
         group: Group,
         device: torch.device,
+        mixed_precision: bool = False,
         learning_rate: float = 1e-3,
         num_learning_epochs: int = 1,
         num_mini_batches: int = 4,
@@ -34,12 +35,14 @@ class EstimatorTrainer:
             storage: Where the rollout is, with the observation groups `history` and `velocity`.
             group: Processes that learn together; its work is on this trainer's queue alone.
             device: Where the estimator lives.
+            mixed_precision: See `AlgorithmCfg`.
             learning_rate: Learning rate of the optimiser.
             num_learning_epochs: Passes over the rollout.
             num_mini_batches: Parts of a pass.
             max_grad_norm: Largest norm of a gradient.
         """
         self.estimator, self.storage, self._group = estimator, storage, group
+        self._mixed = mixed_precision
         self.epochs, self.mini_batches, self.max_grad_norm = num_learning_epochs, num_mini_batches, max_grad_norm
         self.optimizer = make_adam(estimator.parameters(), learning_rate, device)
         self.guard = GuardedStep(self.optimizer, device)
@@ -70,7 +73,7 @@ class EstimatorTrainer:
         """Take one optimiser step on the samples `rows` (B,) of the rollout; returns the loss."""
         history = self.storage.observations["history"].flatten(0, 1)
         velocity = self.storage.observations["velocity"].flatten(0, 1)
-        loss = (self.estimator(history[rows]) - velocity[rows]).square().mean()
+        loss = (forward(self.estimator, history[rows], self._mixed) - velocity[rows]).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
         (loss,) = self._group.mean_gradients(self.estimator.parameters(), loss)

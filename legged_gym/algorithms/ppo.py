@@ -32,8 +32,8 @@ from legged_gym.algorithms.losses import (
     surrogate_loss,
     value_loss,
 )
-from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor, SymmetricMLP
-from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
+from legged_gym.algorithms.precision import forward, tensor_cores
 from legged_gym.algorithms.replay import Replay
 from legged_gym.algorithms.rollout import gather, shuffled
 from legged_gym.algorithms.skipped_steps import LEARNED, SkippedSteps
@@ -77,7 +77,7 @@ class PPO(RslPPO):
             storage: Rollout storage.
             estimator: Fields of `EstimatorCfg` that training needs.
             imitation: Fields of `ImitationCfg`.
-            mixed_precision: On CUDA, compute hidden layers in bfloat16.
+            mixed_precision: See `AlgorithmCfg`.
             polish_share: See `AlgorithmCfg`.
             polish_noise_std: See `AlgorithmCfg`.
             kwargs: See rsl_rl's PPO; `multi_gpu_cfg` holds the `group`.
@@ -96,7 +96,7 @@ class PPO(RslPPO):
         self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
         branch = self.group.branch()
         self.estimator_trainer = EstimatorTrainer(
-            self._raw_actor.estimator, storage, branch, device, **(estimator or {})
+            self._raw_actor.estimator, storage, branch, device, mixed_precision, **(estimator or {})
         )
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
@@ -189,23 +189,14 @@ class PPO(RslPPO):
     def _evaluate(self, obs: TensorDict) -> torch.Tensor:
         """Set the actor's distribution by the observations; returns the values (B, 1)."""
         with self._critic_branch.fork():
-            values = self._forward(self.critic, obs)
-        self.actor.distribution.update(self._forward(self.actor, obs))
+            values = forward(self._raw_critic.mlp, self._raw_critic.get_latent(obs), self.mixed_precision)
+        self.actor.distribution.update(self._mean(obs))
         self._critic_branch.join()
         return values
 
-    def _forward(self, model: MLPModel, obs: TensorDict) -> torch.Tensor:
-        """Output of a network; the last layer is computed in full precision, mixed or not."""
-        x, mlp = model.get_latent(obs), model.mlp
-        symmetric = isinstance(mlp, SymmetricMLP)
-        on_left = mlp.on_left(x) if symmetric else None
-        x = mlp.to_left(x, on_left) if symmetric else x
-        *hidden, last = mlp
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.mixed_precision and x.is_cuda):
-            for layer in hidden:
-                x = layer(x)
-        y = last(x.float())
-        return mlp.to_robot(y, on_left) if symmetric else y
+    def _mean(self, obs: TensorDict) -> torch.Tensor:
+        """Output of the actor's network (B, A): in full precision, for rounding would look like a change of it."""
+        return forward(self._raw_actor.mlp, self._raw_actor.get_latent(obs), mixed=False)
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute returns and advantages of the stored rollout, whose last step led to `obs`."""
@@ -356,7 +347,7 @@ class PPO(RslPPO):
     def _imitate(self, rows: torch.Tensor) -> None:
         """Take one optimiser step of the policy towards the reference on the replayed samples `rows` (B,)."""
         batch = self.replay.gather(rows)  # without the estimate of back then: the actor makes a new one
-        mean = self.actor.distribution.deterministic_output(self._forward(self.actor, batch))
+        mean = self.actor.distribution.deterministic_output(self._mean(batch))
         loss = imitation_loss(mean, batch["reference"], batch["reference_weight"].squeeze(-1))
         self.optimizer.zero_grad()
         (self._imitation_weight * loss).backward()

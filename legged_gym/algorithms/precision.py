@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
+from torch import nn
+
+from legged_gym.algorithms.networks import SymmetricMLP
 
 
 @contextmanager
@@ -15,3 +19,35 @@ def tensor_cores() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@cache
+def multiplies_bfloat16(device_type: str) -> bool:
+    """Whether devices of this type multiply bfloat16 in units of their own: CUDA, and CPUs with AMX."""
+    return device_type == "cuda" or (device_type == "cpu" and torch.cpu._is_amx_tile_supported())
+
+
+def forward(mlp: nn.Sequential, x: torch.Tensor, mixed: bool) -> torch.Tensor:
+    """Output of a network.
+
+    Args:
+        mlp: Hidden layers and a last one, symmetric or not.
+        x: Input (B, I).
+        mixed: Compute the hidden layers in bfloat16 if the device has units for it. The last one is always exact.
+
+    Returns:
+        (B, O).
+    """
+    if not isinstance(mlp, SymmetricMLP):
+        return _layers(mlp, x, mixed)
+    on_left = mlp.on_left(x)
+    return mlp.to_robot(_layers(mlp, mlp.to_left(x, on_left), mixed), on_left)
+
+
+def _layers(mlp: nn.Sequential, x: torch.Tensor, mixed: bool) -> torch.Tensor:
+    *hidden, last = mlp
+    kind = x.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=mixed and multiplies_bfloat16(kind)):
+        for layer in hidden:
+            x = layer(x)
+    return last(x.float() if mixed else x)

@@ -105,7 +105,7 @@ def test_learns_what_the_reward_asks_for() -> None:
 
 
 def test_without_teacher_the_update_is_rsl_rls_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = runner(), runner()
+    ours, theirs = (runner(cfg=small_cfg(mixed_precision=False)) for _ in range(2))
     for r in (ours, theirs):
         torch.manual_seed(5)
         r._collect(r.env.get_observations())

@@ -124,7 +124,6 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
             entropy_coef=0.002,
             gamma=0.98,
             num_mini_batches=8,
-            mixed_precision=False,  # with little noise, rounding looks like a change of the policy
             polish_share=0.25,
             imitation=ImitationCfg(initial=10.0, final=0.01, decay_steps=150),  # λ, from the teacher to the reward
         )
