@@ -83,9 +83,7 @@ class PPO(RslPPO):
             kwargs: See rsl_rl's PPO; `multi_gpu_cfg` holds the `group`.
         """
         device = torch.device(kwargs.get("device", "cpu"))
-        cuda = device.type == "cuda"
-        # On a CPU as precise as a number of Python; fused optimisers take single precision only.
-        self._rate = torch.zeros((), dtype=torch.float32 if cuda else torch.float64, device=device)
+        self._rate = torch.zeros((), device=device)
         self._imitation_weight = torch.zeros((), device=device)
         self._imitation_share = torch.zeros((), device=device)
         self._exploration = torch.ones((), device=device)
@@ -366,7 +364,7 @@ class PPO(RslPPO):
         Imitation is supervised and needs no trust region: the rate stays above a floor that sinks from its initial
         value with the imitation weight.
         """
-        floor = self._initial_learning_rate * self._imitation_share.to(self._rate.dtype)
+        floor = self._initial_learning_rate * self._imitation_share
         self._rate.copy_(torch.maximum(adapted_learning_rate(self._rate, divergence, self.desired_kl), floor))
 
     def _update_normalization(self) -> None:

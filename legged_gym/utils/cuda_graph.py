@@ -158,9 +158,8 @@ class Branch:
 
 
 def make_adam(parameters: Iterable[torch.nn.Parameter], lr: float | torch.Tensor, device: torch.device | str) -> Adam:
-    """Make the optimiser Adam such that its steps can be recorded."""
-    recordable = torch.device(device).type == "cuda"
-    return Adam(parameters, lr=lr, capturable=recordable, fused=recordable or None)
+    """Make the optimiser Adam, one kernel a step, such that its steps can be recorded on CUDA."""
+    return Adam(parameters, lr=lr, capturable=torch.device(device).type == "cuda", fused=True)
 
 
 def adam_tensors(optimizer: Adam, prefix: str) -> dict[str, torch.Tensor]:

@@ -45,8 +45,8 @@ def first_not_finite(tree: Any, path: str = "") -> str | None:
 class GuardedStep:
     """Takes an optimiser's steps if loss and gradients are finite, and counts the steps left out.
 
-    A step that is left out changes neither parameters nor the optimiser's moments. On CUDA that is decided by the
-    optimiser's own kernel, as automatic mixed precision does it: steps can be recorded, and the host never waits.
+    A step that is left out changes neither parameters nor the optimiser's moments. That is decided by the optimiser's
+    own kernel, as automatic mixed precision does it: steps can be recorded, and the host never waits.
     """
 
     def __init__(self, optimizer: Adam, device: torch.device | str) -> None:
@@ -57,7 +57,6 @@ class GuardedStep:
             device: Device of its parameters.
         """
         self.optimizer = optimizer
-        self._fused = torch.device(device).type == "cuda"
         self.skipped = torch.zeros((), device=device)
         """Steps left out since the last `clear`."""
 
@@ -73,11 +72,8 @@ class GuardedStep:
         """
         broken = (~torch.stack([value.detach().float() for value in health]).isfinite().all()).float()
         self.skipped += broken
-        if self._fused:
-            self.optimizer.found_inf = broken  # type: ignore[attr-defined]  # read by the fused kernel
-            self.optimizer.step()
-        elif not broken:
-            self.optimizer.step()
+        self.optimizer.found_inf = broken  # type: ignore[attr-defined]  # read by the fused kernel
+        self.optimizer.step()
         return broken
 
     def clear(self) -> None:
