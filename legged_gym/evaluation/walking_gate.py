@@ -13,6 +13,10 @@ from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
 from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, evaluation_cfg, run_row
 
 
+FIRST = 1.0
+"""What an evaluation is taken to cost before the first one [s]."""
+
+
 @dataclass(frozen=True)
 class GateCfg:
     """When the gate is checked."""
@@ -24,7 +28,10 @@ class GateCfg:
     every_steps: int = 0
     """Robot-steps between two evaluations; 0: as often as `time_share` allows."""
     time_share: float = 0.25
-    """Share of the time that evaluations may take; one that is cut short is soon followed by the next."""
+    """Share of the time that evaluations may take in all: the fewer while the policy is far from walking, the more once
+    it is near."""
+    lost_pause: float = 0.15
+    """Pause after an evaluation that was far from the gate, as a share of the time so far."""
 
 
 class WalkingGate:
@@ -53,13 +60,16 @@ class WalkingGate:
         self.evaluation_time = 0.0
         """Time spent in evaluations [s]."""
         self._first_steps = self._last_steps = runner.logger.tot_timesteps  # not 0 if a run is gone on with
-        self._last_time, self._last_duration = time.time(), 1.0
+        self._began = self._last_time = time.time()
+        self._lost = False
 
     def _due(self) -> bool:
         if self.cfg.every_steps:
             return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
-        share, waited = self.cfg.time_share, time.time() - self._last_time
-        return waited * share >= self._last_duration * (1.0 - share)
+        now = time.time()
+        if self._lost and now - self._last_time < self.cfg.lost_pause * (self._last_time - self._began):
+            return False
+        return self.evaluation_time + FIRST <= self.cfg.time_share * (now - self._began)
 
     def check(self, scalars: dict[str, float]) -> None:
         """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
@@ -68,8 +78,8 @@ class WalkingGate:
         start = time.time()
         result = self._evaluate()
         self._last_time, self._last_steps = time.time(), self.runner.logger.tot_timesteps
-        self._last_duration = self._last_time - start
-        self.evaluation_time += self._last_duration
+        self._lost = cannot_walk(result)
+        self.evaluation_time += self._last_time - start
         self._log(result)
         if self.passed is None and passes_walking_gate(result):
             steps, iteration = self._last_steps - self._first_steps, self.runner.current_learning_iteration

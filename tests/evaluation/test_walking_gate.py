@@ -98,11 +98,20 @@ def test_a_hopeless_row_is_cut_short_if_training_waits_to_end(fake_env: type) ->
     }
 
 
-def test_evaluations_take_their_share_of_the_time(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look of 2 s is followed by 6 s of training at a share of a quarter; the first comes after 3 s."""
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (0.22, [104.0, 112.0, 120.0, 128.0]),  # near: all that a quarter of the time allows, with 1 s for the next one
+        (0.90, [104.0, 115.0]),  # far: after one that ends 6 s after the beginning, a pause of 9 s, then one of 25 s
+    ],
+)
+def test_looks_take_their_share_of_the_time_and_pause_while_the_policy_is_far(
+    fake_env: type, monkeypatch: pytest.MonkeyPatch, error: float, expected: list[float]
+) -> None:
+    """Looks of 2 s, an iteration each second."""
     now = 100.0
     monkeypatch.setattr(time, "time", lambda: now)
-    training = Training(fake_env, GateCfg(num_envs=3, time_share=0.25), [0.9] * 20)
+    training = Training(fake_env, GateCfg(num_envs=3, time_share=0.25, lost_pause=1.5), [error] * 30)
     looks = []
     evaluate = training.gate._evaluate
 
@@ -113,11 +122,11 @@ def test_evaluations_take_their_share_of_the_time(fake_env: type, monkeypatch: p
         return evaluate()
 
     monkeypatch.setattr(training.gate, "_evaluate", slow)
-    for _ in range(20):
+    while now < 130.0:
         now += 1.0
         training.iterate(1)
-    assert looks == [103.0, 111.0, 119.0]
-    assert training.gate.evaluation_time == pytest.approx(6.0)
+    assert looks == expected
+    assert training.gate.evaluation_time == pytest.approx(2.0 * len(expected))
 
 
 def test_training_draws_the_numbers_it_would_have_drawn(fake_env: type) -> None:
