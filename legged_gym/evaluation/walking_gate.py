@@ -12,7 +12,6 @@ from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
 from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, evaluation_cfg, run_row
 
-
 FIRST = 1.0
 """What an evaluation is taken to cost before the first one [s]."""
 

@@ -93,7 +93,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     if sim_device.startswith("cuda"):
         estimator = {"num_learning_epochs": 1, "num_mini_batches": 4}
         return Scale(num_envs=8192, estimator=estimator)
-    return Scale(num_envs=4096 if machine.cores >= 16 else min(128 * machine.cores, 2048))
+    return Scale(num_envs=4096 if machine.cores >= 16 else min(64 * machine.cores, 2048))
 
 
 def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:

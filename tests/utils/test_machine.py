@@ -31,7 +31,7 @@ def test_a_container_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sizes_grow_with_the_machine() -> None:
-    assert machine.suggest(SMALL, "cpu").num_envs == 256
+    assert machine.suggest(SMALL, "cpu").num_envs == 128
     assert machine.suggest(BIG, "cpu").num_envs == 4096
     assert machine.suggest(BIG, "cuda:0").num_envs == 8192
     assert (

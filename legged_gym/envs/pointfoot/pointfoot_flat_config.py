@@ -125,11 +125,12 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
             gamma=0.98,
             num_mini_batches=8,
             polish_share=0.25,
-            imitation=ImitationCfg(initial=10.0, final=0.01, decay_steps=150),  # λ, from the teacher to the reward
+            imitation=ImitationCfg(initial=10.0, final=0.01, decay_steps=80),  # λ, from the teacher to the reward
         )
     )
     teacher: TeacherInLoopCfg = field(
         default_factory=lambda: TeacherInLoopCfg(
+            driven_decay_steps=20,
             last_iteration=500,  # by then it has nothing more to show
             dcm=DcmCfg(
                 offset=OffsetCfg(

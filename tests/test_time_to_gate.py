@@ -1,0 +1,30 @@
+"""The benchmark of the time to the walking gate."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import time_to_gate
+from legged_gym.utils.errors import UserError
+
+TINY = ["--sim=mujoco", "--num_envs=4", "--train.policy.actor_hidden_dims=16", "--train.policy.critic_hidden_dims=16"]
+
+
+def test_the_median_knows_that_some_times_are_only_longer() -> None:
+    assert time_to_gate.median([{"value": 50}, {"above": 200}, {"value": 70}]) == {"value": 70}
+    assert time_to_gate.median([{"above": 210}, {"above": 200}, {"value": 70}]) == {"above": 200}
+
+
+def test_a_run_that_does_not_walk_in_time_counts_as_longer() -> None:
+    figures = time_to_gate.run(1, 12.0, TINY)
+    assert 10 <= figures["to_the_gate"]["above"] < 40 and figures["robot_steps"]["above"] > 0.0
+
+
+def test_a_run_that_fails_and_bad_seeds_are_named() -> None:
+    with pytest.raises(UserError, match=r"seed 1: the run ended with exit code [12]: .*--no_such_option"):
+        time_to_gate.run(1, 60.0, ["--no_such_option=3"])
+    script = Path(time_to_gate.__file__)
+    done = subprocess.run([sys.executable, script, "--seeds=a"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and done.stderr.strip() == "error: --seeds: got a, expected numbers as 1,2,3"
