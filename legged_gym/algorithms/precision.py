@@ -24,7 +24,9 @@ def tensor_cores() -> Iterator[None]:
 @cache
 def multiplies_bfloat16(device_type: str) -> bool:
     """Whether devices of this type multiply bfloat16 in units of their own: CUDA, and CPUs with AMX."""
-    return device_type == "cuda" or (device_type == "cpu" and torch.cpu._is_amx_tile_supported())
+    if device_type == "cpu":
+        return getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # older versions of torch cannot tell
+    return device_type == "cuda"
 
 
 def forward(mlp: nn.Sequential, x: torch.Tensor, mixed: bool) -> torch.Tensor:

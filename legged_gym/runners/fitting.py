@@ -49,10 +49,13 @@ def check_counters(checkpoint: Mapping[str, object]) -> None:
     Raises:
         ValueError: It is not.
     """
-    for name in ("iter", "ppo_iteration", "total_steps", "first_iteration"):
-        value = checkpoint.get(name, 0) if name == "first_iteration" else checkpoint[name]
+    counts = {name: checkpoint[name] for name in ("iter", "ppo_iteration", "total_steps")}
+    counts["first_iteration"] = checkpoint.get("first_iteration", 0)
+    for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"{name} is {value!r:.40}, expected a count")
+    if counts["first_iteration"] > counts["iter"]:  # type: ignore[operator]  # both are counts
+        raise ValueError(f"first_iteration is {counts['first_iteration']}, after iter, {counts['iter']}")
     if not isinstance(checkpoint["total_time"], int | float):
         raise ValueError(f"total_time is {checkpoint['total_time']!r:.40}, expected a number")
 

@@ -45,3 +45,10 @@ def test_content_that_is_something_else(saved: Path, tmp_path: Path, name: str, 
         assert "\n" not in str(error) and str(path) in str(error)
     else:
         assert name == "iter" and value == 1
+
+
+def test_a_run_cannot_have_begun_after_its_last_iteration(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model_1.pt"
+    save_atomically(load_checked(saved) | {"first_iteration": 7}, path)
+    with pytest.raises(UserError, match=r"first_iteration is 7, after iter, 1"):
+        small_run(None).load(str(path))

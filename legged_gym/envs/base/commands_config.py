@@ -34,7 +34,7 @@ class CommandsCfg(Config):
     standing_share: float = bounded(0.1, ge=0, le=1)
     """Share of the commands that ask to stand: all zero."""
     straight_share: float = bounded(0.0, ge=0, le=1)
-    """Share of the commands that ask not to turn: on tiles, who always turns hardly gets off the middle."""
+    """Share of the commands that ask not to turn. Robots that always turn hardly get off the middle of their tile."""
     initial_ranges: CommandRangesCfg = field(
         default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
     )
