@@ -230,8 +230,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         with torch_threads(self.update_threads):
             means = self.alg.learn()
         episodes = merged(self.group.gather(episodes))
-        robot_steps = self.cfg["num_steps_per_env"] * self.env.num_envs * self.group.size
-        self.env.update_curriculum(episodes["fall_rate"], robot_steps)  # queued while the device learns
+        steps = self.cfg["num_steps_per_env"]
+        self.env.update_curriculum(episodes["fall_rate"], steps)  # queued while the device learns
         losses = self.alg.read_losses(means)
         learned = time.perf_counter()
         scalars = {f"Loss/{name}": value for name, value in losses.items()}

@@ -108,7 +108,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "termination.max_speed": (0.001, PLAIN),
     "curriculum.enabled": False,
     "curriculum.initial": 0.3,
-    "curriculum.speed": 0.5,
+    "curriculum.pace": 0.5,
     "curriculum.fall_rate_up": (0.02, 0.2),
     "curriculum.fall_rate_down": (0.2, 0.2),
     "domain_rand.off_level_ground": (0.5, TERRAIN),
@@ -202,7 +202,7 @@ def fingerprint(env: LeggedRobot) -> tuple[Any, ...]:
         observations, reward, done, extras = env.step(actions)
         seen += [*observations.values(), reward, done, extras["time_outs"]]
         if k % 4 == 3:
-            env.update_curriculum((0.13, 0.0, 0.25)[k // 4], 200_000)
+            env.update_curriculum((0.13, 0.0, 0.25)[k // 4], 24)
             seen += [env.curriculum.difficulty.item(), *env.sim.parameters.values()]
     return tuple(x.tolist() if isinstance(x, torch.Tensor) else x for x in [*seen, *env.episode_log().values()])
 

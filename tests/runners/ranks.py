@@ -49,7 +49,7 @@ OPTIONS: dict[str, Any] = {
     "train.estimator.num_learning_epochs": 1,
     "train.runner.num_steps_per_env": ROLLOUT,
     "env.curriculum.initial": 0.5,
-    "env.curriculum.speed": 100.0,
+    "env.curriculum.pace": 0.05,
 }
 """The teacher, what is replayed of it, its own learning, and a curriculum that moves within a few iterations."""
 

@@ -62,7 +62,7 @@ class DummyEnv(VecEnv):
     def episode_log(self) -> dict[str, float]:
         return {"fall_rate": 0.0}
 
-    def update_curriculum(self, fall_rate: float, robot_steps: int) -> None:
+    def update_curriculum(self, fall_rate: float, steps: int) -> None:
         self.difficulty += 1.0
 
     def state_dict(self) -> dict[str, torch.Tensor]:

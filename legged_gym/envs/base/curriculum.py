@@ -14,11 +14,11 @@ class Curriculum:
         self.difficulty = torch.tensor(cfg.initial if cfg.enabled else 1.0, device=device)
         """Shared with all that it scales, which read it at each draw. Scalar."""
 
-    def update(self, fall_rate: float, robot_steps: int) -> None:
-        """Make the task harder or easier, by how often robots fell [1/s] in the last `robot_steps`."""
+    def update(self, fall_rate: float, seconds: float) -> None:
+        """Make the task harder or easier, by how often robots fell [1/s] while each walked for `seconds`."""
         cfg = self.cfg
         if cfg.enabled:
             up, down = (low + (high - low) * self.difficulty for low, high in (cfg.fall_rate_up, cfg.fall_rate_down))
             # Between the two rates the difficulty stays: one threshold alone would be crossed back and forth.
             change = (up > fall_rate).float() - (down < fall_rate).float()
-            self.difficulty.add_(cfg.speed * 1e-6 * robot_steps * change).clamp_(0.0, 1.0)
+            self.difficulty.add_(cfg.pace * seconds * change).clamp_(0.0, 1.0)

@@ -338,13 +338,13 @@ class LeggedRobot(VecEnv):
         log = self.log.read(self.actions.num_refused)
         return log | {"difficulty": self.curriculum.difficulty.item()} | self.ground.episode_log()
 
-    def update_curriculum(self, fall_rate: float, robot_steps: int) -> None:
-        """Make the task harder or easier, by how often robots fell [1/s] in the last `robot_steps`.
+    def update_curriculum(self, fall_rate: float, steps: int) -> None:
+        """Make the task harder or easier, by how often robots fell [1/s] in the last `steps` policy steps.
 
         Also gives the robots that were reset since the last call their new masses.
         """
         self.randomizer.refresh_bodies()
-        self.curriculum.update(fall_rate, robot_steps)
+        self.curriculum.update(fall_rate, steps * self.dt)
 
     def shift_gait_clock(self, delta: torch.Tensor) -> None:
         """Move each robot's gait clock, as a teacher that adapts step timing asks. Shape (N,) [cycles]."""

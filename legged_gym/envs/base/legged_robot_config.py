@@ -112,8 +112,8 @@ class CurriculumCfg(Config):
     """Without it, the difficulty is 1 throughout."""
     initial: float = bounded(0.0, ge=0, le=1)
     """Difficulty at the start."""
-    speed: float = bounded(0.1, ge=0)
-    """Change per million robot-steps."""
+    pace: float = bounded(0.002, ge=0)
+    """Change per second that each robot walks [1/s]: policies learn by iterations, however many robots there are."""
     fall_rate_up: Range = bounded((0.02, 0.08), ge=0)
     """Falls per second and robot below which the difficulty rises, at difficulty 0 and at 1 [1/s]."""
     fall_rate_down: Range = bounded((0.06, 0.2), ge=0)

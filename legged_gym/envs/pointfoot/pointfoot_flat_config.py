@@ -92,7 +92,7 @@ class PointFootFlatCfg(LeggedRobotCfg):
         )
     )
     curriculum: CurriculumCfg = field(
-        default_factory=lambda: CurriculumCfg(fall_rate_up=(0.12, 0.12), fall_rate_down=(0.3, 0.3))
+        default_factory=lambda: CurriculumCfg(fall_rate_up=(0.02, 0.12), fall_rate_down=(0.06, 0.3))
     )
     domain_rand: DomainRandCfg = field(
         default_factory=lambda: DomainRandCfg(
