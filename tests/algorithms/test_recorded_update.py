@@ -37,8 +37,9 @@ def symmetry(device: str) -> Symmetry:
     return Symmetry(**mirrors, action=backwards(6), clock=5)
 
 
-def algorithm(device: str, group: Group = ALONE) -> PPO:
+def algorithm(device: str, group: Group = ALONE, mixed: bool = True) -> PPO:
     cfg = LeggedRobotCfgPPO()
+    cfg.algorithm.mixed_precision = mixed
     cfg.runner.num_steps_per_env = NUM_STEPS
     cfg.algorithm.imitation.replay_mini_batches = 3
     cfg.algorithm.imitation.replay_samples = 2 * NUM_ENVS * NUM_STEPS

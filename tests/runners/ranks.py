@@ -167,7 +167,7 @@ ROBOTS, STEPS = 64, 6
 def _algorithm(robots: int, group: Group) -> PPO:
     """One that has stored a rollout of that many robots."""
     with patched(recorded, "NUM_ENVS", robots), patched(recorded, "NUM_STEPS", STEPS):
-        alg = recorded.algorithm("cpu", group)
+        alg = recorded.algorithm("cpu", group, mixed=False)  # rounding depends on the size of a batch
         with torch.inference_mode():
             for _ in range(STEPS):
                 obs = recorded.observations("cpu")

@@ -28,7 +28,7 @@ def test_actions_have_the_noise_that_is_due() -> None:
         **{
             "train.algorithm.polish_share": 1.0,
             "train.algorithm.polish_noise_std": 0.06,
-            "train.policy.noise_std_range": (0.05, 1.0),
+            "train.policy.noise_std_range": (0.06, 1.0),
         },
     )
     stds: list[float] = []
