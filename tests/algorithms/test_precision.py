@@ -48,3 +48,15 @@ def test_the_actor_is_never_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(mine.actions, other.actions) and torch.equal(mine.actions_log_prob, other.actions_log_prob)
     assert not torch.equal(mine.values, other.values)
     torch.testing.assert_close(mine.values, other.values, atol=0.05, rtol=0.05)
+
+
+def test_the_estimator_learns_from_rounded_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly the same step as in full precision, but not the same."""
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda kind: True)
+    losses = []
+    for mixed in (True, False):
+        run = small_run(None, **{"train.algorithm.mixed_precision": mixed})
+        torch.manual_seed(0)
+        run._collect(run.env.get_observations())
+        losses.append(run.alg.estimator_trainer.step(torch.arange(8)).item())
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.05)

@@ -251,6 +251,8 @@ def test_the_averaged_actor_is_deployed_and_the_newest_one_trained_on(tmp_path: 
     obs, path = DummyEnv().get_observations(), tmp_path / "model_12.pt"
     averaged, newest = r.get_inference_policy()(obs), r.alg.get_policy()(obs)
     assert (averaged - newest).abs().max() > 1e-4
+    untrained = runner().get_inference_policy()(obs)
+    assert (averaged - newest).abs().mean() < 0.5 * (averaged - untrained).abs().mean(), "it follows"
     other, acting = runner(), runner()
     other.load(str(path))
     acting.load(str(path), load_cfg={"actor": True})
