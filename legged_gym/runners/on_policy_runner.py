@@ -18,6 +18,7 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.episode_log import episode_tag, merged
 from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
@@ -33,24 +34,6 @@ from legged_gym.utils.machine import local_processes, torch_threads, usable_core
 
 MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 """Errors of torch and Python when the content of a checkpoint does not fit."""
-
-
-def episode_tag(name: str) -> str:
-    """Return the tag for an entry of an environment's episode log."""
-    if name.startswith("overflow_"):
-        return f"Sim/{name}"
-    return f"Reward/{name.removeprefix('rew_')}" if name.startswith("rew_") else f"Train/{name}"
-
-
-COUNTS = ("broken_robots", "not_finite_", "overflow_")
-"""Beginnings of the names of entries that are counts; the others are means over equally many robots."""
-
-
-def merged(logs: list[dict[str, float]]) -> dict[str, float]:
-    """Merge the episode logs of several processes, each of which may lack entries."""
-    names = dict.fromkeys(name for log in logs for name in log)
-    values = {name: [log[name] for log in logs if name in log] for name in names}
-    return {name: sum(v) if name.startswith(COUNTS) else sum(v) / len(v) for name, v in values.items()}
 
 
 NEWEST = "newest_actor_state_dict"
