@@ -96,8 +96,8 @@ class PointFootFlatCfg(LeggedRobotCfg):
     )
     domain_rand: DomainRandCfg = field(
         default_factory=lambda: DomainRandCfg(
-            friction_range=(0.15, 0.9),
-            foot_friction_range=(0.3, 1.0),
+            friction_range=(0.3, 0.9),
+            foot_friction_range=(0.35, 1.0),
             added_mass_range=(-1.0, 11.0),
             max_push_vel_xy=2.5,
             shove_interval_s=7.0,
@@ -121,7 +121,7 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
     algorithm: AlgorithmCfg = field(
         default_factory=lambda: AlgorithmCfg(
             learning_rate=3e-3,
-            entropy_coef=0.002,
+            entropy_coef=0.005,
             gamma=0.98,
             num_mini_batches=8,
             polish_share=0.25,
