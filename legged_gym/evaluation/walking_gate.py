@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from legged_gym.evaluation.agents import PolicyAgent
+from legged_gym.evaluation.judge_beside import JudgeBeside, JudgeLost, walk
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
-from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, evaluation_cfg, run_row
+from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg
 
 FIRST = 1.0
 """What an evaluation is taken to cost before the first one [s]."""
@@ -33,73 +33,168 @@ class GateCfg:
     """Pause after an evaluation that was far from the gate, as a share of the time so far."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """A policy that is judged, and where training was then."""
+
+    began: float
+    """`time.time()`."""
+    steps: int
+    """Robot-steps so far."""
+    iteration: int
+    """Iterations so far."""
+    weights: dict[str, torch.Tensor]
+    """The policy's, to return to."""
+
+
 class WalkingGate:
     """Evaluates a runner's policy on the `track` row; hook `check` into the runner's `after_iteration`.
 
-    The results go to tensorboard as `Eval/...`. Training is not affected: its random numbers stay the same.
+    Training waits for each look, or goes on while another process walks the robots. The results go to tensorboard as
+    `Eval/...`. Training is not affected: its random numbers stay the same.
     """
 
-    def __init__(self, runner: Any, make_env: Callable[[Any], Any], cfg: GateCfg, started: float) -> None:
-        """Build the evaluation environment.
+    def __init__(
+        self,
+        runner: Any,
+        make_env: Callable[[Any], Any],
+        cfg: GateCfg,
+        started: float,
+        beside: Callable[[], Any] | None = None,
+    ) -> None:
+        """Build the evaluation environment, or start the process that has one.
 
         Args:
             runner: The runner to watch.
             make_env: Builds an environment from a config.
             cfg: When to check.
             started: `time.time()` at which the clock began.
+            beside: Builds an environment on the CPU, in another process, beside which training goes on. None: training
+                waits.
         """
         self.runner, self.cfg, self.started = runner, cfg, started
         devices = (runner.device, runner.env.device)
         self._gpus = [device for device in devices if torch.device(device).type == "cuda"]
-        with torch.random.fork_rng(self._gpus):
-            self.env = make_env(evaluation_cfg(runner.env.cfg, cfg.num_envs, seed=0))
+        self._make_env = make_env
         self.row = select_rows(["track"])[0]
+        self._beside = None if beside is None else JudgeBeside(beside, self.row, cfg.stop)
+        self._ready = False
+        """The process can begin a look."""
+        self._look: Look | None = None
+        """What the process judges."""
+        if self._beside is None:
+            self._build()
         self.passed: dict[str, float] | None = None
         """For the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
         self.evaluation_time = 0.0
-        """Time spent in evaluations [s]."""
+        """Time that training has waited for evaluations [s]."""
         self._first_steps = self._last_steps = runner.logger.tot_timesteps  # not 0 if a run is gone on with
         self._began = self._last_time = time.time()
         self._lost = False
 
+    def _build(self) -> None:
+        """Build the environment in which training waits."""
+        with torch.random.fork_rng(self._gpus):
+            self.env = self._make_env(evaluation_cfg(self.runner.env.cfg, self.cfg.num_envs, seed=0))
+
+    def check(self, scalars: dict[str, float]) -> None:
+        """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
+        if self._beside is not None:
+            try:
+                self._look_beside(self._beside)
+                return
+            except JudgeLost as error:
+                print(f"note: the walking gate cannot be walked beside training ({error}), so training waits for it")
+                self._beside.close()
+                self._beside = self._look = None
+                self._build()
+        if self._due():
+            look = self._begin()
+            self._note(look, self._evaluate())
+            self.evaluation_time += self._last_time - look.began
+
     def _due(self) -> bool:
+        """Say whether it is time for a look that training waits for."""
         if self.cfg.every_steps:
-            return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
+            return self._every()
         now = time.time()
         if self._lost and now - self._last_time < self.cfg.lost_pause * (self._last_time - self._began):
             return False
         return self.evaluation_time + FIRST <= self.cfg.time_share * (now - self._began)
 
-    def check(self, scalars: dict[str, float]) -> None:
-        """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
-        if not self._due():
-            return
-        start = time.time()
-        result = self._evaluate()
-        self._last_time, self._last_steps = time.time(), self.runner.logger.tot_timesteps
-        self._lost = cannot_walk(result)
-        self.evaluation_time += self._last_time - start
-        self._log(result)
-        if self.passed is None and passes_walking_gate(result):
-            steps, iteration = self._last_steps - self._first_steps, self.runner.current_learning_iteration
-            self.passed = {"seconds": start - self.started, "steps": steps, "iteration": iteration}
-            self.runner.interrupted = self.runner.interrupted or self.cfg.stop
+    def _every(self) -> bool:
+        return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
+
+    def _look_beside(self, judge: JudgeBeside, wait: bool = False) -> None:
+        """Note the look that has ended, if one has, and begin the next one.
+
+        Args:
+            judge: The other process.
+            wait: Wait for a look that has begun, and begin no other.
+
+        Raises:
+            JudgeLost: The process has ended.
+        """
+        if self._look is not None or not self._ready:
+            answer = judge.answer(wait)
+            if answer is None:
+                return
+            if self._look is not None:
+                self._note(self._look, answer)
+            self._ready, self._look = True, None
+        if not wait and self._every() and not self.runner.interrupted:
+            self._look = self._begin()
+            judge.begin(self.runner.get_inference_policy())
+            self.runner.alg.train_mode()
+
+    def _begin(self) -> Look:
+        """Note where training is, and the policy."""
+        self._last_steps = self.runner.logger.tot_timesteps
+        weights = {name: value.clone() for name, value in self.runner.averaged.actor.state_dict().items()}
+        return Look(time.time(), self._last_steps, self.runner.current_learning_iteration, weights)
 
     def _evaluate(self) -> Result:
-        agent = PolicyAgent(self.runner.get_inference_policy(), self.runner.device)
-        give_up = cannot_walk if self.cfg.stop else all_have_fallen  # curves want whole rows
+        """Walk the row while training waits."""
+        actor = self.runner.get_inference_policy()
         with torch.random.fork_rng(self._gpus):
-            result = run_row(self.env, agent, self.row, seed=0, give_up=give_up)
+            result = walk(self.env, actor, self.row, self.runner.device, self.cfg.stop)
         self.runner.alg.train_mode()
         return result
 
-    def _log(self, result: Result) -> None:
+    def _note(self, look: Look, result: Result) -> None:
+        """Log what a look has shown; if its policy passed first, it is the run's, although training has gone on."""
+        self._last_time = time.time()
+        self._lost = cannot_walk(result)
+        self._log(look, result)
+        if self.passed is None and passes_walking_gate(result):
+            self.passed = {
+                "seconds": look.began - self.started,
+                "steps": look.steps - self._first_steps,
+                "iteration": look.iteration,
+            }
+            if self.cfg.stop:
+                self.runner.interrupted = True
+                self.runner.averaged.load_state_dict(look.weights)
+
+    def _log(self, look: Look, result: Result) -> None:
+        """Write the curves, and a line."""
         writer = self.runner.logger.writer
         for name, value in result.items():
             if writer is not None and value is not None:
-                writer.add_scalar(f"Eval/{name}", value, self.runner.logger.tot_timesteps)
+                writer.add_scalar(f"Eval/{name}", value, look.steps)
         shown = (f"{name} {result[name]:.2f}" for name in ("survival", *GATE) if result[name] is not None)
         print(f"walking gate: {'  '.join(shown)}", flush=True)
+
+    def close(self) -> None:
+        """Wait for the look that has begun, and end the other process."""
+        if self._beside is None:
+            return
+        try:
+            if self._look is not None and not self.runner.interrupted:
+                self._look_beside(self._beside, wait=True)
+        except JudgeLost as error:
+            print(f"note: the last look at the walking gate is lost ({error})")
+        self._beside.close()
 
     def verdict(self) -> str:
         """Return one line: the time it took to pass, or that no policy passed."""

@@ -5,6 +5,9 @@ it did as told. Before training begins there is nothing to save, and the exit co
 second signal has the same exit code: it cuts the iteration short, so the last checkpoint is from an earlier one.
 """
 
+import functools
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ if __name__ == "__main__":
 
 from legged_gym.evaluation.showing import make_planner, open_training
 from legged_gym.evaluation.spectator import Spectator
+from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, from_here, note_command
@@ -28,6 +32,7 @@ from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewe
 from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.distributed import current, joined, mute_others
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.machine import usable_cores
 
 _STARTED = psutil.Process().create_time()
 """Start of this process: imports are part of the time to a walking robot."""
@@ -63,15 +68,24 @@ def train(
         note_command(Path(runner.log_dir), "train", spec)
     gate = None
     if (until_walking or evaluate_every) and current().first:
-        robots = 64 if spec.sim_device == "cpu" else 256  # on a CPU, an evaluation takes time away from training
+        robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
-        gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED)
+        beside = on_the_processor(spec, robots) if spec.env_cfg.sim.backend == "mujoco_warp" else None
+        gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED, beside)
         runner.after_iteration = gate.check
     with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
         runner.learn(spec.train_cfg.runner.max_iterations)
     if gate is not None:
+        gate.close()
         print(gate.verdict())
     return runner
+
+
+def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:
+    """Return what makes the walking gate's robots in MuJoCo, on the cores that training on a GPU leaves."""
+    cfg = evaluation_cfg(spec.env_cfg, robots, seed=0)
+    cfg.sim.backend, cfg.sim.num_threads = "mujoco", max(1, usable_cores() - 2)
+    return functools.partial(make_env, replace(spec, sim_device="cpu", env_cfg=cfg), headless=True)
 
 
 def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -> None:

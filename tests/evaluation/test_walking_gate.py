@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.evaluation.judge_beside import READY, JudgeBeside, JudgeLost, walk
+from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
+from legged_gym.utils.machine import torch_threads
 
 
 class Training:
@@ -20,10 +25,11 @@ class Training:
         self.device, self.scalars = "cpu", {}
         writer = SimpleNamespace(add_scalar=lambda tag, value, step: self.scalars.setdefault(tag, []).append(value))
         self.logger = SimpleNamespace(tot_timesteps=steps, writer=writer)
-        self.training = True
+        self.training, self.restored = True, []
         self.alg = SimpleNamespace(train_mode=lambda: setattr(self, "training", True))
         self.env = SimpleNamespace(cfg=PointFootFlatCfg(), device="cpu")
         self.env.cfg.env.num_envs = 4096
+        self.averaged = SimpleNamespace(actor=torch.nn.LayerNorm(1), load_state_dict=self.restored.append)
         self.gate = WalkingGate(self, lambda cfg: self.build(fake_env, cfg), cfg, time.time())
 
     def build(self, fake_env: type, cfg: Any) -> Any:
@@ -152,3 +158,122 @@ def test_training_draws_the_numbers_it_would_have_drawn(fake_env: type) -> None:
 def test_what_cannot_walk(change: dict[str, float | None], hopeless: bool) -> None:
     edge = {"survival": 0.96, "rmse_vx": 0.1, "rmse_vy": 0.1, "rmse_wz": 0.1}
     assert cannot_walk(edge | change) is hopeless
+
+
+class ScriptedJudge:
+    """Stands in for the other process: answers come when the test lets them."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.begun, self.closed = 0, False
+
+    def answer(self, wait: bool = False) -> Any:
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def begin(self, actor: Any) -> None:
+        self.begun += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def result(error: float) -> dict[str, float]:
+    return {"survival": 1.0, "rmse_vx": error, "rmse_vy": 0.1, "rmse_wz": 0.1}
+
+
+@pytest.fixture
+def beside(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> Training:
+    """A training whose gate is walked beside it."""
+    training = Training(fake_env, GateCfg(num_envs=3), [0.1] * 20)
+    judge = ScriptedJudge()
+    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", lambda make_env, row, stop: judge)
+    build = training.gate._make_env
+    training.gate = WalkingGate(training, build, GateCfg(num_envs=3), time.time(), beside=lambda: None)
+    training.judge = judge
+    return training
+
+
+def test_training_goes_on_while_another_process_looks(beside: Training) -> None:
+    beside.iterate(100)
+    assert beside.judge.begun == 0, "its robots do not stand yet"
+    beside.judge.answers = [READY]
+    for _ in range(3):
+        beside.iterate(100)
+    assert beside.judge.begun == 1, "one policy at a time"
+    beside.judge.answers = [result(0.3)]
+    beside.iterate(100)
+    assert beside.judge.begun == 2 and not beside.interrupted
+    with torch.no_grad():
+        judged = beside.averaged.actor.weight.clone()
+        beside.averaged.actor.weight.add_(1.0)
+    beside.iterate(100)
+    beside.judge.answers = [result(0.15)]
+    beside.iterate(100)
+    assert beside.interrupted and beside.judge.begun == 2
+    assert beside.gate.passed is not None and beside.gate.passed["steps"] == 500, "as of when the look began"
+    assert beside.gate.passed["iteration"] == 5
+    assert torch.equal(beside.restored[0]["weight"], judged), "the policy that passed is the run's"
+    assert beside.scalars["Eval/rmse_vx"] == [0.3, 0.15]
+    beside.gate.close()
+    assert beside.judge.closed
+
+
+def test_the_last_look_is_waited_for(beside: Training) -> None:
+    beside.judge.answers = [READY]
+    beside.iterate(100)
+    beside.judge.answers = [result(0.15)]
+    beside.gate.close()
+    assert "walking gate passed" in beside.gate.verdict() and beside.judge.begun == 1
+
+
+def test_without_the_other_process_training_waits_for_looks(
+    beside: Training, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside.judge.answers = [JudgeLost("its process has ended")]
+    beside.gate._began -= 100.0
+    beside.iterate(100)
+    assert beside.judge.closed and beside.scalars["Eval/rmse_vy"] == [pytest.approx(0.2)], "the robots' own error"
+    beside.iterate(100)
+    assert "cannot be walked beside training (its process has ended)" in capsys.readouterr().out
+    assert beside.gate.passed is not None and beside.interrupted
+
+
+def few_robots() -> Any:
+    """Two robots of the flat task."""
+    cfg = evaluation_cfg(PointFootFlatCfg(), 2, seed=0)
+    cfg.sim.backend, cfg.sim.num_threads = "mujoco", 1
+    return PointFootFlat(cfg, "cpu", True)
+
+
+def no_robots() -> Any:
+    raise ValueError("there is no robot")
+
+
+def test_the_other_process_judges_as_this_one_does() -> None:
+    row = select_rows(["track"], 0.02)[0]
+    judge = JudgeBeside(few_robots, row, stop=False)
+    try:
+        env = few_robots()
+        actor = OnPolicyRunner(env, PointFootFlatCfgPPO(), device="cpu").get_inference_policy()
+        with torch_threads(1):
+            expected = walk(env, actor, row, "cpu", stop=False)
+        assert judge.answer(wait=True) == READY
+        judge.begin(actor)
+        assert judge.answer(wait=True) == expected and expected["survival"] is not None
+        judge._process.kill()
+        with pytest.raises(JudgeLost, match="its process has ended"):
+            judge.answer(wait=True)
+    finally:
+        judge.close()
+
+
+def test_a_process_without_robots_says_why() -> None:
+    judge = JudgeBeside(no_robots, select_rows(["track"])[0], stop=True)
+    try:
+        with pytest.raises(JudgeLost, match="ValueError: there is no robot"):
+            judge.answer(wait=True)
+    finally:
+        judge.close()
