@@ -82,9 +82,9 @@ def train(
 
 
 def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:
-    """Return what makes the walking gate's robots in MuJoCo, on the cores that training on a GPU leaves."""
+    """Return what makes the walking gate's robots in MuJoCo, on a few of the cores that training on a GPU leaves."""
     cfg = evaluation_cfg(spec.env_cfg, robots, seed=0)
-    cfg.sim.backend, cfg.sim.num_threads = "mujoco", max(1, usable_cores() - 2)
+    cfg.sim.backend, cfg.sim.num_threads = "mujoco", min(4, max(1, usable_cores() - 2))
     return functools.partial(make_env, replace(spec, sim_device="cpu", env_cfg=cfg), headless=True)
 
 
