@@ -110,7 +110,9 @@ def _load_offset(teacher: DcmTeacher, path: Path) -> None:
     try:
         teacher.network.load_state_dict(data["offset_network"])
     except (KeyError, RuntimeError) as error:
-        raise UserError(f"{path}: holds no offset for this teacher ({str(error).splitlines()[0]})") from None
+        reason = " ".join(str(error).split())[:200]
+        hint = "its layers are set by --train.teacher.dcm.offset.hidden_dims"
+        raise UserError(f"{path}: holds no offset for this teacher ({reason}); {hint}") from None
 
 
 class OnnxAgent:

@@ -177,7 +177,7 @@ class OffsetCfg(Config):
     """Bound of each component of the offset [m]."""
     constant: tuple[float, float] = (0.0, 0.0)
     """Hand-set offset added to the network's, forward and towards the stance side [m]."""
-    hidden_dims: tuple[int, ...] = bounded((32, 32), ge=1, le=4096)
+    hidden_dims: tuple[int, ...] = bounded((64, 64), ge=1, le=4096)
     """Widths of the hidden layers."""
     learning_rate: float = bounded(1e-3, gt=0.0, le=1.0)
     """Adam step size."""

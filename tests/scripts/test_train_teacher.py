@@ -50,12 +50,29 @@ def test_the_largest_push_is_the_tasks_where_the_rest_is(monkeypatch: pytest.Mon
 
 
 def test_stability_and_pushes_are_those_that_were_asked_for(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
-    for arguments, expected in (((), (0.0, 0.5)), (("--stability=1", "--max_push=1.5"), (1.0, 1.5))):
+    for arguments, expected in (((), (0.05, 1.5)), (("--stability=1", "--max_push=0.5"), (1.0, 0.5))):
         run(monkeypatch, *arguments)
         *_, made = sorted(logs.glob("pointfoot_flat_teacher/PF_TRON1A/*"), key=lambda path: path.stat().st_mtime)
         train_cfg, env_cfg = (json.loads((made / f"{name}_cfg.json").read_text()) for name in ("train", "env"))
         used = train_cfg["teacher"]["dcm"]["offset"]["w_stability"], env_cfg["domain_rand"]["max_push_vel_xy"]
         assert used == expected
+
+
+@pytest.mark.parametrize(
+    ("physics", "friction", "delay"), [(None, 1.0, 0.0), ("ideal", 1.0, 0.0), ("deployed", 0.6, 0.01)]
+)
+def test_the_physics_is_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, physics: str | None, friction: float, delay: float
+) -> None:
+    run(monkeypatch, *([] if physics is None else [f"--physics={physics}"]))
+    (made,) = logs.glob("pointfoot_flat_teacher/PF_TRON1A/*")
+    cfg = json.loads((made / "env_cfg.json").read_text())
+    assert (cfg["terrain"]["static_friction"], cfg["control"]["action_delay"]) == (friction, delay)
+
+
+def test_randomised_physics_is_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"--physics: with --randomize it is the task's"):
+        run(monkeypatch, "--randomize", "--physics=ideal")
 
 
 @pytest.mark.parametrize("argument", ["--num_steps=0", "--epochs=0", "--max_iterations=0"])
