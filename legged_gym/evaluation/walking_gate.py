@@ -125,24 +125,29 @@ class WalkingGate:
     def _every(self) -> bool:
         return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
 
-    def _look_beside(self, judge: JudgeBeside, wait: bool = False) -> None:
-        """Note the look that has ended, if one has, and begin the next one.
+    def _look_beside(self, judge: JudgeBeside, last: bool = False) -> None:
+        """Note the look that has ended, if one has, and begin the next one if it is due.
+
+        Only where looks are due every so many robot-steps does training wait for one that takes longer than that.
 
         Args:
             judge: The other process.
-            wait: Wait for a look that has begun, and begin no other.
+            last: Wait for a look that has begun, and begin no other.
 
         Raises:
             JudgeLost: The process has ended.
         """
+        due = self._every() and not last
         if self._look is not None or not self._ready:
-            answer = judge.answer(wait)
+            start = time.time()
+            answer = judge.answer(wait=last or (due and self.cfg.every_steps > 0))
+            self.evaluation_time += time.time() - start
             if answer is None:
                 return
             if self._look is not None:
                 self._note(self._look, answer)
             self._ready, self._look = True, None
-        if not wait and self._every() and not self.runner.interrupted:
+        if due and not self.runner.interrupted:
             self._look = self._begin()
             judge.begin(self.runner.get_inference_policy())
             self.runner.alg.train_mode()
@@ -191,7 +196,7 @@ class WalkingGate:
             return
         try:
             if self._look is not None and not self.runner.interrupted:
-                self._look_beside(self._beside, wait=True)
+                self._look_beside(self._beside, last=True)
         except JudgeLost as error:
             print(f"note: the last look at the walking gate is lost ({error})")
         self._beside.close()

@@ -165,9 +165,13 @@ class ScriptedJudge:
 
     def __init__(self) -> None:
         self.answers: list[Any] = []
-        self.begun, self.closed = 0, False
+        self.waited: list[bool] = []
+        self.begun, self.closed, self.slow = 0, False, False
 
     def answer(self, wait: bool = False) -> Any:
+        self.waited.append(wait)
+        if self.slow and not wait:
+            return None
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -187,11 +191,15 @@ def result(error: float) -> dict[str, float]:
 @pytest.fixture
 def beside(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> Training:
     """A training whose gate is walked beside it."""
-    training = Training(fake_env, GateCfg(num_envs=3), [0.1] * 20)
+    return judged_beside(fake_env, monkeypatch, GateCfg(num_envs=3))
+
+
+def judged_beside(fake_env: type, monkeypatch: pytest.MonkeyPatch, cfg: GateCfg) -> Training:
+    training = Training(fake_env, cfg, [0.1] * 20)
     judge = ScriptedJudge()
     monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", lambda make_env, row, stop: judge)
     build = training.gate._make_env
-    training.gate = WalkingGate(training, build, GateCfg(num_envs=3), time.time(), beside=lambda: None)
+    training.gate = WalkingGate(training, build, cfg, time.time(), beside=lambda: None)
     training.judge = judge
     return training
 
@@ -219,6 +227,15 @@ def test_training_goes_on_while_another_process_looks(beside: Training) -> None:
     assert beside.scalars["Eval/rmse_vx"] == [0.3, 0.15]
     beside.gate.close()
     assert beside.judge.closed
+
+
+def test_looks_that_are_due_are_waited_for(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = judged_beside(fake_env, monkeypatch, GateCfg(stop=False, num_envs=3, every_steps=200))
+    training.judge.answers, training.judge.slow = [READY, result(0.3), result(0.15)], True
+    for _ in range(6):
+        training.iterate(100)
+    assert training.judge.waited == [False, True, False, True, False, True], "at 200, 400 and 600 steps"
+    assert training.judge.begun == 3 and training.scalars["Eval/rmse_vx"] == [0.3, 0.15] and not training.interrupted
 
 
 def test_the_last_look_is_waited_for(beside: Training) -> None:
