@@ -43,7 +43,9 @@ class Walk(NamedTuple):
     error: Tensor
     """e_n of that step [m]."""
     weight: Tensor
-    """Trust in the touchdown (T, N)."""
+    """Trust in the touchdown, 0 if the command has changed during the step (T, N)."""
+    fresh: Tensor
+    """1 where an episode begins (T, N)."""
 
 
 class Steps(NamedTuple):
@@ -93,7 +95,9 @@ def walk(env: Any, teacher: DcmTeacher, steps: int) -> Walk:
     obs, rows = env.reset(), []
     for _ in range(steps):
         out = teacher.step(obs["teacher"])
-        fields = (out.inputs, others(teacher, obs["teacher"]), out.touchdown, out.touchdown_error, out.weight)
+        trust = out.weight * out.steady  # a plan that came too late for the swing foot says nothing about the law
+        seen = others(teacher, obs["teacher"])
+        fields = (out.inputs, seen, out.touchdown, out.touchdown_error, trust, out.fresh)
         rows.append([field.clone() for field in fields])
         env.shift_gait_clock(out.clock_shift)
         obs, *_ = env.step(out.action)
@@ -101,12 +105,15 @@ def walk(env: Any, teacher: DcmTeacher, steps: int) -> Walk:
 
 
 def steps_of(walked: Walk, phase: float) -> Steps:
-    """Cut what was recorded into steps, each with what was seen at a share of it."""
+    """Cut what was recorded into whole steps, each with what was seen at a share of it."""
     found = []
+    episode = walked.fresh.cumsum(0)
     for robot in range(walked.touchdown.shape[1]):
-        ends = walked.touchdown[:, robot].nonzero().flatten()[1:]
-        seen = ends[:-1] + ((ends[1:] - ends[:-1]) * phase).long()
-        found.append(torch.stack((seen, ends[1:], torch.full_like(seen, robot))))
+        ends = walked.touchdown[:, robot].nonzero().flatten()
+        start, end = ends[:-1], ends[1:]
+        whole = episode[start, robot] == episode[end, robot]
+        start, end = start[whole], end[whole]
+        found.append(torch.stack((start + ((end - start) * phase).long(), end, torch.full_like(end, robot))))
     seen, ends, robots = torch.cat(found, dim=1)
     chosen = (walked.inputs[seen, robots], walked.others[seen, robots])
     return Steps(*chosen, walked.error[ends, robots], walked.weight[ends, robots], robots)

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from legged_gym.runners.teachers import make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher
 from legged_gym.teacher.config import DcmCfg
-from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
-from legged_gym.utils.checkpoint import load_checked
+from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.utils.errors import UserError
 
 
@@ -88,7 +87,7 @@ class TeacherAgent:
             cfg.offset.enabled = True
         self.teacher = make_teacher(cfg, env, env.device)
         if offset is not None:
-            _load_offset(self.teacher, Path(offset))
+            self.teacher.network.load_state_dict(load_offset(offset, self.teacher.network)["offset_network"])
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None
         self.output: TeacherOutput | None = None
         """Output of the last evaluation."""
@@ -102,17 +101,6 @@ class TeacherAgent:
         if self._shift is not None:
             self._shift(output.clock_shift)
         return output.action
-
-
-def _load_offset(teacher: DcmTeacher, path: Path) -> None:
-    """Give the teacher a learned offset."""
-    data = load_checked(path)
-    try:
-        teacher.network.load_state_dict(data["offset_network"])
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        hint = "its layers are set by --train.teacher.dcm.offset.hidden_dims"
-        raise UserError(f"{path}: holds no offset for this teacher ({reason}); {hint}") from None
 
 
 class OnnxAgent:

@@ -1,13 +1,15 @@
 """The walking gate's robots in a process of their own: the processor judges while the GPU trains on.
 
-A row of one look takes as long on a GPU for a hundred robots as for thousands, for its steps come one after the other.
-The processor has little to do meanwhile, and walks a hundred robots in a second or two.
+A look takes as long on a GPU for a hundred robots as for thousands, for its steps come one after the other. The
+processor has little to do meanwhile.
 """
 
 import io
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,9 +20,12 @@ from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import Row
 from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, run_row
+from legged_gym.utils.signals import NAMES
 
 READY = b"ready"
 """What the process says once its robots stand."""
+PATIENCE = 0.1
+"""Time between two looks at whether it is still worth to wait for an answer [s]."""
 
 
 class JudgeLost(Exception):
@@ -54,24 +59,31 @@ class JudgeBeside:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make_env, row, stop), daemon=True)
-        self._process.start()
+        self._why = "its process has ended"
+        try:
+            with _signals_for_training():
+                self._process.start()
+        except Exception as error:  # noqa: BLE001  whatever a config of the user's cannot be pickled for
+            self._why = f"{type(error).__name__}: {error}"
         theirs.close()  # the end of the process is then the end of the pipe
 
-    def answer(self, wait: bool = False) -> Any:
+    def answer(self, wait: bool = False, until: Callable[[], bool] = lambda: False) -> Any:
         """Return `READY`, the result of the policy that was judged, or None if there is neither yet.
 
         Args:
             wait: Wait for it.
+            until: Whether it is no longer worth it.
 
         Raises:
             JudgeLost: There will be none.
         """
         try:
-            if not wait and not self._pipe.poll():
-                return None
+            while not self._pipe.poll(PATIENCE if wait else 0.0):
+                if not wait or until():
+                    return None
             answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise JudgeLost("its process has ended") from None
+            raise JudgeLost(self._why) from None
         if isinstance(answer, Exception):
             raise JudgeLost(str(answer))
         return answer
@@ -80,34 +92,69 @@ class JudgeBeside:
         """Begin to judge a policy; it may change afterwards.
 
         Raises:
-            JudgeLost: The process has ended.
+            JudgeLost: The process has ended, or the policy cannot be sent to it.
         """
         file = io.BytesIO()
-        torch.save(actor, file)
+        try:
+            torch.save(actor, file)
+        except Exception as error:  # noqa: BLE001  a network of the user's, with whatever it holds
+            raise JudgeLost(f"{type(error).__name__}: {error}") from None
         try:
             self._pipe.send_bytes(file.getvalue())
         except OSError:
-            raise JudgeLost("its process has ended") from None
+            raise JudgeLost(self._why) from None
 
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
-        self._process.terminate()
-        self._process.join()
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+
+
+@contextmanager
+def _signals_for_training() -> Iterator[None]:
+    """Keep the signals that end training from a process that is started here: training ends it, once it has saved."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where Ctrl-C alone reaches other processes
+        yield
+        return
+    resource_tracker.ensure_running()  # or it would start in there, and let two of the signals through
+    numbers = {getattr(signal, name) for name in NAMES if hasattr(signal, name)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # is inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, make_env: Callable[[], Any], row: Row, stop: bool) -> None:
     """Judge the policies that come through the pipe, until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for training, which closes the pipe
     torch.set_num_threads(1)
     try:
         env = make_env()
-        pipe.send(READY)
-        while True:
-            file = io.BytesIO(pipe.recv_bytes())
-            actor = torch.load(file, map_location="cpu", weights_only=False)  # from our own process
-            pipe.send(walk(env, actor, row, "cpu", stop))
-    except (EOFError, OSError):  # training has ended
-        return
+        answer: Any = READY
+        while _said(pipe, answer):
+            policy = _heard(pipe)
+            if policy is None:
+                return
+            actor = torch.load(io.BytesIO(policy), map_location="cpu", weights_only=False)  # from our own process
+            answer = walk(env, actor, row, "cpu", stop)
     except Exception as error:  # noqa: BLE001  training goes on, whatever fails here
-        pipe.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        _said(pipe, RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _said(pipe: Connection, answer: Any) -> bool:
+    """Send an answer; return whether training was still there."""
+    try:
+        pipe.send(answer)
+    except OSError:
+        return False
+    return True
+
+
+def _heard(pipe: Connection) -> bytes | None:
+    """Return the next policy, or None once training has ended."""
+    try:
+        return pipe.recv_bytes()
+    except (EOFError, OSError):
+        return None

@@ -25,7 +25,7 @@ class GateCfg:
     num_envs: int = 128
     """Robots that walk it: half as many as in `evaluate.py`, for the checks take a third of the time to the gate."""
     every_steps: int = 0
-    """Robot-steps between two evaluations; 0: as often as `time_share` allows."""
+    """Robot-steps between two evaluations; 0: as often as `time_share` allows, beside training one after the other."""
     time_share: float = 0.25
     """Share of the time that evaluations may take in all: the fewer while the policy is far from walking, the more once
     it is near."""
@@ -43,12 +43,12 @@ class Look:
     """Robot-steps so far."""
     iteration: int
     """Iterations so far."""
-    weights: dict[str, torch.Tensor]
-    """The policy's, to return to."""
+    weights: dict[str, torch.Tensor] | None = None
+    """The policy's, to return to if training goes on meanwhile."""
 
 
 class WalkingGate:
-    """Evaluates a runner's policy on the `track` row; hook `check` into the runner's `after_iteration`.
+    """Evaluates a runner's policy on the `track` row; hook `check` and `finish` into the runner.
 
     Training waits for each look, or goes on while another process walks the robots. The results go to tensorboard as
     `Eval/...`. Training is not affected: its random numbers stay the same.
@@ -98,20 +98,33 @@ class WalkingGate:
             self.env = self._make_env(evaluation_cfg(self.runner.env.cfg, self.cfg.num_envs, seed=0))
 
     def check(self, scalars: dict[str, float]) -> None:
-        """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured."""
+        """Evaluate if it is time; the first policy that passes is noted, and ends the run if so configured.
+
+        To be called after each iteration.
+        """
+        if self.runner.interrupted:
+            return
         if self._beside is not None:
             try:
                 self._look_beside(self._beside)
                 return
             except JudgeLost as error:
                 print(f"note: the walking gate cannot be walked beside training ({error}), so training waits for it")
-                self._beside.close()
-                self._beside = self._look = None
+                self.close()
                 self._build()
         if self._due():
             look = self._begin()
             self._note(look, self._evaluate())
             self.evaluation_time += self._last_time - look.began
+
+    def finish(self) -> None:
+        """Wait for the look that has begun, unless the user has stopped training; to be called before the last save."""
+        if self._beside is None or self._look is None:
+            return
+        try:
+            self._look_beside(self._beside, last=True)
+        except JudgeLost as error:
+            print(f"note: the last look at the walking gate is lost ({error})")
 
     def _due(self) -> bool:
         """Say whether it is time for a look that training waits for."""
@@ -140,7 +153,8 @@ class WalkingGate:
         due = self._every() and not last
         if self._look is not None or not self._ready:
             start = time.time()
-            answer = judge.answer(wait=last or (due and self.cfg.every_steps > 0))
+            wait = last or (due and self.cfg.every_steps > 0)
+            answer = judge.answer(wait, until=lambda: self.runner.interrupted)
             self.evaluation_time += time.time() - start
             if answer is None:
                 return
@@ -148,14 +162,15 @@ class WalkingGate:
                 self._note(self._look, answer)
             self._ready, self._look = True, None
         if due and not self.runner.interrupted:
-            self._look = self._begin()
-            judge.begin(self.runner.get_inference_policy())
+            actor = self.runner.get_inference_policy()
+            weights = {name: value.clone() for name, value in actor.state_dict().items()}
+            judge.begin(actor)
             self.runner.alg.train_mode()
+            self._look = self._begin(weights)
 
-    def _begin(self) -> Look:
-        """Note where training is, and the policy."""
+    def _begin(self, weights: dict[str, torch.Tensor] | None = None) -> Look:
+        """Note where training is."""
         self._last_steps = self.runner.logger.tot_timesteps
-        weights = {name: value.clone() for name, value in self.runner.averaged.actor.state_dict().items()}
         return Look(time.time(), self._last_steps, self.runner.current_learning_iteration, weights)
 
     def _evaluate(self) -> Result:
@@ -170,7 +185,7 @@ class WalkingGate:
         """Log what a look has shown; if its policy passed first, it is the run's, although training has gone on."""
         self._last_time = time.time()
         self._lost = cannot_walk(result)
-        self._log(look, result)
+        self._log(result)
         if self.passed is None and passes_walking_gate(result):
             self.passed = {
                 "seconds": look.began - self.started,
@@ -179,27 +194,24 @@ class WalkingGate:
             }
             if self.cfg.stop:
                 self.runner.interrupted = True
-                self.runner.averaged.load_state_dict(look.weights)
+                if look.weights is not None:
+                    self.runner.get_inference_policy().load_state_dict(look.weights)
+                    self.runner.alg.train_mode()
 
-    def _log(self, look: Look, result: Result) -> None:
-        """Write the curves, and a line."""
+    def _log(self, result: Result) -> None:
+        """Write the curves, at the steps of now, for services refuse earlier ones; and a line."""
         writer = self.runner.logger.writer
         for name, value in result.items():
             if writer is not None and value is not None:
-                writer.add_scalar(f"Eval/{name}", value, look.steps)
+                writer.add_scalar(f"Eval/{name}", value, self.runner.logger.tot_timesteps)
         shown = (f"{name} {result[name]:.2f}" for name in ("survival", *GATE) if result[name] is not None)
         print(f"walking gate: {'  '.join(shown)}", flush=True)
 
     def close(self) -> None:
-        """Wait for the look that has begun, and end the other process."""
-        if self._beside is None:
-            return
-        try:
-            if self._look is not None and not self.runner.interrupted:
-                self._look_beside(self._beside, last=True)
-        except JudgeLost as error:
-            print(f"note: the last look at the walking gate is lost ({error})")
-        self._beside.close()
+        """End the other process."""
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = self._look = None
 
     def verdict(self) -> str:
         """Return one line: the time it took to pass, or that no policy passed."""
@@ -208,5 +220,5 @@ class WalkingGate:
             return f"walking gate not passed after {time.time() - self.started:.0f} s and {steps:,} robot-steps"
         return (
             f"walking gate passed after {self.passed['seconds']:.0f} s and {self.passed['steps']:,} robot-steps, "
-            f"counted from the start of the process; {self.evaluation_time:.0f} s were evaluations"
+            f"counted from the start of the process; training waited {self.evaluation_time:.0f} s for evaluations"
         )

@@ -116,6 +116,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Set from outside (a signal handler, say) to stop after the current iteration."""
         self.after_iteration: Callable[[dict[str, float]], None] | None = None
         """Called after every iteration with its scalars by tensorboard tag, before a checkpoint is due."""
+        self.before_end: Callable[[], None] | None = None
+        """Called after the last iteration, before it is saved."""
         if not self.group.first:
             torch.manual_seed(self.group.own_seed(train_cfg.seed))  # same networks, other noise
         if train_cfg.runner.exact_resume and not self.group.alone:
@@ -189,9 +191,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
         try:
             for it in range(start_it, total_it):
                 obs = self._iterate(obs, it, start_it, total_it)
+                self.interrupted = self.group.any(self.interrupted)
+                if self.before_end is not None and (self.interrupted or it + 1 == total_it):
+                    self.before_end()
                 if self.checkpoints is not None and self.checkpoints.due(self.current_learning_iteration):
                     self.save_checkpoint()
-                self.interrupted = self.group.any(self.interrupted)
                 if self.interrupted:
                     break
             self.save_checkpoint(last=True)

@@ -9,13 +9,13 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.losses import scheduled_weight
 from legged_gym.runners.config import STABILITY, TeacherInLoopCfg
-from legged_gym.runners.teachers import make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.offset_trainer import OffsetTrainer
 from legged_gym.teacher.predictor import StepPlan
 from legged_gym.teacher.trajectory import PathTracking
-from legged_gym.utils.checkpoint import check_alike, load_checked
+from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.cuda_graph import Branch, Graphed
 from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.math import known_empty
@@ -51,7 +51,7 @@ class TeacherInLoop:
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval, group)
         if cfg.offset_file is not None:
-            self.trainer.load_state_dict(load_checked(cfg.offset_file, device))
+            self.trainer.load_state_dict(load_offset(cfg.offset_file, self.teacher.network, device))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         # Spread evenly over the batch, however many they are: rows of a map stand in it one after the other.

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from legged_gym.runners.teachers import make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher
 from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.offset_trainer import OffsetTrainer
-from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 
 SAVE_SECONDS = 45.0
@@ -41,7 +41,7 @@ class TeacherRunner:
 
     def load(self, path: str | Path) -> None:
         """Goes on from a saved offset."""
-        data = load_checked(path, self.teacher.geometry.abad_pos.device)
+        data = load_offset(path, self.teacher.network, self.teacher.geometry.abad_pos.device)
         self.trainer.load_state_dict(data)
         self.iteration = int(data.get("iteration", 0))
 

@@ -1,11 +1,16 @@
 """The teacher of an environment's robots."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from legged_gym.teacher.config import ControlCfg, DcmCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
 
@@ -38,6 +43,32 @@ def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
     geometry = LegGeometry.from_model(env.sim.robot, device)
     terms, ground = env.observation_terms["teacher"], env.ground.lookup(device)
     return DcmTeacher(setup, geometry, env.num_envs, terms, ground)
+
+
+def load_offset(path: str | Path, network: OffsetNetwork, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Load what `train_teacher.py` has saved, if its Δξ fits a network.
+
+    Args:
+        path: The file.
+        network: The teacher's.
+        device: Where its tensors go.
+
+    Raises:
+        UserError: There is no such file, it holds no Δξ, or one of other layers.
+    """
+    data = load_checked(path, device)
+    saved = data.get("offset_network")
+    if not isinstance(saved, dict):
+        raise UserError(f"{path}: holds no offset for this teacher; train_teacher.py makes one")
+    given, own = ({name: tuple(x.shape) for name, x in state.items()} for state in (saved, network.state_dict()))
+    if given != own:
+        widths = ",".join(str(shape[0]) for name, shape in given.items() if name.endswith(".weight"))
+        layers = widths.rpartition(",")[0]
+        raise UserError(
+            f"{path}: holds no offset for this teacher: other inputs or layers. If its inputs are the same, add "
+            f"--train.teacher.dcm.offset.hidden_dims={layers}"
+        )
+    return data
 
 
 def _refuse_other_gaits(gait: Any) -> None:

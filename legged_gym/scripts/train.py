@@ -28,6 +28,7 @@ from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
+from legged_gym.options.tasks import load_tasks
 from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewer, read_viewing
 from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.distributed import current, joined, mute_others
@@ -72,11 +73,14 @@ def train(
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         beside = on_the_processor(spec, robots) if spec.env_cfg.sim.backend == "mujoco_warp" else None
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED, beside)
-        runner.after_iteration = gate.check
-    with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
-        runner.learn(spec.train_cfg.runner.max_iterations)
+        runner.after_iteration, runner.before_end = gate.check, gate.finish
+    try:
+        with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
+            runner.learn(spec.train_cfg.runner.max_iterations)
+    finally:
+        if gate is not None:
+            gate.close()
     if gate is not None:
-        gate.close()
         print(gate.verdict())
     return runner
 
@@ -85,7 +89,14 @@ def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:
     """Return what makes the walking gate's robots in MuJoCo, on a few of the cores that training on a GPU leaves."""
     cfg = evaluation_cfg(spec.env_cfg, robots, seed=0)
     cfg.sim.backend, cfg.sim.num_threads = "mujoco", min(4, max(1, usable_cores() - 2))
-    return functools.partial(make_env, replace(spec, sim_device="cpu", env_cfg=cfg), headless=True)
+    cfg.sim.process.enabled = False  # it has one of its own already
+    return functools.partial(make_judged_env, replace(spec, sim_device="cpu", env_cfg=cfg, train_cfg=None))
+
+
+def make_judged_env(spec: RunSpec) -> Any:
+    """Make the environment of a run in a process that does not know the user's tasks yet."""
+    load_tasks(spec.imports)
+    return make_env(spec, headless=True)
 
 
 def watch(runner: Any, spec: RunSpec, env: Any, viewer: str, viewing: Viewing) -> None:

@@ -88,6 +88,7 @@ class TeacherAction:
         joint_pos: Tensor,
         joint_vel: Tensor,
         ang_vel_b: Tensor,
+        raised: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Action (6, N), and the swing foot's reference at the next evaluation: position [m], velocity, frame M (3, N).
 
@@ -102,6 +103,7 @@ class TeacherAction:
             joint_pos: (6, N) [rad].
             joint_vel: (6, N) [rad/s].
             ang_vel_b: base rates (3, N) [rad/s].
+            raised: height of the base over its usual one above the stance foot (N,) [m]; None: 0.
         """
         control, cfg = self.cfg.control, self.cfg.swing
         start = Motion(
@@ -113,7 +115,8 @@ class TeacherAction:
         now, then = self.swing_foot.ahead(frame, plan, start, liftoff, swing_height, (middle, control.dt))
         com_acc = self.cfg.body.follow * (frame.com_xy - plan.pivot) / plan.height
         swing = self._around(frame, now, middle, com_acc)
-        feet, loads = self._into_base(frame, swing, com_acc, self._ground_force(frame, plan, yaw_force))
+        depth = self._foot_depth if raised is None else self._foot_depth - raised
+        feet, loads = self._into_base(frame, swing, com_acc, self._ground_force(frame, plan, yaw_force), depth)
         joints = self.inverse(feet.permute(1, 2, 0, 3).flatten(2)).view(6, len(swing), -1)
         before, target, after = joints.clamp(self._lower.unsqueeze(1), self._upper.unsqueeze(1)).unbind(1)
         velocity = (after - before) / (2.0 * STEP)
@@ -150,7 +153,9 @@ class TeacherAction:
         """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
         return frame.mass * frame.com_xy / plan.height + self._forward * yaw_force
 
-    def _into_base(self, frame: StepFrame, swing: Tensor, com_acc: Tensor, force: Tensor) -> tuple[Tensor, Tensor]:
+    def _into_base(
+        self, frame: StepFrame, swing: Tensor, com_acc: Tensor, force: Tensor, depth: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Left-right foot positions (K, 3, 2, N), and the `loads` of `LegStatics.moments`, base frame.
 
         The stance foot is placed against an upright base at its height over the stance ground, so that the servo rights
@@ -162,6 +167,7 @@ class TeacherAction:
             swing: swing foot from the base, at K instants, frame M (K, 3, N) [m].
             com_acc: reference acceleration of the base, frame M (2, N) [m/s^2].
             force: horizontal ground force, frame M (2, N) [N].
+            depth: z of the stance foot's centre from an upright base (1, N) [m].
         """
         x, y = force.split_with_sizes((1, 1))
         weight = (frame.mass * self.cfg.control.gravity).unsqueeze(0)
@@ -173,7 +179,7 @@ class TeacherAction:
         lead = self.cfg.body.lead
         ahead = lead * torch.add(frame.com_vel_xy, com_acc, alpha=0.5 * lead)
         under = (frame.base[:2] + ahead) * frame.backwards
-        stance_b = torch.cat((under, self._foot_depth))
+        stance_b = torch.cat((under, depth))
         feet = torch.lerp(swing_b.unsqueeze(2), stance_b.unsqueeze(1), frame.stance)
         return feet, loads.view(3, 3, 1, 1, -1) * frame.load_shares.view(3, 1, 1, 2, -1)
 

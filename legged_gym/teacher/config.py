@@ -110,6 +110,9 @@ class BodyCfg(Config):
 
     hip_height: float = bounded(0.474, gt=0.0)
     """Height of the abad axes over the stance ground; the base frame is higher by what the robot model says [m]."""
+    height_lag: float = bounded(0.25, ge=0.0, le=1.0)
+    """Share of the difference in height between the last stance foot and the present one that the base makes up for
+    during the step, and not at its beginning; on a map of the ground only [1]."""
     attitude_kp: float = bounded(71.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(10.5, ge=0.0)

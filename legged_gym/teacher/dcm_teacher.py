@@ -52,6 +52,10 @@ GROUND_SAMPLES = (0.25, 0.5, 0.75, 1.0)
 """Shares of the swing foot's path, from lift-off to p*, at which the ground's height is read."""
 
 
+HIGHEST_STEP = 0.15
+"""Difference in height between two footholds above which the base does not follow [m]."""
+
+
 @dataclass(frozen=True)
 class TeacherOutput:
     """Results of one evaluation of the teacher."""
@@ -199,10 +203,11 @@ class DcmTeacher:
             adapts=memory.adapts.clone(),
         )
         aim, swing_height = self._over_ground(frame, new, state.swing_height)
+        left = torch.where(lifted, frame.swing, liftoff)
         action, swing, swing_vel = self.act(
             aim,
             plan,
-            torch.where(lifted, frame.swing, liftoff),
+            left,
             swing_height,
             yaw_force,
             torch.where(lifted, frame.swing, wanted),
@@ -210,6 +215,7 @@ class DcmTeacher:
             state.joint_pos,
             state.joint_vel,
             state.base_ang_vel_b,
+            self._raised(plan, left),
         )
         new.swing = torch.cat((frame.to_world(swing) + frame.stance_w, frame.to_world(swing_vel)))
         error, miss = self._touchdown(frame, plan, memory.offset_b, foothold, switched)
@@ -313,6 +319,21 @@ class DcmTeacher:
         rise = (heights - line).amax(dim=0).clamp(min=0.0)
         landing = torch.where(landing < left, torch.maximum(landing, frame.swing_ground_w[0]), landing)
         return frame._replace(swing_ground_w=landing.unsqueeze(0)), swing_height + rise
+
+    def _raised(self, plan: StepPlan, left: Tensor) -> Tensor | None:
+        """How much higher than usual the base is to be above the stance foot (N,) [m]; None without a map.
+
+        On stairs the base goes from its height above the last stance foot to that above the present one. If it had to
+        do so at once, the leg would be torn straight on the way up and collapse on the way down.
+
+        Args:
+            plan: the step.
+            left: where the swing foot left the ground, frame M (3, N) [m]: the last stance foot.
+        """
+        if self.ground is None:
+            return None
+        higher = left[2].clamp(-HIGHEST_STEP, HIGHEST_STEP)
+        return self.cfg.body.height_lag * (1.0 - plan.phase).clamp(0.0, 1.0) * higher
 
     def _inputs(self, state: TeacherState, frame: StepFrame, parts: dict[str, Tensor]) -> dict[str, Tensor]:
         """Completes the named inputs of the offset network.

@@ -105,4 +105,6 @@ def test_a_learned_offset_moves_the_teachers_foothold(tmp_path: Path) -> None:
     save_atomically({"actor_state_dict": {}}, tmp_path / "model_1.pt")
     with pytest.raises(UserError, match=r"model_1.pt: holds no offset for this teacher"):
         TeacherAgent(env, TeacherCfg(), tmp_path / "model_1.pt")
+    with pytest.raises(UserError, match=r"other inputs or layers.*hidden_dims=64,64"):
+        TeacherAgent(env, TeacherCfg(offset=OffsetCfg(hidden_dims=(8, 4))), tmp_path / "offset.pt")
     env.sim.close()

@@ -1,5 +1,7 @@
 """The walking gate beside training: when it looks, what it notes, and that training does not notice."""
 
+import os
+import signal
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,17 @@ from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.machine import torch_threads
 
 
+class Policy(torch.nn.Module):
+    """It acts by the first columns of the observation; `weight` is there to be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, obs: Any) -> torch.Tensor:
+        return obs["policy"][:, :6]
+
+
 class Training:
     """A runner whose robots follow the command with an error of `errors[iteration]` m/s in v_x."""
 
@@ -25,11 +38,11 @@ class Training:
         self.device, self.scalars = "cpu", {}
         writer = SimpleNamespace(add_scalar=lambda tag, value, step: self.scalars.setdefault(tag, []).append(value))
         self.logger = SimpleNamespace(tot_timesteps=steps, writer=writer)
-        self.training, self.restored = True, []
+        self.training = True
         self.alg = SimpleNamespace(train_mode=lambda: setattr(self, "training", True))
         self.env = SimpleNamespace(cfg=PointFootFlatCfg(), device="cpu")
         self.env.cfg.env.num_envs = 4096
-        self.averaged = SimpleNamespace(actor=torch.nn.LayerNorm(1), load_state_dict=self.restored.append)
+        self.policy = Policy()
         self.gate = WalkingGate(self, lambda cfg: self.build(fake_env, cfg), cfg, time.time())
 
     def build(self, fake_env: type, cfg: Any) -> Any:
@@ -38,7 +51,7 @@ class Training:
 
     def get_inference_policy(self) -> Any:
         self.training = False
-        return lambda obs: obs["policy"][:, :6]
+        return self.policy
 
     def iterate(self, steps: int) -> None:
         self.walker.error = torch.tensor([self.errors[self.current_learning_iteration], 0.0, 0.0])
@@ -168,8 +181,10 @@ class ScriptedJudge:
         self.waited: list[bool] = []
         self.begun, self.closed, self.slow = 0, False, False
 
-    def answer(self, wait: bool = False) -> Any:
+    def answer(self, wait: bool = False, until: Any = None) -> Any:
         self.waited.append(wait)
+        if until is not None and until():
+            return None
         if self.slow and not wait:
             return None
         answer = self.answers.pop(0) if self.answers else None
@@ -215,15 +230,14 @@ def test_training_goes_on_while_another_process_looks(beside: Training) -> None:
     beside.iterate(100)
     assert beside.judge.begun == 2 and not beside.interrupted
     with torch.no_grad():
-        judged = beside.averaged.actor.weight.clone()
-        beside.averaged.actor.weight.add_(1.0)
+        beside.policy.weight.add_(1.0)
     beside.iterate(100)
     beside.judge.answers = [result(0.15)]
     beside.iterate(100)
     assert beside.interrupted and beside.judge.begun == 2
     assert beside.gate.passed is not None and beside.gate.passed["steps"] == 500, "as of when the look began"
     assert beside.gate.passed["iteration"] == 5
-    assert torch.equal(beside.restored[0]["weight"], judged), "the policy that passed is the run's"
+    assert beside.policy.weight == 0.0, "the policy that passed is the run's"
     assert beside.scalars["Eval/rmse_vx"] == [0.3, 0.15]
     beside.gate.close()
     assert beside.judge.closed
@@ -241,9 +255,34 @@ def test_looks_that_are_due_are_waited_for(fake_env: type, monkeypatch: pytest.M
 def test_the_last_look_is_waited_for(beside: Training) -> None:
     beside.judge.answers = [READY]
     beside.iterate(100)
-    beside.judge.answers = [result(0.15)]
+    beside.judge.answers, beside.judge.slow = [result(0.15)], True
+    with torch.no_grad():
+        beside.policy.weight.add_(1.0)
+    beside.gate.finish()
+    assert beside.judge.waited[-1] and beside.judge.begun == 1 and beside.policy.weight == 0.0
     beside.gate.close()
-    assert "walking gate passed" in beside.gate.verdict() and beside.judge.begun == 1
+    assert beside.judge.closed and "walking gate passed" in beside.gate.verdict()
+
+
+def test_a_user_who_stops_training_waits_for_no_look(beside: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    beside.judge.answers = [READY]
+    beside.iterate(100)
+    beside.interrupted = True
+    beside.judge.answers = [JudgeLost("its process has ended"), JudgeLost("its process has ended")]
+    looks = len(beside.judge.waited)
+    beside.gate.check({})
+    beside.gate.finish()
+    assert len(beside.judge.waited) == looks + 1 and beside.judge.begun == 1
+    assert capsys.readouterr().out == "", "no word of the lost process, and no robots made anew"
+
+
+def test_a_last_look_that_is_lost_is_said(beside: Training, capsys: pytest.CaptureFixture[str]) -> None:
+    beside.judge.answers = [READY]
+    beside.iterate(100)
+    beside.judge.answers = [JudgeLost("its process has ended")]
+    beside.gate.finish()
+    assert "the last look at the walking gate is lost (its process has ended)" in capsys.readouterr().out
+    assert "not passed" in beside.gate.verdict()
 
 
 def test_without_the_other_process_training_waits_for_looks(
@@ -280,11 +319,28 @@ def test_the_other_process_judges_as_this_one_does() -> None:
         assert judge.answer(wait=True) == READY
         judge.begin(actor)
         assert judge.answer(wait=True) == expected and expected["survival"] is not None
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
+            os.kill(judge._process.pid, getattr(signal, name))
+        judge.begin(actor)
+        assert judge.answer(wait=True) == expected, "signals that end training leave it alone"
         judge._process.kill()
         with pytest.raises(JudgeLost, match="its process has ended"):
             judge.answer(wait=True)
     finally:
         judge.close()
+
+
+def test_what_cannot_be_sent_is_said() -> None:
+    judge = JudgeBeside(lambda: None, select_rows(["track"])[0], stop=True)
+    with pytest.raises(JudgeLost, match="pickle"):
+        judge.answer(wait=True)
+    judge.close()
+    judge = JudgeBeside(no_robots, select_rows(["track"])[0], stop=True)
+    policy = Policy()
+    policy.unsendable = lambda: None
+    with pytest.raises(JudgeLost, match="pickle"):
+        judge.begin(policy)
+    judge.close()
 
 
 def test_a_process_without_robots_says_why() -> None:

@@ -384,3 +384,28 @@ def test_rollouts_take_one_torch_thread(tmp_path: Path, monkeypatch: pytest.Monk
     finally:
         torch.set_num_threads(before)
     assert set(seen[:-1]) == {1} and seen[-1] == 2
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_comes_last_is_in_the_last_checkpoint(tmp_path: Path, stopped: bool) -> None:
+    """As when the walking gate returns to the policy that has passed; also where a checkpoint is due just then."""
+    cfg = LeggedRobotCfgPPO()
+    cfg.runner.save_interval, cfg.teacher.enabled, cfg.policy.symmetric = 1, False, False
+    runner = OnPolicyRunner(DummyEnv(), cfg, str(tmp_path))
+    seen: list[int] = []
+
+    def before_end() -> None:
+        seen.append(runner.current_learning_iteration)
+        with torch.no_grad():
+            for parameter in runner.averaged.actor.parameters():
+                parameter.fill_(0.25)
+
+    def after_iteration(scalars: dict[str, float]) -> None:
+        runner.interrupted = stopped and runner.current_learning_iteration == 2
+
+    runner.before_end, runner.after_iteration = before_end, after_iteration
+    runner.learn(3)
+    last = 2 if stopped else 3
+    assert seen == [last]
+    saved = load_checked(tmp_path / f"model_{last}.pt")["actor_state_dict"]
+    assert all((saved[name] == 0.25).all() for name, _ in runner.averaged.actor.named_parameters())

@@ -1,12 +1,14 @@
 """The training script on a dummy task, and its errors as a user meets them."""
 
 import os
+import pickle
 import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +153,24 @@ def test_the_script_itself_refuses_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "unknown task 'pointfoot_flt'; did you mean 'pointfoot_flat'? known: pointfoot_flat" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_has_its_gate_walked_by_the_processor(monkeypatch: pytest.MonkeyPatch, registry: TaskRegistry) -> None:
+    """The other process finds the robots of the task, the user's own ones included, in MuJoCo on the CPU."""
+    spec = resolve(Request(task="pointfoot_flat", imports=("colorsys",), settings=()))
+    spec.env_cfg.sim.process.enabled = True
+    make = train.on_the_processor(replace(spec, sim_device="cuda:0"), 3)
+    (sent,) = pickle.loads(pickle.dumps(make)).args
+    assert (sent.sim_device, sent.train_cfg, sent.env_cfg.env.num_envs) == ("cpu", None, 3)
+    sim = sent.env_cfg.sim
+    assert sim.backend == "mujoco" and 1 <= sim.num_threads <= 4 and not sim.process.enabled
+    assert sent.env_cfg.control.action_delay == 0.01, "as deployed"
+    assert spec.env_cfg.sim.process.enabled, "training's own config stays"
+    sys.modules.pop("colorsys", None)
+    env = make()
+    assert (
+        "colorsys" in sys.modules
+        and env.num_envs == 3
+        and type(env.sim).__module__.startswith("legged_gym.sim.mujoco.")
+    )
+    env.sim.close()

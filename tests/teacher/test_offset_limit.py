@@ -35,13 +35,16 @@ def test_both_legs_are_seen_alike(limit: ModuleType, geometry: LegGeometry, make
 def test_a_step_goes_from_one_touchdown_to_the_next(limit: ModuleType) -> None:
     numbers = torch.arange(20.0)
     touchdown = torch.zeros(20, 2)
-    touchdown[[1, 4, 14], 0] = touchdown[[2, 9, 19], 1] = 1.0
+    touchdown[[4, 14], 0] = touchdown[[2, 5, 9, 19], 1] = 1.0
+    fresh = torch.zeros(20, 2)
+    fresh[0], fresh[7, 1] = 1.0, 1.0
     both = torch.stack((numbers, 100.0 + numbers), dim=-1)
-    walked = limit.Walk(both.unsqueeze(-1), -both.unsqueeze(-1), touchdown, both.unsqueeze(-1).expand(-1, -1, 2), both)
+    error = both.unsqueeze(-1).expand(-1, -1, 2)
+    walked = limit.Walk(both.unsqueeze(-1), -both.unsqueeze(-1), touchdown, error, both, fresh)
     steps = limit.steps_of(walked, 0.3)
-    assert steps.inputs.flatten().tolist() == [7.0, 112.0], "the first touchdown ends what had no beginning"
-    assert steps.others.flatten().tolist() == [-7.0, -112.0]
-    assert steps.error[:, 0].tolist() == steps.weight.tolist() == [14.0, 119.0] and steps.robot.tolist() == [0, 1]
+    assert steps.inputs.flatten().tolist() == [7.0, 102.0, 112.0], "none before a first touchdown, none across a reset"
+    assert steps.others.flatten().tolist() == [-7.0, -102.0, -112.0] and steps.robot.tolist() == [0, 1, 1]
+    assert steps.error[:, 0].tolist() == steps.weight.tolist() == [14.0, 105.0, 119.0]
 
 
 def test_what_can_be_foreseen_is_found(limit: ModuleType) -> None:

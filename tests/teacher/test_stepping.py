@@ -10,7 +10,7 @@ from torch import Tensor
 
 from legged_gym.teacher import lipm
 from legged_gym.teacher.action import TeacherAction
-from legged_gym.teacher.config import TeacherCfg
+from legged_gym.teacher.config import BodyCfg, TeacherCfg
 from legged_gym.teacher.frame import observe, turn
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout
@@ -202,3 +202,28 @@ def test_the_swing_foot_is_aimed_at_the_ground_under_the_foothold(
     for (landing, lift), height, least in zip(planned, (0.0, 0.1, 0.0), (0.0, 0.07, 0.0), strict=True):
         torch.testing.assert_close(landing[far], torch.full_like(landing[far], height))
         assert (lift[far] >= least - 1e-9).all() and (lift[far] <= least + 0.01).all()
+
+
+def test_the_base_goes_up_and_down_during_the_step(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    """By a share of the difference between the last stance foot and this one, and less the later it is."""
+    obs = make_obs(8)
+    teacher = make_teacher(geometry, 8)
+    raised: list[Tensor | None] = []
+    act = teacher.act
+    teacher.act = lambda *given: (raised.append(given[-1]), act(*given))[1]  # type: ignore[assignment]
+    level = run(teacher, start(obs)).action
+    assert raised == [None], "without a map"
+    frame = observe(TeacherLayout(TEACHER_TERMS).parse(obs))
+    actions = []
+    for lag in (0.0, 0.25):
+        teacher = make_teacher(geometry, 8, TeacherCfg(body=BodyCfg(height_lag=lag)))
+        teacher.ground = lambda x, y: torch.zeros_like(x)
+        act = teacher.act
+        teacher.act = lambda *given, act=act: (raised.append(given[-1]), act(*given))[1]  # type: ignore[assignment]
+        actions.append(run(teacher, start(obs)).action)
+    torch.testing.assert_close(raised[1], torch.zeros(8, dtype=obs.dtype))
+    higher = frame.swing[2].clamp(-0.15, 0.15)
+    assert (
+        raised[2] is not None and (raised[2] * higher >= 0.0).all() and (raised[2].abs() <= 0.25 * higher.abs()).all()
+    )
+    assert (raised[2].abs() > 1e-4).any() and (actions[0] - actions[1]).abs().max() > 1e-3 and level.isfinite().all()
