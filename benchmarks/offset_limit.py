@@ -3,7 +3,8 @@
 The teacher walks in closed form in ideal physics, under the commands of a beginner and at one gait, without pushes.
 The state at some phase of a step goes into a regression of the DCM offset error e_n at its end: first what Δξ sees,
 then also tilt, rates, joints and velocity of the base, all mirrored like the step. The robots that it is judged on are
-not among those that it has seen. What is left is about what a Δξ of these inputs must leave: a better fit may leave a little less.
+not among those that it has seen. What is left is about what a Δξ of these inputs must leave: a better fit may leave a
+little less.
 
     python benchmarks/offset_limit.py [--result FILE] [OPTIONS OF train_teacher.py]
 """
