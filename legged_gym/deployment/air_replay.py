@@ -64,6 +64,11 @@ class AirReplay(MujocoEngine):
         self._datas = [mujoco.MjData(self._model) for _ in range(num_threads)]
         self._base_force = self._led_base()
 
+    @property
+    def joint_limits(self) -> np.ndarray:
+        """Lower and upper stop of each joint [rad]. Shape (6, 2)."""
+        return np.array([self._model.joint(name).range for name in JOINTS])
+
     def _prepare(self, kp: float, kd: float) -> None:
         """Put the servos into the model, remove the contacts, and make the base follow the forces that lead it."""
         m = self._model

@@ -176,7 +176,7 @@ def replay_joints(replay: AirReplay, log: RobotLog, contact: np.ndarray, joints:
     Raises:
         UserError: There is too little air time, or the log is too coarse.
     """
-    stretches, _ = air_stretches(log, contact)
+    stretches, _ = air_stretches(log, contact, replay.joint_limits)
     simulated = np.full_like(log.joint_pos, np.nan)
     for stretch, replayed in zip(stretches, replay.run([s.rows for s in stretches], [joints]), strict=True):
         for leg in np.flatnonzero(stretch.legs):

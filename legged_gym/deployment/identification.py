@@ -15,6 +15,7 @@ import numpy as np
 from legged_gym.deployment.air_replay import AirReplay
 from legged_gym.deployment.joint_parameters import DELAY, GROUPS, NAMES, JointParameters
 from legged_gym.deployment.leg_model import runs_of
+from legged_gym.deployment.recorder import GRAVITY
 from legged_gym.deployment.robot_log import RobotLog
 from legged_gym.utils.errors import UserError
 
@@ -34,8 +35,12 @@ NOISE_FLOOR = np.array([2e-4, 1e-2])
 """No encoder is better than this [rad, rad/s]. Else a simulated log without noise would explain everything."""
 HANGING = 0.05
 """If the feet seem to stand for less than this share of the time, the robot hangs on a hoist."""
+SHAKING = 1.5
+"""Where the base is thrown about by less than this (rms) [m/s^2], it does not walk; steps give it 3 and more."""
 WINDOW = {True: 1.0, False: 0.14}
-"""Longest stretch that is simulated from one start [s], by whether the robot hangs."""
+"""Longest stretch that is simulated from one start [s], by whether both legs are free all the time."""
+STOP = 0.03
+"""A joint this near to its stop [rad] may be held by it."""
 GUARD = 0.02
 """Time next to a stance that does not count as air [s]."""
 MAX_STEP = 0.0055
@@ -88,12 +93,30 @@ class Identification:
         return JointParameters.from_values(known)
 
 
-def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bool]:
-    """Find the stretches to simulate, all of one length.
+def hangs(log: RobotLog, contact: np.ndarray) -> bool:
+    """Say whether the robot hangs on a hoist.
+
+    Torques do not tell the force along a stretched leg, so a leg that swings in the air may seem to stand now and then.
+    A base that is at rest meanwhile gives the hoist away; one that is at rest on feet that stand throughout does not.
+
+    Args:
+        log: The log.
+        contact: Whether the foot seems to stand. Shape (T, 2), bool.
+    """
+    if contact.mean() < HANGING:
+        return True
+    if log.acceleration is None or contact.mean() > 0.5:
+        return False
+    return bool(np.sqrt(np.mean((np.linalg.norm(log.acceleration, axis=1) - GRAVITY) ** 2)) < SHAKING)
+
+
+def air_stretches(log: RobotLog, contact: np.ndarray, limits: np.ndarray) -> tuple[list[Stretch], bool]:
+    """Find the stretches to simulate, all of one length: legs in the air, their joints away from their stops.
 
     Args:
         log: The log.
         contact: Whether the foot stands. Shape (T, 2), bool.
+        limits: Lower and upper stop of each joint [rad]. Shape (6, 2).
 
     Returns:
         The stretches, and whether the robot hangs.
@@ -106,15 +129,20 @@ def air_stretches(log: RobotLog, contact: np.ndarray) -> tuple[list[Stretch], bo
             f"rows are {1e3 * log.dt:.3g} ms apart, expected {1e3 * MAX_STEP:.2g} ms at most: log every pass of the "
             "control loop (2 ms), as sim2sim.py --log does; play.py logs policy steps only"
         )
-    hanging = bool(contact.mean() < HANGING)
-    length = round(WINDOW[hanging] / log.dt)
+    hanging = hangs(log, contact)
+    near_stop = (log.joint_pos < limits[:, 0] + STOP) | (log.joint_pos > limits[:, 1] - STOP)
+    held = np.asarray(near_stop.reshape(-1, 2, 3).any(axis=-1))
+    if not hanging:
+        held = held | contact
+    free_throughout = not held.any()
+    length = round(WINDOW[free_throughout] / log.dt)
     stretches = []
     for whole in log.pieces():
         # The targets sent before a piece are unknown, but still act in its first moments.
         piece = slice(min(whole.start + round(LIMITS[DELAY] / log.dt), whole.stop), whole.stop)
-        for legs in [(True, True)] if hanging else [(True, False), (False, True)]:
-            free = np.ones(piece.stop - piece.start, bool) if hanging else ~contact[piece, legs.index(True)]
-            guard = 0 if hanging else round(GUARD / log.dt)
+        for legs in [(True, True)] if free_throughout else [(True, False), (False, True)]:
+            free = ~held[piece, legs.index(True)]
+            guard = 0 if free_throughout else round(GUARD / log.dt)
             for first, last in runs_of(free, True):
                 first, last = piece.start + first + guard, piece.start + last - guard
                 count = (last - first) // length
@@ -237,7 +265,7 @@ def identify(
     Raises:
         UserError: The log is not usable.
     """
-    stretches, hanging = air_stretches(log, contact)
+    stretches, hanging = air_stretches(log, contact, replay.joint_limits)
     problem = _Problem(replay, log, stretches)
     bounds = np.zeros(len(NAMES)), np.array([LIMITS[_kind(name)] for name in NAMES]) / problem.scales
     start = np.array([START[_kind(name)] for name in NAMES]) / problem.scales
@@ -267,7 +295,8 @@ def identify(
         name: _judge(name, float(value), float(error), rates)
         for name, value, error in zip(NAMES, x * problem.scales, errors * problem.scales, strict=True)
     }
-    counted = WINDOW[hanging] * np.array([stretch.legs for stretch in stretches]).sum(axis=0)
+    lasting = [(stretch.rows.stop - stretch.rows.start) * log.dt for stretch in stretches]
+    counted = np.array(lasting) @ np.array([stretch.legs for stretch in stretches])
     return Identification(
         parameters,
         problem.rms(JointParameters()),

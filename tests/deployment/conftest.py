@@ -111,10 +111,10 @@ def with_sensor_noise(log: RobotLog) -> RobotLog:
 @pytest.fixture(scope="session")
 def hoist_log() -> RobotLog:
     """The robot hangs with its feet free."""
-    return log_policy(2.1, lift=0.3)
+    return log_policy(6.1, lift=0.3)
 
 
 @pytest.fixture(scope="session")
 def walk_log() -> RobotLog:
     """The robot walks."""
-    return log_policy(4.0, lift=0.0)
+    return log_policy(8.0, lift=0.0)
