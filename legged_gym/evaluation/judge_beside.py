@@ -25,7 +25,7 @@ from legged_gym.utils.signals import NAMES
 READY = b"ready"
 """What the process says once its robots stand."""
 PATIENCE = 0.1
-"""Time between two looks at whether it is still worth to wait for an answer [s]."""
+"""How often one who waits for an answer asks whether it is still worth it [s]."""
 
 
 class JudgeLost(Exception):

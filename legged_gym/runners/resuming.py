@@ -74,7 +74,7 @@ def _offset_rate(runner: OnPolicyRunner) -> None:
 def _offset_file(runner: OnPolicyRunner) -> None:
     file = runner.train_cfg.teacher.offset_file
     if runner.teacher is not None and file is not None:
-        runner.teacher.load_state_dict(load_offset(file, runner.teacher.teacher.network, runner.device))
+        runner.teacher.load_state_dict(load_offset(file, runner.teacher.teacher.network, runner.device, trains=True))
 
 
 def _noise(runner: OnPolicyRunner) -> None:

@@ -51,7 +51,7 @@ class TeacherInLoop:
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval, group)
         if cfg.offset_file is not None:
-            self.trainer.load_state_dict(load_offset(cfg.offset_file, self.teacher.network, device))
+            self.trainer.load_state_dict(load_offset(cfg.offset_file, self.teacher.network, device, trains=True))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         # Spread evenly over the batch, however many they are: rows of a map stand in it one after the other.

@@ -41,7 +41,7 @@ class TeacherRunner:
 
     def load(self, path: str | Path) -> None:
         """Goes on from a saved offset."""
-        data = load_offset(path, self.teacher.network, self.teacher.geometry.abad_pos.device)
+        data = load_offset(path, self.teacher.network, self.teacher.geometry.abad_pos.device, trains=True)
         self.trainer.load_state_dict(data)
         self.iteration = int(data.get("iteration", 0))
 

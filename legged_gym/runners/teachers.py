@@ -45,29 +45,35 @@ def make_teacher(cfg: DcmCfg, env: Any, device: str) -> DcmTeacher:
     return DcmTeacher(setup, geometry, env.num_envs, terms, ground)
 
 
-def load_offset(path: str | Path, network: OffsetNetwork, device: str | torch.device = "cpu") -> dict[str, Any]:
+def load_offset(
+    path: str | Path, network: OffsetNetwork, device: str | torch.device = "cpu", trains: bool = False
+) -> dict[str, Any]:
     """Load what `train_teacher.py` has saved, if its Δξ fits a network.
 
     Args:
         path: The file.
         network: The teacher's.
         device: Where its tensors go.
+        trains: Whether Δξ will be trained, which takes its optimiser, too.
 
     Raises:
-        UserError: There is no such file, it holds no Δξ, or one of other layers.
+        UserError: There is no such file, it holds no Δξ, one of other layers, or one that cannot be trained on.
     """
     data = load_checked(path, device)
     saved = data.get("offset_network")
     if not isinstance(saved, dict):
         raise UserError(f"{path}: holds no offset for this teacher; train_teacher.py makes one")
-    given, own = ({name: tuple(x.shape) for name, x in state.items()} for state in (saved, network.state_dict()))
+    states = saved, network.state_dict()
+    given, own = ({str(name): tuple(getattr(x, "shape", ())) for name, x in state.items()} for state in states)
     if given != own:
-        widths = ",".join(str(shape[0]) for name, shape in given.items() if name.endswith(".weight"))
+        widths = ",".join(str(shape[0]) for name, shape in given.items() if name.endswith(".weight") and shape)
         layers = widths.rpartition(",")[0]
         raise UserError(
             f"{path}: holds no offset for this teacher: other inputs or layers. If its inputs are the same, add "
             f"--train.teacher.dcm.offset.hidden_dims={layers}"
         )
+    if trains and not isinstance(data.get("offset_optimizer"), dict):
+        raise UserError(f"{path}: holds an offset without its optimiser, so it cannot be trained on")
     return data
 
 

@@ -36,7 +36,8 @@ class Training:
     def __init__(self, fake_env: type, cfg: GateCfg, errors: list[float], steps: int = 0) -> None:
         self.errors, self.interrupted, self.current_learning_iteration = errors, False, 0
         self.device, self.scalars = "cpu", {}
-        writer = SimpleNamespace(add_scalar=lambda tag, value, step: self.scalars.setdefault(tag, []).append(value))
+        self.logged_at: list[int] = []
+        writer = SimpleNamespace(add_scalar=self.note)
         self.logger = SimpleNamespace(tot_timesteps=steps, writer=writer)
         self.training = True
         self.alg = SimpleNamespace(train_mode=lambda: setattr(self, "training", True))
@@ -44,6 +45,10 @@ class Training:
         self.env.cfg.env.num_envs = 4096
         self.policy = Policy()
         self.gate = WalkingGate(self, lambda cfg: self.build(fake_env, cfg), cfg, time.time())
+
+    def note(self, tag: str, value: float, step: int) -> None:
+        self.scalars.setdefault(tag, []).append(value)
+        self.logged_at.append(step)
 
     def build(self, fake_env: type, cfg: Any) -> Any:
         self.cfg, self.walker = cfg, fake_env(num_envs=cfg.env.num_envs)
@@ -239,6 +244,7 @@ def test_training_goes_on_while_another_process_looks(beside: Training) -> None:
     assert beside.gate.passed["iteration"] == 5
     assert beside.policy.weight == 0.0, "the policy that passed is the run's"
     assert beside.scalars["Eval/rmse_vx"] == [0.3, 0.15]
+    assert sorted(set(beside.logged_at)) == [500, 700], "as of now: services refuse what is older than the last curve"
     beside.gate.close()
     assert beside.judge.closed
 

@@ -4,10 +4,13 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from legged_gym.scripts import train_teacher
+from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 
 SMALL = ["--num_envs=4", "--sim=mujoco", "--max_iterations=1", "--num_steps=30", "--epochs=1"]
@@ -35,6 +38,23 @@ def test_an_offset_that_is_not_there_leaves_no_run(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match="no such checkpoint: /nowhere"):
         run(monkeypatch, "--offset=/nowhere")
     assert not list(logs.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("saved", "text"),
+    [
+        ({}, "holds no offset for this teacher; train_teacher.py makes one"),
+        ({"offset_network": {"net.0.weight": 3}}, "other inputs or layers"),
+        ({"offset_network": OffsetNetwork().state_dict()}, "without its optimiser"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs: Path, saved: dict[str, Any], text: str
+) -> None:
+    save_atomically(saved, tmp_path / "offset.pt")
+    with pytest.raises(UserError, match=text):
+        run(monkeypatch, f"--offset={tmp_path / 'offset.pt'}")
+    assert not list(logs.glob("*/*/*"))
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
