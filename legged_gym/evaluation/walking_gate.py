@@ -47,6 +47,22 @@ class Look:
     """The policy's, to return to if training goes on meanwhile."""
 
 
+@dataclass
+class Seat:
+    """A process that judges, and what it does."""
+
+    judge: JudgeBeside
+    ready: bool = False
+    """Its robots stand."""
+    look: Look | None = None
+    """What it judges."""
+
+    @property
+    def free(self) -> bool:
+        """It can begin a look now."""
+        return self.ready and self.look is None
+
+
 class WalkingGate:
     """Evaluates a runner's policy on the `track` row; hook `check` and `finish` into the runner.
 
@@ -61,8 +77,9 @@ class WalkingGate:
         cfg: GateCfg,
         started: float,
         beside: Callable[[], Any] | None = None,
+        judges: int = 1,
     ) -> None:
-        """Build the evaluation environment, or start the process that has one.
+        """Build the evaluation environment, or start the processes that have one.
 
         Args:
             runner: The runner to watch.
@@ -71,18 +88,18 @@ class WalkingGate:
             started: `time.time()` at which the clock began.
             beside: Builds an environment on the CPU, in another process, beside which training goes on. None: training
                 waits.
+            judges: Such processes, which look in turn.
         """
         self.runner, self.cfg, self.started = runner, cfg, started
         devices = (runner.device, runner.env.device)
         self._gpus = [device for device in devices if torch.device(device).type == "cuda"]
         self._make_env = make_env
         self.row = select_rows(["track"])[0]
-        self._beside = None if beside is None else JudgeBeside(beside, self.row, cfg.stop)
-        self._ready = False
-        """The process can begin a look."""
-        self._look: Look | None = None
-        """What the process judges."""
-        if self._beside is None:
+        self._seats = [Seat(JudgeBeside(beside, self.row, cfg.stop)) for _ in range(judges)] if beside else []
+        self._pause = 0.0
+        """Time between the beginnings of two looks, for the processes to look evenly in turn [s]."""
+        self._last_begun = 0.0
+        if not self._seats:
             self._build()
         self.passed: dict[str, float] | None = None
         """For the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
@@ -104,27 +121,24 @@ class WalkingGate:
         """
         if self.runner.interrupted:
             return
-        if self._beside is not None:
-            try:
-                self._look_beside(self._beside)
+        if self._seats:
+            self._hear(wait=self.cfg.every_steps > 0 and self._every())
+            self._look_beside()
+            if self._seats:
                 return
-            except JudgeLost as error:
-                print(f"note: the walking gate cannot be walked beside training ({error}), so training waits for it")
-                self.close()
-                self._build()
+            print("so training waits while the walking gate is walked")
+            self._build()
         if self._due():
             look = self._begin()
             self._note(look, self._evaluate())
             self.evaluation_time += self._last_time - look.began
 
     def finish(self) -> None:
-        """Wait for the look that has begun, unless the user has stopped training; to be called before the last save."""
-        if self._beside is None or self._look is None:
-            return
-        try:
-            self._look_beside(self._beside, last=True)
-        except JudgeLost as error:
-            print(f"note: the last look at the walking gate is lost ({error})")
+        """Wait for the looks that have begun, unless the user has stopped training; call it before the last save."""
+        while self.passed is None and any(seat.look for seat in self._seats):
+            self._hear(wait=True)
+            if self.runner.interrupted:
+                return
 
     def _due(self) -> bool:
         """Say whether it is time for a look that training waits for."""
@@ -138,35 +152,52 @@ class WalkingGate:
     def _every(self) -> bool:
         return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
 
-    def _look_beside(self, judge: JudgeBeside, last: bool = False) -> None:
-        """Note the look that has ended, if one has, and begin the next one if it is due.
-
-        Only where looks are due every so many robot-steps does training wait for one that takes longer than that.
+    def _hear(self, wait: bool) -> None:
+        """Note the looks that have ended, the earliest first.
 
         Args:
-            judge: The other process.
-            last: Wait for a look that has begun, and begin no other.
-
-        Raises:
-            JudgeLost: The process has ended.
+            wait: Wait for a process to be free, if none is.
         """
-        due = self._every() and not last
-        if self._look is not None or not self._ready:
-            start = time.time()
-            wait = last or (due and self.cfg.every_steps > 0)
-            answer = judge.answer(wait, until=lambda: self.runner.interrupted)
-            self.evaluation_time += time.time() - start
-            if answer is None:
-                return
-            if self._look is not None:
-                self._note(self._look, answer)
-            self._ready, self._look = True, None
-        if due and not self.runner.interrupted:
-            actor = self.runner.get_inference_policy()
-            weights = {name: value.clone() for name, value in actor.state_dict().items()}
-            judge.begin(actor)
+        start = time.time()
+        for seat in sorted(self._seats, key=lambda seat: seat.look.began if seat.look else 0.0):
+            if seat.free:
+                continue
+            try:
+                waits = wait and not any(other.free for other in self._seats)
+                answer = seat.judge.answer(waits, until=lambda: self.runner.interrupted)
+            except JudgeLost as error:
+                self._lose(seat, error)
+                continue
+            if answer is not None and seat.look is not None:
+                self._pause = (time.time() - seat.look.began) / len(self._seats)
+                self._note(seat.look, answer)
+            if answer is not None:
+                seat.ready, seat.look = True, None
+        self.evaluation_time += time.time() - start
+
+    def _look_beside(self) -> None:
+        """Let a process begin a look, if one is free and it is time."""
+        seat = next((seat for seat in self._seats if seat.free), None)
+        due = self._every() and time.time() >= self._last_begun + self._pause
+        if seat is None or not due or self.runner.interrupted:
+            return
+        actor = self.runner.get_inference_policy()
+        weights = {name: value.clone() for name, value in actor.state_dict().items()}
+        try:
+            seat.judge.begin(actor)
+        except JudgeLost as error:
+            self._lose(seat, error)
+            return
+        finally:
             self.runner.alg.train_mode()
-            self._look = self._begin(weights)
+        seat.look = self._begin(weights)
+        self._last_begun = seat.look.began
+
+    def _lose(self, seat: Seat, error: JudgeLost) -> None:
+        """Go on without a process."""
+        print(f"note: a look at the walking gate beside training is lost ({error})")
+        seat.judge.close()
+        self._seats.remove(seat)
 
     def _begin(self, weights: dict[str, torch.Tensor] | None = None) -> Look:
         """Note where training is."""
@@ -208,10 +239,10 @@ class WalkingGate:
         print(f"walking gate: {'  '.join(shown)}", flush=True)
 
     def close(self) -> None:
-        """End the other process."""
-        if self._beside is not None:
-            self._beside.close()
-            self._beside = self._look = None
+        """End the other processes."""
+        for seat in self._seats:
+            seat.judge.close()
+        self._seats = []
 
     def verdict(self) -> str:
         """Return one line: the time it took to pass, or that no policy passed."""

@@ -258,6 +258,48 @@ def test_looks_that_are_due_are_waited_for(fake_env: type, monkeypatch: pytest.M
     assert training.judge.begun == 3 and training.scalars["Eval/rmse_vx"] == [0.3, 0.15] and not training.interrupted
 
 
+def test_several_processes_look_in_turn(
+    fake_env: type, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two looks of 4 s each, an iteration each second: one begins every 2 s, and the first that passes counts."""
+    now = 100.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    judges = [ScriptedJudge(), ScriptedJudge()]
+    waiting = iter(judges)
+    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", lambda make_env, row, stop: next(waiting))
+    training = Training(fake_env, GateCfg(num_envs=3), [0.1] * 40)
+    training.gate = WalkingGate(training, training.gate._make_env, GateCfg(num_envs=3), now, lambda: None, judges=2)
+    ends: dict[int, float] = {}
+    begun_at: list[float] = []
+    for number, judge in enumerate(judges):
+        judge.answers = [READY]
+
+        def begin(actor: Any, number: int = number) -> None:
+            begun_at.append(now)
+            ends[number] = now + 4.0
+
+        judge.begin = begin
+    while now < 118.0:
+        now += 1.0
+        for number, judge in enumerate(judges):
+            if ends.get(number) == now:
+                judge.answers = [result(0.3)]
+        training.iterate(100)
+    assert begun_at[:2] == [101.0, 102.0], "at once, before it is known how long one takes"
+    later = [end - begin for begin, end in zip(begun_at[2:], begun_at[3:], strict=False)]
+    assert len(later) > 5 and set(later) == {2.0}
+    judges[1].answers = [JudgeLost("its process has ended")]
+    ends.pop(1, None)
+    now += 1.0
+    training.iterate(100)
+    assert judges[1].closed and not judges[0].closed, "the other one goes on"
+    judges[0].answers = [result(0.15)]
+    now += 1.0
+    training.iterate(100)
+    assert training.interrupted and training.gate.passed is not None
+    assert "training waits" not in capsys.readouterr().out
+
+
 def test_the_last_look_is_waited_for(beside: Training) -> None:
     beside.judge.answers = [READY]
     beside.iterate(100)
@@ -287,7 +329,7 @@ def test_a_last_look_that_is_lost_is_said(beside: Training, capsys: pytest.Captu
     beside.iterate(100)
     beside.judge.answers = [JudgeLost("its process has ended")]
     beside.gate.finish()
-    assert "the last look at the walking gate is lost (its process has ended)" in capsys.readouterr().out
+    assert "a look at the walking gate beside training is lost (its process has ended)" in capsys.readouterr().out
     assert "not passed" in beside.gate.verdict()
 
 
@@ -299,7 +341,8 @@ def test_without_the_other_process_training_waits_for_looks(
     beside.iterate(100)
     assert beside.judge.closed and beside.scalars["Eval/rmse_vy"] == [pytest.approx(0.2)], "the robots' own error"
     beside.iterate(100)
-    assert "cannot be walked beside training (its process has ended)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is lost (its process has ended)" in said and "training waits" in said
     assert beside.gate.passed is not None and beside.interrupted
 
 

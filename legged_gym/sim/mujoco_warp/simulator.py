@@ -84,9 +84,9 @@ class MujocoWarpSimulator(Simulator):
             self._arena = Arena(self.device)
             self._constants_graph = self._record(self._derive_constants)
             self._graph = self._record(self._policy_step)
-            self._engine_graph = self._record(self._physics)
         finally:
             notice.cancel()
+        self._engine_graph: wp.Graph | None = None  # of the physics alone, for a benchmark
         self._constants_stale = False
         self._place_nominally()
 
@@ -199,6 +199,8 @@ class MujocoWarpSimulator(Simulator):
     def step_engine(self) -> None:
         """See `Simulator.step_engine`."""
         self._refresh_constants()
+        if self._engine_graph is None:
+            self._engine_graph = self._record(self._physics)
         self._run(self._engine_graph, self._physics)
 
     def _run(self, graph: wp.Graph | None, function: Callable[[], None]) -> None:
