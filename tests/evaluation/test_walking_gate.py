@@ -1,5 +1,6 @@
 """The walking gate beside training: when it looks, what it notes, and that training does not notice."""
 
+import itertools
 import os
 import signal
 import time
@@ -286,7 +287,7 @@ def test_several_processes_look_in_turn(
                 judge.answers = [result(0.3)]
         training.iterate(100)
     assert begun_at[:2] == [101.0, 102.0], "at once, before it is known how long one takes"
-    later = [end - begin for begin, end in zip(begun_at[2:], begun_at[3:], strict=False)]
+    later = [end - begin for begin, end in itertools.pairwise(begun_at[2:])]
     assert len(later) > 5 and set(later) == {2.0}
     judges[1].answers = [JudgeLost("its process has ended")]
     ends.pop(1, None)
