@@ -19,7 +19,9 @@ from legged_gym.options.cli import run_main
 from legged_gym.options.commands import commands_for
 from legged_gym.options.request import Request
 from legged_gym.options.resolve import resolve
+from legged_gym.options.spec import RunSpec
 from legged_gym.scripts import train
+from legged_gym.utils import machine
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.task_registry import TaskRegistry
 
@@ -109,11 +111,35 @@ def test_a_signal_saves_and_ends_cleanly(
 
 
 def test_ctrl_c_before_training(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
-    def interrupted(request: object) -> None:
+    def interrupted(request: object, preset: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "resolve", interrupted)
     assert run(monkeypatch, "--headless") == 130 and not logs.exists()
+
+
+@pytest.mark.parametrize(
+    ("suggested", "options", "expected"),
+    [
+        (8192, ["--until_walking"], 4096),
+        (128, ["--until_walking"], 128),
+        (8192, [], 8192),
+        (8192, ["--until_walking", "--num_envs=6000"], 6000),
+    ],
+)
+def test_fewer_robots_walk_sooner(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, suggested: int, options: list[str], expected: int
+) -> None:
+    specs: list[RunSpec] = []
+
+    def stop(spec: RunSpec, *_: object) -> None:
+        specs.append(spec)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine, "suggest", lambda here, device: machine.Scale(suggested))
+    monkeypatch.setattr(train, "train", stop)
+    assert run(monkeypatch, "--headless", *options) == 130
+    assert specs[0].env_cfg.env.num_envs == expected
 
 
 def test_evaluations_cannot_come_every_minus_five_steps(
