@@ -14,10 +14,18 @@ SCALE = torch.tensor([2.0, 2.0, 0.25])
 def test_a_linear_response_is_found() -> None:
     generator = torch.Generator().manual_seed(0)
     commands = torch.rand(50, 3, generator=generator) - 0.5
-    response = fit_response(commands, commands @ GAIN.t() + OFFSET)
+    response = fit_response(commands, commands @ GAIN.t() + OFFSET, OFFSET.expand(4, 3))
     torch.testing.assert_close(response.gain, GAIN)
     torch.testing.assert_close(response.offset, OFFSET)
     torch.testing.assert_close(response.error, (commands @ GAIN.t() + OFFSET - commands).square().mean(0).sqrt())
+
+
+def test_robots_that_are_told_to_stand_do_not_drift_after_it() -> None:
+    """A response that bends: its best straight line would leave robots without a command a velocity."""
+    commands = torch.linspace(-0.5, 1.0, 40).unsqueeze(-1).expand(-1, 3)
+    achieved = 0.8 * commands + 0.3 * commands.square() - 0.05
+    response = fit_response(commands, achieved, torch.full((9, 3), -0.05))
+    torch.testing.assert_close(response.offset, torch.full((3,), -0.05))
 
 
 def test_the_first_layer_sees_the_command_that_achieves_what_is_asked() -> None:
