@@ -103,7 +103,9 @@ class PPO(RslPPO):
         self._steps_tried = [0] * len(LEARNED)
         self.imitation = to_dict(ImitationCfg(initial=0.0)) if imitation is None else imitation
         self.iteration = 0
-        """Updates done: the clock of the imitation weight."""
+        """Updates done."""
+        self.imitation_clock = 0
+        """Those of them in which the policy followed the reference as well as `ImitationCfg.follow_error` asks."""
         self.replay = Replay((*actor.obs_groups, *REPLAYED_GROUPS), self.imitation["replay_samples"])
         self.mixed_precision = mixed_precision
         self._critic_branch = Branch(device)
@@ -143,14 +145,14 @@ class PPO(RslPPO):
     def imitation_weight(self) -> float:
         """λ of the next update."""
         c = self.imitation
-        return scheduled_weight(c["schedule"], c["initial"], c["final"], self.iteration / c["decay_steps"])
+        return scheduled_weight(c["schedule"], c["initial"], c["final"], self.imitation_clock / c["decay_steps"])
 
     @property
     def imitation_share(self) -> float:
         """How much the policy imitates instead of exploring, 1 to 0: λ over its initial value, or time left."""
         c = self.imitation
         if c["schedule"] == "constant":
-            return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.iteration / c["decay_steps"])
+            return scheduled_weight("linear", float(c["initial"] > 0.0), 0.0, self.imitation_clock / c["decay_steps"])
         return min(self.imitation_weight / max(c["initial"], 1e-6), 1.0)
 
     def set_progress(self, progress: float) -> None:
@@ -247,9 +249,11 @@ class PPO(RslPPO):
         return torch.stack((*means, estimator_loss, self._imitation_weight))
 
     def read_losses(self, means: torch.Tensor) -> dict[str, float]:
-        """Name the mean losses that `learn` returned; waits for the device."""
+        """Name the mean losses that `learn` returned, and move λ's clock on by them; waits for the device."""
         *losses, estimator, weight = means.tolist()
         named = dict(zip(LOSSES, losses, strict=False)) | {"estimator": estimator}
+        least = self.imitation["follow_error"] ** 2
+        self.imitation_clock += not least or named.get("imitation", 0.0) <= least
         return named | ({"imitation_weight": weight} if "imitation" in named else {})
 
     def read_skipped(self) -> SkippedSteps:
@@ -384,6 +388,7 @@ class PPO(RslPPO):
         saved = super().save() | {
             "estimator_optimizer_state_dict": self.estimator_trainer.optimizer.state_dict(),
             "ppo_iteration": self.iteration,
+            "imitation_clock": self.imitation_clock,
         }
         for group in saved["optimizer_state_dict"]["param_groups"]:
             group["lr"] = self.learning_rate
@@ -426,4 +431,5 @@ class PPO(RslPPO):
                 graphed.forget()
             self.replay.clear()
             self.iteration = loaded_dict["ppo_iteration"]
+            self.imitation_clock = loaded_dict.get("imitation_clock", self.iteration)
         return counts

@@ -50,7 +50,7 @@ def check_counters(checkpoint: Mapping[str, object]) -> None:
         ValueError: It is not.
     """
     counts = {name: checkpoint[name] for name in ("iter", "ppo_iteration", "total_steps")}
-    counts["first_iteration"] = checkpoint.get("first_iteration", 0)
+    counts |= {name: checkpoint.get(name, 0) for name in ("first_iteration", "imitation_clock")}
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"{name} is {value!r:.40}, expected a count")

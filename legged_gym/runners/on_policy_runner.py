@@ -409,7 +409,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """
         self._take_over(checkpoint, {"actor": True, "critic": True, "iteration": True}, strict=True)
         self.env.load_state_dict(checkpoint["env_state"])
-        self.alg.iteration = self._first_iteration = self.current_learning_iteration
+        self.alg.iteration = self.alg.imitation_clock = self._first_iteration = self.current_learning_iteration
         if self.alg.schedule == "adaptive":
             self.alg.learning_rate = min(self.alg.learning_rate, RATE_WITHOUT_MOMENTS)
 

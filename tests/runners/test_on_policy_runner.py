@@ -164,6 +164,22 @@ def test_imitation_pulls_the_mean_to_the_reference() -> None:
     assert abs(mean_action(with_reference(0.8, 1.0, 1.0, 40, initial=0.0))) < 0.25, "lambda 0 must pull nothing"
 
 
+def test_imitation_fades_once_the_policy_follows() -> None:
+    """At first the mean is 0.8 off in each of six actions, 1.96 in all."""
+    clocks = {}
+    for error in (0.0, 0.01, 0.1, 2.5):
+        torch.manual_seed(0)
+        r = with_reference(0.8, 1.0, 1.0, 30, initial=3.0, follow_error=error)
+        clocks[error] = r.alg.imitation_clock
+        other = PPO.construct_algorithm(
+            r.env.get_observations(), r.env, rsl_rl_cfg(small_cfg()) | {"multi_gpu": None}, "cpu"
+        )
+        other.load(r.alg.save(), None, True)
+        assert other.imitation_clock == r.alg.imitation_clock
+    assert clocks[0.0] == clocks[2.5] == 30 and clocks[0.01] == 0
+    assert 5 < clocks[0.1] < 29, "not while it is still far off"
+
+
 def test_past_rollouts_are_imitated_as_well() -> None:
     """Where the update itself does nothing, the policy learns from what is replayed, and the less the smaller λ is."""
 

@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         runner.alg.get_policy().distribution.std_param.fill_(0.3)
     runner.env.curriculum.difficulty.fill_(0.4)
-    runner.alg.iteration = runner.current_learning_iteration = 5
+    runner.alg.iteration = runner.alg.imitation_clock = runner.current_learning_iteration = 5
     runner.save_checkpoint()
     runner.env.sim.close()
     return Path(runner.log_dir)

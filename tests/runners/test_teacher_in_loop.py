@@ -199,7 +199,7 @@ def test_a_policy_with_constant_imitation_explores_in_the_end(env: PointFootFlat
         cfg.algorithm.imitation = ImitationCfg(schedule=schedule, initial=2.0, final=0.0, decay_steps=10)
         alg = OnPolicyRunner(env, cfg).alg
         shares[schedule] = []
-        for alg.iteration in (0, 5, 10, 50):
+        for alg.imitation_clock in (0, 5, 10, 50):
             shares[schedule].append(alg.imitation_share)
             assert alg.imitation_weight == (2.0 if schedule == "constant" else alg.imitation_share * 2.0)
     assert shares["constant"] == shares["linear"] == pytest.approx([1.0, 0.5, 0.0, 0.0])
