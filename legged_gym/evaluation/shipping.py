@@ -30,7 +30,7 @@ ENV_PARTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("commands", "control", "gait", "init_state", "normalization"), ()),
 }
 """Sections of the environment's config that a policy depends on, and which of their fields; all if none is named."""
-TRAIN_PARTS: dict[str, tuple[str, ...]] = {"policy": (), "estimator": ()}
+TRAIN_PARTS: dict[str, tuple[str, ...]] = {"policy": (), "estimator": ("hidden_dims",)}
 """The same of the training config."""
 TRAINING_FILE = "training.json"
 

@@ -1,7 +1,7 @@
 """Turns the user's options into a run: the one place where an option takes effect.
 
 Each config field has the value of the last of these that sets it: the task's default; the values that suit robot and
-machine, or else the saved run; the script's preset; the user. The user wins, also on resume.
+machine; the saved run; the script's preset; the user. The user wins, also on resume.
 """
 
 import sys
@@ -62,10 +62,11 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
 
     backend = _choose_backend(said, saved if agent is None else {}, cfgs["env"].sim.backend, request.sim_device, here)
     engine, sim_device = choose_engine(backend, request.sim_device, here)
-    if checkpoint is None:
-        _put(_read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs), cfgs)
-        _put(_machine_fields(machine.suggest(here, sim_device)), cfgs, may_lack=True)
     _put(saved, cfgs)
+    suiting = _read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs)
+    suiting |= _machine_fields(machine.suggest(here, sim_device))
+    # A shipped policy's run has only the fields that the policy depends on.
+    _put({field: value for field, value in suiting.items() if field not in saved}, cfgs, may_lack=True)
     if preset is not None:
         cfgs["env"] = preset(cfgs["env"])
     derived = {} if agent is None else _decimation(said, cfgs["env"])

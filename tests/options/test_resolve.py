@@ -83,6 +83,22 @@ def test_the_order_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert both.env_cfg.env.num_envs == 3, "a field by its own name goes before the option that stands for it"
 
 
+def test_training_goes_on_from_a_shipped_policy_with_what_suits_machine_and_robot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its run has only fields that the policy depends on: the others must not fall back to the classes' defaults."""
+    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, estimator={"num_mini_batches": 5}))
+    shipped = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
+    run = shutil.copytree(shipped, tmp_path / "run")
+    cfg = json.loads((run / "env_cfg.json").read_text())
+    (run / "env_cfg.json").write_text(json.dumps(cfg | {"asset": {"robot_type": "PF_P441A"}}))
+    spec = resolve(parse("--resume", f"--load_run={run}", task="pointfoot_flat"))
+    assert (spec.env_cfg.env.num_envs, spec.train_cfg.estimator.num_mini_batches) == (7, 5)
+    assert spec.robot == "PF_P441A" and spec.env_cfg.rewards.base_height_target == 0.52
+    policy = json.loads((run / "train_cfg.json").read_text())["policy"]
+    assert spec.train_cfg.policy.noise_std_range == tuple(policy["noise_std_range"])
+
+
 def _get(spec: RunSpec, field: str) -> Any:
     scope, *names = field.split(".")
     node: Any = spec.env_cfg if scope == "env" else spec.train_cfg
