@@ -1,11 +1,12 @@
-"""Calibration of a policy's command: the nominal robot's response is measured and inverted.
+"""Calibration of a policy's command: a robot's response to it is measured and inverted.
 
 A blind policy that has learned on robots of many kinds walks steadily, but by a constant share slower than commanded.
 Its response is linear to a few percent: achieved = G command + o. With the inverse in front of the actor's first layer,
-command' = G^-1 (command - o), the nominal robot achieves its commands. The offset o is that of robots that are told to
+command' = G^-1 (command - o), the robot achieves its commands. The offset o is that of robots that are told to
 stand, for there a small one shows: they drift away.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,12 @@ class Response:
     """o [m/s, m/s, rad/s]. Shape (3,)."""
     error: torch.Tensor
     """Achieved minus asked, rms over the commands [m/s, m/s, rad/s]. Shape (3,)."""
+
+    @staticmethod
+    def mean(responses: Sequence["Response"]) -> "Response":
+        """Return the mean of some responses."""
+        parts = ((r.gain, r.offset, r.error) for r in responses)
+        return Response(*(torch.stack(each).mean(dim=0) for each in zip(*parts, strict=True)))
 
     def symmetric(self) -> "Response":
         """Return the part that a robot reflected in its sagittal plane has as well; the rest is noise."""

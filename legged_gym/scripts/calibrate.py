@@ -22,34 +22,40 @@ from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 
 SUFFIX = "_calibrated"
+DAMPINGS = (2.5, 3.5)
+"""Derivative gains K_d [N m s/rad] that a policy is calibrated between: the maker's controller has the second one, and
+a robot whose joints are damped less achieves a few percent less than one at that gain."""
 
 
 def make_calibrate_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Calibrate a run's policy: scale commands so that the nominal robot achieves them.", runs=True)
+    parser = make_parser("Calibrate a run's policy: scale commands so that the robot achieves them.", runs=True)
     parser.set_defaults(headless=True, num_envs=256, seed=0, agent="checkpoint")
     return parser
 
 
 def measure(spec: RunSpec) -> tuple[Response, torch.Tensor]:
-    """Measure a checkpoint's response; also return the factors on the command in the actor's input (3,)."""
-    cfg = spec.env_cfg
-    env, agent = make_builder(spec)(evaluation_cfg(cfg, cfg.env.num_envs, cfg.seed))
-    try:
-        response = measure_response(env, agent, cfg.seed)
-    finally:
-        env.sim.close()
-    scales = env.cfg.normalization.obs_scales
-    return response, torch.tensor([scales.lin_vel, scales.lin_vel, scales.ang_vel])
+    """Measure a checkpoint's mean response; also return the factors on the command in the actor's input (3,)."""
+    responses, scales = [], spec.env_cfg.normalization.obs_scales
+    for damping in DAMPINGS:
+        cfg = evaluation_cfg(spec.env_cfg, spec.env_cfg.env.num_envs, spec.env_cfg.seed)
+        cfg.control.damping = damping
+        env, agent = make_builder(spec)(cfg)
+        try:
+            responses.append(measure_response(env, agent, cfg.seed))
+        finally:
+            env.sim.close()
+        print(f"  at K_d {damping}: {described(responses[-1])}")
+    return Response.mean(responses), torch.tensor([scales.lin_vel, scales.lin_vel, scales.ang_vel])
 
 
-def print_response(when: str, response: Response) -> None:
-    """Print the velocities that commands achieve."""
+def described(response: Response) -> str:
+    """Say what commands achieve."""
     gain, offset, error = (
         ", ".join(f"{x:.3f}" for x in values.tolist())
         for values in (response.gain.diagonal(), response.offset, response.error)
     )
-    print(f"{when}: it achieves {gain} of the commanded v_x, v_y, w_z, plus {offset}; rms error {error}")
+    return f"it achieves {gain} of the commanded v_x, v_y, w_z, plus {offset}; rms error {error}"
 
 
 def run(spec: RunSpec) -> Path:
@@ -64,8 +70,8 @@ def run(spec: RunSpec) -> Path:
     folder = source.parent.with_name(source.parent.name + SUFFIX)
     if folder.exists():
         raise UserError(f"{folder}: is there already; move it away to calibrate again")
+    print("before:")
     response, scale = measure(spec)
-    print_response("before", response)
     if spec.train_cfg.policy.symmetric:  # the actor's first layer sees right steps reflected
         response = response.symmetric()
     checkpoint = load_checked(source)
@@ -74,7 +80,8 @@ def run(spec: RunSpec) -> Path:
     try:
         save_atomically(checkpoint, folder / source.name)
         note_command(folder, "calibrate", spec)
-        print_response("after", measure(replace(spec, checkpoint=folder / source.name))[0])
+        print("after:")
+        measure(replace(spec, checkpoint=folder / source.name))
     except BaseException:
         shutil.rmtree(folder)
         raise
