@@ -40,6 +40,10 @@ class RobotState(SimState):
         vectors_w = torch.stack((self.root_lin_vel_w, self.root_ang_vel_w, self._down))  # (3, N, 3)
         vectors_b = quat_rotate_inverse(self.root_quat_xyzw.unsqueeze(0), vectors_w)
         self.base_lin_vel_b, self.base_ang_vel_b, self.projected_gravity_b = vectors_b.unbind()
+        self.yaw = yaw_from_quat(self.root_quat_xyzw)
+        """Heading of the base [rad]. Shape (N,)."""
+        self.base_lin_vel_y = rotate_yaw(-self.yaw, self.root_lin_vel_w)
+        """Velocity of the base [m/s]. Shape (N, 3)."""
         self.feet_force_w = self.contact_force_w.index_select(1, self._feet)  # (N, F, 3)
         self._ground.look(self)
 
@@ -47,16 +51,6 @@ class RobotState(SimState):
         """Keep what the next step is compared with; call it after resets and pushes."""
         self.last_joint_vel.copy_(self.joint_vel)
         self.refresh()
-
-    @property
-    def yaw(self) -> torch.Tensor:
-        """Heading of the base [rad]. Shape (N,)."""
-        return yaw_from_quat(self.root_quat_xyzw)
-
-    @property
-    def base_lin_vel_y(self) -> torch.Tensor:
-        """Velocity of the base [m/s]. Shape (N, 3)."""
-        return rotate_yaw(-self.yaw, self.root_lin_vel_w)
 
     @property
     def velocity_y(self) -> torch.Tensor:
