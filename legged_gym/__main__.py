@@ -7,7 +7,7 @@ from pathlib import Path
 
 from legged_gym import scripts
 from legged_gym.options.cli import run_main
-from legged_gym.utils import signals
+from legged_gym.utils import signals, startup
 from legged_gym.utils.errors import UserError, unknown_name
 
 TRAINING = ("train", "train_teacher")
@@ -29,6 +29,7 @@ def run_script(name: str) -> int | None:
         raise UserError(unknown_name("script", name, names()))
     if name in TRAINING:
         signals.watch()  # before the slow imports
+        startup.begins()
     return importlib.import_module(f"legged_gym.scripts.{name}").main()
 
 

@@ -82,8 +82,8 @@ class ImitationCfg(Config):
     decay_steps: int = bounded(200, ge=1)
     """Iterations from `initial` to `final`; if λ is constant, until the policy explores in full."""
     follow_error: float = bounded(0.0, ge=0)
-    """Only iterations count in which the policy follows the reference this well, root mean square over robots of the
-    distance of all joints in units of the action; 0 counts all of them."""
+    """Only iterations count in which the policy follows the reference this well: root mean square of the distance of
+    all joints, in units of the action, over the states in which the reference is trusted. 0 counts all of them."""
     replay_mini_batches: int = bounded(0, ge=0, le=10_000)
     """Mini-batches of past rollouts that are imitated after each update at the initial λ; fewer as λ falls."""
     replay_batch_size: int = bounded(1024, ge=1, le=1_000_000)

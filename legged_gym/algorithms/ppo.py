@@ -50,6 +50,8 @@ REPLAYED_GROUPS = ("history", "reference", "reference_weight")
 """Groups that are kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
+LEAST_TRUST = 0.1
+"""Mean weight of the references below which nobody can say whether the policy follows them."""
 
 
 class PPO(RslPPO):
@@ -226,12 +228,16 @@ class PPO(RslPPO):
     def learn(self) -> torch.Tensor:
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
         has_reference = "reference" in self.storage.observations
+        trust = None
+        if has_reference and self.imitation["follow_error"]:
+            trust = self.group.mean(self.storage.observations["reference_weight"].mean())
         weight = self.imitation_weight if has_reference else 0.0
         share = self.imitation_share if has_reference else 0.0
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
+        skipped = self._policy_step.skipped.clone()
         rows = shuffled(self.storage, self.num_mini_batches)
         counts = self._own_samples(rows)
         for _ in range(self.num_learning_epochs):
@@ -246,14 +252,26 @@ class PPO(RslPPO):
         tried = (steps, replayed, self.estimator_trainer.steps)
         self._steps_tried = [before + new for before, new in zip(self._steps_tried, tried, strict=True)]
         means = total / steps
-        return torch.stack((*means, estimator_loss, self._imitation_weight))
+        follows = self._follows(means, trust) * (self._policy_step.skipped == skipped)
+        return torch.stack((*means, estimator_loss, self._imitation_weight, follows))
+
+    def _follows(self, means: torch.Tensor, trust: torch.Tensor | None) -> torch.Tensor:
+        """Say whether the policy follows the reference as well as `follow_error` asks, 0 or 1; scalar on the device.
+
+        Args:
+            means: The mean losses.
+            trust: How far the references of the rollout were trusted, on average; None if that does not matter.
+        """
+        if trust is None:
+            return torch.ones_like(means[0])
+        error = means[LOSSES.index("imitation")]
+        return ((trust >= LEAST_TRUST) & (error <= self.imitation["follow_error"] ** 2 * trust)).float()
 
     def read_losses(self, means: torch.Tensor) -> dict[str, float]:
         """Name the mean losses that `learn` returned, and move λ's clock on by them; waits for the device."""
-        *losses, estimator, weight = means.tolist()
+        *losses, estimator, weight, follows = means.tolist()
         named = dict(zip(LOSSES, losses, strict=False)) | {"estimator": estimator}
-        least = self.imitation["follow_error"] ** 2
-        self.imitation_clock += not least or named.get("imitation", 0.0) <= least
+        self.imitation_clock += int(follows)
         return named | ({"imitation_weight": weight} if "imitation" in named else {})
 
     def read_skipped(self) -> SkippedSteps:

@@ -7,9 +7,9 @@ processor has little to do meanwhile.
 import io
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -67,20 +67,15 @@ class JudgeBeside:
             self._why = f"{type(error).__name__}: {error}"
         theirs.close()  # the end of the process is then the end of the pipe
 
-    def answer(self, wait: bool = False, until: Callable[[], bool] = lambda: False) -> Any:
+    def answer(self) -> Any:
         """Return `READY`, the result of the policy that was judged, or None if there is neither yet.
-
-        Args:
-            wait: Wait for it.
-            until: Whether it is no longer worth it.
 
         Raises:
             JudgeLost: There will be none.
         """
         try:
-            while not self._pipe.poll(PATIENCE if wait else 0.0):
-                if not wait or until():
-                    return None
+            if not self._pipe.poll():
+                return None
             answer = self._pipe.recv()
         except (EOFError, OSError):
             raise JudgeLost(self._why) from None
@@ -103,6 +98,18 @@ class JudgeBeside:
             self._pipe.send_bytes(file.getvalue())
         except OSError:
             raise JudgeLost(self._why) from None
+
+    @staticmethod
+    def wait(judges: Sequence["JudgeBeside"], until: Callable[[], bool]) -> None:
+        """Wait for one of some processes to answer, or to end.
+
+        Args:
+            judges: The processes.
+            until: Whether it is no longer worth it.
+        """
+        while not connection.wait([judge._pipe for judge in judges], PATIENCE):
+            if until():
+                return
 
     def close(self) -> None:
         """End the process."""

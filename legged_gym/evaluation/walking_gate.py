@@ -25,7 +25,7 @@ class GateCfg:
     num_envs: int = 128
     """Robots that walk it: half as many as in `evaluate.py`, for the checks take a third of the time to the gate."""
     every_steps: int = 0
-    """Robot-steps between two evaluations; 0: as often as `time_share` allows, beside training one after the other."""
+    """Robot-steps between two evaluations; 0: as often as `time_share` allows, or beside training without a break."""
     time_share: float = 0.25
     """Share of the time that evaluations may take in all: the fewer while the policy is far from walking, the more once
     it is near."""
@@ -122,7 +122,10 @@ class WalkingGate:
         if self.runner.interrupted:
             return
         if self._seats:
-            self._hear(wait=self.cfg.every_steps > 0 and self._every())
+            self._hear()
+            if self.cfg.every_steps and self._every():
+                while self._seats and not any(seat.free for seat in self._seats) and not self.runner.interrupted:
+                    self._wait(self._seats)
             self._look_beside()
             if self._seats:
                 return
@@ -135,10 +138,12 @@ class WalkingGate:
 
     def finish(self) -> None:
         """Wait for the looks that have begun, unless the user has stopped training; call it before the last save."""
-        while self.passed is None and any(seat.look for seat in self._seats):
-            self._hear(wait=True)
-            if self.runner.interrupted:
+        self._hear()
+        while not (self.cfg.stop and self.passed) and not self.runner.interrupted:
+            looking = [seat for seat in self._seats if seat.look is not None]
+            if not looking:
                 return
+            self._wait(looking)
 
     def _due(self) -> bool:
         """Say whether it is time for a look that training waits for."""
@@ -152,19 +157,20 @@ class WalkingGate:
     def _every(self) -> bool:
         return self.runner.logger.tot_timesteps - self._last_steps >= self.cfg.every_steps
 
-    def _hear(self, wait: bool) -> None:
-        """Note the looks that have ended, the earliest first.
-
-        Args:
-            wait: Wait for a process to be free, if none is.
-        """
+    def _wait(self, seats: list[Seat]) -> None:
+        """Let training wait until one of some processes has answered, then hear them all."""
         start = time.time()
+        JudgeBeside.wait([seat.judge for seat in seats], until=lambda: self.runner.interrupted)
+        self.evaluation_time += time.time() - start
+        self._hear()
+
+    def _hear(self) -> None:
+        """Note the looks that have ended, the earliest first."""
         for seat in sorted(self._seats, key=lambda seat: seat.look.began if seat.look else 0.0):
             if seat.free:
                 continue
             try:
-                waits = wait and not any(other.free for other in self._seats)
-                answer = seat.judge.answer(waits, until=lambda: self.runner.interrupted)
+                answer = seat.judge.answer()
             except JudgeLost as error:
                 self._lose(seat, error)
                 continue
@@ -173,12 +179,12 @@ class WalkingGate:
                 self._note(seat.look, answer)
             if answer is not None:
                 seat.ready, seat.look = True, None
-        self.evaluation_time += time.time() - start
 
     def _look_beside(self) -> None:
         """Let a process begin a look, if one is free and it is time."""
         seat = next((seat for seat in self._seats if seat.free), None)
-        due = self._every() and time.time() >= self._last_begun + self._pause
+        pause = 0.0 if self.cfg.every_steps else self._pause
+        due = self._every() and time.time() >= self._last_begun + pause
         if seat is None or not due or self.runner.interrupted:
             return
         actor = self.runner.get_inference_policy()
@@ -195,7 +201,8 @@ class WalkingGate:
 
     def _lose(self, seat: Seat, error: JudgeLost) -> None:
         """Go on without a process."""
-        print(f"note: a look at the walking gate beside training is lost ({error})")
+        what = "a process for the walking gate" if seat.look is None else "a look at the walking gate beside training"
+        print(f"note: {what} is lost ({error})")
         seat.judge.close()
         self._seats.remove(seat)
 

@@ -38,12 +38,13 @@ _BELONGS_TO = {"onnx": "onnx", "offset": "teacher", "load_run": "checkpoint", "c
 _NOWHERE = object()
 
 
-def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
+def resolve(request: Request, preset: Preset | None = None, most_robots: int | None = None) -> RunSpec:
     """Resolves a request into a run.
 
     Args:
         request: The user's options.
         preset: The script's changes to the environment's config.
+        most_robots: Bound on the number of robots that suits the machine; neither the user's nor a saved run's.
 
     Returns:
         The run; nothing has been built or written yet.
@@ -63,10 +64,10 @@ def resolve(request: Request, preset: Preset | None = None) -> RunSpec:
     backend = _choose_backend(said, saved if agent is None else {}, cfgs["env"].sim.backend, request.sim_device, here)
     engine, sim_device = choose_engine(backend, request.sim_device, here)
     _put(saved, cfgs)
-    suiting = _read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs)
-    suiting |= _machine_fields(machine.suggest(here, sim_device))
-    # A shipped policy's run has only the fields that the policy depends on.
-    _put({field: value for field, value in suiting.items() if field not in saved}, cfgs, may_lack=True)
+    if "env.env.num_envs" not in saved:  # a new run, or a shipped policy's, which has only what the policy depends on
+        suiting = _read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs)
+        suiting |= _machine_fields(machine.suggest(here, sim_device), most_robots)
+        _put({field: value for field, value in suiting.items() if field not in saved}, cfgs, may_lack=True)
     if preset is not None:
         cfgs["env"] = preset(cfgs["env"])
     derived = {} if agent is None else _decimation(said, cfgs["env"])
@@ -247,9 +248,9 @@ def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setti
     return settings
 
 
-def _machine_fields(scale: machine.Scale) -> Fields:
+def _machine_fields(scale: machine.Scale, most_robots: int | None) -> Fields:
     """Returns the fields that suit the machine."""
-    fields: Fields = {"env.env.num_envs": scale.num_envs}
+    fields: Fields = {"env.env.num_envs": min(scale.num_envs, most_robots or scale.num_envs)}
     return fields | {f"train.estimator.{name}": value for name, value in scale.estimator.items()}
 
 

@@ -18,6 +18,7 @@ from legged_gym.options.commands import commands_for, note_command
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.spec import RunSpec
+from legged_gym.runners.on_policy_runner import NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -75,7 +76,9 @@ def run(spec: RunSpec) -> Path:
     if spec.train_cfg.policy.symmetric:  # the actor's first layer sees right steps reflected
         response = response.symmetric()
     checkpoint = load_checked(source)
-    calibrate_actor(checkpoint["actor_state_dict"], response, scale)
+    for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
+        if name in checkpoint:
+            calibrate_actor(checkpoint[name], response, scale)
     shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
     try:
         save_atomically(checkpoint, folder / source.name)

@@ -6,7 +6,6 @@ second signal has the same exit code: it cuts the iteration short, so the last c
 """
 
 import functools
-import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +13,11 @@ from typing import Any
 
 import psutil
 
-from legged_gym.utils import signals
+from legged_gym.utils import signals, startup
 
 if __name__ == "__main__":
     signals.watch()  # before the slow imports
-    gc.disable()  # what the start makes stays, so looking for garbage among it is a tenth of the start
+    startup.begins()
 
 from legged_gym.evaluation.showing import make_planner, open_training
 from legged_gym.evaluation.spectator import Spectator
@@ -78,12 +77,10 @@ def train(
         robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, an evaluation takes time away from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         beside = on_the_processor(spec, robots) if spec.env_cfg.sim.backend == "mujoco_warp" else None
-        judges = max(1, min(3, (usable_cores() - 2) // JUDGE_CORES)) if until_walking else 1
+        judges = 1 if evaluate_every else max(1, min(3, (usable_cores() - 2) // JUDGE_CORES))
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED, beside, judges)
         runner.after_iteration, runner.before_end = gate.check, gate.finish
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
+    startup.ends()
     try:
         with signals.stopping(runner, Path(runner.log_dir) if runner.log_dir is not None else None):
             runner.learn(spec.train_cfg.runner.max_iterations)
@@ -139,12 +136,6 @@ def make_train_parser() -> Parser:
     return parser
 
 
-def few_robots(cfg: Any) -> Any:
-    """Return an environment's config with as many robots as learn to walk soonest; the user's number goes before."""
-    cfg.env.num_envs = min(cfg.env.num_envs, WALKS_SOONEST)
-    return cfg
-
-
 def main() -> None:
     """Train from the command line."""
     mute_others()
@@ -154,8 +145,7 @@ def main() -> None:
     viewing = read_viewing(args)
     viewer = choose_viewer(viewing, args.request.headless, required=True)
     keep_going_without_console()
-    soon = args.until_walking and not args.request.sets("train.runner.resume")
-    spec = resolve(args.request, preset=few_robots if soon else None)
+    spec = resolve(args.request, most_robots=WALKS_SOONEST if args.until_walking else None)
     with joined(spec.rl_device):
         print(summary(spec))
         runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)

@@ -13,10 +13,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from legged_gym.utils import signals
+from legged_gym.utils import signals, startup
 
 if __name__ == "__main__":
     signals.watch()  # before the slow imports
+    startup.begins()
 
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.options import cli, commands, runs
@@ -113,6 +114,7 @@ def train_teacher(
     save_json(env.cfg, log_dir / "env_cfg.json")
     save_json(train_cfg, log_dir / "train_cfg.json")
     commands.note_command(log_dir, "train_teacher", spec)
+    startup.ends()
     with signals.stopping(runner, log_dir, "offset_*.pt"):
         runner.learn(train_cfg.runner.max_iterations)
     return runner

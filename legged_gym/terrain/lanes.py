@@ -45,7 +45,7 @@ LANES: dict[str, Lane] = {
     **{f"slope_{degrees}": partial(slope, degrees) for degrees in (10, 20)},
     **{f"stairs_up_{cm}": partial(stairs, cm / 100) for cm in (5, 8, 10, 13)},
     **{f"stairs_down_{cm}": partial(stairs, -cm / 100) for cm in (5, 8, 10, 13)},
-    # Beyond what robots train on. Lanes lie side by side in this order, so a new one goes to the end.
+    # As high as robots train on, and higher. Lanes lie side by side in this order, so a new one goes to the end.
     **{f"stairs_up_{cm}": partial(stairs, cm / 100) for cm in (15, 17)},
 }
 """All lanes by name: heights and steps in centimetres, slopes in degrees."""

@@ -92,7 +92,7 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
         The size.
     """
     if sim_device.startswith("cuda"):
-        estimator = {"num_learning_epochs": 2, "num_mini_batches": 24}
+        estimator = {"num_learning_epochs": 3, "num_mini_batches": 16}
         return Scale(num_envs=8192, estimator=estimator)
     return Scale(num_envs=4096 if machine.cores >= 16 else min(64 * machine.cores, 2048))
 

@@ -184,15 +184,14 @@ class ScriptedJudge:
 
     def __init__(self) -> None:
         self.answers: list[Any] = []
-        self.waited: list[bool] = []
-        self.begun, self.closed, self.slow = 0, False, False
+        self.asked = self.begun = 0
+        self.closed = self.slow = self.waited_for = False
 
-    def answer(self, wait: bool = False, until: Any = None) -> Any:
-        self.waited.append(wait)
-        if until is not None and until():
+    def answer(self) -> Any:
+        self.asked += 1
+        if self.slow and not self.waited_for:
             return None
-        if self.slow and not wait:
-            return None
+        self.waited_for = False
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -203,6 +202,22 @@ class ScriptedJudge:
 
     def close(self) -> None:
         self.closed = True
+
+
+class ScriptedJudges:
+    """Stands in for the class: hands out scripted ones, and lets those answer that are waited for."""
+
+    def __init__(self, *judges: ScriptedJudge) -> None:
+        self._judges = iter(judges)
+        self.waits: list[list[ScriptedJudge]] = []
+
+    def __call__(self, make_env: Any, row: Any, stop: bool) -> ScriptedJudge:
+        return next(self._judges)
+
+    def wait(self, judges: list[ScriptedJudge], until: Any) -> None:
+        self.waits.append(judges)
+        for judge in judges:
+            judge.waited_for = True
 
 
 def result(error: float) -> dict[str, float]:
@@ -217,11 +232,11 @@ def beside(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> Training:
 
 def judged_beside(fake_env: type, monkeypatch: pytest.MonkeyPatch, cfg: GateCfg) -> Training:
     training = Training(fake_env, cfg, [0.1] * 20)
-    judge = ScriptedJudge()
-    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", lambda make_env, row, stop: judge)
+    training.judge = ScriptedJudge()
+    training.judges = ScriptedJudges(training.judge)
+    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", training.judges)
     build = training.gate._make_env
     training.gate = WalkingGate(training, build, cfg, time.time(), beside=lambda: None)
-    training.judge = judge
     return training
 
 
@@ -253,9 +268,11 @@ def test_training_goes_on_while_another_process_looks(beside: Training) -> None:
 def test_looks_that_are_due_are_waited_for(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> None:
     training = judged_beside(fake_env, monkeypatch, GateCfg(stop=False, num_envs=3, every_steps=200))
     training.judge.answers, training.judge.slow = [READY, result(0.3), result(0.15)], True
+    waits = []
     for _ in range(6):
         training.iterate(100)
-    assert training.judge.waited == [False, True, False, True, False, True], "at 200, 400 and 600 steps"
+        waits.append(len(training.judges.waits))
+    assert waits == [0, 1, 1, 2, 2, 3], "at 200, 400 and 600 steps"
     assert training.judge.begun == 3 and training.scalars["Eval/rmse_vx"] == [0.3, 0.15] and not training.interrupted
 
 
@@ -266,8 +283,7 @@ def test_several_processes_look_in_turn(
     now = 100.0
     monkeypatch.setattr(time, "time", lambda: now)
     judges = [ScriptedJudge(), ScriptedJudge()]
-    waiting = iter(judges)
-    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", lambda make_env, row, stop: next(waiting))
+    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", ScriptedJudges(*judges))
     training = Training(fake_env, GateCfg(num_envs=3), [0.1] * 40)
     training.gate = WalkingGate(training, training.gate._make_env, GateCfg(num_envs=3), now, lambda: None, judges=2)
     ends: dict[int, float] = {}
@@ -308,9 +324,32 @@ def test_the_last_look_is_waited_for(beside: Training) -> None:
     with torch.no_grad():
         beside.policy.weight.add_(1.0)
     beside.gate.finish()
-    assert beside.judge.waited[-1] and beside.judge.begun == 1 and beside.policy.weight == 0.0
+    assert len(beside.judges.waits) == 1 and beside.judge.begun == 1 and beside.policy.weight == 0.0
     beside.gate.close()
     assert beside.judge.closed and "walking gate passed" in beside.gate.verdict()
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_last_looks_of_several_processes_are_waited_for(
+    fake_env: type, monkeypatch: pytest.MonkeyPatch, stop: bool
+) -> None:
+    """One process looks, one is free, one still starts: only the first is waited for, after a pass before, too."""
+    judges = [ScriptedJudge(), ScriptedJudge(), ScriptedJudge()]
+    scripted = ScriptedJudges(*judges)
+    monkeypatch.setattr("legged_gym.evaluation.walking_gate.JudgeBeside", scripted)
+    cfg = GateCfg(num_envs=3, stop=stop)
+    training = Training(fake_env, cfg, [0.1] * 20)
+    training.gate = WalkingGate(training, training.gate._make_env, cfg, time.time(), lambda: None, judges=3)
+    judges[0].answers, judges[1].answers = [READY], [READY]
+    training.iterate(100)
+    training.iterate(100)
+    assert [judge.begun for judge in judges] == [1, 1, 0]
+    judges[0].answers, judges[1].answers = [result(0.15)], [result(0.18)]
+    judges[1].slow = judges[2].slow = True
+    training.gate.finish()
+    assert training.interrupted == stop and training.gate.passed is not None
+    assert training.scalars["Eval/rmse_vx"] == ([0.15] if stop else [0.15, 0.18])
+    assert scripted.waits == ([] if stop else [[judges[1]]]), "not for the one that starts"
 
 
 def test_a_user_who_stops_training_waits_for_no_look(beside: Training, capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,10 +357,11 @@ def test_a_user_who_stops_training_waits_for_no_look(beside: Training, capsys: p
     beside.iterate(100)
     beside.interrupted = True
     beside.judge.answers = [JudgeLost("its process has ended"), JudgeLost("its process has ended")]
-    looks = len(beside.judge.waited)
+    asked = beside.judge.asked
     beside.gate.check({})
+    beside.judge.answers = []
     beside.gate.finish()
-    assert len(beside.judge.waited) == looks + 1 and beside.judge.begun == 1
+    assert beside.judge.asked == asked + 1 and beside.judge.begun == 1 and not beside.judges.waits
     assert capsys.readouterr().out == "", "no word of the lost process, and no robots made anew"
 
 
@@ -343,8 +383,14 @@ def test_without_the_other_process_training_waits_for_looks(
     assert beside.judge.closed and beside.scalars["Eval/rmse_vy"] == [pytest.approx(0.2)], "the robots' own error"
     beside.iterate(100)
     said = capsys.readouterr().out
-    assert "is lost (its process has ended)" in said and "training waits" in said
+    assert "a process for the walking gate is lost (its process has ended)" in said and "training waits" in said
     assert beside.gate.passed is not None and beside.interrupted
+
+
+def heard(judge: JudgeBeside) -> Any:
+    """What a process says next."""
+    JudgeBeside.wait([judge], until=lambda: False)
+    return judge.answer()
 
 
 def few_robots() -> Any:
@@ -366,16 +412,16 @@ def test_the_other_process_judges_as_this_one_does() -> None:
         actor = OnPolicyRunner(env, PointFootFlatCfgPPO(), device="cpu").get_inference_policy()
         with torch_threads(1):
             expected = walk(env, actor, row, "cpu", stop=False)
-        assert judge.answer(wait=True) == READY
+        assert heard(judge) == READY
         judge.begin(actor)
-        assert judge.answer(wait=True) == expected and expected["survival"] is not None
+        assert heard(judge) == expected and expected["survival"] is not None
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
             os.kill(judge._process.pid, getattr(signal, name))
         judge.begin(actor)
-        assert judge.answer(wait=True) == expected, "signals that end training leave it alone"
+        assert heard(judge) == expected, "signals that end training leave it alone"
         judge._process.kill()
         with pytest.raises(JudgeLost, match="its process has ended"):
-            judge.answer(wait=True)
+            heard(judge)
     finally:
         judge.close()
 
@@ -383,7 +429,7 @@ def test_the_other_process_judges_as_this_one_does() -> None:
 def test_what_cannot_be_sent_is_said() -> None:
     judge = JudgeBeside(lambda: None, select_rows(["track"])[0], stop=True)
     with pytest.raises(JudgeLost, match="pickle"):
-        judge.answer(wait=True)
+        heard(judge)
     judge.close()
     judge = JudgeBeside(no_robots, select_rows(["track"])[0], stop=True)
     policy = Policy()
@@ -397,6 +443,6 @@ def test_a_process_without_robots_says_why() -> None:
     judge = JudgeBeside(no_robots, select_rows(["track"])[0], stop=True)
     try:
         with pytest.raises(JudgeLost, match="ValueError: there is no robot"):
-            judge.answer(wait=True)
+            heard(judge)
     finally:
         judge.close()

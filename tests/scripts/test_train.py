@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from legged_gym import LEGGED_GYM_ROOT_DIR
+from legged_gym import LEGGED_GYM_ROOT_DIR, resources_dir
 from legged_gym.options.cli import run_main
 from legged_gym.options.commands import commands_for
 from legged_gym.options.request import Request
@@ -111,11 +111,14 @@ def test_a_signal_saves_and_ends_cleanly(
 
 
 def test_ctrl_c_before_training(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
-    def interrupted(request: object, preset: object) -> None:
+    def interrupted(request: object, most_robots: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "resolve", interrupted)
     assert run(monkeypatch, "--headless") == 130 and not logs.exists()
+
+
+SHIPPED = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,8 @@ def test_ctrl_c_before_training(monkeypatch: pytest.MonkeyPatch, logs: Path) -> 
         (128, ["--until_walking"], 128),
         (8192, [], 8192),
         (8192, ["--until_walking", "--num_envs=6000"], 6000),
+        (8192, ["--until_walking", "--train.runner.resume=false"], 4096),
+        (8192, ["--until_walking", "--resume", f"--load_run={SHIPPED}"], 4096),
     ],
 )
 def test_fewer_robots_walk_sooner(

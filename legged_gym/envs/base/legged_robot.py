@@ -269,6 +269,8 @@ class LeggedRobot(VecEnv):
         self._resample(done | self.episodes.is_every(self._resampling_interval))
         self._call_reset_events(done)
         self.disturbances.advance(self.episodes, swing=self.gait.desired_contact(1e-6) < 0.5)
+        if self._step_events:
+            self.state.refresh()
         for event in self._step_events:
             event(self)
         self.randomizer.vary_delays()
@@ -293,6 +295,8 @@ class LeggedRobot(VecEnv):
 
     def _call_reset_events(self, mask: torch.Tensor) -> None:
         """Call the user's own events for the robots in `mask` (N,), which begin an episode."""
+        if self._reset_events:
+            self.state.refresh()  # events see the robots where they have been placed
         for event in self._reset_events:
             event(self, mask)
 

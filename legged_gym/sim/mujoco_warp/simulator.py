@@ -199,8 +199,10 @@ class MujocoWarpSimulator(Simulator):
     def step_engine(self) -> None:
         """See `Simulator.step_engine`."""
         self._refresh_constants()
-        if self._engine_graph is None:
-            self._engine_graph = self._record(self._physics)
+        if self._engine_graph is None and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # a recording has a stream of its own
+            self._engine_graph = self._record(self._physics)  # which begins with a plain run: this step
+            return
         self._run(self._engine_graph, self._physics)
 
     def _run(self, graph: wp.Graph | None, function: Callable[[], None]) -> None:
