@@ -15,13 +15,12 @@ from torch import Tensor
 from legged_gym.evaluation import results
 from legged_gym.evaluation.loading import make_agent
 from legged_gym.evaluation.rows import DIRECTIONS, Script, select_rows
-from legged_gym.evaluation.suites import PHYSICS, evaluation_cfg, walk_rows
+from legged_gym.evaluation.suites import PHYSICS, evaluation_cfg, varied_cfg, walk_rows
 from legged_gym.options.cli import run_main
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.math import yaw_from_quat
 
 SECTORS = (
     *("forward", "forward_and_across", "across", "backward_and_across"),
@@ -32,12 +31,13 @@ side."""
 
 
 class Watched:
-    """An agent, with the heading [rad] and the standing foot of each robot at each policy step."""
+    """An agent, with heading [rad], standing foot and falls so far of each robot before each policy step."""
 
     def __init__(self, agent: Any, env: Any) -> None:
         self.agent, self.env = agent, env
         self.yaw: list[Tensor] = []
         self.left_stands: list[Tensor] = []
+        self.fallen: list[Tensor] = []
 
     def reset(self, seed: int) -> None:
         """See `Agent.reset`."""
@@ -45,9 +45,17 @@ class Watched:
 
     def act(self, obs: Any) -> Tensor:
         """See `Agent.act`."""
-        self.yaw.append(yaw_from_quat(self.env.state.root_quat_xyzw).clone())
-        self.left_stands.append(self.env.gait.clock < 0.5)
+        fell = self.env.episodes.fell.cpu()
+        self.fallen.append(fell | self.fallen[-1] if self.fallen else torch.zeros_like(fell))
+        self.yaw.append(self.env.state.yaw.cpu())
+        self.left_stands.append(self.env.gait.clock.cpu() < 0.5)
         return self.agent.act(obs)
+
+    def kicked(self, script: Script) -> tuple[Tensor, Tensor]:
+        """Return into which of `SECTORS` each robot was kicked, and whether it stood until then. Shape (N,) each."""
+        robots, start = torch.arange(len(script.start)), script.start.clamp(max=len(self.yaw) - 1)
+        yaw, left, fallen = (torch.stack(seen)[start, robots] for seen in (self.yaw, self.left_stands, self.fallen))
+        return sector(script.direction, yaw, left), ~fallen
 
 
 def sector(direction: Tensor, yaw: Tensor, left_stands: Tensor) -> Tensor:
@@ -66,6 +74,16 @@ def sector(direction: Tensor, yaw: Tensor, left_stands: Tensor) -> Tensor:
     return (angle * len(SECTORS) / (2.0 * math.pi)).round().long() % len(SECTORS)
 
 
+def by_sector(survived: Tensor, where: Tensor, stood: Tensor) -> dict[str, dict[str, results.Figure]]:
+    """Return the survival of the robots that stood, all of them and by `SECTORS`; sectors without any are absent."""
+    groups = {"all": stood} | {name: stood & (where == number) for number, name in enumerate(SECTORS)}
+    return {
+        name: {"survival": results.survival(float(survived[group].float().mean()), int(group.sum()))}
+        for name, group in groups.items()
+        if bool(group.any())
+    }
+
+
 def main() -> None:
     """Measure from the command line."""
     parser = make_parser("Survival of a row by the direction of the kick.", agent=True)
@@ -81,20 +99,12 @@ def main() -> None:
     robots, seed = spec.env_cfg.env.num_envs, spec.env_cfg.seed
     if robots < DIRECTIONS:
         raise UserError(f"--num_envs={robots}: expected {DIRECTIONS} or more, one for each direction")
-    env = make_env(spec, evaluation_cfg(spec.env_cfg, robots, seed, args.physics))
+    env = make_env(spec, varied_cfg(evaluation_cfg(spec.env_cfg, robots, seed, args.physics), rows[0].cfg))
     watched = Watched(make_agent(spec, env), env)
-    survived = walk_rows(env, watched, rows, seed).survived.flatten()
-    script = Script(rows[0], robots, env.dt, float(env.gait.params[:, 0].min()), seed)
-    everyone = torch.arange(robots)
-    start = script.start.clamp(max=len(watched.yaw) - 1)
-    yaw, left = (torch.stack(seen).cpu()[start, everyone] for seen in (watched.yaw, watched.left_stands))
-    kicked = sector(script.direction, yaw, left)
-    figures = {"all": {"survival": results.survival(float(survived.float().mean()), robots)}}
-    for number, name in enumerate(SECTORS):
-        there = survived.cpu()[kicked == number].float()
-        if len(there):
-            figures[name] = {"survival": results.survival(float(there.mean()), len(there))}
-    print(f"{spec.title}, {args.row}, {args.physics}: {robots} robots")
+    survived = walk_rows(env, watched, rows, seed).survived.flatten().cpu()
+    where, stood = watched.kicked(Script(rows[0], robots, env.dt, float(env.gait.params[:, 0].min()), seed))
+    figures = by_sector(survived, where, stood)
+    print(f"{spec.title}, {args.row}, {args.physics}: {int(stood.sum())} of {robots} robots stood until the kick")
     for name, cells in figures.items():
         print(f"{name:20s} {cells['survival']['value']:.2f} ± {cells['survival']['spread']:.2f}")
     if args.result is not None:

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -47,16 +47,46 @@ def run(directions: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> 
     return stop.value.code
 
 
-def test_robots_that_do_nothing_fall_whatever_the_direction(
+def test_a_kick_is_seen_at_its_own_step(directions: ModuleType) -> None:
+    """Robot i is kicked at step i; before and after that it looks elsewhere and stands on the other foot."""
+    robots, yaw, clock = 3, torch.tensor([0.0, 0.5 * math.pi, math.pi]), torch.tensor([0.1, 0.6, 0.1])
+    env = SimpleNamespace(state=SimpleNamespace(), gait=SimpleNamespace(), episodes=SimpleNamespace())
+    watched = directions.Watched(SimpleNamespace(act=lambda obs: obs), env)
+    for step in range(5):
+        now = torch.arange(robots) == step
+        env.state.yaw = torch.where(now, yaw, yaw + 0.5 * math.pi)
+        env.gait.clock = torch.where(now, clock, (clock + 0.5) % 1.0)
+        env.episodes.fell = torch.tensor([step == 1, step == 3, step == 2])  # after, after and just before the kick
+        watched.act(torch.zeros(robots, 6))
+    left = torch.tensor([0.0, 1.0, 0.0]).expand(robots, 3)
+    where, stood = watched.kicked(SimpleNamespace(start=torch.arange(robots), direction=left))
+    assert [directions.SECTORS[i] for i in where.tolist()] == ["across", "forward", "open"]
+    assert stood.tolist() == [True, True, False]
+    survived = torch.tensor([True, False, True])
+    figures = directions.by_sector(survived, where, stood)
+    assert {name: cells["survival"]["value"] for name, cells in figures.items()} == {
+        **{"all": 0.5, "across": 1.0, "forward": 0.0}
+    }
+
+
+def test_the_teacher_is_kicked_all_around(
     directions: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "directions.json"
-    options = ("--sim=mujoco", "--num_envs=16", "--env.sim.num_threads=1", f"--result={file}")
-    assert run(directions, monkeypatch, "--agent=zero", *options) == 0
+    options = ("--sim=mujoco", "--num_envs=16", "--env.sim.num_threads=1", f"--result={file}", "--physics=ideal")
+    assert run(directions, monkeypatch, "--agent=teacher", "--row=push_0.5", *options) == 0
     figures = json.loads(file.read_text())["figures"]
-    assert {cells["survival"]["value"] for cells in figures.values()} == {0.0}
-    assert set(figures) - {"all"} <= set(directions.SECTORS) and len(figures) > 4
-    assert "zero, push_1.0, deployed: 16 robots" in capsys.readouterr().out
+    assert figures["all"]["survival"]["value"] > 0.8 and len(figures) > 4
+    assert "teacher, push_0.5, ideal: 16 of 16 robots stood until the kick" in capsys.readouterr().out
+
+
+def test_a_row_has_its_own_physics(directions: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[float] = []
+    monkeypatch.setattr(directions, "make_env", lambda spec, cfg: steps.append(cfg.sim.dt) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        monkeypatch.setattr(sys, "argv", ["push_directions.py", "--agent=zero", "--sim=mujoco", "--row=step_1ms"])
+        directions.main()
+    assert steps == [0.001]
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,19 @@ def test_imitation_fades_once_the_policy_follows() -> None:
     assert 5 < clocks[0.03] < 29, "not while it is still far off"
 
 
+def test_nobody_follows_a_reference_that_is_not_trusted_or_in_steps_left_out() -> None:
+    def clock(weight: float) -> int:
+        return with_reference(0.8, weight, 1.0, 3, initial=3.0, follow_error=3.0).alg.imitation_clock
+
+    assert clock(1.0) == clock(0.5) == 3, "all errors are smaller"
+    assert clock(0.05) == 0, "no error shows where nothing is weighed"
+    r = with_reference(0.8, 1.0, 1.0, 3, initial=3.0, follow_error=3.0)
+    collect_and_update(r, float("nan"), 1.0, 1.0, 2)
+    assert r.alg.imitation_clock == 3 and r.alg.read_skipped().total > 0
+    collect_and_update(r, 0.8, 1.0, 1.0, 1)
+    assert r.alg.imitation_clock == 4
+
+
 def test_past_rollouts_are_imitated_as_well() -> None:
     """Where the update itself does nothing, the policy learns from what is replayed, and the less the smaller λ is."""
 
