@@ -3,6 +3,7 @@
 import torch
 
 from legged_gym.envs.base.legged_robot import LeggedRobot
+from legged_gym.utils.math import rotate_yaw, yaw_from_quat
 
 NOT_A_FUNCTION = 3
 
@@ -30,6 +31,17 @@ def of_another_shape(env: LeggedRobot) -> torch.Tensor:
 def pull_down(env: LeggedRobot) -> None:
     """[N]"""
     env.sim.wrench_w[:, 0, 2] = -30.0
+
+
+SEEN: list[tuple[torch.Tensor, torch.Tensor]] = []
+"""Heading and velocity in the heading frame that events saw, and those of the simulator's state."""
+
+
+def look(env: LeggedRobot, mask: torch.Tensor | None = None) -> None:
+    """As a reset event, and as a step event."""
+    yaw = yaw_from_quat(env.sim.state.root_quat_xyzw)
+    seen = torch.cat((env.state.yaw.unsqueeze(-1), env.state.base_lin_vel_y), dim=-1)
+    SEEN.append((seen, torch.cat((yaw.unsqueeze(-1), rotate_yaw(-yaw, env.sim.state.root_lin_vel_w)), dim=-1)))
 
 
 def stand(env: LeggedRobot, mask: torch.Tensor) -> None:

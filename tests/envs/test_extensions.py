@@ -16,6 +16,7 @@ from legged_gym.envs.pointfoot.pointfoot_flat_config import (
 )
 from legged_gym.evaluation.suites import nominal_cfg
 from legged_gym.utils.config import ConfigError
+from tests.envs import own_terms
 from tests.envs.making import CLEAN, build
 
 OWN = "tests.envs.own_terms"
@@ -121,6 +122,21 @@ def test_observation_terms_of_the_config_and_of_the_class() -> None:
         made.sim.close()
     with pytest.raises(ValueError, match=r"observation term of_another_shape: has shape \(3, 2\), expected \(N, width"):
         build(2, {"observations.critic": (f"{OWN}:of_another_shape",)})
+
+
+def test_events_see_robots_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just placed somewhere else, or just kicked."""
+    monkeypatch.setattr(own_terms, "SEEN", [])
+    events: dict[str, Any] = {"events.reset": (f"{OWN}:look",), "events.step": (f"{OWN}:look",)}
+    env = build(4, events, {"domain_rand.push_interval_s": 0.02, "env.episode_length_s": 0.1})
+    env.curriculum.difficulty.fill_(1.0)
+    env.episode_length_buf = torch.tensor([4, 0, 0, 4])
+    for _ in range(3):
+        env.step(torch.zeros(4, 6))
+    assert len(own_terms.SEEN) > 5
+    for seen, true in own_terms.SEEN:
+        torch.testing.assert_close(seen, true)
+    env.sim.close()
 
 
 def test_events_happen_and_not_where_a_policy_is_judged() -> None:

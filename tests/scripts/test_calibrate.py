@@ -83,6 +83,21 @@ def test_a_policy_that_falls_is_not_calibrated(
     assert not trained_run.with_name(trained_run.name + "_calibrated").exists()
 
 
+def test_training_that_goes_on_begins_with_calibrated_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path
+) -> None:
+    source = tmp_path / "run"
+    shutil.copytree(trained_run, source)
+    (checkpoint,) = sorted(source.glob("model_*.pt"))[-1:]
+    short = Response(0.8 * torch.eye(3), torch.zeros(3), torch.zeros(3))
+    monkeypatch.setattr(calibrate, "measure", lambda spec: (short, torch.ones(3)))
+    assert run(monkeypatch, f"--load_run={source}") == 0
+    before, after = (load_checked(folder / checkpoint.name) for folder in (source, tmp_path / "run_calibrated"))
+    for name in ("actor_state_dict", "newest_actor_state_dict"):
+        old, new = (data[name]["mlp.0.weight"][:, -3:] for data in (before, after))
+        torch.testing.assert_close(new, old / 0.8)
+
+
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_a_symmetric_policy_is_calibrated_alike_for_both_feet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, symmetric: bool

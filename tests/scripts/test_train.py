@@ -1,5 +1,6 @@
 """The training script on a dummy task, and its errors as a user meets them."""
 
+import gc
 import os
 import pickle
 import re
@@ -21,7 +22,7 @@ from legged_gym.options.request import Request
 from legged_gym.options.resolve import resolve
 from legged_gym.options.spec import RunSpec
 from legged_gym.scripts import train
-from legged_gym.utils import machine
+from legged_gym.utils import machine, startup
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.task_registry import TaskRegistry
 
@@ -168,7 +169,10 @@ def test_the_real_task_trains_and_goes_on(
 ) -> None:
     options = ["--task=pointfoot_flat", "--headless", "--max_iterations=1", "--sim=mujoco", "--rl_device=cpu"]
     small = ["--num_envs=3", "--train.runner.num_steps_per_env=8", "--train.policy.actor_hidden_dims=8,4"]
+    startup.begins()
     assert run(monkeypatch, *options, *small) == 0
+    assert gc.isenabled(), "from the end of the start on"
+    gc.unfreeze()
     first = the_run(logs)
     assert first.parent == logs / "pointfoot_flat" / "PF_TRON1A" and list(first.glob("events.out.tfevents.*"))
     assert run(monkeypatch, *options, "--resume") == 0

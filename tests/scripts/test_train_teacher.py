@@ -1,5 +1,6 @@
 """Training Δξ from the command line."""
 
+import gc
 import json
 import shlex
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from legged_gym.scripts import train_teacher
 from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.utils import startup
 from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -22,7 +24,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 
 def test_trains_and_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logs: Path) -> None:
+    startup.begins()
     run(monkeypatch)
+    assert gc.isenabled(), "from the end of the start on"
+    gc.unfreeze()
     (made,) = logs.glob("pointfoot_flat_teacher/PF_TRON1A/*")
     assert {path.name for path in made.iterdir()} >= {"env_cfg.json", "train_cfg.json", "offset_1.pt"}
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])

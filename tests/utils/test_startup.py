@@ -1,0 +1,37 @@
+"""Programs that train start without garbage collection, and train with it."""
+
+import gc
+import importlib
+from collections.abc import Iterator
+
+import pytest
+
+from legged_gym import __main__ as programs
+from legged_gym.utils import startup
+
+
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize("name", ["train", "train_teacher", "play"])
+def test_only_what_trains_starts_so(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    seen: list[bool] = []
+    script = importlib.import_module(f"legged_gym.scripts.{name}")
+    monkeypatch.setattr(script, "main", lambda: seen.append(gc.isenabled()))
+    monkeypatch.setattr(programs.signals, "watch", lambda: None)
+    programs.run_script(name)
+    assert seen == [name == "play"]
+
+
+def test_what_is_there_at_the_end_is_not_looked_at_again() -> None:
+    gc.unfreeze()
+    startup.ends()
+    assert gc.isenabled() and gc.get_freeze_count() == 0, "where the start never began, nothing changes"
+    startup.begins()
+    assert not gc.isenabled()
+    startup.ends()
+    assert gc.isenabled() and gc.get_freeze_count() > 1000
