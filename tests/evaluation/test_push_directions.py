@@ -1,29 +1,19 @@
 """benchmarks/push_directions.py sees kicks as the robot does: from its heading, mirrored by the standing foot."""
 
-import importlib.util
 import json
 import math
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks import push_directions as directions
 from legged_gym.options.cli import run_main
 
 
-@pytest.fixture(scope="module")
-def directions() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "push_directions.py"
-    spec = importlib.util.spec_from_file_location("push_directions", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_kick_over_the_standing_foot_goes_across(directions: ModuleType) -> None:
+def test_a_kick_over_the_standing_foot_goes_across() -> None:
     """Seen from above: a robot that looks along +y has its left at -x."""
     kicks = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
     yaw = torch.full((4,), 0.5 * math.pi)
@@ -40,14 +30,14 @@ def test_a_kick_over_the_standing_foot_goes_across(directions: ModuleType) -> No
     ]
 
 
-def run(directions: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
+def run(monkeypatch: pytest.MonkeyPatch, *argv: str) -> object:
     monkeypatch.setattr(sys, "argv", ["push_directions.py", *argv])
     with pytest.raises(SystemExit) as stop:
         run_main(directions.main)
     return stop.value.code
 
 
-def test_a_kick_is_seen_at_its_own_step(directions: ModuleType) -> None:
+def test_a_kick_is_seen_at_its_own_step() -> None:
     """Robot i is kicked at step i; before and after that it looks elsewhere and stands on the other foot."""
     robots, yaw, clock = 3, torch.tensor([0.0, 0.5 * math.pi, math.pi]), torch.tensor([0.1, 0.6, 0.1])
     env = SimpleNamespace(state=SimpleNamespace(), gait=SimpleNamespace(), episodes=SimpleNamespace())
@@ -70,17 +60,17 @@ def test_a_kick_is_seen_at_its_own_step(directions: ModuleType) -> None:
 
 
 def test_the_teacher_is_kicked_all_around(
-    directions: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "directions.json"
     options = ("--sim=mujoco", "--num_envs=16", "--env.sim.num_threads=1", f"--result={file}", "--physics=ideal")
-    assert run(directions, monkeypatch, "--agent=teacher", "--row=push_0.5", *options) == 0
+    assert run(monkeypatch, "--agent=teacher", "--row=push_0.5", *options) == 0
     figures = json.loads(file.read_text())["figures"]
     assert figures["all"]["survival"]["value"] > 0.8 and len(figures) > 4
     assert "teacher, push_0.5, ideal: 16 of 16 robots stood until the kick" in capsys.readouterr().out
 
 
-def test_a_row_has_its_own_physics(directions: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_has_its_own_physics(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[float] = []
     monkeypatch.setattr(directions, "make_env", lambda spec, cfg: steps.append(cfg.sim.dt) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -98,11 +88,10 @@ def test_a_row_has_its_own_physics(directions: ModuleType, monkeypatch: pytest.M
     ],
 )
 def test_what_has_no_direction_is_refused(
-    directions: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     options: tuple[str, ...],
     reason: str,
 ) -> None:
-    assert run(directions, monkeypatch, "--agent=zero", "--sim=mujoco", *options) == 2
+    assert run(monkeypatch, "--agent=zero", "--sim=mujoco", *options) == 2
     assert reason in capsys.readouterr().err

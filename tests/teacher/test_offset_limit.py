@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 
+from benchmarks import offset_limit as limit
 from legged_gym.teacher.kinematics import LegGeometry
 
 from .making import MakeObs, make_teacher
 from .test_dcm_teacher import mirrored
 
 
-@pytest.fixture(scope="module")
-def limit() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "offset_limit.py"
-    spec = importlib.util.spec_from_file_location("offset_limit", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_both_legs_are_seen_alike(limit: ModuleType, geometry: LegGeometry, make_obs: MakeObs) -> None:
+def test_both_legs_are_seen_alike(geometry: LegGeometry, make_obs: MakeObs) -> None:
     obs = make_obs(16)
     seen = [limit.others(make_teacher(geometry, 16), view) for view in (obs, mirrored(obs))]
     torch.testing.assert_close(*seen)
     assert seen[0].std(0).min() > 1e-6, "nothing is left out"
 
 
-def test_a_step_goes_from_one_touchdown_to_the_next(limit: ModuleType) -> None:
+def test_a_step_goes_from_one_touchdown_to_the_next() -> None:
     numbers = torch.arange(20.0)
     touchdown = torch.zeros(20, 2)
     touchdown[[4, 14], 0] = touchdown[[2, 5, 9, 19], 1] = 1.0
@@ -47,7 +34,7 @@ def test_a_step_goes_from_one_touchdown_to_the_next(limit: ModuleType) -> None:
     assert steps.error[:, 0].tolist() == steps.weight.tolist() == [14.0, 105.0, 119.0]
 
 
-def test_what_can_be_foreseen_is_found(limit: ModuleType) -> None:
+def test_what_can_be_foreseen_is_found() -> None:
     torch.manual_seed(0)
     cause, chance = torch.randn(2, 6000, 2)
     error = 0.8 * cause.tanh() / cause.tanh().std() + 0.6 * chance
