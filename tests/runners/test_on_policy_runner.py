@@ -186,6 +186,8 @@ def test_nobody_follows_a_reference_that_is_not_trusted_or_in_steps_left_out() -
 
     assert clock(1.0) == clock(0.5) == 3, "all errors are smaller"
     assert clock(0.05) == 0, "no error shows where nothing is weighed"
+    apart = [with_reference(0.8, 0.5, 1.0, 1, initial=0.0, follow_error=error) for error in (1.7, 2.3)]
+    assert [r.alg.imitation_clock for r in apart] == [0, 1], "1.96 apart, though the loss is weighed by a half"
     r = with_reference(0.8, 1.0, 1.0, 3, initial=3.0, follow_error=3.0)
     collect_and_update(r, float("nan"), 1.0, 1.0, 2)
     assert r.alg.imitation_clock == 3 and r.alg.read_skipped().total > 0

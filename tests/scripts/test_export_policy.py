@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from legged_gym import resources_dir
 from legged_gym.evaluation import shipping
 from legged_gym.evaluation.rows import SUITES
 from legged_gym.options import commands, runs
@@ -57,6 +58,9 @@ def test_a_shipped_policy_is_small_whole_and_acts_like_the_run(
     assert env_cfg["asset"] == {"robot_type": "PF_TRON1A"} and env_cfg["sim"] == {"dt": 0.005}
     assert env_cfg["gait"] and "backend" not in str(env_cfg) and "rewards" not in env_cfg
     assert record["env_cfg"]["rewards"] and record["train_cfg"]["algorithm"], "for the record"
+    for run_folder in (folder, *(path.parent for path in (resources_dir() / "policies").rglob("train_cfg.json"))):
+        estimator = json.loads((run_folder / "train_cfg.json").read_text())["estimator"]
+        assert list(estimator) == ["hidden_dims"], "how it is trained is the machine's to say"
     lean = load_checked(folder / "model_1.pt")
     assert not [name for name in lean if "optim" in name or "rng" in name]
     assert (folder / "model_1.pt").stat().st_size < 0.6 * (trained_run / "model_1.pt").stat().st_size
