@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from legged_gym.evaluation import calibration
 from legged_gym.evaluation.calibration import Response
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.options import runs
@@ -36,6 +37,8 @@ def test_a_calibrated_policy_does_what_it_is_asked(
     Under ideal physics: of 12 robots that it walks as deployed, one falls in every other run.
     """
     monkeypatch.setattr(calibrate, "evaluation_cfg", lambda *args: evaluation_cfg(*args, physics="ideal"))
+    monkeypatch.setattr(calibration, "AVERAGING_TIME", 1.5)
+    monkeypatch.setattr(calibration, "SETTLING_TIME", 1.0)
     source = tmp_path / "run"
     shutil.copytree(runs.policies_dir() / "PF_TRON1A" / "pointfoot_flat", source)
     (checkpoint,) = source.glob("model_*.pt")
