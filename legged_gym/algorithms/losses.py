@@ -2,6 +2,9 @@
 
 import torch
 
+LEAST_TRUST = 0.1
+"""Mean weight of the references below which nobody can tell whether the policy follows them."""
+
 
 def surrogate_loss(
     log_prob: torch.Tensor, old_log_prob: torch.Tensor, advantages: torch.Tensor, clip_param: float
@@ -55,6 +58,20 @@ def imitation_loss(mean: torch.Tensor, reference: torch.Tensor, weight: torch.Te
         Scalar.
     """
     return (weight * (mean - reference).square().sum(-1)).mean()
+
+
+def follows_reference(loss: torch.Tensor, trust: torch.Tensor, largest: float) -> torch.Tensor:
+    """Tell from the imitation loss whether the policy follows its reference.
+
+    Args:
+        loss: Mean `imitation_loss`. Scalar.
+        trust: Mean weight of the samples. Scalar.
+        largest: Root of the mean squared distance up to which it follows.
+
+    Returns:
+        0 or 1; 0 if the reference is hardly trusted anywhere, for then no loss shows. Scalar.
+    """
+    return ((trust >= LEAST_TRUST) & (loss <= largest**2 * trust)).float()
 
 
 def masked_mean(loss: torch.Tensor, mask: torch.Tensor | None, count: torch.Tensor | None = None) -> torch.Tensor:

@@ -26,6 +26,7 @@ from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.algorithms.estimator_trainer import EstimatorTrainer
 from legged_gym.algorithms.losses import (
     adapted_learning_rate,
+    follows_reference,
     imitation_loss,
     masked_mean,
     scheduled_weight,
@@ -50,8 +51,6 @@ REPLAYED_GROUPS = ("history", "reference", "reference_weight")
 """Groups that are kept of past rollouts besides the actor's observation."""
 LOSSES = ("surrogate", "value", "entropy", "imitation")
 """Names of the losses, in the order in which `PPO._learn` returns them."""
-LEAST_TRUST = 0.1
-"""Mean weight of the references below which nobody can say whether the policy follows them."""
 
 
 class PPO(RslPPO):
@@ -252,20 +251,11 @@ class PPO(RslPPO):
         tried = (steps, replayed, self.estimator_trainer.steps)
         self._steps_tried = [before + new for before, new in zip(self._steps_tried, tried, strict=True)]
         means = total / steps
-        follows = self._follows(means, trust) * (self._policy_step.skipped == skipped)
+        follows = torch.ones_like(total[0])
+        if trust is not None:
+            follows = follows_reference(means[LOSSES.index("imitation")], trust, self.imitation["follow_error"])
+            follows = follows * (self._policy_step.skipped == skipped)  # a step left out has no loss
         return torch.stack((*means, estimator_loss, self._imitation_weight, follows))
-
-    def _follows(self, means: torch.Tensor, trust: torch.Tensor | None) -> torch.Tensor:
-        """Say whether the policy follows the reference as well as `follow_error` asks, 0 or 1; scalar on the device.
-
-        Args:
-            means: The mean losses.
-            trust: How far the references of the rollout were trusted, on average; None if that does not matter.
-        """
-        if trust is None:
-            return torch.ones_like(means[0])
-        error = means[LOSSES.index("imitation")]
-        return ((trust >= LEAST_TRUST) & (error <= self.imitation["follow_error"] ** 2 * trust)).float()
 
     def read_losses(self, means: torch.Tensor) -> dict[str, float]:
         """Name the mean losses that `learn` returned, and move λ's clock on by them; waits for the device."""

@@ -193,6 +193,9 @@ def test_nobody_follows_a_reference_that_is_not_trusted_or_in_steps_left_out() -
     assert r.alg.imitation_clock == 3 and r.alg.read_skipped().total > 0
     collect_and_update(r, 0.8, 1.0, 1.0, 1)
     assert r.alg.imitation_clock == 4
+    r = with_reference(0.8, 1.0, 1.0, 1, initial=3.0)
+    collect_and_update(r, float("nan"), 1.0, 1.0, 2)
+    assert r.alg.imitation_clock == 3, "by default λ falls with time, whatever happens"
 
 
 def test_past_rollouts_are_imitated_as_well() -> None:
