@@ -26,7 +26,9 @@ class Motion(NamedTuple):
 
 
 def cubic(start: Motion, end: Motion, duration: Tensor, time: Tensor) -> Motion:
-    """The motion at a time, on the Hermite cubic from one state to another in a duration; all of one shape.
+    """The motion at a time, on the Hermite cubic from one state to another in a duration.
+
+    All are of one shape, but for the time, which may be several times (T, ...).
 
     Of all motions between the two states it has the least mean square of the acceleration. The accelerations of start
     and end are not used.
@@ -83,7 +85,8 @@ class SwingFoot:
         zero = torch.zeros_like(plan.foothold)
         end = Motion(torch.cat((plan.foothold, height)), torch.cat((zero, climb)), start.acceleration)
         duration = torch.stack((left, left, torch.full_like(left, cfg.horizon)))
-        return [cubic(start, end, duration, duration.clamp(max=time)) for time in times]
+        reached = torch.stack([duration.clamp(max=time) for time in times])  # (T, 3, N)
+        return [Motion(*motion) for motion in zip(*cubic(start, end, duration, reached), strict=True)]
 
     def late(self, frame: StepFrame, plan: StepPlan) -> Tensor:
         """Time after the step's end at which the foot would come to rest (N,) [s]."""

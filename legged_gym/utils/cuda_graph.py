@@ -142,19 +142,56 @@ class Branch:
         self._stream = torch.cuda.Stream(device) if torch.device(device).type == "cuda" else None
 
     @contextmanager
-    def fork(self) -> Iterator[None]:
-        """Queue the body here, after the work queued outside so far."""
+    def fork(self, waits: bool = True) -> Iterator[None]:
+        """Queue the body here, after the work queued outside so far unless `waits` is False."""
         if self._stream is None:
             yield
             return
-        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
+        if waits:
+            self.wait()
         with torch.cuda.stream(self._stream):
             yield
+
+    def wait(self) -> None:
+        """Make work queued here from now on wait for the work queued outside so far."""
+        if self._stream is not None:
+            self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
 
     def join(self) -> None:
         """Make work queued outside from now on wait for the work queued here."""
         if self._stream is not None:
             torch.cuda.current_stream(self._stream.device).wait_stream(self._stream)
+
+
+class Queues:
+    """Queues of the GPU for parts of some work that do not depend on each other; on a CPU all is one queue.
+
+    A kernel on some thousand robots leaves most of a GPU idle, and a chain of them takes as long as it is long.
+    """
+
+    def __init__(self, device: torch.device | str, count: int) -> None:
+        """Make the queues, one of which is the one that is current when they are used."""
+        self._branches = [Branch(device) for _ in range(count - 1)]
+
+    def run(self, *parts: Callable[[], Any]) -> list[Any]:
+        """Queue parts of some work, at most as many as there are queues, in order.
+
+        The first part is queued where the caller's work is, and what is queued there later comes after all parts.
+
+        Returns:
+            What the parts return.
+        """
+        first, *others = parts
+        branches = self._branches[: len(others)]
+        for branch in branches:
+            branch.wait()
+        results = [first()]
+        for part, branch in zip(others, branches, strict=True):
+            with branch.fork(waits=False):
+                results.append(part())
+        for branch in branches:
+            branch.join()
+        return results
 
 
 def make_adam(parameters: Iterable[torch.nn.Parameter], lr: float | torch.Tensor, device: torch.device | str) -> Adam:

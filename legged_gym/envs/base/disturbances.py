@@ -6,8 +6,8 @@ import torch
 
 from legged_gym.envs.base.domain_rand_config import DomainRandCfg
 from legged_gym.envs.base.episodes import Episodes
-from legged_gym.sim.sim_state import SimState
 from legged_gym.sim.simulator import Simulator
+from legged_gym.utils.cuda_graph import Queues
 from legged_gym.utils.math import quat_rotate
 
 _LEAST_SPEED = 0.1
@@ -93,10 +93,13 @@ class Disturbances:
         """Point where a shove acts: 0 at the base's centre of mass, 1 at the lid. Shape (N, 1)."""
         self._foot = torch.zeros(n, 2, device=device)
         """1 for the foot that is tripped. Shape (N, F)."""
+        self._order = torch.arange(2, 0, -1, device=device)
+        """Falls from the first foot to the last. Shape (F,)."""
         self._kick_interval = max(1, round(cfg.push_interval_s / dt))
         self._kick_phase = torch.randint(0, self._kick_interval, (n,), device=device)
         self.kick_w = torch.zeros(n, 3, device=device)
         """Velocity kick of the last step, zero for most [m/s]. Shape (N, 3)."""
+        self._queues = Queues(device, 3)
         self._recovery_time, self._dt = recovery_time, dt
         self._recovery_left = torch.zeros(n, device=device)
         self.undisturbed = torch.ones(n, device=device)
@@ -118,17 +121,20 @@ class Disturbances:
             episodes: How old each robot's episode is, and which have just ended.
             swing: Feet that the clock has in the air. Shape (N, F), bool.
         """
-        disturbed = self._kick(episodes) | self._press(episodes, swing, episodes.done)
+        kicked, *pressed = self._queues.run(
+            lambda: self._aim_kick(episodes), lambda: self._shove(episodes), lambda: self._trip(episodes, swing)
+        )
+        if self._cfg.push_robots:
+            self._sim.push(kicked, self.kick_w)  # only now, for it changes the velocities that trips are aimed by
+        disturbed = torch.stack((kicked, *pressed)).any(0)
         self._recovery_left.copy_(torch.where(disturbed, self._recovery_time, self._recovery_left))
 
-    def _kick(self, episodes: Episodes) -> torch.Tensor:
-        """Kick the robots that are due; returns them. Shape (N,)."""
+    def _aim_kick(self, episodes: Episodes) -> torch.Tensor:
+        """Draw the kicks of the robots that are due; returns these. Shape (N,)."""
         if not self._cfg.push_robots:
-            return torch.zeros_like(episodes.fell)
+            return torch.zeros_like(episodes.done)
         due = episodes.is_every(self._kick_interval, self._kick_phase)
-        kicks = self.draw_kicks()
-        self._sim.push(due, kicks)
-        self.kick_w = torch.where(due.unsqueeze(-1), kicks, 0.0)
+        self.kick_w = torch.where(due.unsqueeze(-1), self.draw_kicks(), 0.0)
         return due
 
     def _strength(self, most: float) -> torch.Tensor:
@@ -145,21 +151,12 @@ class Disturbances:
         angle, size = 2.0 * torch.pi * u, self._strength(self._cfg.max_push_vel_xy).squeeze(-1) * v
         return torch.stack((size * torch.cos(angle), size * torch.sin(angle), torch.zeros_like(size)), dim=-1)
 
-    def _press(self, episodes: Episodes, swing: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
-        """Set the forces of the next policy step; returns the robots on which one acts. Shape (N,)."""
-        acting = torch.zeros_like(ended)
-        if not (self._cfg.shove_robots or self._cfg.trip_robots):
-            return acting  # a task's own events may use the external forces
-        for force in (self.shove, self.trip):
-            force.end(ended)
-        if self._cfg.shove_robots:
-            acting = acting | self._shove(self.shove.begins(episodes), self._sim.state)
-        if self._cfg.trip_robots:
-            acting = acting | self._trip(self.trip.begins(episodes), swing, self._sim.state)
-        return acting
-
-    def _shove(self, due: torch.Tensor, state: SimState) -> torch.Tensor:
-        """Shove the robots in `due` (N,) and continue the shoves that last; returns the robots shoved (N,)."""
+    def _shove(self, episodes: Episodes) -> torch.Tensor:
+        """Shove the robots that are due, and go on with shoves that last; returns the robots shoved. Shape (N,)."""
+        if not self._cfg.shove_robots:
+            return torch.zeros_like(episodes.done)  # a task's own events may use the external forces
+        self.shove.end(episodes.done)
+        due, state = self.shove.begins(episodes), self._sim.state
         u, v, w = torch.rand(3, len(due), device=due.device)
         steps = self.shove.draw_steps()
         # The next step has to absorb the impulse, so that is drawn: a short shove is strong, a long one weak.
@@ -175,9 +172,14 @@ class Disturbances:
         self._sim.wrench_w[:, 0, 3:] = torch.linalg.cross(lever, force)
         return acting
 
-    def _trip(self, due: torch.Tensor, swing: torch.Tensor, state: SimState) -> torch.Tensor:
-        """Hold back the swinging foot of the robots in `due` (N,), and go on with others; returns all of these (N,)."""
-        foot = (swing & (swing.cumsum(-1) == 1)).float()  # one, if both swing
+    def _trip(self, episodes: Episodes, swing: torch.Tensor) -> torch.Tensor:
+        """Hold back the swinging foot of the robots that are due, and go on with others; returns all of these (N,)."""
+        if not self._cfg.trip_robots:
+            return torch.zeros_like(episodes.done)
+        self.trip.end(episodes.done)
+        due, state = self.trip.begins(episodes), self._sim.state
+        ranked = swing * self._order  # cumsum, which would tell the first one, too, takes ten times as long on a GPU
+        foot = (swing & (ranked == ranked.amax(-1, keepdim=True))).float()  # one, if both swing
         velocity = (foot.unsqueeze(-1) * state.feet_lin_vel_w).sum(1)[:, :2]  # (N, 2)
         against = -velocity / velocity.norm(dim=-1, keepdim=True).clamp(min=_LEAST_SPEED)
         size = self._strength(self._cfg.max_trip_force) * torch.rand(len(due), 1, device=due.device)

@@ -1,20 +1,25 @@
 """Weighs the reward terms and adds them up; quantities that several terms share are computed here once a step."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from legged_gym.envs.base.episodes import EpisodeLog
 from legged_gym.envs.base.legged_robot_config import LeggedRobotCfg
-from legged_gym.envs.base.rewards import RewardTerm, find_terms
+from legged_gym.envs.base.rewards import TERMS, RewardTerm, find_terms
 from legged_gym.envs.base.robot_state import bodies_named
 from legged_gym.sim.simulator import Simulator
 from legged_gym.utils.config import ConfigError, to_dict
+from legged_gym.utils.cuda_graph import Queues
 from legged_gym.utils.math import known_empty
 
 if TYPE_CHECKING:
     from legged_gym.envs.base.legged_robot import LeggedRobot
+
+QUEUES = 4
+"""Queues of a GPU that terms are computed on."""
 
 
 def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[RewardTerm, float]]:
@@ -28,6 +33,17 @@ def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[Rewar
     if not any(scales.values()):
         raise ConfigError("rewards.scales: all are 0, so nothing is rewarded; give a weight to one at least")
     return {name: (term, scales[name] * cfg.policy_dt) for name, term in terms.items() if scales[name]}
+
+
+def dealt(terms: Sequence[RewardTerm]) -> list[list[int]]:
+    """Deal terms, by their places, to queues: the package's evenly, and a user's to the first.
+
+    The package's do not depend on each other; a user's may keep something for another one.
+    """
+    own = [k for k, term in enumerate(terms) if term in TERMS]
+    hands = [own[i::QUEUES] for i in range(QUEUES)]
+    hands[0] += [k for k in range(len(terms)) if k not in own]
+    return hands
 
 
 class RewardSum:
@@ -47,6 +63,8 @@ class RewardSum:
         self.cfg, self._log, device = cfg.rewards, log, sim.device
         self.terms = terms
         """The terms in use and their weights per policy step."""
+        self._queues = Queues(device, QUEUES)
+        self._dealt = dealt([term for term, _ in terms])
         self._weights = torch.tensor([weight for _, weight in self.terms], device=device).unsqueeze(-1)  # (R, 1)
         self.desired_contact = torch.zeros(sim.num_envs, len(sim.robot.foot_names), device=device)
         """Contact that the clock asked for in the last step, 1 stance, 0 swing. Shape (N, F)."""
@@ -68,7 +86,9 @@ class RewardSum:
             The rewards. Shape (N,).
         """
         self._update_gait(env)
-        terms = torch.stack([term(env) for term, _ in self.terms]) * self._weights  # (R, N)
+        parts = self._queues.run(*(partial(self._compute, env, rows) for rows in self._dealt))
+        values = {k: value for part in parts for k, value in part.items()}
+        terms = torch.stack([values[k] for k in range(len(values))]) * self._weights  # (R, N)
         terms.masked_fill_(env.episodes.broke, 0.0)
         total = terms.sum(0)
         bad = ~total.isfinite()
@@ -79,6 +99,10 @@ class RewardSum:
             total = terms.sum(0)
         self._log.sums += terms
         return total.clamp(min=0.0) if self.cfg.only_positive_rewards else total
+
+    def _compute(self, env: "LeggedRobot", rows: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Compute some terms (N,), by their places in `terms`."""
+        return {k: self.terms[k][0](env) for k in rows}
 
     def _update_gait(self, env: "LeggedRobot") -> None:
         """Compute the contacts that the clock asks for, and the robots that it asks."""
