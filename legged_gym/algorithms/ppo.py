@@ -58,6 +58,7 @@ class PPO(RslPPO):
     """rsl_rl's PPO, with the estimator's own loss and optimiser, and the imitation term."""
 
     actor: EstimatorActor
+    critic: MLPModel
 
     def __init__(
         self,
