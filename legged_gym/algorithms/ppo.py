@@ -34,7 +34,6 @@ from legged_gym.algorithms.losses import (
     value_loss,
 )
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
-from legged_gym.algorithms.pipeline import Pieces, Pipeline, Update
 from legged_gym.algorithms.precision import forward, tensor_cores
 from legged_gym.algorithms.replay import Replay
 from legged_gym.algorithms.rollout import gather, shuffled
@@ -58,7 +57,6 @@ class PPO(RslPPO):
     """rsl_rl's PPO, with the estimator's own loss and optimiser, and the imitation term."""
 
     actor: EstimatorActor
-    critic: MLPModel
 
     def __init__(
         self,
@@ -70,7 +68,6 @@ class PPO(RslPPO):
         mixed_precision: bool = True,
         polish_share: float = 0.0,
         polish_noise_std: float = 0.12,
-        collect_ahead: bool = False,
         **kwargs: Any,
     ) -> None:
         """Build optimisers.
@@ -84,7 +81,6 @@ class PPO(RslPPO):
             mixed_precision: See `AlgorithmCfg`.
             polish_share: See `AlgorithmCfg`.
             polish_noise_std: See `AlgorithmCfg`.
-            collect_ahead: See `RunnerCfg`; several processes do without.
             kwargs: See rsl_rl's PPO; `multi_gpu_cfg` holds the `group`.
         """
         device = torch.device(kwargs.get("device", "cpu"))
@@ -97,13 +93,9 @@ class PPO(RslPPO):
         self.optimizer = make_adam(chain(self.policy_parameters(), critic.parameters()), self._rate, device)
         self._initial_learning_rate = self.learning_rate
         self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
-        self.collects_ahead = collect_ahead and self.group.alone
-        self._pipeline = Pipeline(storage, self._raw_actor, self._raw_critic, device, self.collects_ahead)
-        self.lesson = self._pipeline.lesson
-        """The rollout that is learned from."""
         branch = self.group.branch()
         self.estimator_trainer = EstimatorTrainer(
-            self._raw_actor.estimator, self.lesson, branch, device, mixed_precision, **(estimator or {})
+            self._raw_actor.estimator, storage, branch, device, mixed_precision, **(estimator or {})
         )
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
@@ -189,24 +181,23 @@ class PPO(RslPPO):
     def _act(self, *groups: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Act on `_acting_groups`: velocity estimate, actions, values, their log-probability, mean and deviation."""
         obs = TensorDict(dict(zip(self._acting_groups, groups, strict=True)), batch_size=[len(groups[0])])
-        actor = self._pipeline.actor
-        obs[VELOCITY_ESTIMATE] = actor.estimate(obs)
-        values = self._evaluate(obs, actor, self._pipeline.critic)
-        actions = actor.distribution.sample()
-        log_prob, params = actor.get_output_log_prob(actions), actor.output_distribution_params
+        obs[VELOCITY_ESTIMATE] = self._raw_actor.estimate(obs)
+        values = self._evaluate(obs)
+        actions = self.actor.distribution.sample()
+        log_prob, params = self.actor.get_output_log_prob(actions), self.actor.output_distribution_params
         return tuple(x.detach() for x in (obs[VELOCITY_ESTIMATE], actions, values, log_prob, *params))
 
-    def _evaluate(self, obs: TensorDict, actor: EstimatorActor, critic: MLPModel) -> torch.Tensor:
-        """Set the actor's distribution by the observations; returns the critic's values (B, 1)."""
+    def _evaluate(self, obs: TensorDict) -> torch.Tensor:
+        """Set the actor's distribution by the observations; returns the values (B, 1)."""
         with self._critic_branch.fork():
-            values = forward(critic.mlp, critic.get_latent(obs), self.mixed_precision)
-        actor.distribution.update(self._mean(obs, actor))
+            values = forward(self._raw_critic.mlp, self._raw_critic.get_latent(obs), self.mixed_precision)
+        self.actor.distribution.update(self._mean(obs))
         self._critic_branch.join()
         return values
 
-    def _mean(self, obs: TensorDict, actor: EstimatorActor) -> torch.Tensor:
-        """Output of an actor's network (B, A): in full precision, for rounding would look like a change of it."""
-        return forward(actor.mlp, actor.get_latent(obs), mixed=False)
+    def _mean(self, obs: TensorDict) -> torch.Tensor:
+        """Output of the actor's network (B, A): in full precision, for rounding would look like a change of it."""
+        return forward(self._raw_actor.mlp, self._raw_actor.get_latent(obs), mixed=False)
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Compute returns and advantages of the stored rollout, whose last step led to `obs`."""
@@ -215,10 +206,8 @@ class PPO(RslPPO):
     @tensor_cores()
     def _compute_returns(self, *groups: torch.Tensor) -> None:
         obs = TensorDict(dict(zip(self.critic.obs_groups, groups, strict=True)), batch_size=[len(groups[0])])
-        advantages, newest = self.storage.advantages, self.critic
-        self.critic = self._pipeline.critic  # the one whose values are stored
+        advantages = self.storage.advantages
         super().compute_returns(obs)
-        self.critic = newest
         if not self.group.alone:
             self.storage.advantages = self._normalized(self.storage.returns - self.storage.values)
         self.storage.advantages = advantages.copy_(self.storage.advantages)
@@ -237,47 +226,27 @@ class PPO(RslPPO):
 
     def learn(self) -> torch.Tensor:
         """Learn from the stored rollout without waiting for the device; returns what `read_losses` takes."""
-        return self.begin_update().finish()
-
-    def begin_update(self) -> Update:
-        """Begin to learn from the stored rollout: with `collects_ahead` the next one may then be collected beside it.
-
-        The update's losses are what `read_losses` takes.
-        """
-        return self._pipeline.begin(self._update_in_pieces())
-
-    def refresh_acting(self) -> None:
-        """Let the newest weights act in the next rollout: call it before one that no update runs beside."""
-        self._pipeline.refresh()
-
-    def _update_in_pieces(self) -> Pieces:
-        """Learn from `lesson`; see `begin_update`."""
-        has_reference = "reference" in self.lesson.observations
+        has_reference = "reference" in self.storage.observations
         trust = None
         if has_reference and self.imitation["follow_error"]:
-            trust = self.group.mean(self.lesson.observations["reference_weight"].mean())
+            trust = self.group.mean(self.storage.observations["reference_weight"].mean())
         weight = self.imitation_weight if has_reference else 0.0
         share = self.imitation_share if has_reference else 0.0
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
-        self.iteration += 1
         skipped = self._policy_step.skipped.clone()
-        rows = shuffled(self.lesson, self.num_mini_batches)
+        rows = shuffled(self.storage, self.num_mini_batches)
         counts = self._own_samples(rows)
         for _ in range(self.num_learning_epochs):
             for batch, count in zip(rows, counts, strict=True):
-                yield
                 total += self._learning(batch, count)
         self.estimator_trainer.join()
-        replayed = int(share * self.imitation["replay_mini_batches"])
-        if replayed:
-            self.replay.add(self.lesson.observations)
-        for _ in range(replayed):
-            yield
-            self._imitating(self.replay.draw(self.imitation["replay_batch_size"], self.device))
+        replayed = self._imitate_replayed(share)
         self._update_normalization()
+        self.storage.clear()
+        self.iteration += 1
         steps = self.num_learning_epochs * self.num_mini_batches
         tried = (steps, replayed, self.estimator_trainer.steps)
         self._steps_tried = [before + new for before, new in zip(self._steps_tried, tried, strict=True)]
@@ -320,7 +289,7 @@ class PPO(RslPPO):
 
         Shape (K,).
         """
-        driven = self.lesson.observations.get("teacher_driven", None)
+        driven = self.storage.observations.get("teacher_driven", None)
         if driven is None:
             return torch.full((len(rows),), float(rows.shape[1]), device=self.device)
         return self.group.mean((1.0 - driven.flatten()[rows]).sum(-1))
@@ -332,8 +301,8 @@ class PPO(RslPPO):
         Returns:
             The losses, see `LOSSES`.
         """
-        batch = gather(self.lesson, rows)
-        values = self._evaluate(batch.observations, self._raw_actor, self._raw_critic)
+        batch = gather(self.storage, rows)
+        values = self._evaluate(batch.observations)
         log_prob = self.actor.get_output_log_prob(batch.actions)
         driven = batch.observations.get("teacher_driven", None)
         mask = None if driven is None else 1.0 - driven.squeeze(-1)
@@ -368,14 +337,27 @@ class PPO(RslPPO):
         self._not_finite[: len(means)] += (~torch.stack(means).isfinite()).float()
         return torch.stack(means).masked_fill(skipped > 0.0, 0.0)
 
-    @tensor_cores()
-    def _imitate(self, rows: torch.Tensor) -> None:
-        """Take one optimiser step of the policy towards the reference on the replayed samples `rows` (B,).
+    def _imitate_replayed(self, share: float) -> int:
+        """Imitate on the states of past rollouts, too, in fewer mini-batches as λ falls.
 
         There the teacher's action is right even if the policy was driving (DAgger; Ross et al., 2011, arXiv 1011.0686).
+
+        Returns:
+            Optimiser steps that were tried.
         """
+        c = self.imitation
+        mini_batches = int(share * c["replay_mini_batches"])
+        if mini_batches:
+            self.replay.add(self.storage.observations)
+        for _ in range(mini_batches):
+            self._imitating(self.replay.draw(c["replay_batch_size"], self.device))
+        return mini_batches
+
+    @tensor_cores()
+    def _imitate(self, rows: torch.Tensor) -> None:
+        """Take one optimiser step of the policy towards the reference on the replayed samples `rows` (B,)."""
         batch = self.replay.gather(rows)  # without the estimate of back then: the actor makes a new one
-        mean = self.actor.distribution.deterministic_output(self._mean(batch, self._raw_actor))
+        mean = self.actor.distribution.deterministic_output(self._mean(batch))
         loss = imitation_loss(mean, batch["reference"], batch["reference_weight"].squeeze(-1))
         self.optimizer.zero_grad()
         (self._imitation_weight * loss).backward()
@@ -400,7 +382,7 @@ class PPO(RslPPO):
     def _update_normalization(self) -> None:
         """Show the rollout to the critic's normaliser, whose buffers stay where they are."""
         buffers = dict(self._raw_critic.named_buffers())
-        self.critic.update_normalization(self.lesson.observations.flatten(0, 1))
+        self.critic.update_normalization(self.storage.observations.flatten(0, 1))
         for name, buffer in self._raw_critic.named_buffers():
             if buffer is not buffers[name]:
                 owner, _, attribute = name.rpartition(".")

@@ -71,9 +71,6 @@ class RunnerCfg(Config):
     keep: tuple[int, int] = bounded((5, 10), ge=0)
     """Checkpoints that stay, as (newest, every): the newest ones (0: all), and one in `every` of those due by
     `save_interval` (0: none)."""
-    collect_ahead: bool = False
-    """Collect the next rollout while the last one is learned from: a GPU does both at once. Each rollout is then of
-    the policy of one update before. Several processes do without."""
     update_threads: int = bounded(0, ge=0, le=1024)
     """Threads of an update on a CPU; 0 measures at the start and saves the choice here."""
     exact_resume: bool | None = None
@@ -143,7 +140,6 @@ def rsl_rl_cfg(cfg: LeggedRobotCfgPPO) -> dict[str, Any]:
             "class_name": "legged_gym.algorithms.ppo:PPO",
             **to_dict(cfg.algorithm),
             "estimator": estimator,
-            "collect_ahead": cfg.runner.collect_ahead,
         },
         "actor": {
             "class_name": "legged_gym.algorithms.networks:EstimatorActor",

@@ -15,7 +15,6 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.averaging import AveragedActor
 from legged_gym.algorithms.networks import EstimatorActor
-from legged_gym.algorithms.pipeline import Update
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
@@ -39,8 +38,6 @@ MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexE
 
 NEWEST = "newest_actor_state_dict"
 """Part of a checkpoint: the actor's weights as they were learned last."""
-PIECES = 8
-"""Pieces of an update that are queued with each step of a rollout beside it."""
 RATE_WITHOUT_MOMENTS = 3e-4
 """Highest learning rate with which training begins from networks that come without an optimiser."""
 
@@ -113,8 +110,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
         self._first_iteration = 0
         """Iteration at which the run began that this one goes on with, to know how much of it is done."""
-        self._collected = False
-        """The rollout of the next iteration has been collected ahead."""
         self._robots_go_on = False
         """The robots continue from a checkpoint."""
         self.interrupted = False
@@ -215,21 +210,12 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
         self.alg.set_progress((it - self._first_iteration) / (total_it - self._first_iteration))
-        if not self._collected:
-            self.alg.refresh_acting()
-            obs = self._collect(obs)
-            if self.alg.collects_ahead:
-                self.logger.tot_timesteps += self.cfg["num_steps_per_env"] * self.env.num_envs
-        update = None
-        if self.alg.collects_ahead:
-            update = self.alg.begin_update()
-            obs = self._collect(obs, update)
-        self._collected = self.alg.collects_ahead
+        obs = self._collect(obs)
         episodes = self.env.episode_log()
         episodes |= {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
         collected = time.perf_counter()
         with torch_threads(self.update_threads):
-            means = (update or self.alg.begin_update()).finish()
+            means = self.alg.learn()
         episodes = merged(self.group.gather(episodes))
         steps = self.cfg["num_steps_per_env"]
         self.env.update_curriculum(episodes["fall_rate"], steps)  # queued while the device learns
@@ -259,8 +245,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if said is not None:
             print(f"warning: iteration {iteration}: {said}", flush=True)
 
-    def _collect(self, obs: TensorDict, update: Update | None = None) -> TensorDict:
-        """Fill the storage with one rollout, and queue an update meanwhile; returns the observations after it."""
+    def _collect(self, obs: TensorDict) -> TensorDict:
+        """Fill the storage with one rollout; returns the observations after it."""
         if self.teacher is not None:
             self.teacher.set_progress(self.alg.iteration)
         if self.trace is not None:
@@ -285,8 +271,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
                     output = None if self.teacher is None else self.teacher.output
                     self.trace.add(acted_on, actions, rewards, dones, output)
                 step = obs, rewards, dones, extras
-                if update is not None:
-                    update.advance(PIECES)
             if self.teacher is not None:
                 self.teacher.end_rollout()
             self._store(step)
@@ -350,8 +334,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         asked = self.train_cfg.runner.exact_resume
         if asked is None:
             asked = {str(self.device), str(self.env.device)} == {"cpu"}
-        asked = asked and self.group.alone and not self.alg.collects_ahead
-        return asked and getattr(self.env, "exact_state", lambda: None)() is not None
+        return asked and self.group.alone and getattr(self.env, "exact_state", lambda: None)() is not None
 
     def _simulation(self) -> dict[str, Any]:
         """Return what an exact resume needs besides the checkpoint: the robots' state and the replayed samples."""
@@ -439,8 +422,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
             own["critic_state_dict"] = self.alg.critic.state_dict()
         if strict and (reason := misfit(checkpoint, own)) is not None:
             raise ValueError(reason)
-        self._collected = False
-        self.alg.storage.clear()
         averaged = checkpoint["actor_state_dict"]
         newest = {"actor_state_dict": checkpoint.get(NEWEST, averaged)}
         counts = self.alg.load(checkpoint | newest, load_cfg, strict)

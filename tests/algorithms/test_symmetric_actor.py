@@ -46,7 +46,7 @@ def test_its_action_for_the_reflection_is_the_reflected_action() -> None:
     torch.testing.assert_close(
         actor.estimate(reflected(obs, run)), s.velocity(actor.estimate(obs)), atol=1e-6, rtol=0.0
     )
-    assert torch.equal(run.alg._mean(obs, run.alg.actor), action), "what is trained is what acts"
+    assert torch.equal(run.alg._mean(obs), action), "what is trained is what acts"
     with torch.no_grad():
         actor.distribution.std_param.copy_(torch.linspace(0.1, 0.6, 6))
     actor.distribution.update(action)

@@ -63,7 +63,7 @@ class Phase:
         self.now = "between"
         for owner, method, phase in (
             (run, "_collect", "rollout"),
-            (run.alg, "begin_update", "update"),
+            (run.alg, "learn", "update"),
             (run, "save_checkpoint", "save"),
         ):
             setattr(owner, method, functools.partial(self._during, phase, getattr(owner, method)))

@@ -187,7 +187,7 @@ def test_an_update_that_fails_overwrites_nothing(tmp_path: Path, monkeypatch: py
             run.alg.actor.mlp[0].weight.fill_(1.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.alg, "begin_update", half)
+    monkeypatch.setattr(run.alg, "learn", half)
     with pytest.raises(KeyboardInterrupt):
         run.learn(2)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.pt")} == before
