@@ -19,20 +19,21 @@ class AveragedActor(Generic[ActorT]):
     from one iteration to the next. Their mean lies nearer to it (Polyak and Juditsky, SIAM J. Control Optim. 1992).
     """
 
-    def __init__(self, newest: ActorT, iterations: int) -> None:
+    def __init__(self, newest: ActorT, iterations: int, share: float = 0.0) -> None:
         """Copy an actor.
 
         Args:
             newest: The one that is trained.
             iterations: About how many iterations the mean goes back; 1: it is the newest actor.
+            share: Share of the iterations so far that it goes back, if those are more.
         """
-        self._newest, self._iterations = newest, iterations
+        self._newest, self._iterations, self._share = newest, iterations, share
         self.actor: ActorT = copy.deepcopy(newest).requires_grad_(False).eval()
         """It acts like the trained one, in evaluation mode."""
 
     def add(self, iteration: int) -> None:
-        """Take the newest weights into the mean, after `iteration` iterations in all."""
-        span = max(1.0, min(self._iterations, OF_THE_RUN * iteration))
+        """Take the newest weights into the mean, after `iteration` iterations of the run."""
+        span = max(1.0, min(max(self._iterations, self._share * iteration), OF_THE_RUN * iteration))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.actor.parameters()), list(self._newest.parameters()), 1.0 / span)
 

@@ -64,6 +64,8 @@ class RunnerCfg(Config):
     """Iterations of this run."""
     averaged_iterations: int = bounded(10, ge=1)
     """The policy that is judged, saved and deployed has the mean of the weights over about so many iterations."""
+    averaged_share: float = bounded(0.1, ge=0, le=0.2)
+    """Share of the run so far that the mean goes back, if that is more."""
     save_interval: int = bounded(50, ge=1)
     """Iterations between two checkpoints."""
     save_seconds: float = bounded(45.0, ge=0, le=86400)

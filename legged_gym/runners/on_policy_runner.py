@@ -70,7 +70,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
-        self.averaged = AveragedActor(self.alg.get_policy(), train_cfg.runner.averaged_iterations)
+        mean = train_cfg.runner
+        self.averaged = AveragedActor(self.alg.get_policy(), mean.averaged_iterations, mean.averaged_share)
         self.teacher = None
         if train_cfg.teacher.enabled:
             self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device, self.group)
@@ -229,7 +230,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
         self._look_after_weights(scalars, it + 1)
-        self.averaged.add(self.alg.iteration)
+        self.averaged.add(it + 1 - self._first_iteration)
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         self.current_learning_iteration = it + 1
         if self.after_iteration is not None:

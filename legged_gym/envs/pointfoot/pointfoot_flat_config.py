@@ -47,8 +47,8 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     # What it costs.
     torques: float = -8e-5
     dof_acc: float = -2.5e-7
-    action_rate: float = -0.01
-    action_smooth: float = -0.01
+    action_rate: float = -0.03
+    action_smooth: float = -0.02
     collision: float = -3.0
     dof_pos_limits: float = -2.0
 
@@ -116,7 +116,7 @@ class PointFootFlatCfgPPO(LeggedRobotCfgPPO):
 
     runner: RunnerCfg = field(default_factory=lambda: RunnerCfg(experiment_name="pointfoot_flat", max_iterations=3600))
     """A quarter of an hour on a GPU."""
-    policy: PolicyCfg = field(default_factory=lambda: PolicyCfg(init_noise_std=0.1, noise_std_range=(0.1, 0.5)))
+    policy: PolicyCfg = field(default_factory=lambda: PolicyCfg(init_noise_std=0.1, noise_std_range=(0.1, 0.7)))
     """With a teacher there is little to find by chance, and noise makes the robot fall: it starts small."""
     algorithm: AlgorithmCfg = field(
         default_factory=lambda: AlgorithmCfg(

@@ -1,0 +1,57 @@
+"""Means the weights of some checkpoints of a run, into a run beside it that can be judged, calibrated and shipped.
+
+    python benchmarks/mean_of_checkpoints.py --load_run=RUN --checkpoints=24400,25720
+
+Writes `<RUN>_mean`: the configs, and the last of the checkpoints with the mean of their actors (decision 024).
+"""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+import torch
+
+from legged_gym.options import cli
+from legged_gym.options.cli import run_main
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.errors import UserError
+
+ACTOR = "actor_state_dict"
+
+
+def mean_of(files: list[Path]) -> dict:
+    """Load checkpoints; returns the last one with the mean of all actors.
+
+    Raises:
+        UserError: One is missing or damaged, or they hold other networks.
+    """
+    checkpoints = [load_checked(str(file), "cpu") for file in files]
+    actors = [checkpoint[ACTOR] for checkpoint in checkpoints]
+    for file, actor in zip(files, actors, strict=True):
+        if {name: x.shape for name, x in actor.items()} != {name: x.shape for name, x in actors[0].items()}:
+            raise UserError(f"{file}: its networks are not those of {files[0].name}")
+    mean = {name: torch.stack([actor[name] for actor in actors]).mean(0) for name in actors[0]}
+    return checkpoints[-1] | {ACTOR: mean}
+
+
+def main() -> None:
+    """Mean from the command line."""
+    parser = argparse.ArgumentParser(description="Mean the actors of some checkpoints of a run.")
+    parser.add_argument("--load_run", type=cli.path, required=True, metavar="RUN", help="path of the run")
+    parser.add_argument("--checkpoints", required=True, metavar="LIST", help="iterations, as 24400,25720")
+    args = parser.parse_args()
+    if not re.fullmatch(r"\d+(,\d+)+", args.checkpoints):
+        raise UserError(f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720")
+    files = [args.load_run / f"model_{number}.pt" for number in sorted(map(int, args.checkpoints.split(",")))]
+    checkpoint = mean_of(files)
+    folder = args.load_run.with_name(f"{args.load_run.name}_mean")
+    folder.mkdir(exist_ok=True)
+    for config in args.load_run.glob("*.json"):
+        shutil.copy(config, folder)
+    save_atomically(checkpoint, str(folder / files[-1].name))
+    print(f"run:      {folder}")
+
+
+if __name__ == "__main__":
+    run_main(main)

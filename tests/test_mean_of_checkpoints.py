@@ -1,0 +1,48 @@
+"""The benchmark script that means checkpoints."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks import mean_of_checkpoints
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+
+
+def save(run: Path, iteration: int, weight: float, width: int = 2) -> None:
+    run.mkdir(exist_ok=True)
+    actor = {"mlp.0.weight": torch.full((width, 3), weight)}
+    save_atomically({"actor_state_dict": actor, "iter": iteration}, str(run / f"model_{iteration}.pt"))
+
+
+def mean(run: Path, checkpoints: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, mean_of_checkpoints.__file__, f"--load_run={run}", f"--checkpoints={checkpoints}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_last_checkpoint_gets_the_mean_weights(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    save(run, 10, 1.0)
+    save(run, 9, 4.0)
+    (run / "env_cfg.json").write_text("{}")
+    done = mean(run, "10,9")
+    assert done.returncode == 0, done.stderr
+    checkpoint = load_checked(tmp_path / "run_mean" / "model_10.pt")
+    assert checkpoint["iter"] == 10
+    assert torch.equal(checkpoint["actor_state_dict"]["mlp.0.weight"], torch.full((2, 3), 2.5))
+    assert (tmp_path / "run_mean" / "env_cfg.json").read_text() == "{}"
+
+
+def test_bad_input_gets_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    save(run, 1, 1.0)
+    save(run, 2, 1.0, width=4)
+    for checkpoints, said in (
+        ("1", "--checkpoints: got 1, expected two numbers or more, as 24400,25720"),
+        ("1,3", f"no such checkpoint: {run / 'model_3.pt'}"),
+        ("1,2", f"{run / 'model_2.pt'}: its networks are not those of model_1.pt"),
+    ):
+        done = mean(run, checkpoints)
+        assert done.returncode != 0 and done.stderr.strip() == f"error: {said}"
+    assert not (tmp_path / "run_mean").exists()
