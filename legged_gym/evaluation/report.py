@@ -182,7 +182,7 @@ def _shortfalls(name: str, row: Result) -> list[str]:
     """Return the figures of a row that fail the deployed list's requirements."""
     survival, texts = row["survival"] or 0.0, []
     if is_short(name, "survival", survival):
-        texts.append(f"{name} {survival:.2f} < {DEPLOYED_SURVIVAL[name]:.2f}")
+        texts.append(f"{name} {survival:.3f} < {DEPLOYED_SURVIVAL[name]:.2f}")
     for field, limit in DEPLOYED_ERRORS.items():
         error = row.get(field)
         if is_short(name, field, error):

@@ -28,14 +28,14 @@ def test_a_policy_that_passes_every_row_is_fit() -> None:
 
 def test_what_failed_is_named() -> None:
     rows = passing()
-    rows["shove_28"] = {"survival": 0.84}
+    rows["shove_28"] = {"survival": 0.8477}
     rows["stand"] = {"survival": 0.0}
     rows["track"] = TRACK | {"rmse_vy": 0.0812, "survival": 0.99}
     gate, verdict = report.verdict(rows)
     assert gate == GATE + "passed"
     assert verdict == (
-        f"not fit to be deployed ({len(rows)} of {len(rows)} rows of the deployed suite walked): track 0.99 < 1.00; "
-        "track rmse_vy 0.081 > 0.08; shove_28 0.84 < 0.85; stand 0.00 < 0.99"
+        f"not fit to be deployed ({len(rows)} of {len(rows)} rows of the deployed suite walked): track 0.990 < 1.00; "
+        "track rmse_vy 0.081 > 0.08; shove_28 0.848 < 0.85; stand 0.000 < 0.99"
     )
 
 
@@ -59,13 +59,13 @@ def test_a_part_of_the_list_is_no_verdict() -> None:
     )
     assert report.verdict({"friction_0.15": {"survival": 0.0}}) == [report.NO_VERDICT]
     (line,) = report.verdict({"push_2.5": {"survival": 0.1}})
-    assert line.startswith("not fit to be deployed (1 of 19") and line.endswith("push_2.5 0.10 < 0.70"), "no gate"
+    assert line.startswith("not fit to be deployed (1 of 19") and line.endswith("push_2.5 0.100 < 0.70"), "no gate"
 
 
 def test_a_policy_that_fell_at_once_fails_without_figures() -> None:
     gate, verdict = report.verdict({"track": dict.fromkeys(TRACK, None) | {"survival": 0.0}})
     assert gate.endswith("not passed") and verdict.endswith(
-        "track 0.00 < 1.00; track rmse_vx - > 0.10; track rmse_vy - > 0.08; track rmse_wz - > 0.13"
+        "track 0.000 < 1.00; track rmse_vx - > 0.10; track rmse_vy - > 0.08; track rmse_wz - > 0.13"
     )
 
 
