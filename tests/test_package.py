@@ -43,7 +43,7 @@ def test_every_program_has_its_script(monkeypatch: pytest.MonkeyPatch, capsys: p
     project = tomllib.loads((LEGGED_GYM_ROOT_DIR / "pyproject.toml").read_text())["project"]
     assert set(project["scripts"].values()) == {"legged_gym.__main__:console"}
     scripts = {name.removeprefix("lg-").replace("-", "_") for name in project["scripts"]}
-    measuring = {"benchmark_process", "measure_physics", "measure_terrain"}
+    measuring = {"benchmark_process", "benchmark_stages", "measure_physics", "measure_terrain"}
     assert scripts | measuring == set(__main__.names()) and not scripts & measuring
     monkeypatch.setattr(sys, "argv", ["/usr/bin/lg-train", "--max_iterations=many"])
     with pytest.raises(SystemExit) as stop:

@@ -43,6 +43,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "show_terrain": (("--task=pointfoot_rough --out=terrain", "a map, and robots on it"),),
     "benchmark": (("--num_envs=256,512 --json=speed.json", "two numbers of robots"),),
     "benchmark_process": (("--num_envs=256", "what another process costs"),),
+    "benchmark_stages": (
+        ("", "a start and some iterations, by stage"),
+        ("--until_walking", "the way to the walking gate, by stage"),
+    ),
     "doctor": (("", "what works here"),),
     "measure_physics": (("--num_envs=64", "what MuJoCo's options cost"),),
     "measure_terrain": (("--robot=PF_TRON1A", "where contacts with the terrain are off"),),

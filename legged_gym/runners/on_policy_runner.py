@@ -70,8 +70,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
-        mean = train_cfg.runner
-        self.averaged = AveragedActor(self.alg.get_policy(), mean.averaged_iterations, mean.averaged_share)
+        c = train_cfg.runner
+        self.averaged = AveragedActor(self.alg.get_policy(), c.averaged_iterations, c.averaged_share)
         self.teacher = None
         if train_cfg.teacher.enabled:
             self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device, self.group)

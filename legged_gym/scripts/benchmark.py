@@ -5,7 +5,8 @@ same threads), of the whole `env.step` under the task's own randomisation, and o
 and without. Engine and environment take turns in short blocks on the same robots, which twitch around their stand and
 are set up again as they fall: both see the same contacts and the same other load on the machine. Results are medians.
 
-`--profile` shows where `env.step` and an iteration spend their time. `--starts` shows the time from the start of the
+`--profile` shows where `env.step` and an iteration spend their time, by kernels or functions, and then where the start
+of a run and its iterations do, by stage (`benchmark_stages.py`). `--starts` shows the time from the start of the
 process to the end of its first iteration, with an empty cache of compiled kernels and with a full one.
 
 Under `torchrun` it measures how training scales. First `env.step` and iteration run on the first process alone, while
@@ -13,6 +14,7 @@ the others wait. Then all processes run, each with that many robots; `--profile`
 """
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +39,7 @@ from legged_gym.evaluation.speed import (
     rate,
     warm_runner,
 )
+from legged_gym.evaluation.stages import table
 from legged_gym.options import cli
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.request import Request, make_parser, parse_args
@@ -46,6 +49,8 @@ from legged_gym.options.spec import RunSpec
 from legged_gym.utils.distributed import mute_others, started_together
 from legged_gym.utils.errors import UserError
 
+STAGES = "benchmark_stages.py"
+"""Script that times a training run by stage."""
 CACHES = ("WARP_CACHE_PATH", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 """Environment variables that name the caches of compiled kernels."""
 COLUMNS = ("engine", "env_step", "iteration", "no_teacher")
@@ -97,18 +102,39 @@ def measure_training(env: Any, spec: RunSpec, iterations: int) -> dict[str, Any]
     return row
 
 
+def training_command(script: str, request: Request, num_envs: int, scratch: Path) -> list[str]:
+    """Return the command of a script that trains, with what the user has asked for, its logs in `scratch`."""
+    command = [sys.executable, str(Path(__file__).with_name(script)), f"--task={request.task}", "--headless"]
+    command += [f"--import={name}" for name in request.imports]
+    devices = {"sim_device": request.sim_device, "rl_device": request.rl_device}
+    command += [f"--{name}={value}" for name, value in devices.items() if value is not None]
+    command += [f"--{setting.field}={setting.text}" for setting in request.settings]
+    return [*command, f"--num_envs={num_envs}", f"--log_root={scratch / 'logs'}"]
+
+
+def measure_stages(request: Request, num_envs: int) -> dict[str, dict[str, float]]:
+    """Return the times by stage of a run in a process of its own, see `benchmark_stages.py` [s].
+
+    Raises:
+        UserError: The run failed.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "stages.json"
+        command = [*training_command(STAGES, request, num_envs, Path(scratch)), f"--json={file}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+            raise UserError(f"{STAGES} ended with exit code {done.returncode}: {said or 'without a word'}")
+        return json.loads(file.read_text())
+
+
 def measure_start(request: Request, num_envs: int, scratch: Path) -> float:
     """Time a process of train.py up to the end of its first iteration, its kernels and logs in `scratch` [s].
 
     Raises:
         UserError: The process ended before that.
     """
-    command = [sys.executable, str(Path(__file__).with_name("train.py")), f"--task={request.task}", "--headless"]
-    command += [f"--import={name}" for name in request.imports]
-    devices = {"sim_device": request.sim_device, "rl_device": request.rl_device}
-    command += [f"--{name}={value}" for name, value in devices.items() if value is not None]
-    command += [f"--{setting.field}={setting.text}" for setting in request.settings]
-    command += [f"--num_envs={num_envs}", "--max_iterations=1", f"--log_root={scratch / 'logs'}"]
+    command = [*training_command("train.py", request, num_envs, scratch), "--max_iterations=1"]
     caches = {name: str(scratch / name) for name in CACHES}
     start, output = time.perf_counter(), []
     with subprocess.Popen(
@@ -232,6 +258,10 @@ def main() -> None:
             measure_starts(args.request, num_envs) if args.starts and i == 0 else {}
         )  # the kernels are all the same
         row = starts | measure(resized(spec, num_envs), args.repeats, args.iterations, args.profile)
+        if args.profile:
+            row["stages"] = measure_stages(args.request, num_envs)
+            for title, seconds in row["stages"].items():
+                print("\n".join(table(title, seconds)))
         content["rows"].append(row)
         print(table_line(row), flush=True)
     if args.json is not None:

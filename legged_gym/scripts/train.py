@@ -40,7 +40,7 @@ WALKS_SOONEST = 4096
 """Robots on a GPU that reach the walking gate first: with more an iteration takes longer and teaches little more."""
 JUDGE_CORES = 4
 """Cores for each process that walks the gate beside training on a GPU."""
-_STARTED = psutil.Process().create_time()
+STARTED = psutil.Process().create_time()
 """Start of this process: imports are part of the time to a walking robot."""
 
 
@@ -78,7 +78,7 @@ def train(
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
         beside = on_the_processor(spec, robots) if spec.env_cfg.sim.backend == "mujoco_warp" else None
         judges = 1 if evaluate_every else max(1, min(3, (usable_cores() - 2) // JUDGE_CORES))
-        gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, _STARTED, beside, judges)
+        gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, STARTED, beside, judges)
         runner.after_iteration, runner.before_end = gate.check, gate.finish
     startup.ends()
     try:

@@ -65,10 +65,12 @@ def test_profiles_tell_where_the_time_goes(
     assert run(monkeypatch, f"--json={file}", "--num_envs=4", "--repeats=1", "--iterations=0", "--profile") == 0
     (row,) = json.loads(file.read_text())["rows"]
     assert set(row["profile"]) == {"env.step", "training iteration"} and "iteration" not in row
+    assert any("first iteration" in title for title in row["stages"])
     names = {name: [call["name"] for call in found["top"]] for name, found in row["profile"].items()}
     assert any("rollout" in name for name in names["env.step"]), "the engine's step takes its time"
     assert any("backward" in name for name in names["training iteration"])
-    assert "env.step, 4 robots, mean of one:" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "env.step, 4 robots, mean of one:" in out and "set-up: simulator" in out
 
 
 FAKE_TRAIN = """
