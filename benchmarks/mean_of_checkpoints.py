@@ -2,7 +2,7 @@
 
     python benchmarks/mean_of_checkpoints.py --load_run=RUN --checkpoints=24400,25720
 
-Writes `<RUN>_mean`: the configs, and the last of the checkpoints with the mean of their actors (decision 024).
+Writes `<RUN>_mean_24400_25720`: the configs, and the last checkpoint with the mean of all actors (decision 024).
 """
 
 import argparse
@@ -27,11 +27,13 @@ def mean_of(files: list[Path]) -> dict:
         UserError: One is missing or damaged, or they hold other networks.
     """
     checkpoints = [load_checked(str(file), "cpu") for file in files]
-    actors = [checkpoint[ACTOR] for checkpoint in checkpoints]
+    actors = [checkpoint.get(ACTOR, {}) for checkpoint in checkpoints]
     for file, actor in zip(files, actors, strict=True):
-        if {name: x.shape for name, x in actor.items()} != {name: x.shape for name, x in actors[0].items()}:
+        if not actor or {name: x.shape for name, x in actor.items()} != {
+            name: x.shape for name, x in actors[0].items()
+        }:
             raise UserError(f"{file}: its networks are not those of {files[0].name}")
-    mean = {name: torch.stack([actor[name] for actor in actors]).mean(0) for name in actors[0]}
+    mean = {name: torch.stack([actor[name].float() for actor in actors]).mean(0) for name in actors[0]}
     return checkpoints[-1] | {ACTOR: mean}
 
 
@@ -41,13 +43,15 @@ def main() -> None:
     parser.add_argument("--load_run", type=cli.path, required=True, metavar="RUN", help="path of the run")
     parser.add_argument("--checkpoints", required=True, metavar="LIST", help="iterations, as 24400,25720")
     args = parser.parse_args()
-    if not re.fullmatch(r"\d+(,\d+)+", args.checkpoints):
+    given = sorted(set(args.checkpoints.split(",")), key=lambda text: (len(text), text))
+    if len(given) < 2 or not all(re.fullmatch(r"\d+", text) for text in given):
         raise UserError(f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720")
-    files = [args.load_run / f"model_{number}.pt" for number in sorted(map(int, args.checkpoints.split(",")))]
+    run = args.load_run.resolve()
+    files = [run / f"model_{number}.pt" for number in given]
     checkpoint = mean_of(files)
-    folder = args.load_run.with_name(f"{args.load_run.name}_mean")
+    folder = run.with_name("_".join((run.name, "mean", *given)))
     folder.mkdir(exist_ok=True)
-    for config in args.load_run.glob("*.json"):
+    for config in run.glob("*.json"):
         shutil.copy(config, folder)
     save_atomically(checkpoint, str(folder / files[-1].name))
     print(f"run:      {folder}")

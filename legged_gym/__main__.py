@@ -10,7 +10,7 @@ from legged_gym.options.cli import run_main
 from legged_gym.utils import signals, startup
 from legged_gym.utils.errors import UserError, unknown_name
 
-TRAINING = ("train", "train_teacher")
+TRAINING = ("train", "train_teacher", "benchmark_stages")
 """Scripts that a signal ends with a checkpoint."""
 
 

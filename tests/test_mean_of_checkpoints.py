@@ -28,10 +28,10 @@ def test_the_last_checkpoint_gets_the_mean_weights(tmp_path: Path) -> None:
     (run / "env_cfg.json").write_text("{}")
     done = mean(run, "10,9")
     assert done.returncode == 0, done.stderr
-    checkpoint = load_checked(tmp_path / "run_mean" / "model_10.pt")
+    checkpoint = load_checked(tmp_path / "run_mean_9_10" / "model_10.pt")
     assert checkpoint["iter"] == 10
     assert torch.equal(checkpoint["actor_state_dict"]["mlp.0.weight"], torch.full((2, 3), 2.5))
-    assert (tmp_path / "run_mean" / "env_cfg.json").read_text() == "{}"
+    assert (tmp_path / "run_mean_9_10" / "env_cfg.json").read_text() == "{}"
 
 
 def test_bad_input_gets_one_line(tmp_path: Path) -> None:
@@ -39,10 +39,10 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
     save(run, 1, 1.0)
     save(run, 2, 1.0, width=4)
     for checkpoints, said in (
-        ("1", "--checkpoints: got 1, expected two numbers or more, as 24400,25720"),
+        ("1,1", "--checkpoints: got 1,1, expected two numbers or more, as 24400,25720"),
         ("1,3", f"no such checkpoint: {run / 'model_3.pt'}"),
         ("1,2", f"{run / 'model_2.pt'}: its networks are not those of model_1.pt"),
     ):
         done = mean(run, checkpoints)
         assert done.returncode != 0 and done.stderr.strip() == f"error: {said}"
-    assert not (tmp_path / "run_mean").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -25,9 +25,9 @@ class AveragedActor(Generic[ActorT]):
         Args:
             newest: The one that is trained.
             iterations: About how many iterations the mean goes back; 1: it is the newest actor.
-            share: Share of the iterations so far that it goes back, if those are more.
+            share: Share of the iterations so far that it goes back, if those are more and it goes back at all.
         """
-        self._newest, self._iterations, self._share = newest, iterations, share
+        self._newest, self._iterations, self._share = newest, iterations, share if iterations > 1 else 0.0
         self.actor: ActorT = copy.deepcopy(newest).requires_grad_(False).eval()
         """It acts like the trained one, in evaluation mode."""
 

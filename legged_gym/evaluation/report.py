@@ -1,6 +1,7 @@
 """Results of an evaluation as a table and as JSON."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -179,14 +180,15 @@ def verdict(results: dict[str, Result]) -> list[str]:
 
 
 def _shortfalls(name: str, row: Result) -> list[str]:
-    """Return the figures of a row that fail the deployed list's requirements."""
+    """Return the figures of a row that fail the deployed list's requirements, rounded to the side that fails."""
     survival, texts = row["survival"] or 0.0, []
     if is_short(name, "survival", survival):
-        texts.append(f"{name} {survival:.3f} < {DEPLOYED_SURVIVAL[name]:.2f}")
+        texts.append(f"{name} {math.floor(1e3 * survival) / 1e3:.3f} < {DEPLOYED_SURVIVAL[name]:.2f}")
     for field, limit in DEPLOYED_ERRORS.items():
         error = row.get(field)
         if is_short(name, field, error):
-            texts.append(f"{name} {field} {'-' if error is None else format(error, '.3f')} > {limit:.2f}")
+            shown = "-" if error is None else f"{math.ceil(1e3 * error) / 1e3:.3f}"
+            texts.append(f"{name} {field} {shown} > {limit:.2f}")
     return texts
 
 

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,10 +105,11 @@ class Stages:
         setattr(owner, method, timed)
 
 
-def wait_for_device() -> None:
-    """Wait for the GPU, if it is in use and nothing is being recorded."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized() and not torch.cuda.is_current_stream_capturing():
-        torch.cuda.synchronize()
+def wait_for(devices: Iterable[str]) -> None:
+    """Wait for those devices that are GPUs, unless something is being recorded on them."""
+    for device in devices:
+        if device.startswith("cuda") and torch.cuda.is_initialized() and not torch.cuda.is_current_stream_capturing():
+            torch.cuda.synchronize(device)
 
 
 def watch_training(stages: Stages) -> None:
@@ -116,7 +117,7 @@ def watch_training(stages: Stages) -> None:
     for owner, methods, stage in WATCHED:
         for method in methods:
             stages.watch(owner, method, stage)
-    stages.watch(Graphed, "__call__", lambda graphed, *_: LEARNING.get(graphed.function.__name__))
+    stages.watch(Graphed, "__call__", lambda graphed, *_: LEARNING.get(getattr(graphed.function, "__name__", "")))
     for method in ("__init__", "check", "finish", "close"):
         stages.watch(WalkingGate, method, EVALUATION, whole=True)
     _watch_physics(stages)

@@ -62,8 +62,9 @@ class RunnerCfg(Config):
     """Policy steps per robot and iteration."""
     max_iterations: int = bounded(1500, ge=1)
     """Iterations of this run."""
-    averaged_iterations: int = bounded(10, ge=1)
-    """The policy that is judged, saved and deployed has the mean of the weights over about so many iterations."""
+    averaged_iterations: int = bounded(0, ge=0)
+    """The policy that is judged, saved and deployed has the mean of the weights over about so many iterations. 0: ten,
+    or on a GPU, where an update is less noisy, five. 1: the newest weights alone."""
     averaged_share: float = bounded(0.1, ge=0, le=0.2)
     """Share of the run so far that the mean goes back, if that is more."""
     save_interval: int = bounded(50, ge=1)

@@ -70,8 +70,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
         torch.manual_seed(train_cfg.seed)
         with contextlib.redirect_stdout(io.StringIO()):  # rsl_rl prints its networks
             super().__init__(env, rsl_rl_cfg(train_cfg), None, device)
-        c = train_cfg.runner
-        self.averaged = AveragedActor(self.alg.get_policy(), c.averaged_iterations, c.averaged_share)
+        usual = 5 if torch.device(device).type == "cuda" else 10  # with more robots an update is less noisy
+        span, share = train_cfg.runner.averaged_iterations or usual, train_cfg.runner.averaged_share
+        self.averaged = AveragedActor(self.alg.get_policy(), span, share)
         self.teacher = None
         if train_cfg.teacher.enabled:
             self.teacher = TeacherInLoop(train_cfg.teacher, env, train_cfg.runner.num_steps_per_env, device, self.group)

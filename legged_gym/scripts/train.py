@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from legged_gym.utils import signals, startup
 
 if __name__ == "__main__":
@@ -40,7 +38,7 @@ WALKS_SOONEST = 4096
 """Robots on a GPU that reach the walking gate first: with more an iteration takes longer and teaches little more."""
 JUDGE_CORES = 4
 """Cores for each process that walks the gate beside training on a GPU."""
-STARTED = psutil.Process().create_time()
+STARTED = startup.process_began()
 """Start of this process: imports are part of the time to a walking robot."""
 
 

@@ -35,8 +35,8 @@ class Scale:
 
     num_envs: int
     """Robots simulated side by side."""
-    training: dict[str, int] = field(default_factory=dict)
-    """Fields of the training config that differ from the task's."""
+    estimator: dict[str, int] = field(default_factory=dict)
+    """Fields of the velocity estimator's config that differ from the task's."""
 
 
 def local_processes() -> int:
@@ -81,8 +81,8 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
     """Chooses the size of a run when the user did not.
 
     On a CPU physics is the bottleneck: few robots make progress visible within minutes. On a GPU a rollout is 30 times
-    as large. The velocity estimator sees it less often, but still takes as many steps as on a CPU: while it is poor, no
-    policy follows its commands. And weights jump about less, so their mean goes back over fewer iterations.
+    as large, so the velocity estimator sees it less often. It still takes as many steps as on a CPU: while it is poor,
+    no policy follows its commands.
 
     Args:
         machine: Its resources.
@@ -92,8 +92,8 @@ def suggest(machine: Machine, sim_device: str) -> Scale:
         The size.
     """
     if sim_device.startswith("cuda"):
-        estimator = {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16}
-        return Scale(num_envs=8192, training=estimator | {"runner.averaged_iterations": 5})
+        estimator = {"num_learning_epochs": 3, "num_mini_batches": 16}
+        return Scale(num_envs=8192, estimator=estimator)
     return Scale(num_envs=4096 if machine.cores >= 16 else min(64 * machine.cores, 2048))
 
 

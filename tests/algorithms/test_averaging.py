@@ -36,3 +36,7 @@ def test_late_in_a_run_it_goes_back_over_a_share_of_it() -> None:
     """The step of the mean is one over its span."""
     torch.testing.assert_close(moved(1, averaged=10, first=999, share=0.1), torch.full((2, 1), 0.01))
     torch.testing.assert_close(moved(1, averaged=10, first=79, share=0.1), torch.full((2, 1), 0.1))
+
+
+def test_newest_weights_alone_stay_so_late_in_a_run() -> None:
+    torch.testing.assert_close(moved(3, averaged=1, first=999, share=0.1), torch.full((2, 1), 3.0))

@@ -1,6 +1,7 @@
 """Parts of an environment's step that run side by side on a GPU must not touch each other's memory."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from legged_gym.envs.base.reward_sum import QUEUES, dealt
+from legged_gym.envs.base.rewards import TERMS
 from legged_gym.utils.cuda_graph import Queues
 from tests.envs.making import build
 
@@ -30,6 +33,8 @@ class Touched(TorchDispatchMode):
         if any(out.alias_info is not None and not out.alias_info.is_write for out in func._schema.returns):
             return result  # a view touches no number
         given = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)) | kwargs
+        if all(out.alias_info is None for out in func._schema.returns):
+            self._note(self.written, result)  # what is made here may be kept, and another part may find it
         for argument in func._schema.arguments:
             writes = argument.alias_info is not None and argument.alias_info.is_write
             self._note(self.written if writes else self.read, given.get(argument.name))
@@ -71,11 +76,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("profile", ["flat", "mixed"])
 def test_parts_of_a_step_do_not_touch_each_others_memory(monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
-    env = build(4, {"terrain.profile": profile, "curriculum.enabled": False})
+    everything = {f"rewards.scales.{term.__name__}": -1.0 for term in TERMS}
+    env = build(4, {"terrain.profile": profile, "curriculum.enabled": False} | everything)
+    assert len(env.rewards.terms) == len(TERMS)
     found = watch(monkeypatch)
     for _ in range(3):
         env.step(torch.zeros(4, env.num_actions))
-    assert set(found) == {"watched"} and len(found) == 9, "disturbances, rewards and observations, in three steps"
+    assert set(found) == {"watched"} and len(found) == 6, "disturbances and rewards, in three steps"
 
 
 def test_a_part_that_writes_what_another_one_reads_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +92,9 @@ def test_a_part_that_writes_what_another_one_reads_is_found(monkeypatch: pytest.
     assert found == ["watched"]
     queues.run(lambda: table[:, 0].fill_(1.0), lambda: table.sum())
     assert len(found) == 3
+    kept = SimpleNamespace(x=table)
+    queues.run(lambda: setattr(kept, "x", table + 1.0), lambda: kept.x.sum())
+    assert len(found) == 5, "what one part makes and keeps, another one must not find"
 
 
 def test_results_are_in_order_and_complete() -> None:
@@ -93,3 +103,9 @@ def test_results_are_in_order_and_complete() -> None:
     table = torch.zeros(3, 1000, device="cuda" if torch.cuda.is_available() else "cpu")
     queues.run(*(lambda k=k: table[k].fill_(k + 1.0) for k in range(3)))
     assert torch.equal(table.mean(-1).cpu(), torch.tensor([1.0, 2.0, 3.0]))
+
+
+def test_terms_of_a_user_keep_all_terms_on_one_queue() -> None:
+    hands = dealt(TERMS)
+    assert len(hands) == QUEUES and sorted(k for hand in hands for k in hand) == list(range(len(TERMS)))
+    assert dealt([*TERMS, lambda env: env.state.base_height]) == [list(range(len(TERMS) + 1))]

@@ -2,6 +2,9 @@
 
 import gc
 import importlib
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,3 +38,10 @@ def test_what_is_there_at_the_end_is_not_looked_at_again() -> None:
     assert not gc.isenabled()
     startup.ends()
     assert gc.isenabled() and gc.get_freeze_count() > 1000
+
+
+def test_when_this_process_began_is_known_to_a_fraction_of_a_second() -> None:
+    before = time.time()
+    code = "import time; from legged_gym.utils import startup; print(startup.process_began())"
+    began = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert before - 0.05 < began < time.time() - 0.05

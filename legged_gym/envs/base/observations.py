@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,6 @@ import torch
 from legged_gym.envs.base.extensions import load_functions
 from legged_gym.envs.base.symmetry import AXIAL, IN_PLANE, OPPOSITE, VECTOR, Reflection, term_mirror
 from legged_gym.sim.sim_options import GRAVITY
-from legged_gym.utils.cuda_graph import Queues
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.mirror import Mirror
 
@@ -92,10 +90,7 @@ class ObservationGroup:
 
 
 class Observer:
-    """Takes all observation groups of an instant, and keeps the history of the policy's.
-
-    On a GPU groups are computed beside each other, so that no term may need what one of another group has kept.
-    """
+    """Takes all observation groups of an instant, and keeps the history of the policy's."""
 
     def __init__(self, groups: dict[str, list[Term]], env: "LeggedRobot") -> None:
         """Allocate the history.
@@ -107,15 +102,13 @@ class Observer:
         self._clip = env.cfg.normalization.clip_observations
         noisy = env.cfg.noise.add_noise
         self.groups = {name: ObservationGroup(terms, env, noisy and name == "policy") for name, terms in groups.items()}
-        self._queues = Queues(env.device, len(groups))
         width = sum(w for _, w in self.groups["policy"].layout)
         self.history = torch.zeros(env.num_envs, env.cfg.env.history_length, width, device=env.device)
         """The last policy observations, the newest last. Shape (N, H, width)."""
 
     def observe(self, env: "LeggedRobot", fresh: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
-        computed = self._queues.run(*(partial(group.compute, env) for group in self.groups.values()))
-        groups = dict(zip(self.groups, computed, strict=True))
+        groups = {name: group.compute(env) for name, group in self.groups.items()}
         for name in ("policy", "critic"):
             groups[name].clamp_(-self._clip, self._clip)
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)

@@ -36,14 +36,12 @@ def weighed_terms(env_class: type, cfg: LeggedRobotCfg) -> dict[str, tuple[Rewar
 
 
 def dealt(terms: Sequence[RewardTerm]) -> list[list[int]]:
-    """Deal terms, by their places, to queues: the package's evenly, and a user's to the first.
+    """Deal terms, by their places, to queues: evenly, or all to one if any is the user's.
 
     The package's do not depend on each other; a user's may keep something for another one.
     """
-    own = [k for k, term in enumerate(terms) if term in TERMS]
-    hands = [own[i::QUEUES] for i in range(QUEUES)]
-    hands[0] += [k for k in range(len(terms)) if k not in own]
-    return hands
+    places = list(range(len(terms)))
+    return [places[i::QUEUES] for i in range(QUEUES)] if all(term in TERMS for term in terms) else [places]
 
 
 class RewardSum:
