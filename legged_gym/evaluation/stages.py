@@ -95,12 +95,12 @@ class Stages:
         original = getattr(owner, method)
 
         @functools.wraps(original)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            name = stage if isinstance(stage, str) else stage(*args)
+        def timed(*given: Any, **named: Any) -> Any:
+            name = stage if isinstance(stage, str) else stage(*given)
             if name is None:
-                return original(*args, **kwargs)
+                return original(*given, **named)
             with self.of(name, whole):
-                return original(*args, **kwargs)
+                return original(*given, **named)
 
         setattr(owner, method, timed)
 
@@ -124,8 +124,8 @@ def watch_training(stages: Stages) -> None:
     iterate = OnPolicyRunner._iterate
 
     @functools.wraps(iterate)
-    def iterated(*args: Any) -> Any:
-        obs = iterate(*args)
+    def iterated(*given: Any) -> Any:
+        obs = iterate(*given)
         stages.end_iteration()
         return obs
 

@@ -65,7 +65,7 @@ def test_what_the_user_names_is_text(undrawn: None) -> None:
 
 def test_verdict_and_shortfalls_are_seen(undrawn: None) -> None:
     bad = text_of(subject("a", 0.9))
-    assert "verdict unfit" in bad and "push_1.0 0.90 &lt; 1.00" in bad and "<td class=low>0.900</td>" in bad
+    assert "verdict unfit" in bad and "push_1.0 0.900 &lt; 1.00" in bad and "<td class=low>0.900</td>" in bad
     good = text_of(subject("a", 1.0))
     assert "verdict unfit" not in good and "class=low" not in good and "nothing failed, but only 1 of 19" in good
     unjudged = text_of(subject("a", 0.9), judged=False)

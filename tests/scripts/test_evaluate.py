@@ -168,7 +168,7 @@ def test_a_verdict_ends_the_table_of_whole_rows_as_deployed(
     assert run(monkeypatch, "--agent=zero") == 0
     gate, verdict = capsys.readouterr().out.splitlines()
     assert gate.startswith("walking gate (track: ") and gate.endswith(": passed")
-    assert verdict.startswith("not fit to be deployed (1 of 19") and "track 0.97 < 1.00; track rmse_vx" in verdict
+    assert verdict.startswith("not fit to be deployed (1 of 19") and "track 0.970 < 1.00; track rmse_vx" in verdict
     for argv in ("--physics=ideal", "--time_scale=0.5"):
         assert run(monkeypatch, "--agent=zero", argv) == 0
         assert capsys.readouterr().out.startswith("no verdict: a verdict needs whole rows"), "on anything else"
