@@ -73,6 +73,40 @@ def test_a_trip_holds_back_the_foot_that_swings(make_env: MakeEnv) -> None:
     assert begun > 30
 
 
+def test_if_both_feet_swing_the_first_one_is_held(make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_env(6, CLEAN, IN_THE_AIR, TRIPS)
+    for k in range(4):
+        env.step(0.5 * torch.sin(torch.arange(6.0) + 0.4 * k).expand(6, 6))
+    everyone = torch.ones(6, dtype=torch.bool)
+    monkeypatch.setattr(env.disturbances.trip, "begins", lambda episodes: everyone)
+    env.disturbances.advance(env.episodes, swing=torch.ones(6, 2, dtype=torch.bool))
+    held = env.sim.wrench_w[:, 1:, :3].norm(dim=-1)
+    assert (held[:, 0] > 0.0).all() and (held[:, 1] == 0.0).all()
+
+
+def test_a_trip_ends_with_the_episode(make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_env(4, CLEAN, IN_THE_AIR, TRIPS)
+    trip, ended = env.disturbances.trip, torch.tensor([True, False, True, False])
+    monkeypatch.setattr(trip, "begins", lambda episodes: torch.zeros(4, dtype=torch.bool))
+    trip.begin(torch.ones(4, dtype=torch.bool), torch.full((4, 3), 20.0), torch.full((4,), 9.0))
+    env.disturbances._foot[:, 0] = 1.0
+    env.episodes.fell = ended
+    assert torch.equal(env.episodes.done, ended)
+    env.disturbances.advance(env.episodes, swing=torch.ones(4, 2, dtype=torch.bool))
+    assert torch.equal(env.sim.wrench_w[:, 1:, :3].abs().sum((1, 2)) == 0.0, ended)
+
+
+def test_a_kick_changes_the_velocity_by_what_was_drawn(make_env: MakeEnv) -> None:
+    kicks = {"domain_rand.push_robots": True, "domain_rand.push_interval_s": 0.02, "domain_rand.max_push_vel_xy": 2.0}
+    env = make_env(10, CLEAN, IN_THE_AIR, kicks)
+    stand(env)
+    before = env.sim.state.root_lin_vel_w.clone()
+    env.disturbances.advance(env.episodes, swing=torch.zeros(10, 2, dtype=torch.bool))
+    kick = env.disturbances.kick_w
+    assert kick.norm(dim=-1).max() > 0.2 and (kick[:, 2] == 0.0).all()
+    torch.testing.assert_close(env.sim.state.root_lin_vel_w - before, kick)
+
+
 def test_disturbances_follow_the_curriculum_and_end_with_the_episode(make_env: MakeEnv) -> None:
     easy = make_env(20, CLEAN | {"curriculum.enabled": True, "curriculum.initial": 0.0}, IN_THE_AIR, SHOVES, TRIPS)
     stand(easy, 60)

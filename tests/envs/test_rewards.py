@@ -225,6 +225,18 @@ def test_scales_weigh_per_second_and_zero_switches_off(make_env: MakeEnv, monkey
     torch.testing.assert_close(slower.step(torch.zeros(2, 6))[1], 0.04 * torch.tensor([3.0 - 8.0, 30.0]))
 
 
+def test_each_term_has_the_weight_and_the_log_of_its_own_scale(make_env: MakeEnv) -> None:
+    """Whatever queues the terms are dealt to."""
+    env = make_env(8)
+    for k in range(5):
+        env.step(torch.full((8, 6), 0.2 * k))
+    expected = torch.stack([weight * term(env) for term, weight in env.rewards.terms])
+    assert len({round(value, 9) for value in expected[:, 0].tolist()}) > 12, "they differ"
+    before = env.log.sums.clone()
+    torch.testing.assert_close(env.rewards.compute(env), expected.sum(0))
+    torch.testing.assert_close(env.log.sums - before, expected)
+
+
 def test_episode_log_is_per_second_of_a_full_episode(make_env: MakeEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     """A term of 1 with scale 3, kept up for a whole episode, is logged as 3."""
 

@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from legged_gym.scripts import benchmark_stages
 
 TINY = ["--sim=mujoco", "--sim_device=cpu", "--rl_device=cpu", "--num_envs=4"]
@@ -48,7 +46,6 @@ def test_a_run_leaves_nothing_behind_unless_it_is_told_where() -> None:
     assert not Path(folder).exists()
 
 
-@pytest.mark.parametrize("option", ["--num_envs=0", "--no_such_option"])
-def test_bad_options_get_one_line(option: str) -> None:
-    done = run(option)
+def test_bad_options_get_one_line() -> None:
+    done = run("--no_such_option")
     assert done.returncode != 0 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
