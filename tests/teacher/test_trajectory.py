@@ -183,6 +183,21 @@ def test_the_base_reference_follows_the_planned_motion(made: Made) -> None:
     assert (moved - away).norm() < 0.2 * (constant_speed - away).norm(), "no better than at constant speed"
 
 
+def test_the_swing_foot_at_several_times_is_one_motion(made: Made) -> None:
+    """Each time is its own, and the velocity is how the position changes."""
+    teacher, frame, plan, _ = made
+    start, height = Motion(frame.swing, frame.swing_vel, torch.zeros_like(frame.swing)), torch.full((NUM,), 0.1)
+    times = (0.01, 0.01 + 1e-4, 0.03)
+    near, next_to_it, far = teacher.act.swing_foot.ahead(frame, plan, start, frame.swing, height, times)
+    (alone,) = teacher.act.swing_foot.ahead(frame, plan, start, frame.swing, height, times[2:])
+    for several, one in zip(far, alone, strict=True):
+        torch.testing.assert_close(several, one)
+    moving = (near.velocity.norm(dim=0) > 0.1) & (plan.time_left > 0.02)
+    assert moving.sum() > NUM // 4
+    change = (next_to_it.position - near.position)[:, moving] / 1e-4
+    torch.testing.assert_close(change, near.velocity[:, moving].to(change.dtype), rtol=0.02, atol=0.02)
+
+
 def test_the_action_follows_the_plan_by_config(geometry: LegGeometry, make_obs: MakeObs) -> None:
     actions = []
     for share in (0.0, 0.5, 1.0):
