@@ -104,17 +104,6 @@ def test_learns_what_the_reward_asks_for() -> None:
     assert estimate_error < 0.02, "an estimator that outputs zero has 0.083"
 
 
-def test_the_mean_counts_the_iterations_of_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    cfg = small_cfg()
-    cfg.runner.averaged_share = 0.2
-    r, counted = runner(cfg=cfg), []
-    assert (r.averaged._iterations, r.averaged._share) == (10, 0.2), "as usual on a CPU"
-    monkeypatch.setattr(r.averaged, "add", counted.append)
-    r.current_learning_iteration = r._first_iteration = 7  # it goes on from a policy that was shipped
-    r.learn(2)
-    assert counted == [1, 2]
-
-
 def test_without_teacher_the_update_is_rsl_rls_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = (runner(cfg=small_cfg(mixed_precision=False)) for _ in range(2))
     for r in (ours, theirs):

@@ -1,4 +1,4 @@
-"""The ends of a run: the policy stops exploring, and the teacher leaves."""
+"""What changes as a run goes on: how far the mean goes back, exploration, and the teacher, who leaves."""
 
 from pathlib import Path
 
@@ -84,3 +84,12 @@ def test_a_run_goes_on_without_the_teacher_that_has_left(tmp_path: Path) -> None
     whole, second = whole_and_resumed(tmp_path, 3, 2, **LEAVES)
     for name, value in whole._learned_tensors().items():
         assert torch.equal(value, second._learned_tensors()[name]), name
+
+
+def test_the_mean_counts_the_iterations_of_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, counted = small_run(None, **{"train.runner.averaged_share": 0.2}), []
+    assert (run.averaged._iterations, run.averaged._share) == (10, 0.2), "as usual on a CPU"
+    monkeypatch.setattr(run.averaged, "add", counted.append)
+    run.current_learning_iteration = run._first_iteration = 7  # it goes on from a policy that was shipped
+    run.learn(2)
+    assert counted == [1, 2]
