@@ -1,4 +1,4 @@
-"""Ablation of the teacher: its arms, the result of a run, their comparison, and the figure."""
+"""Ablation of the teacher and of the task: arms, the result of a run, their comparison, and the figure."""
 
 import json
 import math
@@ -13,35 +13,57 @@ from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.report import write_json
 from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, passes_walking_gate
 
-CLOSED_FORM = {"teacher.offset_update": "never", "teacher.dcm.offset.enabled": "false"}
+CLOSED_FORM = {"train.teacher.offset_update": "never", "train.teacher.dcm.offset.enabled": "false"}
+WITH_OFFSET = {"train.teacher.dcm.offset.enabled": "true"}
 RAIBERT = CLOSED_FORM | {
-    "teacher.dcm.stepping.law": "raibert",
-    "teacher.dcm.stepping.dv": "10",  # walks with the command itself: the DCM alone limits v_ref
-    "teacher.dcm.offset.constant": "0.01,0",  # to follow v_x without a bias
+    "train.teacher.dcm.stepping.law": "raibert",
+    "train.teacher.dcm.stepping.dv": "10",  # walks with the command itself: the DCM alone limits v_ref
+    "train.teacher.dcm.offset.constant": "0.01,0",  # to follow v_x without a bias
 }
-FIXED = {"teacher.dcm.timing.enabled": "false"}
-TIMED = {"teacher.clock": "all"}
+FIXED = {"train.teacher.dcm.timing.enabled": "false"}
+TIMED = {"train.teacher.clock": "all"}
 """Lets all robots' clocks follow the planned step times; without it, only those of robots the teacher drives."""
-ARMS: dict[str, dict[str, str]] = {
+TEACHERS: dict[str, dict[str, str]] = {
     "ppo": {
-        "teacher.enabled": "false",
-        "policy.init_noise_std": "1.0",
-        "policy.noise_std_range": "0.01,10",
-        "algorithm.learning_rate": "0.001",
-        "algorithm.entropy_coef": "0.01",
-        "algorithm.num_mini_batches": "4",
+        "train.teacher.enabled": "false",
+        "train.policy.init_noise_std": "1.0",
+        "train.policy.noise_std_range": "0.01,10",
+        "train.algorithm.learning_rate": "0.001",
+        "train.algorithm.entropy_coef": "0.01",
+        "train.algorithm.num_mini_batches": "4",
     },
     "dcm": CLOSED_FORM,
     "dcm-fixed": CLOSED_FORM | FIXED,
     "dcm-timed": CLOSED_FORM | TIMED,
-    "dcm+offset": {"teacher.dcm.offset.enabled": "true"},
-    "dcm+offset-timed": {"teacher.dcm.offset.enabled": "true"} | TIMED,
-    "dcm+offset-plain": {"teacher.dcm.offset.enabled": "true", "policy.symmetric": "false"},
+    "dcm+offset": WITH_OFFSET,
+    "dcm+offset-timed": WITH_OFFSET | TIMED,
+    "dcm+offset-plain": WITH_OFFSET | {"train.policy.symmetric": "false"},
     "raibert": RAIBERT,
     "raibert-fixed": RAIBERT | FIXED,
     "raibert-timed": RAIBERT | TIMED,
 }
-"""Arm -> training config fields that differ from the task's."""
+"""What teaches: arm -> config fields that differ from the task's."""
+MEASURES: dict[str, dict[str, str]] = {
+    "task": {},
+    "no-solid-legs": {"env.asset.self_collisions": "false"},
+    "no-shoves": {"env.domain_rand.shove_robots": "false"},
+    "no-trips": {"env.domain_rand.trip_robots": "false"},
+    "no-slippery-ground": {
+        "env.domain_rand.randomize_friction": "false",
+        "env.domain_rand.randomize_foot_friction": "false",
+    },
+    "no-delay": {
+        "env.control.action_delay": "0",
+        "env.domain_rand.randomize_action_delay": "false",
+        "env.domain_rand.randomize_observation_delay": "false",
+    },
+    "no-symmetry": {"train.policy.symmetric": "false"},
+    "no-step-times": FIXED,
+    "no-offset": CLOSED_FORM,
+}
+"""What makes a policy sturdy: arm -> the one measure that the task's config loses."""
+ARMS = TEACHERS | MEASURES
+"""Arm -> fields of the environment's (`env.`) and the training config (`train.`) that differ from the task's."""
 
 BASELINE = "ppo"
 PANELS = {
@@ -158,7 +180,7 @@ def _spread(results: Sequence[Result]) -> dict[str, list[float]]:
 
 def table(arms: dict[str, Any]) -> str:
     """Return the comparison as lines of text."""
-    lines = [f"{'arm':<12}{'passed':>8}{'M steps':>10}{'seconds':>9}{'steps/ppo':>11}  survival of the last policies"]
+    lines = [f"{'arm':<20}{'passed':>8}{'M steps':>10}{'seconds':>9}{'steps/ppo':>11}  survival of the last policies"]
     for arm, entry in arms.items():
         steps, seconds, ratio = entry["median_steps_to_gate"], entry["median_seconds_to_gate"], "-"
         if "steps_over_ppo" in entry:
@@ -166,7 +188,7 @@ def table(arms: dict[str, Any]) -> str:
         cells = f"{entry['passed']:>5}/{entry['seeds']:<2}{'-' if steps is None else f'{steps / 1e6:.2f}':>10}"
         cells += f"{'-' if seconds is None else f'{seconds:.0f}':>9}{ratio:>11}"
         last = "  ".join(f"{row} {values['survival'][0]:.2f}" for row, values in entry["rows"].items())
-        lines.append(f"{arm:<12}{cells}  {last}")
+        lines.append(f"{arm:<20}{cells}  {last}")
     return "\n".join(lines)
 
 

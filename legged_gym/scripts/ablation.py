@@ -1,4 +1,4 @@
-"""Trains arms with and without the teacher on several seeds with one budget, and compares how fast they learn to walk.
+"""Trains arms, which differ in teacher or task, on several seeds with one budget, and compares what they learn.
 
 `python legged_gym/scripts/ablation.py --headless --arms ppo,dcm,dcm+offset,raibert --seeds 0,1,2 --out DIR`
 
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from legged_gym.evaluation import results
-from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
+from legged_gym.evaluation.ablation import ARMS, MEASURES, Run, draw, find_gate, make_curve, summary, table
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.report import write_json
 from legged_gym.evaluation.rows import select_rows
@@ -97,8 +97,8 @@ class Plan:
 
     def run_request(self, arm: str, seed: int, root: Path) -> Request:
         """Return the options of one run, which resumes from its last checkpoint if there is one."""
-        fields = {f"train.{path}": text for path, text in ARMS[arm].items()}
-        fields |= {"env.seed": str(seed), "train.seed": str(seed), "train.runner.max_iterations": str(self.iterations)}
+        fields = ARMS[arm] | {"env.seed": str(seed), "train.seed": str(seed)}
+        fields["train.runner.max_iterations"] = str(self.iterations)
         fields["train.runner.save_interval"] = str(max(1, self.iterations // CHECKPOINTS))
         found = {iteration: part for part in root.glob("*/*/*/") for iteration in checkpoints(part)}
         if found:
@@ -114,7 +114,7 @@ _DECIDED_HERE = ("env.seed", "train.seed", *(f"train.runner.{name}" for name in 
 
 def make_ablation_parser() -> Parser:
     """Build the parser of this script."""
-    parser = make_parser("Compare training with and without the teacher.")
+    parser = make_parser("Compare training with other teachers, or without one measure of the task.")
     add = parser.add_argument
     known = f"arms to compare: {', '.join(ARMS)} (default: {','.join(DEFAULT_ARMS)})"
     add("--arms", default=",".join(DEFAULT_ARMS), metavar="LIST", help=known)
@@ -271,9 +271,11 @@ def save_result(path: Path, compared: dict[str, Any], plan: Plan) -> None:
             mean, low, high = values["survival"]
             figures[arm][row] = {"value": mean, "spread": (high - low) / 2.0}
     spread = "half of what lies between the seeds; gates are medians"
-    title, note = "What the teacher is worth", f"{plan.iterations} iterations."
-    hardware = results.gpu_name(resolve(plan.request).sim_device)
-    results.save(path, title, "Teacher", columns, figures, spread, plan.seeds, hardware, note)
+    title, section = "What the teacher is worth", "Teacher"
+    if set(compared) <= set(MEASURES):
+        title, section = "What each measure is worth", "Walking"
+    note, hardware = f"{plan.iterations} iterations.", results.gpu_name(resolve(plan.request).sim_device)
+    results.save(path, title, section, columns, figures, spread, plan.seeds, hardware, note)
 
 
 def main() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfgPPO
-from legged_gym.evaluation.ablation import ARMS, Run, draw, find_gate, make_curve, summary, table
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.evaluation.ablation import ARMS, MEASURES, Run, draw, find_gate, make_curve, summary, table
+from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.teacher.lipm import GaitFamily
 from legged_gym.teacher.predictor import reference_gait
-from legged_gym.utils.config import check, set_by_path, to_dict
+from legged_gym.utils.config import Config, check, set_by_path, to_dict
 
 WALKS = {"survival": 0.96, "rmse_vx": 0.15, "rmse_vy": 0.2, "rmse_wz": 0.1}
 
@@ -25,21 +26,35 @@ def run(arm: str, seed: int, gate: float | None, survival: float = 1.0) -> Run:
     return Run(arm, seed, 100, curve, found, {"push_1.0": {"survival": survival, "rmse_vx": None}}, 3.0)
 
 
+def configured(arm: str) -> tuple[PointFootFlatCfg, PointFootFlatCfgPPO]:
+    """The task's configs with the fields of an arm."""
+    env_cfg, train_cfg = PointFootFlatCfg(), PointFootFlatCfgPPO()
+    parts: dict[str, Config] = {"env": env_cfg, "train": train_cfg}
+    for path, text in ARMS[arm].items():
+        part, _, field = path.partition(".")
+        set_by_path(parts[part], field, text)
+    check(env_cfg)
+    check(train_cfg)
+    return env_cfg, train_cfg
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_arms_set_fields_that_exist_and_differ(arm: str) -> None:
-    cfg = PointFootFlatCfgPPO()
-    for path, text in ARMS[arm].items():
-        set_by_path(cfg, path, text)
-    check(cfg)
-    assert (to_dict(cfg) == to_dict(PointFootFlatCfgPPO())) == (arm == "dcm+offset"), "the task's own arm"
+    unchanged = [to_dict(cfg) for cfg in configured(arm)] == [to_dict(cfg) for cfg in configured("task")]
+    assert unchanged == (arm in ("dcm+offset", "task")), "the task's own arms"
+
+
+@pytest.mark.parametrize("arm", MEASURES)
+def test_a_policy_that_did_without_a_measure_is_judged_with_it(arm: str) -> None:
+    """As deployed: what the arm takes from training, its judge must not miss."""
+    judged = [evaluation_cfg(configured(name)[0], 4, seed=0) for name in ("task", arm)]
+    assert to_dict(judged[0]) == to_dict(judged[1])
 
 
 @pytest.mark.parametrize("arm", [arm for arm in ARMS if arm.startswith("raibert")])
 def test_raiberts_rule_walks_with_the_command_itself(arm: str) -> None:
     """However fast the robot is: what keeps v_ref near the present gait is the DCM's."""
-    cfg = PointFootFlatCfgPPO()
-    for path, text in ARMS[arm].items():
-        set_by_path(cfg, path, text)
+    _, cfg = configured(arm)
     gait = GaitFamily(0.2, 0.0, 0.0, torch.zeros(1))(torch.tensor([3.7]), torch.tensor([0.25]))
     command = torch.tensor([[0.5], [-0.2]])
     for speed in (-2.0, 0.0, 2.0):
