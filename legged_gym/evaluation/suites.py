@@ -13,6 +13,7 @@ depend on those rows, too.
 
 import copy
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +27,7 @@ from legged_gym.envs.base.observations_config import NoiseCfg
 from legged_gym.evaluation.agents import Agent, TeacherAgent
 from legged_gym.evaluation.lanes import LaneRows
 from legged_gym.evaluation.metrics import Result, RowMetrics, Sample
-from legged_gym.evaluation.rows import GATE, GATE_SURVIVAL, STAND, Row, Script, row_seed
+from legged_gym.evaluation.rows import ALL_ROWS, GATE, GATE_SURVIVAL, STAND, Row, Script, row_seed
 from legged_gym.evaluation.touchdowns import TouchdownErrors
 from legged_gym.terrain.config import LANES_PROFILE
 from legged_gym.utils.config import check, set_by_path
@@ -36,13 +37,16 @@ from legged_gym.utils.progress import Bar, progress_bar
 
 _CHECK_INTERVAL = 50
 """Policy steps between two checks whether to give up."""
-GiveUp = Callable[[Result], bool]
+GiveUp = Callable[[Result, float], bool]
+"""Takes the result of an unfinished row so far, and how long it has been walked [s]."""
 Tick = Callable[[float], None]
 PHYSICS = ("deployed", "ideal")
 """Kinds of physics that a policy is judged under, see `evaluation_cfg`."""
 
 HOPELESS = 1.25
-"""Multiple of the gate's errors above which an unfinished row is given up: most fall by less than that."""
+"""Multiple of the gate's errors above which a policy is far from walking."""
+DOUBT = 3.0
+"""Standard deviations by which the errors of an unfinished row must miss the gate for it to be given up."""
 FIXED_SECTIONS: dict[str, tuple[str, ...]] = {
     "ideal": (
         *(
@@ -102,7 +106,7 @@ def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
 
 
 def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed") -> Any:
-    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, commands left to the rows.
+    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, one reward, commands left to the rows.
 
     The ground is the lanes of the terrain suite, or else a plane, whatever ground the policy was trained on.
     """
@@ -111,6 +115,9 @@ def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed"
     cfg.env.num_envs = num_envs
     cfg.env.episode_length_s = 1e6
     cfg.commands.resampling_time = 1e6
+    rewarded = [term for term, weight in vars(cfg.rewards.scales).items() if weight]
+    for term in rewarded[1:]:  # an environment needs one; nobody learns here, and they take an eighth of the time
+        setattr(cfg.rewards.scales, term, 0.0)
     if cfg.terrain.profile != LANES_PROFILE:
         cfg.terrain.mesh_type = "plane"
     return cfg
@@ -188,16 +195,43 @@ def warn_of_overflows(env: Any) -> None:
         print(f"warning: buffers of the simulator overflowed, so it left something out: {lost}", flush=True)
 
 
-def all_have_fallen(row: Result) -> bool:
+def all_have_fallen(row: Result, seconds: float) -> bool:
     """Tell whether all robots of an unfinished row have fallen."""
     return row["survival"] == 0.0
 
 
-def cannot_walk(row: Result) -> bool:
-    """Tell whether an unfinished `track` row will not pass the walking gate."""
+def far_from_walking(row: Result) -> bool:
+    """Tell whether a `track` row, finished or not, is far from the walking gate."""
+    return _misses(row, HOPELESS)
+
+
+def cannot_walk(row: Result, seconds: float) -> bool:
+    """Tell whether an unfinished `track` row will not pass the walking gate, beyond reasonable doubt.
+
+    Let the errors of the time between two commands, τ, be drawn independently, their squares as widely spread as they
+    are large. After the time t the error of n robots then differs from that at the end, T, by a standard deviation of
+    sqrt(τ / n (1/t - 1/T)) / 2 of itself. Errors are largest just after a change of command, so they are compared only
+    once that change has had its share of the time; before, only a policy that is far from walking is lost.
+
+    Args:
+        row: Its result so far.
+        seconds: How long it has been walked [s].
+    """
+    track = ALL_ROWS["track"]
+    measured, whole = max(seconds - track.warm_up, 1.0), track.duration - track.warm_up
+    changes, of_all = (math.ceil(time / track.resampling_time) - 1 for time in (seconds, track.duration))
+    if changes * whole > of_all * measured:
+        return far_from_walking(row)
+    left = max(1.0 / measured - 1.0 / whole, 0.0)
+    deviation = 0.5 * math.sqrt(track.resampling_time / (row["n"] or 1.0) * left)
+    return _misses(row, 1.0 + DOUBT * deviation)
+
+
+def _misses(row: Result, factor: float) -> bool:
+    """Tell whether too many robots have fallen, or an error is above this multiple of the gate's."""
     errors = {name: row[name] for name in GATE}
-    hopeless = any(error is not None and error > HOPELESS * GATE[name] for name, error in errors.items())
-    return hopeless or (row["survival"] or 0.0) < GATE_SURVIVAL
+    missed = any(error is not None and error > factor * GATE[name] for name, error in errors.items())
+    return missed or (row["survival"] or 0.0) < GATE_SURVIVAL
 
 
 @dataclass
@@ -236,7 +270,7 @@ def walk_rows(
         agent: The robots' agent.
         rows: The rows; the environment's config has their changes already.
         seed: The same seed gives the same result.
-        give_up: Called with an unfinished row's result so far; once it is true of all rows, they end early.
+        give_up: See `GiveUp`; once it is true of all rows, they end early.
         tick: Called after each step with the share of them that is done.
     """
     changed = {name for row in rows for name, _ in row.parameters}
@@ -283,7 +317,7 @@ def _walk(env: Any, agent: Agent, rows: Sequence[Row], seed: int, give_up: GiveU
         tick((step + 1) / scripts.num_steps)
         if (step + 1) % _CHECK_INTERVAL == 0:
             _refuse_broken(broken)
-            if all(map(give_up, metrics.results(env.dt, finished=False))):
+            if all(give_up(row, (step + 1) * env.dt) for row in metrics.results(env.dt, finished=False)):
                 break
     _refuse_broken(broken)
     parts = [metrics.results(env.dt)]

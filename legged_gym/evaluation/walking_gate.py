@@ -10,7 +10,7 @@ import torch
 from legged_gym.evaluation.judge_beside import JudgeBeside, JudgeLost, walk
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
-from legged_gym.evaluation.suites import cannot_walk, evaluation_cfg
+from legged_gym.evaluation.suites import evaluation_cfg, far_from_walking
 
 FIRST = 1.0
 """What an evaluation is taken to cost before the first one [s]."""
@@ -222,7 +222,7 @@ class WalkingGate:
     def _note(self, look: Look, result: Result) -> None:
         """Log what a look has shown; if its policy passed first, it is the run's, although training has gone on."""
         self._last_time = time.time()
-        self._lost = cannot_walk(result)
+        self._lost = far_from_walking(result)
         self._log(result)
         if self.passed is None and passes_walking_gate(result):
             self.passed = {

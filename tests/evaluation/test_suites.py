@@ -252,7 +252,7 @@ def test_side_by_side_only_the_row_that_asks_for_it_is_disturbed(fake_env: type,
 
 def test_a_row_that_is_cut_short_leaves_no_force_behind(fake_env: type, agent: Any) -> None:
     env = fake_env(num_envs=8)
-    run_rows(env, agent, [replace(ROWS["shove_9"], push_time=0.94)], seed=0, give_up=lambda row: True)
+    run_rows(env, agent, [replace(ROWS["shove_9"], push_time=0.94)], seed=0, give_up=lambda row, seconds: True)
     assert len(env.wrenches) == 50 and (env.wrenches[-1][:, 0, :2] != 0.0).any()
     assert (env.sim.wrench_w == 0.0).all()
 
@@ -370,11 +370,11 @@ def test_rows_end_early_once_nobody_stands_in_any_of_them(fake_env: type, agent:
 
 def test_an_unfinished_row_does_not_ask_to_be_upright(fake_env: type, agent: Any) -> None:
     """Who lies after a second may rise: only falls can make a row hopeless before its end."""
-    seen: list[float | None] = []
+    seen: list[tuple[float | None, float]] = []
     env = fake_env(num_envs=2, postures=((0, "lies", 1, 60),))
     row = replace(ROWS["track_slow"], duration=4.0)
-    (result,) = run_rows(env, agent, [row], seed=0, give_up=lambda row: bool(seen.append(row["survival"])))
-    assert seen == [1.0] * 4 and result["survival"] == 1.0
+    (result,) = run_rows(env, agent, [row], seed=0, give_up=lambda row, s: bool(seen.append((row["survival"], s))))
+    assert seen == [(1.0, pytest.approx(s)) for s in (1.0, 2.0, 3.0, 4.0)] and result["survival"] == 1.0
 
 
 @pytest.mark.parametrize("at_once", [False, True])
