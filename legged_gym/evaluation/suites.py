@@ -106,7 +106,7 @@ def nominal_cfg(cfg: Any, physics: str = "ideal") -> Any:
 
 
 def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed") -> Any:
-    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, one reward, commands left to the rows.
+    """Derive the config of the suites from a task's: `nominal_cfg`, no time-outs, one reward, commands by the rows.
 
     The ground is the lanes of the terrain suite, or else a plane, whatever ground the policy was trained on.
     """
