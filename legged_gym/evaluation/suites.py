@@ -60,7 +60,7 @@ FIXED_SECTIONS: dict[str, tuple[str, ...]] = {
             "sim.armature",
         ),
         *("control.action_delay", "control.clamp_targets", "control.motor_curve"),
-        *("terrain.mesh_type", "terrain.profile", "terrain.static_friction"),
+        *("terrain.mesh_type", "terrain.profile", "terrain.static_friction", "rewards.scales"),
     ),
 }
 FIXED_SECTIONS["deployed"] = (
