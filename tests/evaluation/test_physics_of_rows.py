@@ -143,3 +143,10 @@ def test_stiff_contacts_need_small_steps() -> None:
     cfg = varied_cfg(judged, row.cfg)
     assert row.parameters == (("contact_time_constant", (0.002,)),) and 2.0 * cfg.sim.dt <= 0.002
     assert cfg.policy_dt == pytest.approx(judged.policy_dt)
+
+
+def test_judged_environments_compute_one_reward() -> None:
+    cfg = PointFootFlatCfg()
+    scales = vars(evaluation_cfg(cfg, 4, seed=0).rewards.scales)
+    assert [name for name, weight in scales.items() if weight] == ["keep_balance"]
+    assert cfg == PointFootFlatCfg(), "the task's own stay"

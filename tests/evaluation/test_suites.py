@@ -445,10 +445,3 @@ def test_another_seed_gives_other_commands(fake_env: type, agent: Any) -> None:
     run_row(first, agent, ROWS["track_slow"], seed=0)
     run_row(second, agent, ROWS["track_slow"], seed=1)
     assert not torch.equal(torch.stack(first.commands_seen), torch.stack(second.commands_seen))
-
-
-def test_judged_environments_compute_one_reward() -> None:
-    cfg = PointFootFlatCfg()
-    scales = vars(evaluation_cfg(cfg, 4, seed=0).rewards.scales)
-    assert [name for name, weight in scales.items() if weight] == ["keep_balance"]
-    assert cfg == PointFootFlatCfg(), "the task's own stay"
