@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import torch
 
@@ -67,31 +67,17 @@ def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
 
 
 def _write(obj: dict[str, Any], file: BinaryIO) -> None:
-    """Writes an object in torch's format.
+    """Writes an object in torch's format, all at once.
+
+    torch writes piece by piece from C++, which makes an error of its own of what a piece ends with: of a full disk, and
+    of a signal, which would be taken for a full disk.
 
     Raises:
-        OSError: It cannot be written; unlike torch's error, this one says why.
+        OSError: It cannot be written.
     """
-    noting = _Noting(file)
-    try:
-        torch.save(obj, cast(BinaryIO, noting))
-    except RuntimeError as error:
-        raise noting.fault or OSError(None, " ".join(str(error).split())[:100], file.name) from error
-
-
-class _Noting(io.RawIOBase):
-    """Passes on what is written, and keeps the error if that fails."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.name = file, file.name
-        self.fault: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.fault = error
-            raise
+    content = io.BytesIO()
+    torch.save(obj, content)
+    file.write(content.getbuffer())
 
 
 def _broken(data: dict[str, Any]) -> str | None:

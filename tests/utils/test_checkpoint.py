@@ -1,9 +1,13 @@
 """Checkpoints: whole or not there, and no code runs on loading."""
 
+import itertools
 import pickle
 import random
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -95,6 +99,37 @@ def test_an_interrupted_save_leaves_the_old_file_whole(
     with pytest.raises(exception):
         save_atomically(CONTENT, path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_signal_in_the_middle_of_a_save_is_never_taken_for_a_full_disk(tmp_path: Path) -> None:
+    """Wherever Python could see it: the save ends with it, and a whole file is there, the old one or the new one."""
+    path, old, new = tmp_path / "model_1.pt", {"a": torch.zeros(3)}, {"a": torch.ones(3)}
+    save_atomically(old, path)
+    whole = path.read_bytes()
+    for calls in itertools.count():
+        path.write_bytes(whole)
+        left = itertools.count(calls, -1)
+
+        def signal(frame: FrameType, event: str, argument: object, left: Iterator[int] = left) -> None:
+            if event == "call" and next(left) == 0:
+                raise KeyboardInterrupt
+
+        before = sys.gettrace()
+        sys.settrace(signal)
+        try:
+            save_atomically(new, path)
+        except KeyboardInterrupt:
+            cut_short = True
+        else:
+            cut_short = False
+        finally:
+            sys.settrace(before)
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        assert load_checked(path)["a"].tolist() in (old["a"].tolist(), new["a"].tolist())
+        if not cut_short:
+            break
+    assert next(left) >= 0  # the save ended before the signal would have come
+    assert calls > 50
 
 
 def test_a_flipped_bit_never_gives_other_numbers(tmp_path: Path) -> None:
