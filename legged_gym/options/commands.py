@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
@@ -49,14 +49,20 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
 
 
 def revision() -> str:
-    """Returns the version of this code: `revision 1a2b3c4`, `revision 1a2b3c4-dirty` if files differ, or a version."""
+    """Returns the version of this code: `revision 1a2b3c4`, `revision 1a2b3c4-dirty` if files differ, or a version.
+
+    A copy of the sources that is neither a repository nor installed has no version.
+    """
     if (LEGGED_GYM_ROOT_DIR / ".git").exists():
         git = ["git", "-C", str(LEGGED_GYM_ROOT_DIR), "describe", "--always", "--dirty", "--exclude=*"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             return (
                 f"revision {subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()}"
             )
-    return f"version {version('legged_gym')}"
+    try:
+        return f"version {version('legged_gym')}"
+    except PackageNotFoundError:
+        return "version unknown"
 
 
 def task_options(spec: RunSpec) -> list[str]:

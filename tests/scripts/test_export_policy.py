@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,16 @@ def test_the_command_is_what_the_run_noted(
         f"ROBOT_TYPE=PF_TRON1A python -m legged_gym train '--run_name=a b'  # {code}",
         f"ROBOT_TYPE=PF_TRON1A python -m legged_gym train --resume  # {code}",
     ]
+
+
+def test_a_copy_that_is_not_installed_trains_without_a_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def not_installed(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(commands, "LEGGED_GYM_ROOT_DIR", tmp_path)
+    monkeypatch.setattr(commands, "version", not_installed)
+    commands.note_command(tmp_path, "train", resolve(Request("pointfoot_flat")))
+    assert (tmp_path / commands.FILE).read_text().endswith("# version unknown\n")
 
 
 @pytest.mark.parametrize(
