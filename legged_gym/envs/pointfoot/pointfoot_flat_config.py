@@ -26,7 +26,7 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     tracking_lin_vel: float = 4.0
     tracking_ang_vel: float = 3.0
     lin_vel_error: float = -10.0  # does not level off, as the two before do
-    ang_vel_error: float = -9.0
+    ang_vel_error: float = -6.0
     termination: float = -300.0
     # How it carries itself.
     base_height: float = -2.0
@@ -47,9 +47,9 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     # What it costs.
     torques: float = -8e-5
     dof_acc: float = -2.5e-7
-    action_rate: float = -0.06
-    action_smooth: float = -0.05
-    collision: float = -30.0
+    action_rate: float = -0.03
+    action_smooth: float = -0.02
+    collision: float = -3.0
     dof_pos_limits: float = -2.0
 
 
@@ -101,7 +101,7 @@ class PointFootFlatCfg(LeggedRobotCfg):
             added_mass_range=(-1.0, 11.0),
             max_push_vel_xy=2.5,
             shove_interval_s=7.0,
-            trip_interval_s=5.0,
+            trip_interval_s=8.0,
             max_trip_force=200.0,
         )
     )
