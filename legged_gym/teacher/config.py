@@ -34,7 +34,7 @@ class SteppingCfg(Config):
 
     law: Literal["dcm", "raibert"] = "dcm"
     """Foothold law: "dcm" (preview of the divergent component) or "raibert" (velocity heuristic)."""
-    stance_width: float = bounded(0.14, gt=0.0)
+    stance_width: float = bounded(0.13, gt=0.0)
     """Nominal lateral distance between the feet W_s [m]."""
     dv: float = bounded(0.5, ge=0.0)
     """Largest change of the gait's velocity in one step [m/s]."""
@@ -54,7 +54,7 @@ class SteppingCfg(Config):
     (heavy legs, landing impacts, attitude torques), measured by the velocity error left at zero DCM error [m]."""
     landing_kick: float = 0.0103
     """Shift of the DCM by every touchdown; the preview takes it as a further shift of the pivot [m]."""
-    drift_gain: float = bounded(0.6, ge=0.0)
+    drift_gain: float = bounded(0.9, ge=0.0)
     """Velocity asked for in addition per distance that the robot lags behind its command [1/s]."""
     drift_limit: float = bounded(0.1, ge=0.0)
     """Largest lag that is remembered [m]."""
@@ -77,7 +77,7 @@ class SwingCfg(Config):
 
     lead: float = bounded(0.0, ge=0.0)
     """Time ahead of the clock at which the swing foot's motion is sampled: the delay of actions [s]."""
-    measured: float = bounded(0.25, ge=0.0, le=1.0)
+    measured: float = bounded(0.3, ge=0.0, le=1.0)
     """Start of the swing foot's planned motion: 0 its own reference, 1 the measured foot [1]."""
     horizon: float = bounded(0.04, gt=0.0)
     """Time ahead at which the foot's height aims for the arc [s]."""
@@ -91,7 +91,7 @@ class SwingCfg(Config):
     """Against which base the swing foot is placed: 0 an upright one (steady), 1 the tilted one (exact) [1]."""
     lift: float = bounded(0.091, ge=0.0)
     """Extra apex per length of the swing: long swings are fast and sag [m/m]."""
-    landing: float = bounded(1.12, gt=0.0)
+    landing: float = bounded(1.16, gt=0.0)
     """Phase of the step at which the swing foot would come to rest over its foothold; beyond 1 it lands in motion and
     the ground stops it, which turns the base less [1]."""
     hurry: tuple[float, float] = (0.5, 0.8)
@@ -113,7 +113,7 @@ class BodyCfg(Config):
     height_lag: float = bounded(0.25, ge=0.0, le=1.0)
     """Share of the difference in height between the last stance foot and the present one that the base makes up for
     during the step, and not at its beginning; on a map of the ground only [1]."""
-    attitude_kp: float = bounded(80.0, ge=0.0)
+    attitude_kp: float = bounded(71.0, ge=0.0)
     """Base pitch and roll stiffness through stance hip and abad [N m/rad]."""
     attitude_kd: float = bounded(10.5, ge=0.0)
     """Base pitch and roll damping [N m s/rad]."""
@@ -166,7 +166,7 @@ class TimingCfg(Config):
     """Additional weight of a DCM offset error to the outside of the landing foot [1]."""
     w_viable: float = bounded(10.0, ge=0.0)
     """Weight of the slack on viability [1]."""
-    w_time: float = bounded(0.9, ge=0.0)
+    w_time: float = bounded(0.6, ge=0.0)
     """Weight of a step time that is not the nominal one [m^2/s^2]."""
 
 
