@@ -1,6 +1,7 @@
 """When checkpoints are written, which ones stay, and what a disk that fails does to a run."""
 
 import errno
+import itertools
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ from legged_gym.runners.config import RunnerCfg
 from legged_gym.utils import checkpoint
 from legged_gym.utils.checkpoint import load_checked, sweep
 from legged_gym.utils.errors import UserError
+from tests.interruptions import interrupted
 from tests.runners.making import small_run
 
 
@@ -140,6 +142,27 @@ def test_a_checkpoint_does_not_fail_with_what_lies_beside_it(
     said = capsys.readouterr().out
     assert said.count("\n") == 1 and "simulation_1.pt: cannot be written (Disk quota exceeded)" in said
     assert "a run that resumes model_1.pt will begin with new robots" in said
+
+
+def test_a_signal_leaves_no_checkpoint_without_what_lies_beside_it(tmp_path: Path) -> None:
+    """A run that is stopped at once while it saves goes on with its robots, from this checkpoint or the one before."""
+    for call in itertools.count():
+        run = tmp_path / str(call)
+        c = folder(run)
+        c.save(1, contents, contents)
+        stopped = False
+        try:
+            with interrupted(call):
+                c.save(2, contents, contents)
+        except KeyboardInterrupt:
+            stopped = True
+        newest = max(run.glob("model_*.pt"), key=lambda path: path.name)
+        assert load_checked(newest) and load_checked(simulation_file(newest)), f"stopped in call {call}"
+        assert not list(run.glob(".*")), f"stopped in call {call}"
+        if not stopped:
+            break
+    assert names(run) == ["model_1.pt", "model_2.pt", "simulation_2.pt"]
+    assert call > 100
 
 
 def test_the_last_one_goes_elsewhere_rather_than_nowhere(
