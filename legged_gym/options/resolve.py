@@ -13,7 +13,6 @@ from legged_gym.options import runs
 from legged_gym.options.request import AGENTS, SCOPES, Request, Setting
 from legged_gym.options.spec import AgentSpec, RunSpec
 from legged_gym.options.tasks import load_tasks
-from legged_gym.runners.config import ROBOTS_OWN
 from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 from legged_gym.sim.robot_files import RobotFiles, find_robot
 from legged_gym.sim.robot_model import RobotModel
@@ -106,7 +105,7 @@ def _read_settings(settings: Sequence[Setting], cfgs: Mapping[str, Config]) -> F
             value = parse_field(cfgs[scope], path, setting.text)
         except ConfigError as error:
             raise ConfigError(f"{setting.option}: {str(error).removeprefix(path + ': ')}") from None
-        if setting.field in _PATHS and value not in (None, ROBOTS_OWN):
+        if setting.field in _PATHS and value is not None:
             value = str(Path(value).expanduser().resolve())
         said[setting.field] = value
     return said

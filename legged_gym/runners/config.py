@@ -16,10 +16,6 @@ the bounds of viability, negative inside [m]. All of it is 0 once the teacher ha
 """
 
 
-ROBOTS_OWN = "robot"
-"""Value of `offset_file` for the file that comes with the robot."""
-
-
 @dataclass
 class TeacherInLoopCfg(Config):
     """The DCM teacher in the training loop."""
@@ -41,9 +37,8 @@ class TeacherInLoopCfg(Config):
     """When Δξ is trained: after each rollout or every `offset_update_steps`, in `dcm.offset.epochs` passes."""
     offset_update_steps: int = bounded(12, ge=1)
     """Policy steps between two updates, if `offset_update` is steps."""
-    offset_file: str | None = ROBOTS_OWN
-    """The Δξ to start from, as train_teacher.py writes it. robot: the one in the robot's folder, if there is one that
-    fits; none: Δξ starts from nothing, the closed form."""
+    offset_file: str | None = None
+    """A Δξ to start from, as train_teacher.py writes it."""
     foothold_reward: float = bounded(0.0, ge=0)
     """Reward of a step that lands right on the teacher's foothold p*; 0 switches it off."""
     foothold_width: float = bounded(0.05, gt=0)

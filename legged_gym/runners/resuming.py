@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
-from legged_gym.runners.teachers import first_offset
+from legged_gym.runners.teachers import load_offset
 from legged_gym.utils.distributed import current
 
 
@@ -72,12 +72,9 @@ def _offset_rate(runner: OnPolicyRunner) -> None:
 
 
 def _offset_file(runner: OnPolicyRunner) -> None:
-    if runner.teacher is None:
-        return
-    network = runner.teacher.teacher.network
-    offset = first_offset(runner.train_cfg.teacher.offset_file, runner.env, network, runner.device)
-    if offset is not None:
-        runner.teacher.load_state_dict(offset)
+    file = runner.train_cfg.teacher.offset_file
+    if runner.teacher is not None and file is not None:
+        runner.teacher.load_state_dict(load_offset(file, runner.teacher.teacher.network, runner.device, trains=True))
 
 
 def _noise(runner: OnPolicyRunner) -> None:

@@ -9,7 +9,7 @@ from tensordict import TensorDict
 
 from legged_gym.algorithms.losses import scheduled_weight
 from legged_gym.runners.config import STABILITY, TeacherInLoopCfg
-from legged_gym.runners.teachers import first_offset, make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.offset_trainer import OffsetTrainer
@@ -50,8 +50,8 @@ class TeacherInLoop:
         self.interval = cfg.offset_update_steps if cfg.offset_update == "steps" else num_steps
         """Policy steps between two updates of Δξ."""
         self.trainer = OffsetTrainer(self.teacher, self.interval, group)
-        if (offset := first_offset(cfg.offset_file, env, self.teacher.network, device)) is not None:
-            self.trainer.load_state_dict(offset)
+        if cfg.offset_file is not None:
+            self.trainer.load_state_dict(load_offset(cfg.offset_file, self.teacher.network, device, trains=True))
         self.driven = torch.zeros(env.num_envs, 1, device=device)
         """1 for the robots that the teacher drives. Shape (N, 1)."""
         # Spread evenly over the batch, however many they are: rows of a map stand in it one after the other.

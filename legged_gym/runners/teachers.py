@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-from legged_gym.runners.config import ROBOTS_OWN
-from legged_gym.sim.robot_files import find_robot
 from legged_gym.teacher.config import ControlCfg, DcmCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
@@ -77,35 +75,6 @@ def load_offset(
     if trains and not isinstance(data.get("offset_optimizer"), dict):
         raise UserError(f"{path}: holds an offset without its optimiser, so it cannot be trained on")
     return data
-
-
-def first_offset(file: str | None, env: Any, network: OffsetNetwork, device: str) -> dict[str, Any] | None:
-    """Load the Δξ that training starts from, with its optimiser.
-
-    Args:
-        file: See `TeacherInLoopCfg.offset_file`.
-        env: The environments, whose robot may have a Δξ of its own.
-        network: The teacher's.
-        device: Where its tensors go.
-
-    Returns:
-        What `train_teacher.py` has saved; None to start from nothing. A robot's own Δξ that does not fit is left out.
-
-    Raises:
-        UserError: The user's file cannot be used, see `load_offset`.
-    """
-    if file is None:
-        return None
-    if file != ROBOTS_OWN:
-        return load_offset(file, network, device, trains=True)
-    own = find_robot(env.cfg.asset.robot_type, env.cfg.asset.file).offset
-    if not own.is_file():
-        return None
-    try:
-        return load_offset(own, network, device, trains=True)
-    except UserError as error:
-        print(f"note: Δξ starts from nothing: {error}")
-        return None
 
 
 def _refuse_other_gaits(gait: Any) -> None:

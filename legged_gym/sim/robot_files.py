@@ -3,7 +3,6 @@
     <name>/urdf/robot.urdf   links, joints, masses and shapes
     <name>/robot.yaml        facts that a URDF cannot hold: motors, and which link is which where names are others
     <name>/teacher.yaml      values of the config that suit this robot, by their options' names
-    <name>/offset.pt         its teacher's offset Δξ, as train_teacher.py writes it
 
 Only the URDF must be there. The package's robots are such folders in resources/robots; a user's own may lie anywhere.
 """
@@ -32,7 +31,7 @@ class RobotFiles:
     """Places of a robot's files."""
 
     folder: Path
-    """Holds robot.yaml, teacher.yaml and offset.pt, if there are any."""
+    """Holds robot.yaml and teacher.yaml, if there are any."""
     urdf: Path
 
     @classmethod
@@ -55,11 +54,6 @@ class RobotFiles:
     def reference(self) -> str:
         """Text that finds the robot from anywhere, to be saved with a run: a name of the package, or a full path."""
         return self.name if self.folder.parent == robots_dir().resolve() else str(self.urdf)
-
-    @property
-    def offset(self) -> Path:
-        """File of its teacher's Δξ, which need not be there."""
-        return self.folder / "offset.pt"
 
     def facts(self) -> dict[str, Any]:
         """Read robot.yaml.

@@ -18,10 +18,8 @@ from legged_gym.runners.config import STABILITY
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.runners.teacher_in_loop import TeacherInLoop, foothold_kernel, path_kernel
 from legged_gym.runners.teachers import make_teacher
-from legged_gym.sim.robot_files import robots_dir
 from legged_gym.teacher.config import BodyCfg, DcmCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
-from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.config import ConfigError, load_json, set_by_path, to_dict
 from legged_gym.utils.errors import UserError
 
@@ -357,32 +355,3 @@ def test_the_foothold_kernel_by_hand() -> None:
     output = SimpleNamespace(touchdown=torch.tensor([1.0, 1.0, 0.0]), foothold_error=torch.zeros(3, 2))
     output.foothold_error[1] = torch.tensor([0.03, 0.04])
     torch.testing.assert_close(foothold_kernel(output, 0.05), torch.tensor([1.0, 0.36787944, 0.0]))
-
-
-def test_the_offset_starts_from_the_robots_own(env: PointFootFlat, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its weights are those of the file, with which landings are nearer to the plan; other layers start from nothing."""
-    own = load_checked(robots_dir() / "PF_TRON1A" / "offset.pt")
-
-    def start(**options: Any) -> dict[str, Any]:
-        cfg = train_cfg().teacher
-        for name, value in options.items():
-            set_by_path(cfg, name, value)
-        return TeacherInLoop(cfg, env, 24, "cpu").state_dict()
-
-    started = start()
-    for name, tensor in own["offset_network"].items():
-        assert torch.equal(started["offset_network"][name], tensor)
-    assert started["offset_optimizer"]["state"].keys() == own["offset_optimizer"]["state"].keys()
-    last = max(name for name in own["offset_network"] if name.endswith("weight"))
-    assert started["offset_network"][last].any() and not start(offset_file="none")["offset_network"][last].any()
-    capsys.readouterr()
-    assert not start(**{"dcm.offset.hidden_dims": "8"})["offset_network"][last.replace("4", "2")].any()
-    assert "note: Δξ starts from nothing" in capsys.readouterr().out
-
-
-def test_a_robot_without_an_offset_starts_from_nothing() -> None:
-    cfg = PointFootFlatCfg()
-    cfg.env.num_envs, cfg.asset.robot_type = 2, "PF_P441A"
-    state = TeacherInLoop(train_cfg().teacher, PointFootFlat(cfg), 24, "cpu").state_dict()
-    last = max(name for name in state["offset_network"] if name.endswith("weight"))
-    assert not state["offset_network"][last].any()
