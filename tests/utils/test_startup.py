@@ -42,7 +42,7 @@ def test_what_is_there_at_the_end_is_not_looked_at_again() -> None:
 
 def test_when_this_process_began_is_known_to_a_fraction_of_a_second() -> None:
     before = time.time()
-    code = "import time; first = time.time(); from legged_gym.utils import startup; print(startup.process_began(), first)"
+    code = "import time; now = time.time(); from legged_gym.utils import startup; print(startup.process_began(), now)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     began, first = map(float, output.split())
     assert before - 0.05 < began < first < before + 5.0, "after it was asked for, and before its first line"
