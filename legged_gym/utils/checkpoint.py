@@ -69,8 +69,8 @@ def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
 def _write(obj: dict[str, Any], file: BinaryIO) -> None:
     """Writes an object in torch's format, all at once.
 
-    torch writes piece by piece from C++, which makes an error of its own of what a piece ends with: of a full disk, and
-    of a signal, which would be taken for a full disk.
+    torch writes pieces from C++. Whatever interrupts a piece, a full disk or a signal, comes out of it as the same error,
+    so a signal would be taken for a full disk. In memory nothing interrupts them.
 
     Raises:
         OSError: It cannot be written.

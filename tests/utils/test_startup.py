@@ -45,4 +45,4 @@ def test_when_this_process_began_is_known_to_a_fraction_of_a_second() -> None:
     code = "import time; now = time.time(); from legged_gym.utils import startup; print(startup.process_began(), now)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     began, first = map(float, output.split())
-    assert before - 0.05 < began < first < before + 5.0, "after it was asked for, and before its first line"
+    assert before - 0.05 < began < first, "after it was asked for, and before its first line"
