@@ -69,8 +69,8 @@ def staged(obj: dict[str, Any], path: str | Path) -> Iterator[None]:
 def _write(obj: dict[str, Any], file: BinaryIO) -> None:
     """Writes an object in torch's format, all at once.
 
-    torch writes pieces from C++. Whatever interrupts a piece, a full disk or a signal, comes out of it as the same error,
-    so a signal would be taken for a full disk. In memory nothing interrupts them.
+    torch writes pieces from C++. A full disk and a signal, if they interrupt a piece, come out as the same error, so a
+    signal would be taken for a full disk. In memory nothing interrupts a piece.
 
     Raises:
         OSError: It cannot be written.
