@@ -37,8 +37,29 @@ def test_a_share_of_the_commands_leads_straight_on() -> None:
     straight = moving[:, 2] == 0.0
     assert straight.float().mean().item() == pytest.approx(0.3 / 0.8, abs=0.03)
     assert (moving[straight, :2] != 0.0).all()
-    with pytest.raises(ConfigError, match=r"standing_share 0\.8 and straight_share 0\.3"):
+    with pytest.raises(ConfigError, match=r"standing_share 0\.8, reversing_share 0\.0 and straight_share 0\.3"):
         CommandsCfg(standing_share=0.8, straight_share=0.3).validate()
+
+
+def test_a_share_of_the_commands_is_thrown_from_side_to_side(make_env: MakeEnv) -> None:
+    """Each second command has the other sign, at its time; a command that is set stays; new ones are drawn as before."""
+    settings = {"commands.reversing_share": 0.5, "commands.reversing_time": 0.04, "commands.standing_share": 0.25}
+    env = make_env(400, CLEAN, IN_THE_AIR, settings | {"commands.resampling_time": 0.1})
+    reversing = env.commands.reversing.clone()
+    assert reversing.float().mean().item() == pytest.approx(0.5, abs=0.08) and not env.commands.standing[reversing].any()
+    first = env.commands.command.clone()
+    for sign in (1.0, -1.0, -1.0, 1.0):
+        stand(env)
+        assert torch.equal(env.commands.command[reversing], sign * first[reversing])
+        assert torch.equal(env.commands.command[~reversing], first[~reversing])
+    stand(env)
+    assert (env.commands.command[reversing] != first[reversing]).any(-1).all(), "new ones are drawn at their time"
+    assert not torch.equal(env.commands.reversing, reversing)
+    wish, half = torch.tensor([[0.1, 0.2, 0.3]]).expand(400, 3), torch.arange(400) < 200
+    env.commands.set(wish, half)
+    assert not env.commands.reversing[half].any() and env.commands.reversing[~half].any()
+    with pytest.raises(ConfigError, match=r"standing_share 0\.1, reversing_share 0\.8 and straight_share 0\.3"):
+        CommandsCfg(reversing_share=0.8, straight_share=0.3).validate()
 
 
 def test_a_share_of_the_gaits_is_the_nominal_one() -> None:

@@ -81,6 +81,8 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "commands.resampling_time": 0.1,
     "commands.standing_share": 0.9,
     "commands.straight_share": 0.6,
+    "commands.reversing_share": (0.6, {"commands.reversing_time": 0.04, "commands.resampling_time": 0.2}),
+    "commands.reversing_time": (0.04, {"commands.reversing_share": 0.6, "commands.resampling_time": 0.2}),
     "gait.nominal_share": 1.0,
     "init_state.pos": (0.1, 0.0, 0.02),
     "init_state.yaw": (0.0, 1.0),

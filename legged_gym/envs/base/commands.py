@@ -26,6 +26,8 @@ class Commands:
         """v_x, v_y [m/s] and w_z [rad/s], heading frame. Shape (N, 3)."""
         self.standing = torch.ones(num_envs, dtype=torch.bool, device=device)
         """The command asks to stand: all of it is zero. Shape (N,)."""
+        self.reversing = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        """The command changes its sign every `reversing_time`. Shape (N,)."""
 
     def resample(self, mask: torch.Tensor) -> None:
         """Draw new commands for the robots in `mask` (N,)."""
@@ -34,12 +36,20 @@ class Commands:
         low, high = torch.lerp(self._initial, self._full, self._difficulty).unbind(-1)
         command, kind = torch.lerp(low, high, u[:, :3]), u[:, 3]
         command[:, 2].masked_fill_(kind >= 1.0 - self.cfg.straight_share, 0.0)
-        self.set(command.masked_fill_((kind < self.cfg.standing_share).unsqueeze(-1), 0.0), mask)
+        standing = kind < self.cfg.standing_share
+        self.set(command.masked_fill_(standing.unsqueeze(-1), 0.0), mask)
+        reversing = ~standing & (kind < self.cfg.standing_share + self.cfg.reversing_share)
+        self.reversing.logical_or_(mask & reversing)
 
     def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
-        """Give the robots in `mask` (N,) a command (N, 3)."""
+        """Give the robots in `mask` (N,) a command (N, 3) that stays."""
         overwrite(self.command, mask, command)
         self.standing.copy_((self.command == 0.0).all(-1))
+        self.reversing.logical_and_(~mask)
+
+    def reverse(self, due: torch.Tensor) -> None:
+        """Change the sign of those commands that do so, for the robots in `due` (N,)."""
+        self.command.mul_(torch.where(due & self.reversing, -1.0, 1.0).unsqueeze(-1))
 
 
 class GaitClock:

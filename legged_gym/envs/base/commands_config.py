@@ -28,13 +28,17 @@ class CommandRangesCfg(Config):
 class CommandsCfg(Config):
     """When and how velocity commands are drawn."""
 
-    FORMER = {"straight_share": 0.0}
+    FORMER = {"straight_share": 0.0, "reversing_share": 0.0}
     resampling_time: float = bounded(5.0, gt=0, le=1e6)
     """Time between two commands [s]."""
     standing_share: float = bounded(0.1, ge=0, le=1)
     """Share of the commands that ask to stand: all zero."""
     straight_share: float = bounded(0.0, ge=0, le=1)
     """Share of the commands that ask not to turn. Robots that always turn hardly get off the middle of their tile."""
+    reversing_share: float = bounded(0.0, ge=0, le=1)
+    """Share of the commands that change their sign every `reversing_time`: a driver throws the stick from side to side."""
+    reversing_time: float = bounded(1.0, gt=0, le=1e6)
+    """Time between two such changes [s]."""
     initial_ranges: CommandRangesCfg = field(
         default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
     )
@@ -43,11 +47,11 @@ class CommandsCfg(Config):
     """Ranges at difficulty 1."""
 
     def validate(self) -> None:
-        """Check that no command is to stand and to walk straight on."""
-        if self.standing_share + self.straight_share > 1.0:
+        """Check that no command is of two kinds."""
+        if self.standing_share + self.reversing_share + self.straight_share > 1.0:
             raise ConfigError(
-                f"CommandsCfg: standing_share {self.standing_share} and straight_share {self.straight_share} "
-                "are more than 1 together; lower one of them"
+                f"CommandsCfg: standing_share {self.standing_share}, reversing_share {self.reversing_share} and "
+                f"straight_share {self.straight_share} are more than 1 together; lower one of them"
             )
 
 

@@ -12,7 +12,7 @@ ENVIRONMENT = (
     *(f"actions.{name}" for name in ("now", "applied", "before", "refused", "num_refused")),
     *("state.last_joint_vel", "sensors._before", "observer.history", "curriculum.difficulty"),
     *("episodes.length", "episodes._tilt_steps", "log.sums", "log.finished", "log.not_finite"),
-    *("commands.command", "commands.standing", "gait.clock", "gait.params"),
+    *("commands.command", "commands.standing", "commands.reversing", "gait.clock", "gait.params"),
     *(f"randomizer.{name}" for name in ("joint_zero_error", "imu_quat", "gyro_bias", "action_delay")),
     *(f"randomizer.{name}" for name in ("observation_delay", "observation_age", "_stale")),
     *(f"disturbances.{kind}.{name}" for kind in ("shove", "trip") for name in ("_phase", "_left", "force_w")),

@@ -266,7 +266,9 @@ class LeggedRobot(VecEnv):
         done = self.episodes.done
         # What comes next: new episodes, new commands, disturbances.
         self._reset(done)
-        self._resample(done | self.episodes.is_every(self._resampling_interval))
+        if self.cfg.commands.reversing_share:
+            self.commands.reverse(self.episodes.is_every(self._steps(self.cfg.commands.reversing_time)))
+        self._resample(done | self.episodes.is_every(self._steps(self.cfg.commands.resampling_time)))
         self._call_reset_events(done)
         self.disturbances.advance(self.episodes, swing=self.gait.desired_contact(1e-6) < 0.5)
         if self._step_events:
@@ -305,10 +307,9 @@ class LeggedRobot(VecEnv):
         self.commands.resample(mask)
         self.gait.resample(mask)
 
-    @property
-    def _resampling_interval(self) -> int:
-        """Time between two commands [policy steps]."""
-        return max(1, round(self.cfg.commands.resampling_time / self.dt))
+    def _steps(self, interval: float) -> int:
+        """Return a time between two events [s] in policy steps, at least one."""
+        return max(1, round(interval / self.dt))
 
     def _observe(self, fresh: torch.Tensor) -> TensorDict:
         """Take the observations of this instant; see `_assemble`."""
