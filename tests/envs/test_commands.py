@@ -42,11 +42,12 @@ def test_a_share_of_the_commands_leads_straight_on() -> None:
 
 
 def test_a_share_of_the_commands_is_thrown_from_side_to_side(make_env: MakeEnv) -> None:
-    """Each second command has the other sign, at its time; a command that is set stays; new ones are drawn as before."""
+    """They change their sign at their time; a command that is set stays; new ones are drawn as before."""
     settings = {"commands.reversing_share": 0.5, "commands.reversing_time": 0.04, "commands.standing_share": 0.25}
     env = make_env(400, CLEAN, IN_THE_AIR, settings | {"commands.resampling_time": 0.1})
     reversing = env.commands.reversing.clone()
-    assert reversing.float().mean().item() == pytest.approx(0.5, abs=0.08) and not env.commands.standing[reversing].any()
+    assert reversing.float().mean().item() == pytest.approx(0.5, abs=0.08)
+    assert not env.commands.standing[reversing].any()
     first = env.commands.command.clone()
     for sign in (1.0, -1.0, -1.0, 1.0):
         stand(env)

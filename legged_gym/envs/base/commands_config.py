@@ -36,7 +36,7 @@ class CommandsCfg(Config):
     straight_share: float = bounded(0.0, ge=0, le=1)
     """Share of the commands that ask not to turn. Robots that always turn hardly get off the middle of their tile."""
     reversing_share: float = bounded(0.0, ge=0, le=1)
-    """Share of the commands that change their sign every `reversing_time`: a driver throws the stick from side to side."""
+    """Share of the commands that change their sign every `reversing_time`, as if a driver threw the stick about."""
     reversing_time: float = bounded(1.0, gt=0, le=1e6)
     """Time between two such changes [s]."""
     initial_ranges: CommandRangesCfg = field(
