@@ -24,6 +24,7 @@ from legged_gym.evaluation.report import read_json, write_json
 from legged_gym.options import cli
 from legged_gym.utils import machine
 from legged_gym.utils.errors import UserError
+from legged_gym.utils.package_version import package_version
 
 Figure = dict[str, float]
 NEEDED = ("title", "section", "command", "commit", "hardware", "date", "seeds", "spread", "columns", "figures")
@@ -86,12 +87,7 @@ def commit() -> str:
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(folder.parent)])
         )
     except (OSError, subprocess.CalledProcessError):
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return f"none; package {version('legged_gym')}"
-        except PackageNotFoundError:
-            return "unknown"
+        return f"none; package {package_version()}"
     return f"{head} with changes" if changes else head
 
 

@@ -6,13 +6,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from legged_gym import LEGGED_GYM_ROOT_DIR
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.checkpoint_names import checkpoints
 from legged_gym.utils.files import replacing
+from legged_gym.utils.package_version import package_version
 
 FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed, and of which code."""
@@ -59,10 +59,7 @@ def revision() -> str:
             return (
                 f"revision {subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()}"
             )
-    try:
-        return f"version {version('legged_gym')}"
-    except PackageNotFoundError:
-        return "version unknown"
+    return f"version {package_version()}"
 
 
 def task_options(spec: RunSpec) -> list[str]:

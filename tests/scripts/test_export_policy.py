@@ -18,6 +18,7 @@ from legged_gym.options.request import Request, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.spec import AgentSpec
 from legged_gym.scripts import evaluate, export_policy, train
+from legged_gym.utils import package_version
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
@@ -142,7 +143,7 @@ def test_a_copy_that_is_not_installed_trains_without_a_version(monkeypatch: pyte
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(commands, "LEGGED_GYM_ROOT_DIR", tmp_path)
-    monkeypatch.setattr(commands, "version", not_installed)
+    monkeypatch.setattr(package_version, "version", not_installed)
     commands.note_command(tmp_path, "train", resolve(Request("pointfoot_flat")))
     assert (tmp_path / commands.FILE).read_text().endswith("# version unknown\n")
 
