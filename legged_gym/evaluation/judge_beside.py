@@ -1,11 +1,13 @@
-"""The walking gate's robots in a process of their own: the processor judges while the GPU trains on.
+"""The walking gate's robots in a process of their own: the processor judges while training goes on.
 
 A look takes as long on a GPU for a hundred robots as for thousands, for its steps come one after the other. The
-processor has little to do meanwhile.
+processor has little to do meanwhile. Where it trains, too, much of training runs on one core; the process has a low
+priority and takes what is left of the others.
 """
 
 import io
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ from legged_gym.utils.signals import NAMES
 
 READY = b"ready"
 """What the process says once its robots stand."""
+NICENESS = 10
+"""How far the process steps back behind training, in steps of Unix: a busy core gives it a tenth."""
 PATIENCE = 0.1
 """How often one who waits for an answer asks whether it is still worth it [s]."""
 
@@ -137,6 +141,8 @@ def _signals_for_training() -> Iterator[None]:
 def _serve(pipe: Connection, make_env: Callable[[], Any], row: Row, stop: bool) -> None:
     """Judge the policies that come through the pipe, until it ends."""
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(NICENESS)
     try:
         env = make_env()
         answer: Any = READY

@@ -37,7 +37,7 @@ from legged_gym.utils.machine import usable_cores
 WALKS_SOONEST = 4096
 """Robots on a GPU that reach the walking gate first: with more an iteration takes longer and teaches little more."""
 JUDGE_CORES = 4
-"""Cores for each process that walks the gate beside training on a GPU."""
+"""Most cores for each process that walks the gate beside training."""
 STARTED = startup.process_began()
 """Start of this process: imports are part of the time to a walking robot."""
 
@@ -72,10 +72,11 @@ def train(
         note_command(Path(runner.log_dir), "train", spec)
     gate = None
     if (until_walking or evaluate_every) and current().first:
-        robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, an evaluation takes time away from training
+        robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, they take time from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
-        beside = on_the_processor(spec, robots) if spec.env_cfg.sim.backend == "mujoco_warp" else None
-        judges = 1 if evaluate_every else max(1, min(3, (usable_cores() - 2) // JUDGE_CORES))
+        judges = judges_beside(spec.env_cfg.sim.backend)
+        beside = on_the_processor(spec, robots) if judges else None
+        judges = min(judges, 1) if evaluate_every else judges
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, STARTED, beside, judges)
         runner.after_iteration, runner.before_end = gate.check, gate.finish
     startup.ends()
@@ -90,8 +91,19 @@ def train(
     return runner
 
 
+def judges_beside(backend: str) -> int:
+    """Return how many processes may walk the gate beside training; 0: training waits while it walks the gate itself.
+
+    They walk it in MuJoCo, so other simulators than its two keep to themselves. A process that trains on two cores
+    leaves half of one idle, enough for one that judges.
+    """
+    if backend == "mujoco":
+        return min(1, max(0, usable_cores() - current().size))
+    return max(1, min(3, (usable_cores() - 2) // JUDGE_CORES)) if backend == "mujoco_warp" else 0
+
+
 def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:
-    """Return what makes the walking gate's robots in MuJoCo, on a few of the cores that training on a GPU leaves."""
+    """Return what makes the walking gate's robots in MuJoCo, on a few of the cores."""
     cfg = evaluation_cfg(spec.env_cfg, robots, seed=0)
     cfg.sim.backend, cfg.sim.num_threads = "mujoco", min(JUDGE_CORES, max(1, usable_cores() - 2))
     cfg.sim.process.enabled = False  # it has one of its own already

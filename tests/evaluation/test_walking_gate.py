@@ -12,7 +12,7 @@ import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
-from legged_gym.evaluation.judge_beside import READY, JudgeBeside, JudgeLost, walk
+from legged_gym.evaluation.judge_beside import NICENESS, READY, JudgeBeside, JudgeLost, walk
 from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.evaluation.walking_gate import GateCfg, WalkingGate
@@ -399,6 +399,8 @@ def test_the_other_process_judges_as_this_one_does() -> None:
         assert heard(judge) == READY
         judge.begin(actor)
         assert heard(judge) == expected and expected["survival"] is not None
+        nice = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, judge._process.pid)]
+        assert nice[1] == min(nice[0] + NICENESS, 19), "training goes before"
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
             os.kill(judge._process.pid, getattr(signal, name))
         judge.begin(actor)

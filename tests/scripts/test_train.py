@@ -190,6 +190,24 @@ def test_the_script_itself_refuses_in_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("backend", "cores", "expected"),
+    [
+        ("mujoco", 1, 0),
+        ("mujoco", 2, 1),
+        ("mujoco", 64, 1),
+        ("mujoco_warp", 1, 1),
+        ("mujoco_warp", 16, 3),
+        ("isaacgym", 64, 0),
+        ("a_users_own", 64, 0),
+    ],
+)
+def test_who_walks_the_gate(monkeypatch: pytest.MonkeyPatch, backend: str, cores: int, expected: int) -> None:
+    """Processes beside training, where the robots can walk in MuJoCo and cores are left."""
+    monkeypatch.setattr(train, "usable_cores", lambda: cores)
+    assert train.judges_beside(backend) == expected
+
+
 def test_a_gpu_has_its_gate_walked_by_the_processor(monkeypatch: pytest.MonkeyPatch, registry: TaskRegistry) -> None:
     """The other process finds the robots of the task, the user's own ones included, in MuJoCo on the CPU."""
     spec = resolve(Request(task="pointfoot_flat", imports=("colorsys",), settings=()))
