@@ -1,8 +1,10 @@
-"""Means the weights of some checkpoints of a run, into a run beside it that can be judged, calibrated and shipped.
+"""Means the weights of some checkpoints, into a run beside theirs that can be judged, calibrated and shipped.
 
     python benchmarks/mean_of_checkpoints.py --load_run=RUN --checkpoints=24400,25720
+    python benchmarks/mean_of_checkpoints.py --load_run=RUN --other_run=RUN --checkpoints=5050
 
-Writes `<RUN>_mean_24400_25720`: the configs, and the last checkpoint with the mean of all actors (decision 024).
+Writes `<RUN>_mean_24400_25720`: the configs, and the last checkpoint with the mean of all actors (decision 024). With
+`--other_run`, the same checkpoints of a second run that went on from the same policy take part.
 """
 
 import argparse
@@ -41,13 +43,17 @@ def main() -> None:
     """Mean from the command line."""
     parser = argparse.ArgumentParser(description="Mean the actors of some checkpoints of a run.")
     parser.add_argument("--load_run", type=cli.path, required=True, metavar="RUN", help="path of the run")
+    parser.add_argument("--other_run", type=cli.path, metavar="RUN", help="path of a second run, with the same ones")
     parser.add_argument("--checkpoints", required=True, metavar="LIST", help="iterations, as 24400,25720")
     args = parser.parse_args()
     given = sorted(set(args.checkpoints.split(",")), key=lambda text: (len(text), text))
-    if len(given) < 2 or not all(re.fullmatch(r"\d+", text) for text in given):
-        raise UserError(f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720")
     run = args.load_run.resolve()
-    files = [run / f"model_{number}.pt" for number in given]
+    runs = [run] if args.other_run is None else [args.other_run.resolve(), run]
+    if len(set(runs)) * len(given) < 2 or not all(re.fullmatch(r"\d+", text) for text in given):
+        raise UserError(
+            f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720, or --other_run, too"
+        )
+    files = [folder / f"model_{number}.pt" for folder in runs for number in given]
     checkpoint = mean_of(files)
     folder = run.with_name("_".join((run.name, "mean", *given)))
     folder.mkdir(exist_ok=True)

@@ -63,6 +63,15 @@ def test_a_share_of_the_commands_is_thrown_from_side_to_side(make_env: MakeEnv) 
         CommandsCfg(reversing_share=0.8, straight_share=0.3).validate()
 
 
+def test_nobody_is_thrown_round_from_full_speed() -> None:
+    """The factor is on the linear velocities, and on those of the reversing commands alone."""
+    commands = Commands(CommandsCfg(reversing_share=0.5, reversing_lin_vel=0.4), 5000, torch.tensor(1.0))
+    commands.resample(torch.ones(5000, dtype=torch.bool))
+    largest = commands.command.abs()[commands.reversing].amax(0)
+    torch.testing.assert_close(largest, torch.tensor([0.4, 0.24, 1.0]), rtol=0.0, atol=0.01)
+    assert commands.command.abs()[~commands.reversing].amax(0)[0] > 0.98
+
+
 def test_a_share_of_the_gaits_is_the_nominal_one() -> None:
     """At any difficulty, all four parameters at once; others are drawn."""
     clock = GaitClock(GaitCfg(nominal_share=0.4), 5000, torch.tensor(1.0))

@@ -83,6 +83,7 @@ PROBES: dict[str, Any | tuple[Any, Settings]] = {
     "commands.straight_share": 0.6,
     "commands.reversing_share": (0.6, {"commands.reversing_time": 0.04, "commands.resampling_time": 0.2}),
     "commands.reversing_time": (0.04, {"commands.reversing_share": 0.6, "commands.resampling_time": 0.2}),
+    "commands.reversing_lin_vel": (0.5, {"commands.reversing_share": 0.6}),
     "gait.nominal_share": 1.0,
     "init_state.pos": (0.1, 0.0, 0.02),
     "init_state.yaw": (0.0, 1.0),

@@ -37,8 +37,9 @@ class Commands:
         command, kind = torch.lerp(low, high, u[:, :3]), u[:, 3]
         command[:, 2].masked_fill_(kind >= 1.0 - self.cfg.straight_share, 0.0)
         standing = kind < self.cfg.standing_share
-        self.set(command.masked_fill_(standing.unsqueeze(-1), 0.0), mask)
         reversing = ~standing & (kind < self.cfg.standing_share + self.cfg.reversing_share)
+        command[:, :2].mul_(torch.where(reversing, self.cfg.reversing_lin_vel, 1.0).unsqueeze(-1))
+        self.set(command.masked_fill_(standing.unsqueeze(-1), 0.0), mask)
         self.reversing.logical_or_(mask & reversing)
 
     def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:

@@ -39,6 +39,8 @@ class CommandsCfg(Config):
     """Share of the commands that change their sign every `reversing_time`, as if a driver threw the stick about."""
     reversing_time: float = bounded(1.0, gt=0, le=1e6)
     """Time between two such changes [s]."""
+    reversing_lin_vel: float = bounded(1.0, ge=0, le=1)
+    """Factor on the linear velocities of such commands: nobody turns round from full speed within two steps."""
     initial_ranges: CommandRangesCfg = field(
         default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
     )
