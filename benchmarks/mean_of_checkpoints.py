@@ -4,7 +4,8 @@
     python benchmarks/mean_of_checkpoints.py --load_run=RUN --other_run=RUN --checkpoints=5050
 
 Writes `<RUN>_mean_24400_25720`: the configs, and the last checkpoint with the mean of all actors (decision 024). With
-`--other_run`, the same checkpoints of a second run that went on from the same policy take part.
+`--other_run`, the same checkpoints of a second run that went on from the same policy take part, and its name comes
+last in the folder's.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def mean_of(files: list[Path]) -> dict:
         if not actor or {name: x.shape for name, x in actor.items()} != {
             name: x.shape for name, x in actors[0].items()
         }:
-            raise UserError(f"{file}: its networks are not those of {files[0].name}")
+            raise UserError(f"{file}: its networks are not those of {files[0]}")
     mean = {name: torch.stack([actor[name].float() for actor in actors]).mean(0) for name in actors[0]}
     return checkpoints[-1] | {ACTOR: mean}
 
@@ -48,14 +49,14 @@ def main() -> None:
     args = parser.parse_args()
     given = sorted(set(args.checkpoints.split(",")), key=lambda text: (len(text), text))
     run = args.load_run.resolve()
-    runs = [run] if args.other_run is None else [args.other_run.resolve(), run]
-    if len(set(runs)) * len(given) < 2 or not all(re.fullmatch(r"\d+", text) for text in given):
-        raise UserError(
-            f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720, or --other_run, too"
-        )
-    files = [folder / f"model_{number}.pt" for folder in runs for number in given]
+    others = [] if args.other_run is None else [args.other_run.resolve()]
+    if run in others:
+        raise UserError(f"--other_run: got {args.other_run}, which is --load_run, too")
+    if (not others and len(given) < 2) or not all(re.fullmatch(r"\d+", text) for text in given):
+        raise UserError(f"--checkpoints: got {args.checkpoints}, expected two numbers or more, as 24400,25720")
+    files = [folder / f"model_{number}.pt" for folder in (*others, run) for number in given]
     checkpoint = mean_of(files)
-    folder = run.with_name("_".join((run.name, "mean", *given)))
+    folder = run.with_name("_".join((run.name, "mean", *given, *(other.name for other in others))))
     folder.mkdir(exist_ok=True)
     for config in run.glob("*.json"):
         shutil.copy(config, folder)

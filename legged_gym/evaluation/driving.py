@@ -14,8 +14,8 @@ COMMAND_TIME = 5.0
 
 
 def drivable_cfg(cfg: Any) -> Any:
-    """Leave commands to a `Driver`: the environment draws no new ones within an episode."""
-    cfg.commands.resampling_time = 1e6
+    """Leave commands to a `Driver`: the environment changes none within an episode."""
+    cfg.commands.resampling_time, cfg.commands.reversing_share = 1e6, 0.0
     return cfg
 
 

@@ -15,6 +15,7 @@ from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 
@@ -27,7 +28,8 @@ from legged_gym.utils.signals import NAMES
 READY = b"ready"
 """What the process says once its robots stand."""
 NICENESS = 10
-"""How far the process steps back behind training, in steps of Unix: a busy core gives it a tenth."""
+"""How far the process steps back behind training, in steps of Unix: a busy core gives it a tenth. On Windows it gets
+the priority below the normal one."""
 PATIENCE = 0.1
 """How often one who waits for an answer asks whether it is still worth it [s]."""
 
@@ -140,10 +142,10 @@ def _signals_for_training() -> Iterator[None]:
 
 def _serve(pipe: Connection, make_env: Callable[[], Any], row: Row, stop: bool) -> None:
     """Judge the policies that come through the pipe, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows Ctrl-C gets here; training ends this process
     torch.set_num_threads(1)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(NICENESS)
     try:
+        _step_back()
         env = make_env()
         answer: Any = READY
         while _said(pipe, answer):
@@ -154,6 +156,14 @@ def _serve(pipe: Connection, make_env: Callable[[], Any], row: Row, stop: bool) 
             answer = walk(env, actor, row, "cpu", stop)
     except Exception as error:  # noqa: BLE001  training goes on, whatever fails here
         _said(pipe, RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _step_back() -> None:
+    """Let training go first."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    else:
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
 
 def _said(pipe: Connection, answer: Any) -> bool:

@@ -114,7 +114,7 @@ def evaluation_cfg(cfg: Any, num_envs: int, seed: int, physics: str = "deployed"
     cfg.seed = seed
     cfg.env.num_envs = num_envs
     cfg.env.episode_length_s = 1e6
-    cfg.commands.resampling_time = 1e6
+    cfg.commands.resampling_time, cfg.commands.reversing_share = 1e6, 0.0
     rewarded = [term for term, weight in vars(cfg.rewards.scales).items() if weight]
     for term in rewarded[1:]:  # an environment needs one; nobody learns here, and they take an eighth of the time
         setattr(cfg.rewards.scales, term, 0.0)

@@ -32,7 +32,7 @@ TOUR_DURATION = sum(leg.duration for leg in TOUR)
 
 def tour_cfg(cfg: Any) -> Any:
     """Leave commands to the tour and start with the heading along x, which the camera sees from front and side."""
-    cfg.commands.resampling_time = 1e6
+    cfg.commands.resampling_time, cfg.commands.reversing_share = 1e6, 0.0
     cfg.init_state.yaw = (0.0, 0.0)
     return cfg
 

@@ -24,7 +24,7 @@ class GateCfg:
     stop: bool = True
     """End training at the first policy that passes."""
     num_envs: int = 128
-    """Robots that walk it: half as many as in `evaluate.py`, for the checks take a third of the time to the gate."""
+    """Robots that walk it: half as many as in `evaluate.py`, for a look must not take long."""
     every_steps: int = 0
     """Robot-steps between two evaluations; 0: as often as `time_share` allows, or beside training without a break."""
     time_share: float = 0.25

@@ -17,6 +17,7 @@ if __name__ == "__main__":
     signals.watch()  # before the slow imports
     startup.begins()
 
+from legged_gym.envs.base.legged_robot_config import SimCfg
 from legged_gym.evaluation.showing import make_planner, open_training
 from legged_gym.evaluation.spectator import Spectator
 from legged_gym.evaluation.suites import evaluation_cfg
@@ -74,7 +75,7 @@ def train(
     if (until_walking or evaluate_every) and current().first:
         robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, they take time from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
-        judges = judges_beside(spec.env_cfg.sim.backend)
+        judges = judges_beside(spec.env_cfg.sim)
         beside = on_the_processor(spec, robots) if judges else None
         judges = min(judges, 1) if evaluate_every else judges
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, STARTED, beside, judges)
@@ -91,15 +92,15 @@ def train(
     return runner
 
 
-def judges_beside(backend: str) -> int:
+def judges_beside(sim: SimCfg) -> int:
     """Return how many processes may walk the gate beside training; 0: training waits while it walks the gate itself.
 
-    They walk it in MuJoCo, so other simulators than its two keep to themselves. A process that trains on two cores
-    leaves half of one idle, enough for one that judges.
+    They walk it in MuJoCo, so only training in MuJoCo or MuJoCo Warp has them. On a processor one needs a core that
+    training can spare: much of training runs on one thread.
     """
-    if backend == "mujoco":
-        return min(1, max(0, usable_cores() - current().size))
-    return max(1, min(3, (usable_cores() - 2) // JUDGE_CORES)) if backend == "mujoco_warp" else 0
+    if sim.backend == "mujoco_warp":
+        return max(1, min(3, (usable_cores() - 2) // JUDGE_CORES))
+    return int(sim.backend == "mujoco" and usable_cores() > (2 if sim.process.enabled else 1))
 
 
 def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:

@@ -36,7 +36,9 @@ def test_only_the_chosen_robot_is_driven() -> None:
 def test_the_environment_leaves_the_command_alone() -> None:
     env = build(1, CLEAN)
     assert env.cfg.commands.resampling_time < 100.0
-    assert drivable_cfg(env.cfg).commands.resampling_time * 50 > 1e6
+    env.cfg.commands.reversing_share = 0.1
+    commands = drivable_cfg(env.cfg).commands
+    assert commands.resampling_time * 50 > 1e6 and commands.reversing_share == 0.0
 
 
 def test_a_shove_has_its_impulse_and_its_direction_and_ends() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg, PointFootFlatCfgPPO
+from legged_gym.evaluation import judge_beside
 from legged_gym.evaluation.judge_beside import NICENESS, READY, JudgeBeside, JudgeLost, walk
 from legged_gym.evaluation.rows import select_rows
 from legged_gym.evaluation.suites import evaluation_cfg
@@ -410,6 +411,15 @@ def test_the_other_process_judges_as_this_one_does() -> None:
             heard(judge)
     finally:
         judge.close()
+
+
+def test_on_windows_the_other_process_steps_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[object] = []
+    monkeypatch.delattr(os, "nice")
+    monkeypatch.setattr(judge_beside.psutil, "BELOW_NORMAL_PRIORITY_CLASS", "below", raising=False)
+    monkeypatch.setattr(judge_beside.psutil, "Process", lambda: SimpleNamespace(nice=set_to.append))
+    judge_beside._step_back()
+    assert set_to == ["below"]
 
 
 def test_what_cannot_be_sent_is_said() -> None:

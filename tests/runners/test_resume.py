@@ -26,6 +26,7 @@ def assert_equal(runner: OnPolicyRunner, other: OnPolicyRunner) -> None:
 @pytest.mark.parametrize("profile", ["flat", "mixed"])
 def test_resumed_run_is_the_unbroken_one_bit_for_bit(tmp_path: Path, profile: str) -> None:
     options: dict[str, Any] = {"env.terrain.profile": profile, "train.algorithm.imitation.replay_mini_batches": 3}
+    options |= {"env.commands.reversing_share": 0.5, "env.commands.reversing_time": 0.1}
     whole, second = whole_and_resumed(tmp_path, 4, 2, **options)
     assert second.current_learning_iteration == 6
     assert_equal(whole, second)

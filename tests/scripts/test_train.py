@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from legged_gym import LEGGED_GYM_ROOT_DIR, resources_dir
+from legged_gym.envs.base.legged_robot_config import SimCfg
 from legged_gym.options.cli import run_main
 from legged_gym.options.commands import commands_for
 from legged_gym.options.request import Request
@@ -191,21 +192,31 @@ def test_the_script_itself_refuses_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "cores", "expected"),
+    ("backend", "process", "cores", "ranks", "expected"),
     [
-        ("mujoco", 1, 0),
-        ("mujoco", 2, 1),
-        ("mujoco", 64, 1),
-        ("mujoco_warp", 1, 1),
-        ("mujoco_warp", 16, 3),
-        ("isaacgym", 64, 0),
-        ("a_users_own", 64, 0),
+        ("mujoco", False, 1, 1, 0),
+        ("mujoco", False, 2, 1, 1),
+        ("mujoco", False, 64, 1, 1),
+        ("mujoco", False, 2, 2, 0),
+        ("mujoco", False, 8, 4, 1),
+        ("mujoco", True, 2, 1, 0),
+        ("mujoco", True, 3, 1, 1),
+        ("mujoco_warp", False, 1, 1, 1),
+        ("mujoco_warp", False, 16, 1, 3),
+        ("isaacgym", True, 64, 1, 0),
+        ("a_users_own", False, 64, 1, 0),
     ],
 )
-def test_who_walks_the_gate(monkeypatch: pytest.MonkeyPatch, backend: str, cores: int, expected: int) -> None:
-    """Processes beside training, where the robots can walk in MuJoCo and cores are left."""
-    monkeypatch.setattr(train, "usable_cores", lambda: cores)
-    assert train.judges_beside(backend) == expected
+def test_who_walks_the_gate(
+    monkeypatch: pytest.MonkeyPatch, backend: str, process: bool, cores: int, ranks: int, expected: int
+) -> None:
+    """Processes beside training, where the robots can walk in MuJoCo and each process that trains can spare a core."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(machine, "_read", lambda path: "")  # no container's quota
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+    sim = SimCfg(backend=backend)
+    sim.process.enabled = process
+    assert train.judges_beside(sim) == expected
 
 
 def test_a_gpu_has_its_gate_walked_by_the_processor(monkeypatch: pytest.MonkeyPatch, registry: TaskRegistry) -> None:

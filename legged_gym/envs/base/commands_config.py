@@ -36,11 +36,12 @@ class CommandsCfg(Config):
     straight_share: float = bounded(0.0, ge=0, le=1)
     """Share of the commands that ask not to turn. Robots that always turn hardly get off the middle of their tile."""
     reversing_share: float = bounded(0.0, ge=0, le=1)
-    """Share of the commands that change their sign every `reversing_time`, as if a driver threw the stick about."""
+    """Share of the commands that change their sign every `reversing_time`, as if a driver threw the stick about. On a
+    map, robots that turn back do not get to harder tiles."""
     reversing_time: float = bounded(1.0, gt=0, le=1e6)
-    """Time between two such changes [s]."""
+    """Time between two such changes, counted from the beginning of the episode [s]."""
     reversing_lin_vel: float = bounded(1.0, ge=0, le=1)
-    """Factor on the linear velocities of such commands: nobody turns round from full speed within two steps."""
+    """Factor on the linear velocities of such commands: nobody turns round from full speed within a second."""
     initial_ranges: CommandRangesCfg = field(
         default_factory=lambda: CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5))
     )
