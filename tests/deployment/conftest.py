@@ -23,7 +23,7 @@ from legged_gym.deployment.rollout import Job, walk
 URDF = resources_dir() / "robots" / "PF_TRON1A" / "urdf" / "robot.urdf"
 POLICY = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
 KICKING = POLICY.with_name("pointfoot_terrain")
-"""On the hoist it moves all joints; the other one holds its knees at their stops."""
+"""Walking, too, it moves the joints as the fit needs it; from a walk under the other one nothing is known."""
 needs_drake = pytest.mark.skipif(find_spec("pydrake") is None, reason="needs Drake: pip install -e '.[sim2sim]'")
 MakeEngine = Callable[..., Engine]
 

@@ -8,6 +8,8 @@ from legged_gym.evaluation.agents import TeacherAgent
 from legged_gym.evaluation.driving import SHOVE_TIME, Driver, command_limits, drivable_cfg
 from legged_gym.evaluation.planning import SAMPLES, STEPS_AHEAD, StepPlanner
 from legged_gym.evaluation.spectator import Spectator
+from legged_gym.evaluation.suites import evaluation_cfg
+from legged_gym.evaluation.tour import tour_cfg
 from legged_gym.teacher.config import DcmCfg
 from legged_gym.viewer.controls import Controls
 from tests.envs.making import CLEAN, build, stand
@@ -36,9 +38,10 @@ def test_only_the_chosen_robot_is_driven() -> None:
 def test_the_environment_leaves_the_command_alone() -> None:
     env = build(1, CLEAN)
     assert env.cfg.commands.resampling_time < 100.0
-    env.cfg.commands.reversing_share = 0.1
-    commands = drivable_cfg(env.cfg).commands
-    assert commands.resampling_time * 50 > 1e6 and commands.reversing_share == 0.0
+    for leave in (drivable_cfg, tour_cfg, lambda cfg: evaluation_cfg(cfg, 2, seed=0)):
+        env.cfg.commands.reversing_share = 0.1
+        commands = leave(env.cfg).commands
+        assert commands.resampling_time * 50 > 1e6 and commands.reversing_share == 0.0
 
 
 def test_a_shove_has_its_impulse_and_its_direction_and_ends() -> None:
