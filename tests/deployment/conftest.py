@@ -23,7 +23,7 @@ from legged_gym.deployment.rollout import Job, walk
 URDF = resources_dir() / "robots" / "PF_TRON1A" / "urdf" / "robot.urdf"
 POLICY = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
 KICKING = POLICY.with_name("pointfoot_terrain")
-"""Walking, too, it moves the joints as the fit needs it; from a walk under the other one nothing is known."""
+"""Logs of this policy tell about the joints, on the hoist and in a walk; a walk of the other one does not."""
 needs_drake = pytest.mark.skipif(find_spec("pydrake") is None, reason="needs Drake: pip install -e '.[sim2sim]'")
 MakeEngine = Callable[..., Engine]
 
