@@ -63,6 +63,9 @@ class EstimatorCfg(Config):
     """Parts of a pass."""
     max_grad_norm: float = bounded(1.0, gt=0)
     """Largest norm of a gradient."""
+    huber_width: float = bounded(0.0, ge=0)
+    """Error from which on it counts in proportion, no longer squared (Huber's loss) [m/s]: robots that tumble then
+    weigh less. 0: all errors are squared."""
 
     def validate(self) -> None:
         """Check that there are hidden layers."""
@@ -122,6 +125,9 @@ class AlgorithmCfg(Config):
     """Largest norm of a gradient, of policy and of value."""
     mixed_precision: bool = True
     """Train critic and estimator with hidden layers in bfloat16 on devices with units for it: CUDA, CPUs with AMX."""
+    input_scaling: bool = False
+    """Divide steps of the first layers of actor and estimator by the size of their inputs: what only small inputs tell
+    is then learned as fast. Nothing of a policy's files changes."""
     polish_share: float = bounded(0.0, ge=0, le=1)
     """Last share of a run's iterations, in which the policy stops exploring: the noise sinks to `polish_noise_std`, the
     weight of the entropy to 0. With less noise a policy learns finer motions, closer to those deployed."""

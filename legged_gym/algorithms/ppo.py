@@ -24,6 +24,7 @@ from torch import nn
 
 from legged_gym.algorithms.config import ImitationCfg
 from legged_gym.algorithms.estimator_trainer import EstimatorTrainer
+from legged_gym.algorithms.input_scale import InputScale
 from legged_gym.algorithms.losses import (
     adapted_learning_rate,
     follows_reference,
@@ -66,6 +67,7 @@ class PPO(RslPPO):
         estimator: dict[str, Any] | None = None,
         imitation: dict[str, Any] | None = None,
         mixed_precision: bool = True,
+        input_scaling: bool = False,
         polish_share: float = 0.0,
         polish_noise_std: float = 0.12,
         **kwargs: Any,
@@ -79,6 +81,7 @@ class PPO(RslPPO):
             estimator: Fields of `EstimatorCfg` that training needs.
             imitation: Fields of `ImitationCfg`.
             mixed_precision: See `AlgorithmCfg`.
+            input_scaling: See `AlgorithmCfg`.
             polish_share: See `AlgorithmCfg`.
             polish_noise_std: See `AlgorithmCfg`.
             kwargs: See rsl_rl's PPO; `multi_gpu_cfg` holds the `group`.
@@ -95,10 +98,11 @@ class PPO(RslPPO):
         self.group: Group = (kwargs.get("multi_gpu_cfg") or {}).get("group", ALONE)
         branch = self.group.branch()
         self.estimator_trainer = EstimatorTrainer(
-            self._raw_actor.estimator, storage, branch, device, mixed_precision, **(estimator or {})
+            self._raw_actor.estimator, storage, branch, device, mixed_precision, input_scaling, **(estimator or {})
         )
         self._policy_step = GuardedStep(self.optimizer, device)
         self._replay_step = GuardedStep(self.optimizer, device)
+        self._scale = InputScale(self._raw_actor.mlp, device, input_scaling)
         self._not_finite = torch.zeros(len(LOSSES), device=device)
         """Number of optimiser steps in which each of `LOSSES` was not finite, since the last `read_skipped`."""
         self._steps_tried = [0] * len(LEARNED)
@@ -234,6 +238,8 @@ class PPO(RslPPO):
         share = self.imitation_share if has_reference else 0.0
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
+        if self._scale.due:
+            self._scale.measure(self._raw_actor.get_latent(self.storage.observations.flatten(0, 1)), self.group)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
         skipped = self._policy_step.skipped.clone()
@@ -333,7 +339,8 @@ class PPO(RslPPO):
             self._adapt_learning_rate(divergence)
         policy_norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
         critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), self.max_grad_norm)
-        skipped = self._policy_step(loss, policy_norm, critic_norm)
+        with self._scale.steps():
+            skipped = self._policy_step(loss, policy_norm, critic_norm)
         self._not_finite[: len(means)] += (~torch.stack(means).isfinite()).float()
         return torch.stack(means).masked_fill(skipped > 0.0, 0.0)
 
@@ -363,7 +370,8 @@ class PPO(RslPPO):
         (self._imitation_weight * loss).backward()
         (loss,) = self.group.mean_gradients(self.policy_parameters(), loss)
         norm = nn.utils.clip_grad_norm_(self.policy_parameters(), self.max_grad_norm)
-        self._replay_step(loss, norm)
+        with self._scale.steps():
+            self._replay_step(loss, norm)
 
     def policy_parameters(self) -> list[nn.Parameter]:
         """Parameters that the policy gradient moves: the actor's without its estimator's."""
@@ -397,6 +405,7 @@ class PPO(RslPPO):
             "estimator_optimizer_state_dict": self.estimator_trainer.optimizer.state_dict(),
             "ppo_iteration": self.iteration,
             "imitation_clock": self.imitation_clock,
+            "input_scales": {"actor": self._scale.save(), "estimator": self.estimator_trainer.scale.save()},
         }
         for group in saved["optimizer_state_dict"]["param_groups"]:
             group["lr"] = self.learning_rate
@@ -432,6 +441,9 @@ class PPO(RslPPO):
         if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             self.estimator_trainer.load_optimizer(loaded_dict["estimator_optimizer_state_dict"])
+            scales = loaded_dict.get("input_scales", {})
+            self._scale.load(scales.get("actor"))
+            self.estimator_trainer.scale.load(scales.get("estimator"))
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate

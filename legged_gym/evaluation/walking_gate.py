@@ -103,7 +103,8 @@ class WalkingGate:
         if not self._seats:
             self._build()
         self.passed: dict[str, float] | None = None
-        """For the first policy that passed: `seconds` and `steps` [robot-steps] since the start, `iteration`."""
+        """For the first policy that passed: `trained` [s] and `steps` [robot-steps] until it was there, `seconds` until
+        it was known to walk, both since the start; `iteration`."""
         self.evaluation_time = 0.0
         """Time that training has waited for evaluations [s]."""
         self._first_steps = self._last_steps = runner.logger.tot_timesteps  # not 0 if a run is gone on with
@@ -227,7 +228,8 @@ class WalkingGate:
         self._log(result)
         if self.passed is None and passes_walking_gate(result):
             self.passed = {
-                "seconds": look.began - self.started,
+                "trained": look.began - self.started,
+                "seconds": self._last_time - self.started,
                 "steps": look.steps - self._first_steps,
                 "iteration": look.iteration,
             }
@@ -257,7 +259,9 @@ class WalkingGate:
         if self.passed is None:
             steps = self.runner.logger.tot_timesteps - self._first_steps
             return f"walking gate not passed after {time.time() - self.started:.0f} s and {steps:,} robot-steps"
+        seconds, trained, steps = (self.passed[name] for name in ("seconds", "trained", "steps"))
         return (
-            f"walking gate passed after {self.passed['seconds']:.0f} s and {self.passed['steps']:,} robot-steps, "
-            f"counted from the start of the process; training waited {self.evaluation_time:.0f} s for evaluations"
+            f"walking gate passed after {seconds:.0f} s, by the policy of {trained:.0f} s and {steps:,} robot-steps, "
+            f"counted from the start of the process; training waited {self.evaluation_time:.0f} s for "
+            "evaluations"
         )

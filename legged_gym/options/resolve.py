@@ -251,7 +251,7 @@ def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setti
 def _machine_fields(scale: machine.Scale, most_robots: int | None) -> Fields:
     """Returns the fields that suit the machine."""
     fields: Fields = {"env.env.num_envs": min(scale.num_envs, most_robots or scale.num_envs)}
-    return fields | {f"train.estimator.{name}": value for name, value in scale.estimator.items()}
+    return fields | {f"train.{name}": value for name, value in scale.train.items()}
 
 
 def _put(fields: Fields, cfgs: Mapping[str, Config], *, may_lack: bool = False) -> None:

@@ -33,7 +33,7 @@ from legged_gym.options.viewing import Viewing, add_viewer_options, choose_viewe
 from legged_gym.utils.console import keep_going_without_console
 from legged_gym.utils.distributed import current, joined, mute_others
 from legged_gym.utils.errors import UserError
-from legged_gym.utils.machine import usable_cores
+from legged_gym.utils.machine import leave_cores, usable_cores
 
 WALKS_SOONEST = 4096
 """Robots on a GPU that reach the walking gate first: with more an iteration takes longer and teaches little more."""
@@ -65,6 +65,10 @@ def train(
     Raises:
         UserError: The checkpoint to resume from does not fit.
     """
+    judging = (until_walking or evaluate_every) and current().first
+    judges = judges_beside(spec.env_cfg.sim) if judging else 0
+    if judges and spec.sim_device == "cpu":
+        leave_cores(judge_cores())
     env = make_env(spec, headless=True)
     runner = make_runner(spec, env)
     if viewer != "none" and current().first:
@@ -72,10 +76,9 @@ def train(
     if runner.log_dir is not None:
         note_command(Path(runner.log_dir), "train", spec)
     gate = None
-    if (until_walking or evaluate_every) and current().first:
+    if judging:
         robots = 64 if spec.sim_device == "cpu" else 128  # on a CPU, they take time from training
         cfg = GateCfg(stop=until_walking, every_steps=evaluate_every, num_envs=robots)
-        judges = judges_beside(spec.env_cfg.sim)
         beside = on_the_processor(spec, robots) if judges else None
         judges = min(judges, 1) if evaluate_every else judges
         gate = WalkingGate(runner, lambda cfg: make_env(spec, cfg, headless=True), cfg, STARTED, beside, judges)
@@ -103,10 +106,15 @@ def judges_beside(sim: SimCfg) -> int:
     return int(sim.backend == "mujoco" and usable_cores() > (2 if sim.process.enabled else 1))
 
 
+def judge_cores() -> int:
+    """Return how many cores each process that walks the gate takes."""
+    return min(JUDGE_CORES, max(1, usable_cores() - 2))
+
+
 def on_the_processor(spec: RunSpec, robots: int) -> Callable[[], Any]:
     """Return what makes the walking gate's robots in MuJoCo, on a few of the cores."""
     cfg = evaluation_cfg(spec.env_cfg, robots, seed=0)
-    cfg.sim.backend, cfg.sim.num_threads = "mujoco", min(JUDGE_CORES, max(1, usable_cores() - 2))
+    cfg.sim.backend, cfg.sim.num_threads = "mujoco", judge_cores()
     cfg.sim.process.enabled = False  # it has one of its own already
     return functools.partial(make_judged_env, replace(spec, sim_device="cpu", env_cfg=cfg, train_cfg=None))
 

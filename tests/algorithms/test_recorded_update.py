@@ -40,6 +40,7 @@ def symmetry(device: str) -> Symmetry:
 def algorithm(device: str, group: Group = ALONE, mixed: bool = True) -> PPO:
     cfg = LeggedRobotCfgPPO()
     cfg.algorithm.mixed_precision = mixed
+    cfg.algorithm.input_scaling, cfg.estimator.huber_width = True, 0.2
     cfg.runner.num_steps_per_env = NUM_STEPS
     cfg.algorithm.imitation.replay_mini_batches = 3
     cfg.algorithm.imitation.replay_samples = 2 * NUM_ENVS * NUM_STEPS

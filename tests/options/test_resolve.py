@@ -60,7 +60,7 @@ def _is_named_call(node: ast.AST) -> bool:
 def test_the_order_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each layer sets one field more than the next: what shows through tells who goes before whom."""
     fields = ("env.env.num_envs", "env.seed", "env.commands.resampling_time", "train.estimator.num_mini_batches")
-    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, estimator={"num_mini_batches": 5}))
+    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, train={"estimator.num_mini_batches": 5}))
 
     def values(spec: RunSpec) -> list[Any]:
         return [_get(spec, field) for field in fields]
@@ -87,7 +87,7 @@ def test_training_goes_on_from_a_shipped_policy_with_what_suits_machine_and_robo
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its run has only fields that the policy depends on: the others must not fall back to the classes' defaults."""
-    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, estimator={"num_mini_batches": 5}))
+    monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, train={"estimator.num_mini_batches": 5}))
     shipped = resources_dir() / "policies" / "PF_TRON1A" / "pointfoot_flat"
     run = shutil.copytree(shipped, tmp_path / "run")
     cfg = json.loads((run / "env_cfg.json").read_text())
@@ -117,7 +117,7 @@ def test_the_machine_sets_robots_and_estimator(monkeypatch: pytest.MonkeyPatch) 
         return spec.train_cfg
 
     plain = train_cfg()
-    estimator = train_cfg(estimator={"num_mini_batches": 16}).estimator
+    estimator = train_cfg(train={"estimator.num_mini_batches": 16}).estimator
     assert (estimator.num_mini_batches, estimator.learning_rate) == (16, plain.estimator.learning_rate)
 
 

@@ -19,6 +19,7 @@ SMALL = {
     "train.policy.actor_hidden_dims": (16,),
     "train.policy.critic_hidden_dims": (16,),
     "train.estimator.hidden_dims": (16,),
+    "train.algorithm.input_scaling": True,
     "train.runner.num_steps_per_env": 16,
     "train.runner.save_seconds": 0.0,
     "train.runner.update_threads": 1,
