@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -96,6 +97,17 @@ def test_it_looks_every_so_many_steps_and_stops_at_the_first_policy_that_walks(f
     assert training.walker.num_envs == 3, "not as many as are trained"
     assert training.cfg == evaluation_cfg(training.env.cfg, 3, seed=0, physics="deployed")
     assert "walking gate passed after" in training.gate.verdict() and "600 robot-steps" in training.gate.verdict()
+
+
+def test_the_time_ends_when_a_policy_is_known_to_walk(fake_env: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(fake_env, GateCfg(num_envs=3, every_steps=100), [0.1])
+    evaluate = training.gate._evaluate
+    monkeypatch.setattr(training.gate, "_evaluate", lambda: (time.sleep(1.2), evaluate())[1])
+    training.iterate(100)
+    passed = training.gate.passed
+    assert passed is not None and passed["seconds"] >= passed["trained"] + 1.2
+    numbers = [float(number) for number in re.findall(r"(\d+) s", training.gate.verdict())]
+    assert numbers[0] > numbers[1], "the look is counted"
 
 
 def test_a_run_that_is_gone_on_with_is_counted_from_there(fake_env: type, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from legged_gym import LEGGED_GYM_ROOT_DIR, resources_dir
 from legged_gym.envs.base.legged_robot_config import SimCfg
@@ -217,6 +218,23 @@ def test_who_walks_the_gate(
     sim = SimCfg(backend=backend)
     sim.process.enabled = process
     assert train.judges_beside(sim) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "until_walking", "threads"), [("cpu", True, 2), ("cpu", False, 4), ("cuda:0", True, 4)]
+)
+def test_training_on_a_processor_leaves_the_judge_its_cores(
+    monkeypatch: pytest.MonkeyPatch, device: str, until_walking: bool, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)), raising=False)
+    monkeypatch.setattr(machine, "_read", lambda path: "")
+    seen = []
+    monkeypatch.setattr(train, "make_env", lambda *_, **__: seen.append(torch.get_num_threads()) or sys.exit())
+    spec = replace(resolve(Request(task="pointfoot_flat", settings=())), sim_device=device)
+    spec.env_cfg.sim.backend = "mujoco"
+    with machine.torch_threads(4), pytest.raises(SystemExit):
+        train.train(spec, until_walking=until_walking)
+    assert seen == [threads]
 
 
 def test_a_gpu_has_its_gate_walked_by_the_processor(monkeypatch: pytest.MonkeyPatch, registry: TaskRegistry) -> None:
