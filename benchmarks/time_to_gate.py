@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from legged_gym.evaluation import results
+from legged_gym.evaluation.walking_gate import MISSED, PASSED
 from legged_gym.options import cli
 from legged_gym.options.cli import run_main
 from legged_gym.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-PASSED = re.compile(r"walking gate passed after (\d+) s, by the policy of (\d+) s and ([\d,]+) robot-steps")
-MISSED = re.compile(r"walking gate not passed after (\d+) s and ([\d,]+) robot-steps")
 COLUMNS = {"to_the_gate": ("s", 0), "to_its_policy": ("s", 0), "robot_steps": ("million", 2)}
 
 

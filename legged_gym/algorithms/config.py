@@ -64,8 +64,8 @@ class EstimatorCfg(Config):
     max_grad_norm: float = bounded(1.0, gt=0)
     """Largest norm of a gradient."""
     huber_width: float = bounded(0.0, ge=0)
-    """Error from which on it counts in proportion, no longer squared (Huber's loss) [m/s]: robots that tumble then
-    weigh less. 0: all errors are squared."""
+    """Error from which on it counts in proportion (Huber's loss) [m/s]: robots that tumble weigh less. Smaller errors
+    are squared, and divided by twice this width. 0: all errors are squared."""
 
     def validate(self) -> None:
         """Check that there are hidden layers."""

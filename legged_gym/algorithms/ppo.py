@@ -239,7 +239,9 @@ class PPO(RslPPO):
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         if self._scale.due:
-            self._scale.measure(self._raw_actor.get_latent(self.storage.observations.flatten(0, 1)), self.group)
+            seen = self.storage.observations.flatten(0, 1)
+            seen[VELOCITY_ESTIMATE] = seen["velocity"]  # nothing was estimated yet that would tell its size
+            self._scale.measure(self._raw_actor.get_latent(seen), self.group)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
         skipped = self._policy_step.skipped.clone()
@@ -441,7 +443,7 @@ class PPO(RslPPO):
         if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             self.estimator_trainer.load_optimizer(loaded_dict["estimator_optimizer_state_dict"])
-            scales = loaded_dict.get("input_scales", {})
+            scales = loaded_dict.get("input_scales") or {}
             self._scale.load(scales.get("actor"))
             self.estimator_trainer.scale.load(scales.get("estimator"))
             self.learning_rate = self.optimizer.param_groups[0]["lr"]

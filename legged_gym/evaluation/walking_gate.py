@@ -1,5 +1,6 @@
 """The walking gate beside training: checks from time to time whether the policy walks on nominal physics yet."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from legged_gym.evaluation.rows import GATE, passes_walking_gate, select_rows
 from legged_gym.evaluation.suites import evaluation_cfg, far_from_walking
 from legged_gym.utils.machine import torch_threads
 
+PASSED = re.compile(r"walking gate passed after (\d+) s, by the policy of (\d+) s and ([\d,]+) robot-steps")
+"""A verdict: seconds until a policy was known to walk, seconds and robot-steps until it was there."""
+MISSED = re.compile(r"walking gate not passed after (\d+) s and ([\d,]+) robot-steps")
+"""The other verdict."""
 FIRST = 1.0
 """What an evaluation is taken to cost before the first one [s]."""
 

@@ -13,6 +13,7 @@ from legged_gym.options import runs
 from legged_gym.options.request import AGENTS, SCOPES, Request, Setting
 from legged_gym.options.spec import AgentSpec, RunSpec
 from legged_gym.options.tasks import load_tasks
+from legged_gym.runners.config import LeggedRobotCfgPPO
 from legged_gym.sim.registry import SIMULATORS, resolve_simulator
 from legged_gym.sim.robot_files import RobotFiles, find_robot
 from legged_gym.sim.robot_model import RobotModel
@@ -61,12 +62,13 @@ def resolve(request: Request, preset: Preset | None = None, most_robots: int | N
     checkpoint = _find_checkpoint(agent, policy or request.task, said, cfgs, log_root)
     saved = {} if checkpoint is None else _read_run(checkpoint, cfgs)
 
+    rl_device = machine.choose_device(request.rl_device, here, prefer_cuda=True)
     backend = _choose_backend(said, saved if agent is None else {}, cfgs["env"].sim.backend, request.sim_device, here)
     engine, sim_device = choose_engine(backend, request.sim_device, here)
     _put(saved, cfgs)
     if "env.env.num_envs" not in saved:  # a new run, or a shipped policy's, which has only what the policy depends on
         suiting = _read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs)
-        suiting |= _machine_fields(machine.suggest(here, sim_device), most_robots)
+        suiting |= _machine_fields(machine.suggest(here, sim_device, rl_device), most_robots, cfgs["train"])
         _put({field: value for field, value in suiting.items() if field not in saved}, cfgs, may_lack=True)
     if preset is not None:
         cfgs["env"] = preset(cfgs["env"])
@@ -85,7 +87,7 @@ def resolve(request: Request, preset: Preset | None = None, most_robots: int | N
         train_cfg=train_cfg,
         robot=robot,
         sim_device=sim_device,
-        rl_device=machine.choose_device(request.rl_device, here, prefer_cuda=True),
+        rl_device=rl_device,
         headless=request.headless,
         log_root=log_root,
         checkpoint=checkpoint,
@@ -248,10 +250,14 @@ def _robot_settings(files: RobotFiles, cfgs: Mapping[str, Config]) -> list[Setti
     return settings
 
 
-def _machine_fields(scale: machine.Scale, most_robots: int | None) -> Fields:
-    """Returns the fields that suit the machine."""
+def _machine_fields(scale: machine.Scale, most_robots: int | None, train_cfg: Config) -> Fields:
+    """Returns the fields that suit the machine; where the task has training values of its own, those stay."""
+    usual = LeggedRobotCfgPPO()
     fields: Fields = {"env.env.num_envs": min(scale.num_envs, most_robots or scale.num_envs)}
-    return fields | {f"train.{name}": value for name, value in scale.train.items()}
+    for name, value in scale.train.items():
+        if get_field(train_cfg, name) == get_field(usual, name):
+            fields[f"train.{name}"] = value
+    return fields
 
 
 def _put(fields: Fields, cfgs: Mapping[str, Config], *, may_lack: bool = False) -> None:

@@ -67,10 +67,9 @@ def train(
     """
     judging = (until_walking or evaluate_every) and current().first
     judges = judges_beside(spec.env_cfg.sim) if judging else 0
-    if judges and spec.sim_device == "cpu":
-        leave_cores(judge_cores())
+    leaves_cores = judges > 0 and until_walking and spec.rl_device == "cpu"
     env = make_env(spec, headless=True)
-    runner = make_runner(spec, env)
+    runner = make_beside_a_judge(spec, env) if leaves_cores else make_runner(spec, env)
     if viewer != "none" and current().first:
         watch(runner, spec, env, viewer, viewing or Viewing())
     if runner.log_dir is not None:
@@ -104,6 +103,21 @@ def judges_beside(sim: SimCfg) -> int:
     if sim.backend == "mujoco_warp":
         return max(1, min(3, (usable_cores() - 2) // JUDGE_CORES))
     return int(sim.backend == "mujoco" and usable_cores() > (2 if sim.process.enabled else 1))
+
+
+def make_beside_a_judge(spec: RunSpec, env: Any) -> Any:
+    """Make a runner that computes with fewer threads, for the judge to have its cores.
+
+    The run's config keeps the number of threads that it had: without a judge it goes on with all of them.
+    """
+    leave_cores(judge_cores())
+    runner_cfg = spec.train_cfg.runner
+    threads = runner_cfg.update_threads
+    if "train.runner.update_threads" not in spec.said:
+        runner_cfg.update_threads = 0
+    runner = make_runner(spec, env)
+    runner_cfg.update_threads = threads
+    return runner
 
 
 def judge_cores() -> int:

@@ -37,7 +37,7 @@ class Scale:
     num_envs: int
     """Robots simulated side by side."""
     train: dict[str, Any] = field(default_factory=dict)
-    """Fields of the training config that differ from the task's."""
+    """Fields of the training config that suit it, where a task has none of its own."""
 
 
 def local_processes() -> int:
@@ -78,29 +78,31 @@ def detect() -> Machine:
     return Machine(usable_cores(), usable_memory_gib(), torch.cuda.device_count() if torch.cuda.is_available() else 0)
 
 
-def suggest(machine: Machine, sim_device: str) -> Scale:
+def suggest(machine: Machine, sim_device: str, rl_device: str) -> Scale:
     """Chooses the size of a run when the user did not.
 
-    On a CPU few robots make progress visible within minutes, and learning takes longer than physics: fewer passes over
-    a rollout and a smaller critic. The velocity estimator takes many steps everywhere: while it is poor, no policy
-    follows its commands.
+    On a CPU few robots make progress visible within minutes. On a GPU a rollout is 30 times as large, so the velocity
+    estimator sees it less often. It still takes as many steps as on a CPU: while it is poor, no policy follows its
+    commands. Where few robots learn on a CPU, that takes longer than physics: they make fewer passes over a rollout,
+    with a smaller critic.
 
     Args:
         machine: Its resources.
         sim_device: Where physics runs, e.g. `"cpu"` or `"cuda:0"`.
+        rl_device: Where learning runs.
 
     Returns:
         The size.
     """
     if sim_device.startswith("cuda"):
         return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16})
-    train = {  # decision 043; none of these was measured on a GPU
-        "algorithm.input_scaling": True,
-        "algorithm.num_learning_epochs": 3,
-        "estimator.huber_width": 0.2,
-        "policy.critic_hidden_dims": (256, 128, 64),
-    }
-    return Scale(4096 if machine.cores >= 16 else min(64 * machine.cores, 2048), train)
+    many = machine.cores >= 16
+    train: dict[str, Any] = {}
+    if rl_device == "cpu":  # decision 043; nothing of it was measured on a GPU
+        train = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
+        if not many:
+            train |= {"algorithm.num_learning_epochs": 3, "policy.critic_hidden_dims": (256, 128, 64)}
+    return Scale(4096 if many else min(64 * machine.cores, 2048), train)
 
 
 def choose_device(asked: str | None, machine: Machine, *, prefer_cuda: bool) -> str:
@@ -157,7 +159,10 @@ def prefer_egl() -> None:
 
 
 def leave_cores(count: int) -> None:
-    """Let torch compute with so many fewer threads than there are cores: a thread keeps its core busy as it waits."""
+    """Let torch compute with so many fewer threads than there are cores, for the rest of this process.
+
+    A thread of torch keeps its core busy while it waits for others.
+    """
     import torch
 
     torch.set_num_threads(min(torch.get_num_threads(), max(1, usable_cores() - count)))

@@ -1,6 +1,7 @@
 """Steps of a first layer are those it would take on inputs of one size."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from legged_gym.algorithms.input_scale import SMALLEST, InputScale
 from legged_gym.algorithms.networks import SymmetricMLP
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.cuda_graph import make_adam
 from legged_gym.utils.distributed import ALONE
 from legged_gym.utils.finite import GuardedStep
@@ -113,12 +115,31 @@ def test_factors_are_saved_once_they_are_measured() -> None:
     assert not off.due and off.save() is None and torch.equal(off.factors, torch.ones(3))
 
 
+def test_a_checkpoint_has_the_factors_of_both_networks(tmp_path: Path) -> None:
+    run, other = small_run(tmp_path / "run"), small_run(tmp_path / "other")
+    run.learn(1)
+    path = tmp_path / "run" / "model_1.pt"
+    other.load(str(path))
+    for scales in (
+        (run.alg._scale, other.alg._scale),
+        (run.alg.estimator_trainer.scale, other.alg.estimator_trainer.scale),
+    ):
+        assert torch.equal(scales[0].factors, scales[1].factors) and not scales[1].due
+    older = load_checked(str(path))
+    del older["input_scales"]
+    save_atomically(older, str(path))
+    other.load(str(path))
+    assert other.alg._scale.due, "of before this option: the next rollout tells"
+
+
 def test_a_run_measures_both_networks_once() -> None:
-    run = small_run(None, **{"train.algorithm.input_scaling": True})
+    run = small_run(None)
     scales = (run.alg._scale, run.alg.estimator_trainer.scale)
     assert all(scale.due for scale in scales)
     run.learn(1)
     first = [scale.factors.clone() for scale in scales]
     assert all((factors != 1.0).any() for factors in first)
+    speed = run.alg.storage.observations["velocity"].square().mean().sqrt()
+    assert 0.3 / speed < first[0][:3].mean() < 3.0 / speed, "of velocities, not of what nobody estimates yet"
     run.learn(1)
     assert all(torch.equal(scale.factors, factors) for scale, factors in zip(scales, first, strict=True))

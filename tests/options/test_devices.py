@@ -31,7 +31,7 @@ def test_physics_runs_where_its_simulator_runs(
     on_gpu(monkeypatch)
     spec = resolve(parse(*argv))
     assert (spec.env_cfg.sim.backend, spec.sim_device, spec.rl_device) == (engine, device, "cuda:0")
-    assert spec.env_cfg.env.num_envs == machine.suggest(GPU, device).num_envs
+    assert spec.env_cfg.env.num_envs == machine.suggest(GPU, device, device).num_envs
 
 
 @pytest.mark.usefixtures("small_machine")

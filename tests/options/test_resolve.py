@@ -14,6 +14,7 @@ from legged_gym.options.request import Request, Setting
 from legged_gym.options.resolve import resolve, summary
 from legged_gym.options.setup import make_env, make_runner
 from legged_gym.options.spec import RunSpec
+from legged_gym.runners.config import LeggedRobotCfgPPO
 from legged_gym.utils import distributed, machine
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.distributed import Group
@@ -108,7 +109,7 @@ def _get(spec: RunSpec, field: str) -> Any:
 
 
 def test_the_machine_sets_robots_and_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What suits it replaces the task's; what a scale does not name stays the task's."""
+    """What suits it replaces usual values; a task's own stay, and so does what a scale does not name."""
 
     def train_cfg(**scale: Any) -> Any:
         monkeypatch.setattr(machine, "suggest", lambda *_: Scale(num_envs=7, **scale))
@@ -119,6 +120,9 @@ def test_the_machine_sets_robots_and_estimator(monkeypatch: pytest.MonkeyPatch) 
     plain = train_cfg()
     estimator = train_cfg(train={"estimator.num_mini_batches": 16}).estimator
     assert (estimator.num_mini_batches, estimator.learning_rate) == (16, plain.estimator.learning_rate)
+    assert plain.algorithm.num_mini_batches == 8 != LeggedRobotCfgPPO().algorithm.num_mini_batches
+    own = train_cfg(train={"algorithm.num_mini_batches": 3}).algorithm
+    assert own.num_mini_batches == 8, "the task's own value"
 
 
 def test_the_saved_config_is_what_runs(logs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

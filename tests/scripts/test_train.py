@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_fewer_robots_walk_sooner(
         specs.append(spec)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(machine, "suggest", lambda here, device: machine.Scale(suggested))
+    monkeypatch.setattr(machine, "suggest", lambda *_: machine.Scale(suggested))
     monkeypatch.setattr(train, "train", stop)
     assert run(monkeypatch, "--headless", *options) == 130
     assert specs[0].env_cfg.env.num_envs == expected
@@ -221,20 +222,31 @@ def test_who_walks_the_gate(
 
 
 @pytest.mark.parametrize(
-    ("device", "until_walking", "threads"), [("cpu", True, 2), ("cpu", False, 4), ("cuda:0", True, 4)]
+    ("device", "until_walking", "said", "computing", "asked"),
+    [("cpu", True, False, 2, 0), ("cpu", True, True, 2, 3), ("cpu", False, False, 4, 3), ("cuda:0", True, False, 4, 3)],
 )
 def test_training_on_a_processor_leaves_the_judge_its_cores(
-    monkeypatch: pytest.MonkeyPatch, device: str, until_walking: bool, threads: int
+    monkeypatch: pytest.MonkeyPatch, device: str, until_walking: bool, said: bool, computing: int, asked: int
 ) -> None:
+    """Also if it goes on with a run that had more threads; and one that goes on with it has them again."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)), raising=False)
     monkeypatch.setattr(machine, "_read", lambda path: "")
     seen = []
-    monkeypatch.setattr(train, "make_env", lambda *_, **__: seen.append(torch.get_num_threads()) or sys.exit())
-    spec = replace(resolve(Request(task="pointfoot_flat", settings=())), sim_device=device)
-    spec.env_cfg.sim.backend = "mujoco"
+
+    def make_runner(spec: RunSpec, env: object) -> SimpleNamespace:
+        seen.append((torch.get_num_threads(), spec.train_cfg.runner.update_threads))
+        return SimpleNamespace(log_dir=None, learn=lambda count: sys.exit())
+
+    monkeypatch.setattr(train, "make_env", lambda *_, **__: None)
+    monkeypatch.setattr(train, "make_runner", make_runner)
+    monkeypatch.setattr(train, "WalkingGate", lambda *_: sys.exit())
+    spec = replace(resolve(Request(task="pointfoot_flat", settings=())), rl_device=device)
+    spec.env_cfg.sim.backend, spec.train_cfg.runner.update_threads = "mujoco", 3
+    if said:
+        spec = replace(spec, said=frozenset({"train.runner.update_threads"}))
     with machine.torch_threads(4), pytest.raises(SystemExit):
         train.train(spec, until_walking=until_walking)
-    assert seen == [threads]
+    assert seen == [(computing, asked)] and spec.train_cfg.runner.update_threads == 3
 
 
 def test_a_gpu_has_its_gate_walked_by_the_processor(monkeypatch: pytest.MonkeyPatch, registry: TaskRegistry) -> None:

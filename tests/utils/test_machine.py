@@ -32,13 +32,19 @@ def test_a_container_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sizes_grow_with_the_machine() -> None:
-    assert machine.suggest(SMALL, "cpu").num_envs == 128
-    assert machine.suggest(BIG, "cpu").num_envs == 4096
-    assert machine.suggest(BIG, "cuda:0").num_envs == 8192
-    passes, parts = machine.suggest(BIG, "cuda:0").estimator.values()
+    assert machine.suggest(SMALL, "cpu", "cpu").num_envs == 128
+    assert machine.suggest(BIG, "cpu", "cpu").num_envs == 4096
+    assert machine.suggest(BIG, "cuda:0", "cuda:0").num_envs == 8192
+    passes, parts = machine.suggest(BIG, "cuda:0", "cuda:0").train.values()
     usual = EstimatorCfg()
     assert passes < usual.num_learning_epochs and passes * parts >= usual.num_learning_epochs * usual.num_mini_batches
-    assert not machine.suggest(BIG, "cpu").estimator
+
+
+def test_what_helps_on_a_processor_is_for_learning_there() -> None:
+    few, many = machine.suggest(SMALL, "cpu", "cpu").train, machine.suggest(BIG, "cpu", "cpu").train
+    assert few["algorithm.input_scaling"] and many["algorithm.input_scaling"]
+    assert few["algorithm.num_learning_epochs"] == 3 and "algorithm.num_learning_epochs" not in many
+    assert not machine.suggest(BIG, "cpu", "cuda:0").train, "nothing of it was measured on a GPU"
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
