@@ -239,9 +239,8 @@ class PPO(RslPPO):
         self._imitation_weight.fill_(weight)
         self._imitation_share.fill_(share)
         if self._scale.due:
-            seen = self.storage.observations.flatten(0, 1)
-            seen[VELOCITY_ESTIMATE] = seen["velocity"]  # nothing was estimated yet that would tell its size
-            self._scale.measure(self._raw_actor.get_latent(seen), self.group)
+            # Estimates are next to nothing at first, so the steps of their weights are the largest: it helps (043).
+            self._scale.measure(self._raw_actor.get_latent(self.storage.observations.flatten(0, 1)), self.group)
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
         skipped = self._policy_step.skipped.clone()

@@ -139,7 +139,5 @@ def test_a_run_measures_both_networks_once() -> None:
     run.learn(1)
     first = [scale.factors.clone() for scale in scales]
     assert all((factors != 1.0).any() for factors in first)
-    speed = run.alg.storage.observations["velocity"].square().mean().sqrt()
-    assert 0.3 / speed < first[0][:3].mean() < 3.0 / speed, "of velocities, not of what nobody estimates yet"
     run.learn(1)
     assert all(torch.equal(scale.factors, factors) for scale, factors in zip(scales, first, strict=True))
