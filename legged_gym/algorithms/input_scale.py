@@ -65,8 +65,8 @@ class InputScale:
         return self.factors.clone() if self.wanted and not self.due else None
 
     def load(self, factors: torch.Tensor | None) -> None:
-        """Take over saved factors; without any, or with those of another network, the next rollout is measured."""
-        self.due = self.wanted
+        """Take over saved factors. A network that has learned without any goes on so: such steps would carry it off."""
+        self.due = False
+        self.factors.fill_(1.0)
         if self.wanted and isinstance(factors, torch.Tensor) and factors.shape == self.factors.shape:
             self.factors.copy_(factors)
-            self.due = False

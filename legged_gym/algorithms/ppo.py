@@ -439,12 +439,12 @@ class PPO(RslPPO):
         widen_critic(loaded_dict, self._raw_critic, len(self.policy_parameters()))
         optimizers = load_cfg is None or selected.pop("optimizer", False)
         counts = super().load(loaded_dict, selected, strict)
+        scales = loaded_dict.get("input_scales") or {}
+        self._scale.load(scales.get("actor"))
+        self.estimator_trainer.scale.load(scales.get("estimator"))
         if optimizers:
             load_adam(self.optimizer, loaded_dict["optimizer_state_dict"])
             self.estimator_trainer.load_optimizer(loaded_dict["estimator_optimizer_state_dict"])
-            scales = loaded_dict.get("input_scales") or {}
-            self._scale.load(scales.get("actor"))
-            self.estimator_trainer.scale.load(scales.get("estimator"))
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             for group in self.optimizer.param_groups:
                 group["lr"] = self._rate

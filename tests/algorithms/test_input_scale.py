@@ -103,13 +103,12 @@ def test_sizes_are_those_that_a_symmetric_network_sees() -> None:
 def test_factors_are_saved_once_they_are_measured() -> None:
     saved, loaded = (InputScale(network(), "cpu") for _ in range(2))
     assert saved.save() is None
-    loaded.load(None)
-    assert loaded.due, "an older checkpoint: the next rollout tells"
     saved.measure(inputs(), ALONE)
     loaded.load(saved.save())
     assert not loaded.due and torch.equal(loaded.factors, saved.factors)
-    loaded.load(torch.ones(7))
-    assert loaded.due, "of another network"
+    for other in (None, torch.full((7,), 2.0)):  # of before this option, of another network
+        loaded.load(other)
+        assert not loaded.due and torch.equal(loaded.factors, torch.ones(3)), "it goes on as it has learned"
     off = InputScale(network(), "cpu", wanted=False)
     off.load(saved.save())
     assert not off.due and off.save() is None and torch.equal(off.factors, torch.ones(3))
@@ -129,7 +128,8 @@ def test_a_checkpoint_has_the_factors_of_both_networks(tmp_path: Path) -> None:
     del older["input_scales"]
     save_atomically(older, str(path))
     other.load(str(path))
-    assert other.alg._scale.due, "of before this option: the next rollout tells"
+    for scale in (other.alg._scale, other.alg.estimator_trainer.scale):
+        assert not scale.due and torch.equal(scale.factors, torch.ones_like(scale.factors)), "of before this option"
 
 
 def test_a_run_measures_both_networks_once() -> None:
