@@ -39,13 +39,16 @@ _BELONGS_TO = {"onnx": "onnx", "offset": "teacher", "load_run": "checkpoint", "c
 _NOWHERE = object()
 
 
-def resolve(request: Request, preset: Preset | None = None, most_robots: int | None = None) -> RunSpec:
+def resolve(
+    request: Request, preset: Preset | None = None, most_robots: int | None = None, *, soon: bool = False
+) -> RunSpec:
     """Resolves a request into a run.
 
     Args:
         request: The user's options.
         preset: The script's changes to the environment's config.
         most_robots: Bound on the number of robots that suits the machine; neither the user's nor a saved run's.
+        soon: Whether the run ends at the first policy that walks.
 
     Returns:
         The run; nothing has been built or written yet.
@@ -68,7 +71,7 @@ def resolve(request: Request, preset: Preset | None = None, most_robots: int | N
     _put(saved, cfgs)
     if "env.env.num_envs" not in saved:  # a new run, or a shipped policy's, which has only what the policy depends on
         suiting = _read_settings(_robot_settings(_find_robot(said, cfgs["env"]), cfgs), cfgs)
-        suiting |= _machine_fields(machine.suggest(here, sim_device, rl_device), most_robots, cfgs["train"])
+        suiting |= _machine_fields(machine.suggest(here, sim_device, rl_device, soon), most_robots, cfgs["train"])
         _put({field: value for field, value in suiting.items() if field not in saved}, cfgs, may_lack=True)
     if preset is not None:
         cfgs["env"] = preset(cfgs["env"])

@@ -178,7 +178,8 @@ def main() -> None:
     viewing = read_viewing(args)
     viewer = choose_viewer(viewing, args.request.headless, required=True)
     keep_going_without_console()
-    spec = resolve(args.request, most_robots=WALKS_SOONEST if args.until_walking else None)
+    soon = args.until_walking
+    spec = resolve(args.request, most_robots=WALKS_SOONEST if soon else None, soon=soon)
     with joined(spec.rl_device):
         print(summary(spec))
         runner = train(spec, args.until_walking, args.evaluate_every, viewer, viewing)

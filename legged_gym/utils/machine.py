@@ -78,18 +78,19 @@ def detect() -> Machine:
     return Machine(usable_cores(), usable_memory_gib(), torch.cuda.device_count() if torch.cuda.is_available() else 0)
 
 
-def suggest(machine: Machine, sim_device: str, rl_device: str) -> Scale:
+def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = False) -> Scale:
     """Chooses the size of a run when the user did not.
 
     On a CPU few robots make progress visible within minutes. On a GPU a rollout is 30 times as large, so the velocity
     estimator sees it less often. It still takes as many steps as on a CPU: while it is poor, no policy follows its
-    commands. Where few robots learn on a CPU, that takes longer than physics: they make fewer passes over a rollout,
-    with a smaller critic.
+    commands. To walk soon on a CPU, steps are scaled by the inputs' sizes; and few robots make fewer passes over a
+    rollout, with a smaller critic, for there learning takes longer than physics.
 
     Args:
         machine: Its resources.
         sim_device: Where physics runs, e.g. `"cpu"` or `"cuda:0"`.
         rl_device: Where learning runs.
+        soon: Whether the run ends at the first policy that walks.
 
     Returns:
         The size.
@@ -98,7 +99,7 @@ def suggest(machine: Machine, sim_device: str, rl_device: str) -> Scale:
         return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16})
     many = machine.cores >= 16
     train: dict[str, Any] = {}
-    if rl_device == "cpu":  # decision 043; nothing of it was measured on a GPU
+    if rl_device == "cpu" and soon:  # decision 043: not on GPUs, and a policy that trains on recovers less
         train = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
         if not many:
             train |= {"algorithm.num_learning_epochs": 3, "policy.critic_hidden_dims": (256, 128, 64)}

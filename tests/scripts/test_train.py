@@ -115,7 +115,7 @@ def test_a_signal_saves_and_ends_cleanly(
 
 
 def test_ctrl_c_before_training(monkeypatch: pytest.MonkeyPatch, logs: Path) -> None:
-    def interrupted(request: object, most_robots: object) -> None:
+    def interrupted(request: object, **_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "resolve", interrupted)
