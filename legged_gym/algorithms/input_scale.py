@@ -20,7 +20,8 @@ class InputScale:
 
     Adam steps as far for the weight of a small input as for that of a large one, although it does less there. So a
     network is slow to learn what only its small inputs tell. Inputs that are normalised (LeCun et al., Efficient
-    BackProp, 1998) do the same and a little more; here the network itself stays what it is, and so do its files. The sizes are measured once, on the first rollout.
+    BackProp, 1998) do the same and a little more. Here the network itself stays what it is, and so do its files. The
+    sizes are measured once, on the first rollout.
     """
 
     def __init__(self, mlp: nn.Sequential, device: torch.device | str, wanted: bool = True) -> None:
