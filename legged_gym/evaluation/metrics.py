@@ -14,6 +14,8 @@ STANDING_SHARE = 0.84
 UPRIGHT_TIME, UPRIGHT_SHARE, UPRIGHT_TILT = 1.0, 0.85, math.radians(20.0)
 """A survivor ends upright: for the last second [s] its base is above this share of the height of a robot that walks, it
 tilts by less than this [rad], and nothing but feet touches anything."""
+ENDINGS = ("ended_low", "ended_tilted", "ended_touching")
+"""What a robot can lack that has not fallen, and still does not end upright: height, an upright base, feet alone."""
 LEAST_FORCE = 1.0
 """Least force that counts as contact [N]."""
 
@@ -117,7 +119,8 @@ class RowMetrics:
         """Columns of these names and widths, once a step was added. Shape (R, C)."""
         self._peak_power = torch.zeros(shape, device=device)
         self._counted = torch.zeros(shape, device=device)  # policy steps
-        self._upright = torch.zeros(shape, device=device)  # policy steps without a break, up to the last one
+        self._upright = torch.zeros(*shape, len(ENDINGS), device=device)
+        """For each of `ENDINGS` the policy steps without it, up to the last one. Shape (R, n, 3)."""
         self._touchdown_speed = Histogram(num_rows, 500, 0.01, device)
         self._stance_force = Histogram(num_rows, 1000, 5.0, device)
         self._stance_peak: torch.Tensor | None = None
@@ -145,9 +148,9 @@ class RowMetrics:
 
     def _note_posture(self, sample: Sample, counting: torch.Tensor) -> None:
         """Keep how long each robot has been upright, and how far it has got from where it began."""
-        upright = (sample.height_share > UPRIGHT_SHARE) & (sample.tilt < UPRIGHT_TILT) & ~sample.other_contact
-        streak = torch.where(upright.view_as(self.alive), self._upright + 1.0, 0.0)
-        self._upright = torch.where(counting, streak, self._upright)
+        upright = (sample.height_share > UPRIGHT_SHARE, sample.tilt < UPRIGHT_TILT, ~sample.other_contact)
+        streak = torch.where(torch.stack(upright, dim=-1).view_as(self._upright), self._upright + 1.0, 0.0)
+        self._upright = torch.where(counting.unsqueeze(-1), streak, self._upright)
         self._counted += counting
         if self._first is None:
             self._first = sample.position_w.clone(), sample.yaw.clone()
@@ -192,7 +195,11 @@ class RowMetrics:
 
     def survived(self, dt: float) -> torch.Tensor:
         """Robots that never fell and stand upright now that the rows are over; dt: policy step [s]. Shape (R, n)."""
-        return self.alive & (self._upright >= self._counted.clamp(max=round(UPRIGHT_TIME / dt)))
+        return self.alive & self._last_second(dt).all(-1)
+
+    def _last_second(self, dt: float) -> torch.Tensor:
+        """For each of `ENDINGS`, robots that were without it in the last second. Shape (R, n, 3)."""
+        return self._upright >= self._counted.clamp(max=round(UPRIGHT_TIME / dt)).unsqueeze(-1)
 
     def results(self, dt: float, finished: bool = True) -> list[Result]:
         """Read the rows.
@@ -202,20 +209,24 @@ class RowMetrics:
             finished: The rows are over, so that survivors must have ended upright.
 
         Returns:
-            For each row `n`, `survival`, `rmse_*`, `bias_*`, effort and contacts by name; None if no robot stood long
-            enough to be measured.
+            For each row `n`, `survival`, the share that `fell`, `rmse_*`, `bias_*`, effort and contacts by name; None
+            if no robot stood long enough to be measured. If finished, also the shares of `ENDINGS`, of all robots: who
+            has not fallen and does not end upright has one or several.
         """
         measured = self._peak_power > 0.0
         peak_power = (self._peak_power.sum(-1) / measured.sum(-1).clamp(min=1)).tolist()
         survived = self.survived(dt) if finished else self.alive
         survival = survived.float().mean(-1).tolist()
+        fell = (~self.alive).float().mean(-1).tolist()
+        lacks = (self.alive.unsqueeze(-1) & ~self._last_second(dt)).float().mean(1).tolist()
         sums = [row.split(list(self._widths.values())) for row in self._sums.cpu()]
         rows = [{name: part.tolist() for name, part in zip(self._widths, parts, strict=True)} for parts in sums]
         landings = zip(self._touchdown_speed.medians(), self._stance_force.medians(), strict=True)
         results: list[Result] = []
-        for share, row, peak, (speed, force) in zip(survival, rows, peak_power, landings, strict=True):
-            measures = _measured(row, peak, dt) | {"touchdown_speed": speed, "foot_force": force}
-            results.append({"n": self.alive.shape[1], "survival": share} | measures)
+        for i, (row, peak, (speed, force)) in enumerate(zip(rows, peak_power, landings, strict=True)):
+            lasted: Result = {"n": self.alive.shape[1], "survival": survival[i], "fell": fell[i]}
+            lasted |= dict(zip(ENDINGS, lacks[i], strict=True)) if finished else {}
+            results.append(lasted | _measured(row, peak, dt) | {"touchdown_speed": speed, "foot_force": force})
         return results
 
     def drifts(self) -> list[Result]:

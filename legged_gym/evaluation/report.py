@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from legged_gym.evaluation.metrics import Result
+from legged_gym.evaluation.metrics import ENDINGS, Result
 from legged_gym.evaluation.plots import VELOCITY_UNITS
 from legged_gym.evaluation.rows import (
     DEPLOYED_ERRORS,
@@ -24,6 +24,7 @@ from legged_gym.utils.files import replacing
 
 COLUMNS = (
     ("survival", "survival", "5.3f"),
+    ("fell", "fell", "5.3f"),
     ("rmse_vx", "rmse vx", "5.3f"),
     ("rmse_vy", "rmse vy", "5.3f"),
     ("rmse_wz", "rmse wz", "5.3f"),
@@ -54,7 +55,7 @@ TEACHER_COLUMNS = (
 ERRORS = ("rmse_vx", "rmse_vy", "rmse_wz")
 """The columns of tracking."""
 UNITS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("survival",), "survival: share of the robots that end the row upright on their feet"),
+    (("survival",), "survival: share of the robots that end the row upright on their feet; fell: that fell"),
     ((*ERRORS, "bias_vx"), "rmse, bias: of the velocity against the command, in m/s and rad/s"),
     (("mean_abs_daction",), "|daction|: mean change of an action from step to step"),
     (("torque_rms", "peak_power"), "torque: rms [N m]; power: largest in a physics step, mean of robots [W]"),
@@ -144,6 +145,25 @@ def line(columns: Sequence[Column], name: str, row: Result) -> str:
     """Return a row of the table; a dash where nothing could be measured."""
     cells = ("-" if row.get(field) is None else format(row[field], form) for field, _, form in columns)
     return f"{name:<{_WIDTH}}" + "".join(f"{cell:>10}" for cell in cells)
+
+
+def endings(results: dict[str, Result]) -> list[str]:
+    """Say how robots failed that did not fall, a line for each row that has any.
+
+    Args:
+        results: By row; one that was broken off says nothing.
+    """
+    lines = []
+    for name, row in results.items():
+        lacks = [f"{share:.3f} {meaning}" for field, meaning in _ENDINGS if (share := row.get(field))]
+        if lacks:
+            standing = 1.0 - (row["fell"] or 0.0) - (row["survival"] or 0.0)
+            lines.append(f"{name:<{_WIDTH}}{standing:.3f} stood, but did not end upright: {', '.join(lacks)}")
+    return lines
+
+
+_ENDINGS = tuple(zip(ENDINGS, ("low", "tilted", "touching with more than feet"), strict=True))
+"""Fields of results, and their meaning."""
 
 
 def explanations(rows: Sequence[Row]) -> list[str]:

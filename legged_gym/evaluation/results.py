@@ -161,7 +161,10 @@ def shown(content: Mapping[str, Any], row: str, column: str) -> str:
     return f"{number['value']} ± {number['spread']}" if "spread" in number else number["value"]
 
 
-ROW_COLUMNS = {"survival": ("", 2), "rmse_vx": ("m/s", 3), "rmse_vy": ("m/s", 3), "rmse_wz": ("rad/s", 3)}
+ROW_COLUMNS = {
+    **{"survival": ("", 2), "fell": ("", 2)},
+    **{"rmse_vx": ("m/s", 3), "rmse_vy": ("m/s", 3), "rmse_wz": ("rad/s", 3)},
+}
 """Columns of a suite's rows, as `save` takes them."""
 
 

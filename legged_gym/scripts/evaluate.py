@@ -102,7 +102,7 @@ def run(spec: RunSpec, rows: list[Row], physics: str = PHYSICS[0], time_scale: f
         print(report.row_line(name, result), flush=True)
 
     results = evaluate(make_builder(spec), cfg, rows, robots, seed, at_once, print_row, physics=physics)
-    print(f"\n{report.table(kind, results)}\n")
+    print("\n".join(["", report.table(kind, results), *report.endings(results), ""]))
     if kind == "onnx" and all(result["survival"] == 0.0 for result in results.values()):
         print(f"{ORDER_HINT}\n")
     return content | {"rows": results}

@@ -131,7 +131,8 @@ def run(
 
     with progress_bar("judging", len(rows), whole=True) as bar:
         verdict = judge(rows, setup, num_envs, seed, num_procs or usable_cores(), print_row)
-    print(report.units(AGENT, columns))
+    for line in (report.units(AGENT, columns), *report.endings(verdict.rows)):
+        print(line)
     _print_hint(verdict, setup.joint_order)
     return content | {"rows": verdict.rows, "left_out": verdict.left_out}
 

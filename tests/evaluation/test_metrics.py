@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from legged_gym.evaluation.metrics import Histogram, Result, RowMetrics, Sample
+from legged_gym.evaluation.metrics import ENDINGS, Histogram, Result, RowMetrics, Sample
 
 STANDING = {
     **{"velocity_y": [[0.0] * 3] * 2, "command": [[0.0] * 3] * 2, "action": [[0.0]] * 2, "torque": [[0.0]] * 2},
@@ -105,12 +105,31 @@ def test_what_feet_do_is_counted_as_long_as_the_row_lasts() -> None:
     assert measure(in_air, landed, counting=first_only)["touchdown_speed"] == pytest.approx(0.505)
 
 
+def test_who_stands_but_not_upright_is_told_apart_from_who_fell() -> None:
+    """Of two robots one falls, or it lacks something in the last step of a row shorter than a second."""
+    still = sample()
+    for given, lacks in (
+        ({"height_share": [0.8, 1.0]}, {"ended_low"}),
+        ({"tilt": [1.0, 0.0]}, {"ended_tilted"}),
+        ({"other_contact": [True, False]}, {"ended_touching"}),
+        ({"tilt": [math.nan, 0.0], "other_contact": [True, False]}, {"ended_tilted", "ended_touching"}),
+    ):
+        for steps in ((still, sample(**given)), (sample(**given), still)):
+            row = measure(*steps)
+            assert (row["survival"], row["fell"]) == (0.5, 0.0)
+            assert {name for name in ENDINGS if row[name] == 0.5} == lacks
+            assert {name for name in ENDINGS if row[name] == 0.0} == set(ENDINGS) - lacks
+    row = measure(still, sample(tilt=[1.0, 0.0]), fall=(0, 1))
+    assert (row["survival"], row["fell"]) == (0.5, 0.5) and not any(row[name] for name in ENDINGS), "who fell, fell"
+
+
 def test_survivors_of_an_unfinished_row_are_who_has_not_fallen() -> None:
     metrics = RowMetrics(1, 2, "cpu")
     for _ in range(3):
         metrics.add(sample(tilt=[0.0, 1.0]), ~EVERYONE, torch.ones(1, 1, dtype=torch.bool), EVERYONE)
     assert metrics.results(0.02)[0]["survival"] == 0.5
-    assert metrics.results(0.02, finished=False)[0]["survival"] == 1.0
+    unfinished = metrics.results(0.02, finished=False)[0]
+    assert unfinished["survival"] == 1.0 and set(ENDINGS).isdisjoint(unfinished)
 
 
 def test_medians_against_sorted_values() -> None:

@@ -113,6 +113,14 @@ def test_a_wide_table_is_broken_where_the_terminal_ends() -> None:
     assert sum(line.startswith("track ") for line in report.table("zero", {"track": row}, width=500).splitlines()) == 1
 
 
+def test_how_robots_fail_that_do_not_fall_is_said() -> None:
+    upright: Result = {"survival": 0.75, "fell": 0.25, "ended_low": 0.0, "ended_tilted": 0.0, "ended_touching": 0.0}
+    leaning = upright | {"survival": 0.5, "ended_tilted": 0.125, "ended_touching": 0.25}
+    (line,) = report.endings({"track": upright, "stairs_down_13": leaning, "push_1.0": {"survival": 0.5, "fell": 0.5}})
+    assert line.split()[:2] == ["stairs_down_13", "0.250"]
+    assert line.endswith("0.125 tilted, 0.250 touching with more than feet") and "low" not in line
+
+
 def test_a_row_is_told_as_soon_as_it_is_there() -> None:
     assert report.row_line("track", TRACK) == "track           survival 1.000  off by 0.100 m/s, 0.080 m/s, 0.130 rad/s"
     assert report.row_line("track", dict.fromkeys(TRACK, None)) == "track           survival 0.000"
