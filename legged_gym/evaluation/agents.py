@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from legged_gym.runners.teachers import load_offset, make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher, use_steps
 from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.dcm_teacher import TeacherOutput
 from legged_gym.utils.errors import UserError
@@ -87,7 +87,9 @@ class TeacherAgent:
             cfg.offset.enabled = True
         self.teacher = make_teacher(cfg, env, env.device)
         if offset is not None:
-            self.teacher.network.load_state_dict(load_offset(offset, self.teacher.network)["offset_network"])
+            data = load_offset(offset, self.teacher.network, env.device)
+            self.teacher.network.load_state_dict(data["offset_network"])
+            use_steps(data, self.teacher)
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None
         self.output: TeacherOutput | None = None
         """Output of the last evaluation."""

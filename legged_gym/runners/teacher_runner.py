@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from legged_gym.runners.teachers import load_offset, make_teacher
+from legged_gym.runners.teachers import load_offset, make_teacher, refusing_other_steps
 from legged_gym.teacher.config import DcmCfg
 from legged_gym.teacher.offset_trainer import OffsetTrainer
+from legged_gym.teacher.step_trainer import StepTrainer
 from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -26,13 +27,23 @@ class TeacherRunner:
         num_steps: Policy steps per rollout.
         log_dir: Where events and `offset_<iteration>.pt` go; None writes nothing.
         device: Where the teacher lives.
+        learn_steps: Learn changes of step time and swing height, too.
     """
 
-    def __init__(self, env: Any, cfg: DcmCfg, num_steps: int, log_dir: Path | None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        env: Any,
+        cfg: DcmCfg,
+        num_steps: int,
+        log_dir: Path | None,
+        device: str = "cpu",
+        learn_steps: bool = False,
+    ) -> None:
         cfg.offset.enabled = True
         self.env, self.num_steps, self.log_dir = env, num_steps, log_dir
         self.teacher = make_teacher(cfg, env, device)
         self.trainer = OffsetTrainer(self.teacher, num_steps)
+        self.step_trainer = StepTrainer(self.teacher, num_steps) if learn_steps else None
         self.iteration = 0
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
@@ -43,11 +54,15 @@ class TeacherRunner:
         """Goes on from a saved offset."""
         data = load_offset(path, self.teacher.network, self.teacher.geometry.abad_pos.device, trains=True)
         self.trainer.load_state_dict(data)
+        if self.step_trainer is not None and "step_network" in data:
+            with refusing_other_steps():
+                self.step_trainer.load_state_dict(data)
         self.iteration = int(data.get("iteration", 0))
 
     def save(self, path: Path) -> None:
         """Writes offset network, optimiser and iteration."""
-        save_atomically({**self.trainer.state_dict(), "iteration": self.iteration}, path)
+        steps = {} if self.step_trainer is None else self.step_trainer.state_dict()
+        save_atomically({**self.trainer.state_dict(), **steps, "iteration": self.iteration}, path)
 
     def learn(self, iterations: int, save_interval: int = 50) -> dict[str, float]:
         """Trains for a number of rollouts at a falling rate; saves at the ends of iterations, also of the last one.
@@ -65,6 +80,7 @@ class TeacherRunner:
                 obs, falls = self._collect(obs)
                 self.trainer.anneal(1.0 - (self.iteration - first) / iterations)
                 scalars = self.trainer.update() | {"falls": falls}
+                scalars |= {} if self.step_trainer is None else self.step_trainer.update()
                 self.iteration += 1
                 self._report(scalars, first, iterations, time.perf_counter() - start)
                 if self.iteration % save_interval == 0 or time.monotonic() - self._saved > SAVE_SECONDS:
@@ -80,12 +96,17 @@ class TeacherRunner:
         """One rollout; returns the last observations and the share of robots that fell in it."""
         fallen = torch.zeros(self.env.num_envs, device=self.env.device)
         for _ in range(self.num_steps):
+            if self.step_trainer is not None:
+                self.step_trainer.explore()
             output = self.teacher.step(obs["teacher"].to(self.teacher.geometry.abad_pos.device))
             self.trainer.record(output, output.action)
             if self.teacher.cfg.timing.enabled:
                 self.env.shift_gait_clock(output.clock_shift.to(self.env.device))
             obs, _, dones, extras = self.env.step(output.action.to(self.env.device))
-            fallen = torch.maximum(fallen, dones.float() * (1.0 - extras["time_outs"].float()))
+            fell = dones.float() * (1.0 - extras["time_outs"].float())
+            fallen = torch.maximum(fallen, fell)
+            if self.step_trainer is not None:
+                self.step_trainer.record(output, fell, dones.float())
         return obs, float(fallen.mean())
 
     def _report(self, scalars: dict[str, float], first: int, iterations: int, elapsed: float) -> None:

@@ -1,5 +1,7 @@
 """The teacher of an environment's robots."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from legged_gym.teacher.config import ControlCfg, DcmCfg, TeacherCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.offset_network import OffsetNetwork
+from legged_gym.teacher.step_network import StepNetwork
 from legged_gym.utils.checkpoint import load_checked
 from legged_gym.utils.errors import UserError
 
@@ -75,6 +78,31 @@ def load_offset(
     if trains and not isinstance(data.get("offset_optimizer"), dict):
         raise UserError(f"{path}: holds an offset without its optimiser, so it cannot be trained on")
     return data
+
+
+def use_steps(data: dict[str, Any], teacher: DcmTeacher) -> None:
+    """Let a teacher change step times and swing heights as a file of `load_offset` has learned to, if it has.
+
+    Raises:
+        UserError: They were learned with other layers.
+    """
+    if "step_network" not in data:
+        return
+    network = StepNetwork(teacher.cfg.step_change).to(teacher.geometry.abad_pos)
+    with refusing_other_steps():
+        network.load_state_dict(data["step_network"])
+    teacher.step_network = network
+
+
+@contextmanager
+def refusing_other_steps() -> Iterator[None]:
+    """Turn the error of a step network that does not fit into one line."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError):
+        raise UserError(
+            "the offset's step times do not fit: name their layers with --train.teacher.dcm.step_change.hidden_dims"
+        ) from None
 
 
 def _refuse_other_gaits(gait: Any) -> None:

@@ -65,6 +65,11 @@ def make_train_parser() -> Parser:
         "walking has 1 (default: %(default)s)",
     )
     add("--max_push", type=float, default=DEFAULT_PUSH, metavar="V", help="largest push [m/s] (default: %(default)s)")
+    add(
+        "--learn_steps",
+        action="store_true",
+        help="learn where to shorten steps and to swing higher, too, from who fell after which step",
+    )
     parser.set_defaults(headless=True, num_envs=256, max_iterations=20)
     return parser
 
@@ -86,7 +91,12 @@ def nominal(env_cfg: Any, max_push: float, physics: str) -> Any:
 
 
 def train_teacher(
-    spec: RunSpec, num_steps: int, epochs: int, stability: float, offset: Path | None = None
+    spec: RunSpec,
+    num_steps: int,
+    epochs: int,
+    stability: float,
+    offset: Path | None = None,
+    learn_steps: bool = False,
 ) -> TeacherRunner:
     """Train Δξ.
 
@@ -96,6 +106,7 @@ def train_teacher(
         epochs: Passes over each rollout.
         stability: Weight of the cost of landings.
         offset: File to start from; None to start anew.
+        learn_steps: Learn changes of step time and swing height, too.
 
     Returns:
         The runner, its last checkpoint saved.
@@ -104,7 +115,7 @@ def train_teacher(
     parent = spec.log_root / f"{train_cfg.runner.experiment_name}_teacher" / spec.robot
     log_dir = runs.new_run_dir(parent, train_cfg.runner.run_name)
     train_cfg.teacher.dcm.offset.epochs, train_cfg.teacher.dcm.offset.w_stability = epochs, stability
-    runner = TeacherRunner(env, train_cfg.teacher.dcm, num_steps, log_dir, spec.rl_device)
+    runner = TeacherRunner(env, train_cfg.teacher.dcm, num_steps, log_dir, spec.rl_device, learn_steps)
     try:
         if offset is not None:
             runner.load(offset)
@@ -138,7 +149,7 @@ def main() -> None:
     undisturbed = functools.partial(nominal, max_push=args.max_push, physics=args.physics or PHYSICS[0])
     spec = resolve(args.request, None if args.randomize else undisturbed)
     print(summary(spec))
-    runner = train_teacher(spec, args.num_steps, args.epochs, args.stability, args.offset)
+    runner = train_teacher(spec, args.num_steps, args.epochs, args.stability, args.offset, args.learn_steps)
     assert runner.log_dir is not None  # set above
     file = runner.log_dir / f"offset_{runner.iteration}.pt"
     options = [*commands.task_options(spec), *commands.robot_options(spec), "--agent=teacher"]

@@ -220,6 +220,32 @@ class OffsetCfg(Config):
     """Distance of the executed action from a_ref at which a sample's weight is 1/e [action units, rms]."""
 
 
+@dataclass
+class StepChangeCfg(Config):
+    """The learned change of a step's time and swing height, and its training by `train_teacher.py --learn_steps`."""
+
+    max_time: float = bounded(0.08, gt=0.0)
+    """Bound of the change of the step time that the timing prefers [s]."""
+    max_height: float = bounded(0.04, gt=0.0)
+    """Bound of the change of the swing height [m]."""
+    hidden_dims: tuple[int, ...] = bounded((64, 64), ge=1, le=4096)
+    """Widths of the hidden layers."""
+    horizon: float = bounded(1.0, gt=0.0)
+    """Within this time of its beginning a fall is put down to a step [s]."""
+    exploration: float = bounded(0.5, ge=0.0)
+    """Standard deviation of what is added in training, by the bounds [1]."""
+    learning_rate: float = bounded(1e-3, gt=0.0, le=1.0)
+    """Adam step size."""
+    updates: int = bounded(200, ge=1)
+    """Optimiser steps per rollout."""
+    batch_size: int = bounded(2048, ge=1)
+    """Steps of robots per optimiser step."""
+    kept: int = bounded(400_000, ge=1)
+    """Steps of robots that are remembered."""
+    w_effort: float = bounded(0.05, ge=0.0)
+    """Weight of a change by its bound, squared, against the chance of a fall [1]."""
+
+
 INDICATORS = ("tilt", "height_rate", "slip", "mismatch", "clamp", "push")
 """Indicators of trust in the reference: each has its thresholds in `ValidityCfg`."""
 
@@ -267,6 +293,8 @@ class DcmCfg(Config):
     """Step-timing adaptation."""
     offset: OffsetCfg = field(default_factory=OffsetCfg)
     """Learned DCM offset."""
+    step_change: StepChangeCfg = field(default_factory=StepChangeCfg)
+    """Learned step time and swing height."""
     validity: ValidityCfg = field(default_factory=ValidityCfg)
     """Limits of trust in the reference."""
 

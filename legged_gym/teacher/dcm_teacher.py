@@ -34,6 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from legged_gym.teacher import lipm
 from legged_gym.teacher.action import TeacherAction
 from legged_gym.teacher.config import TeacherCfg
 from legged_gym.teacher.frame import StepFrame, observe, turn
@@ -42,6 +43,7 @@ from legged_gym.teacher.memory import TeacherMemory
 from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.predictor import DcmPredictor, StepPlan
 from legged_gym.teacher.state import TEACHER_TERMS, TeacherLayout, TeacherState
+from legged_gym.teacher.step_network import StepNetwork
 from legged_gym.teacher.validity import ValidityWeight
 from legged_gym.utils.checkpoint import check_alike
 
@@ -70,6 +72,12 @@ class TeacherOutput:
     """Inputs o of the offset network (N, num_inputs)."""
     offset: Tensor
     """Applied offset dxi, frame M (N, 2) [m]."""
+    change: Tensor
+    """Learned change of the present step's time [s] and swing height [m] (N, 2)."""
+    step_inputs: Tensor
+    """What it is learned from, where a step begins (N, NUM_INPUTS); no columns without a network."""
+    begun: Tensor
+    """1 where a step has just begun (N,)."""
     limited: Tensor
     """v_ref minus the velocity that it is on the way to, as far as +-dv keeps it from that, frame M (N, 2) [m/s]."""
     fresh: Tensor
@@ -123,11 +131,16 @@ class DcmTeacher:
         self.memory = TeacherMemory.allocate(num_envs, template)
         self.memory.adapts.fill_(float(cfg.timing.enabled))
         self.ground = ground
+        self.step_network: StepNetwork | None = None
+        """Chooses changes of step time and swing height; None leaves steps as they are."""
+        self.exploration: Tensor | None = None
+        """Added to the changes of steps that begin (2, N); None adds nothing."""
         self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
         """Called with every plan, for drawing."""
         self._ground_samples = template.new_tensor(GROUND_SAMPLES).view(-1, 1, 1)
         self._constant = template.new_tensor(cfg.offset.constant).unsqueeze(-1)  # (2, 1)
         dt, stepping, body = cfg.control.dt, cfg.stepping, cfg.body
+        self._no_inputs = template.new_zeros(num_envs, 0)
         self._zero, self._dt = template.new_zeros(()), template.new_tensor(dt)
         self._push_decay = template.new_tensor(1.0 - dt / (cfg.validity.push_memory + dt))
         self._drift_decay = template.new_tensor(1.0 - dt / stepping.drift_memory)
@@ -178,14 +191,17 @@ class DcmTeacher:
         command_y = torch.where(fresh | (frame.phase < self._command_phase), state.command, memory.command)
         command = command_y * frame.signs
         contact, swing_contact = (frame.force > self._contact_force).unbind()
-        flags = torch.stack((contact, swing_contact, fresh, switched, steady)).to(obs.dtype)
-        flag_contact, _, flag_fresh, flag_touchdown, flag_steady = flags.unbind()
+        flags = torch.stack((contact, swing_contact, fresh, switched, steady, lifted)).to(obs.dtype)
+        flag_contact, _, flag_fresh, flag_touchdown, flag_steady, flag_begun = flags.unbind()
         heading = self._heading(state, frame, command_y, memory, fresh)
         turn_rate, heading_error = (heading * frame.side).unbind()
         yaw_force = self._yaw_force(turn_rate - command[2], heading_error)
         drift = torch.where(fresh, self._zero, memory.drift)
         elapsed = torch.where(fresh, self._zero, torch.where(switched, frame.elapsed, memory.step_time + self._dt))
-        plan, inputs = self._plan(state, frame, elapsed, memory.adapts, command, drift, turn_rate, yaw_force, flags[:2])
+        change, step_inputs = self._change(frame, command, lifted, memory)
+        plan, inputs = self._plan(
+            state, frame, elapsed, memory.adapts, command, drift, turn_rate, yaw_force, flags[:2], change[0]
+        )
         now = torch.cat((frame.swing_w, command_y[:2]))
         new = TeacherMemory(
             stance_left=stance_left,
@@ -201,8 +217,9 @@ class DcmTeacher:
             step_time=elapsed,
             swing=memory.swing,
             adapts=memory.adapts.clone(),
+            change=change,
         )
-        aim, swing_height = self._over_ground(frame, new, state.swing_height)
+        aim, swing_height = self._over_ground(frame, new, state.swing_height + change[1])
         left = torch.where(lifted, frame.swing, liftoff)
         action, swing, swing_vel = self.act(
             aim,
@@ -227,6 +244,9 @@ class DcmTeacher:
             clock_shift=plan.clock_shift,
             inputs=inputs,
             offset=plan.correction.t(),
+            change=change.t(),
+            step_inputs=step_inputs,
+            begun=flag_begun,
             limited=(plan.velocity - plan.wanted).t(),
             fresh=flag_fresh,
             touchdown=flag_touchdown,
@@ -285,6 +305,7 @@ class DcmTeacher:
         turn_rate: Tensor,
         yaw_force: Tensor,
         contact: Tensor,
+        change: Tensor,
     ) -> tuple[StepPlan, Tensor]:
         """Plans the step with the network in the loop; also returns the network's inputs (N, num_inputs)."""
         kept: list[Tensor] = []
@@ -298,7 +319,21 @@ class DcmTeacher:
             return self.network(inputs).t() + self._constant
 
         wanted = command[:2] - self.cfg.stepping.drift_gain * frame.mirror * drift
-        return self.predictor.plan(frame, elapsed, adapts, wanted, turn_rate, yaw_force, offset), kept[0]
+        return self.predictor.plan(frame, elapsed, adapts, wanted, turn_rate, yaw_force, change, offset), kept[0]
+
+    def _change(
+        self, frame: StepFrame, command: Tensor, lifted: Tensor, memory: TeacherMemory
+    ) -> tuple[Tensor, Tensor]:
+        """Learned change of the step's time [s] and swing height [m] (2, N), held over a step; and the inputs."""
+        if self.step_network is None:
+            return memory.change.clone(), self._no_inputs
+        omega = self.predictor.omega(frame)
+        inputs = self.step_network.observe(frame, lipm.dcm(frame.com_xy, frame.com_vel_xy, omega), command)
+        chosen = self.step_network(inputs).t()
+        if self.exploration is not None:
+            bound = self.step_network.bound.unsqueeze(-1)
+            chosen = (chosen + self.exploration).clamp(-bound, bound)
+        return torch.where(lifted, chosen, memory.change), inputs
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.

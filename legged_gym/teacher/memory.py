@@ -16,6 +16,7 @@ WIDTHS = {
     "offset_b": 2,
     "foothold_w": 3,
     "swing": 6,
+    "change": 2,
 }
 """Number of rows of fields with more than one number per robot."""
 
@@ -55,6 +56,8 @@ class TeacherMemory:
     """The swing foot's reference position now, W [m], and its velocity [m/s] (6, N)."""
     adapts: Tensor
     """1 where the clock follows the teacher, so that it may plan with another step time (N,)."""
+    change: Tensor
+    """Learned change of the present step's time [s] and swing height [m] (2, N)."""
 
     def __post_init__(self) -> None:
         """Begin without a buffer; see `allocate`."""

@@ -90,6 +90,7 @@ class DcmPredictor:
         command: Tensor,
         turn_rate: Tensor,
         yaw_force: Tensor,
+        change: Tensor,
         offset: Offset,
     ) -> StepPlan:
         """Plans the next foothold.
@@ -101,13 +102,14 @@ class DcmPredictor:
             command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
             yaw_force: fore-aft force added for the heading (N,) [N].
+            change: learned change of the step time that costs nothing (N,) [s].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
         Returns:
             The plan.
         """
-        cfg, g, duration = self.cfg.stepping, self.cfg.control.gravity, frame.duration
-        height = (self._radius_over_g + frame.com[2] / g).clamp(min=cfg.min_height / g)
+        cfg, duration = self.cfg.stepping, frame.duration
+        height = self._height_over_g(frame)
         omega = height.rsqrt()
         xi = lipm.dcm(frame.com_xy, frame.com_vel_xy, omega)
         gait = self.gaits(omega, duration)
@@ -124,7 +126,8 @@ class DcmPredictor:
         if self.cfg.timing.enabled:
             b = lipm.rotate(unturned, turn_rate * nominal)
             swing, swing_vel = frame.swing[:2], frame.swing_vel[:2]
-            best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, swing, swing_vel)
+            preferred = duration + change
+            best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, preferred, swing, swing_vel)
             time_left = torch.where(adapts > 0.0, best, time_left)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         b = lipm.rotate(unturned, turn_rate * time_left)
@@ -153,6 +156,15 @@ class DcmPredictor:
             wanted=command,
             turn_rate=turn_rate,
         )
+
+    def omega(self, frame: StepFrame) -> Tensor:
+        """Natural frequency (N,) [rad/s]."""
+        return self._height_over_g(frame).rsqrt()
+
+    def _height_over_g(self, frame: StepFrame) -> Tensor:
+        """(c_z - p_z) / g = 1 / omega^2 (N,) [s^2]."""
+        g = self.cfg.control.gravity
+        return (self._radius_over_g + frame.com[2] / g).clamp(min=self.cfg.stepping.min_height / g)
 
     def stability(self, frame: StepFrame, plan: StepPlan) -> Tensor:
         """How stable the planned landing is, by the LIP (3, N) [m].

@@ -87,6 +87,7 @@ class StepTiming:
         omega: Tensor,
         elapsed: Tensor,
         duration: Tensor,
+        preferred: Tensor,
         swing: Tensor,
         swing_vel: Tensor,
     ) -> Tensor:
@@ -99,6 +100,7 @@ class StepTiming:
             omega: (N,) [rad/s].
             elapsed: since the step began (N,) [s].
             duration: nominal step duration T (N,) [s].
+            preferred: step duration that costs nothing: T, or what was learned (N,) [s].
             swing: swing foot (2, N) [m].
             swing_vel: its velocity (2, N) [m/s].
         """
@@ -107,7 +109,7 @@ class StepTiming:
         xi_end = lipm.propagate_dcm(xi, pivot, omega, times)  # (2, K, N)
         foothold = self.reach.in_time(self.reach.box(xi_end - b), swing, swing_vel, times)
         landed = xi_end - foothold
-        early = times - (duration - elapsed)
+        early = times - (preferred - elapsed)
         error = landed - b
         error = error - error.clamp(-self.timing.tolerance, self.timing.tolerance)
         cost = self.cost(landed, error, omega) + self.timing.w_time * early.square()

@@ -1,0 +1,92 @@
+"""The learned change of a step's time and swing height, chosen when the step begins, and what says whether it helps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from legged_gym.teacher.config import StepChangeCfg
+from legged_gym.teacher.frame import StepFrame
+
+STEP_INPUTS: tuple[tuple[str, int, float, float], ...] = (
+    ("xi", 2, 0.0, 0.1),
+    ("com_vel", 2, 0.0, 0.4),
+    ("command", 3, 0.0, 0.4),
+    ("duration", 1, 0.22, 0.05),
+    ("swing", 2, 0.0, 0.2),
+    ("swing_vel", 2, 0.0, 1.0),
+    ("up", 2, 0.0, 0.1),
+)
+"""(name, width, mean, scale) of the inputs, SI units, frame M, at the beginning of a step."""
+NUM_INPUTS = sum(width for _, width, _, _ in STEP_INPUTS)
+
+
+class StepNetwork(nn.Module):
+    """u = bound * tanh(net(o)): change of the step time that the timing prefers [s], and of the swing height [m].
+
+    The last layer starts at zero: training begins with the gait's own steps.
+
+    Args:
+        cfg: bounds and layers.
+    """
+
+    bound: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, cfg: StepChangeCfg) -> None:
+        super().__init__()
+        self.register_buffer("bound", torch.tensor((cfg.max_time, cfg.max_height)))
+        self.register_buffer("mean", torch.cat([torch.full((w, 1), m) for _, w, m, _ in STEP_INPUTS]))
+        self.register_buffer("scale", torch.cat([torch.full((w, 1), 1.0 / s) for _, w, _, s in STEP_INPUTS]))
+        self.net = _perceptron((NUM_INPUTS, *cfg.hidden_dims, 2))
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)  # for the type checker
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def observe(self, frame: StepFrame, xi: Tensor, command: Tensor) -> Tensor:
+        """Scaled inputs (N, NUM_INPUTS) of both networks.
+
+        Args:
+            frame: the state at the new stance foot.
+            xi: DCM (2, N) [m].
+            command: v_x, v_y [m/s], w_z [rad/s], frame M (3, N).
+        """
+        swing, swing_vel = frame.swing[:2], frame.swing_vel[:2]
+        up = frame.up_b[:2] * frame.mirror
+        rows = torch.cat((xi, frame.com_vel_xy, command, frame.duration.unsqueeze(0), swing, swing_vel, up))
+        return ((rows - self.mean) * self.scale).clamp(-5.0, 5.0).t()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Change u (N, 2) for inputs (N, NUM_INPUTS)."""
+        return self.bound * self.net(inputs).tanh()
+
+
+class FallNetwork(nn.Module):
+    """The value of falling: log odds that a robot falls within `horizon` of the beginning of a step.
+
+    Args:
+        cfg: layers, and the bounds that changes are divided by.
+    """
+
+    bound: Tensor
+
+    def __init__(self, cfg: StepChangeCfg) -> None:
+        super().__init__()
+        self.register_buffer("bound", torch.tensor((cfg.max_time, cfg.max_height)))
+        self.net = _perceptron((NUM_INPUTS + 2, *cfg.hidden_dims, 1))
+
+    def forward(self, inputs: Tensor, change: Tensor) -> Tensor:
+        """Log odds (N,) for inputs (N, NUM_INPUTS) and the step's change u (N, 2)."""
+        return self.net(torch.cat((inputs, change / self.bound), dim=-1)).squeeze(-1)
+
+
+def _perceptron(dims: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise(dims):
+        layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,198 @@
+"""Learned step times and swing heights: who fell after which step, what is learned from that, and what it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
+from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
+from legged_gym.evaluation.agents import TeacherAgent
+from legged_gym.evaluation.suites import evaluation_cfg
+from legged_gym.runners.teacher_runner import TeacherRunner
+from legged_gym.teacher.config import DcmCfg, TeacherCfg
+from legged_gym.teacher.dcm_teacher import DcmTeacher
+from legged_gym.teacher.kinematics import LegGeometry
+from legged_gym.teacher.step_network import NUM_INPUTS, StepNetwork
+from legged_gym.teacher.step_trainer import StepTrainer, outcomes
+from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.errors import UserError
+
+from .making import MakeObs, S, later, make_teacher, run, start
+from .test_dcm_teacher import mirrored
+
+
+def with_steps(teacher: DcmTeacher, bias: tuple[float, float] | None = None) -> DcmTeacher:
+    """Give a teacher random step changes, or always the same ones [by their bounds, before tanh]."""
+    torch.manual_seed(3)
+    network = StepNetwork(teacher.cfg.step_change).to(teacher.geometry.abad_pos)
+    last = network.net[-1]
+    assert isinstance(last, torch.nn.Linear)
+    if bias is None:
+        torch.nn.init.normal_(last.weight, std=0.3)
+    else:
+        last.bias.data.copy_(torch.tensor(bias))
+    teacher.step_network = network
+    return teacher
+
+
+@pytest.mark.parametrize("horizon", [1, 3, 5])
+def test_outcomes_against_looking_ahead(horizon: int) -> None:
+    generator = torch.Generator().manual_seed(4)
+    ended = (torch.rand(12, 40, generator=generator) < 0.15).float()
+    fell = ended * (torch.rand(12, 40, generator=generator) < 0.5).float()
+    outcome, known = outcomes(fell, ended, horizon)
+    for k in range(12):
+        for n in range(40):
+            ahead = slice(k, k + horizon)
+            ends = ended[ahead, n].nonzero().flatten()
+            if len(ends):
+                by_fall = fell[k + int(ends[0]), n]
+                assert outcome[k, n] == by_fall and known[k, n] == by_fall, "other ends tell nothing"
+            else:
+                assert outcome[k, n] == 0.0 and known[k, n] == float(k + horizon <= 12)
+
+
+def test_without_a_network_or_with_a_new_one_steps_are_the_gaits(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    plain, new = make_teacher(geometry, 16), make_teacher(geometry, 16)
+    new.step_network = StepNetwork(new.cfg.step_change).to(geometry.abad_pos)
+    obs = make_obs()
+    for view in (start(obs), later(obs)):
+        before, after = plain.step(view), new.step(view)
+        assert torch.equal(before.action, after.action) and not after.change.any()
+    assert before.step_inputs.shape == (16, 0) and after.step_inputs.shape == (16, NUM_INPUTS)
+
+
+def test_a_change_is_chosen_when_a_step_begins_and_held(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    teacher = with_steps(make_teacher(geometry, 16))
+    obs = make_obs()
+    first = run(teacher, start(obs))
+    assert first.begun.all() and (first.change.abs() > 0.0).all()
+    bound = torch.tensor((teacher.cfg.step_change.max_time, teacher.cfg.step_change.max_height))
+    assert (first.change.abs() <= bound).all()
+    second = run(teacher, later(obs))
+    begun = second.begun > 0.0
+    assert begun.any() and not begun.all()
+    assert torch.equal(second.change[~begun], first.change[~begun])
+    assert (second.change[begun] != first.change[begun]).all()
+
+
+def test_changes_are_those_of_the_mirrored_robot(geometry: LegGeometry, make_obs: MakeObs) -> None:
+    obs = start(make_obs())
+    changes = [run(with_steps(make_teacher(geometry, 16)), view).change for view in (obs, mirrored(obs))]
+    torch.testing.assert_close(*changes)
+
+
+def test_a_preferred_time_moves_the_landing_and_a_height_the_swing_foot(
+    geometry: LegGeometry, make_obs: MakeObs
+) -> None:
+    """Among robots that walk without haste a shorter step lands earlier, a higher one lifts the foot."""
+    obs = start(make_obs())
+    obs[:, S["clock"]] = 0.01
+    outputs = {
+        name: run(with_steps(make_teacher(geometry, 16), bias), obs)
+        for name, bias in {"none": (0.0, 0.0), "short": (-2.0, 0.0), "high": (0.0, 2.0)}.items()
+    }
+    assert (outputs["short"].clock_shift >= outputs["none"].clock_shift).all()
+    assert (outputs["short"].clock_shift > outputs["none"].clock_shift).any()
+    assert torch.equal(outputs["high"].clock_shift, outputs["none"].clock_shift)
+    assert (outputs["high"].action != outputs["none"].action).any()
+
+
+def test_learns_to_leave_out_what_makes_robots_fall(robots: dict) -> None:
+    """Robots fall where a step is long, but only those whose DCM is ahead; the height does nothing."""
+    cfg = TeacherCfg()
+    cfg.step_change = replace(cfg.step_change, updates=150, batch_size=512, horizon=0.1, hidden_dims=(16,))
+    torch.manual_seed(0)
+    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 512)
+    trainer = StepTrainer(teacher, 6)
+    network = teacher.step_network
+    assert network is not None
+
+    def inputs_ahead(ahead: Tensor) -> Tensor:
+        inputs = torch.randn(len(ahead), NUM_INPUTS)
+        inputs[:, 0] = torch.where(ahead, 1.0, -1.0)
+        return inputs
+
+    for _ in range(6):
+        with torch.inference_mode():
+            for k in range(6):
+                ahead = torch.rand(512) < 0.5
+                trainer.explore()
+                assert teacher.exploration is not None
+                inputs = inputs_ahead(ahead)
+                change = network(inputs) + teacher.exploration.t()
+                begun = torch.full((512,), float(k == 0))
+                chance = torch.where(ahead, (5.0 * change[:, 0] / network.bound[0]).sigmoid(), 0.02)
+                fell = (torch.rand(512) < chance).float() if k == 0 else torch.zeros(512)
+                output = fake(change, inputs, begun)
+                trainer.record(output, fell, fell)
+        logs = trainer.update()
+    assert logs["steps_known"] == 6 * 512
+    with torch.no_grad():
+        ahead, behind = (
+            network(inputs_ahead(torch.full((256,), flag))).mean(0) / network.bound for flag in (True, False)
+        )
+    assert ahead[0] < -0.4 and abs(behind[0]) < 0.25
+    assert abs(ahead[1]) < 0.25 and abs(behind[1]) < 0.25
+
+
+def fake(change: Tensor, inputs: Tensor, begun: Tensor) -> object:
+    """As much of a `TeacherOutput` as the trainer reads."""
+
+    class Output:
+        pass
+
+    output = Output()
+    output.change, output.step_inputs, output.begun = change, inputs, begun  # type: ignore[attr-defined]
+    return output
+
+
+def test_the_outcome_of_late_steps_is_waited_for(robots: dict) -> None:
+    """A fall in the next rollout is that of a step of this one."""
+    cfg = TeacherCfg()
+    cfg.step_change = replace(cfg.step_change, updates=1, horizon=0.1)
+    trainer = StepTrainer(DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 2), 6)
+    begun = torch.ones(2)
+    for rollout in range(2):
+        for k in range(6):
+            fell = torch.tensor([float(rollout == 1 and k == 1), 0.0])
+            output = fake(torch.full((2, 2), 0.01), torch.full((2, NUM_INPUTS), float(6 * rollout + k)), begun)
+            trainer.record(output, fell, fell)  # type: ignore[arg-type]
+        logs = trainer.update()
+        assert logs["steps_known"] == (4 if rollout == 0 else 16), "but the last four of each robot's twelve"
+    steps, fell = trainer._known_inputs[:, 0], trainer._known_fell
+    assert sorted(steps[fell > 0.0].tolist()) == [3.0, 4.0, 5.0, 6.0, 7.0]
+
+
+def test_a_file_of_them_is_used_by_the_teacher(tmp_path: Path) -> None:
+    env = PointFootFlat(evaluation_cfg(PointFootFlatCfg(), 4, seed=0))
+    cfg = DcmCfg()
+    cfg.step_change.updates, cfg.step_change.horizon = 3, 0.2
+    runner = TeacherRunner(env, cfg, 30, tmp_path, learn_steps=True)
+    scalars = runner.learn(2)
+    assert scalars["steps_known"] > 0 and scalars["step_time"] > 0.0
+    file = tmp_path / "offset_2.pt"
+    agent = TeacherAgent(env, DcmCfg(), file)
+    assert agent.teacher.step_network is not None and agent.teacher.exploration is None
+    saved = load_checked(file)["step_network"]
+    for name, value in agent.teacher.step_network.state_dict().items():
+        assert torch.equal(value, saved[name])
+    other = DcmCfg()
+    other.step_change.hidden_dims = (8,)
+    with pytest.raises(UserError, match=r"step_change\.hidden_dims"):
+        TeacherAgent(env, other, file)
+    with pytest.raises(UserError, match=r"step_change\.hidden_dims"):
+        TeacherRunner(env, other, 30, None, learn_steps=True).load(file)
+    resumed = TeacherRunner(env, cfg, 30, None, learn_steps=True)
+    resumed.load(file)
+    assert resumed.step_trainer is not None
+    assert torch.equal(
+        resumed.step_trainer.falls.state_dict()["bound"], runner.step_trainer.falls.state_dict()["bound"]
+    )
+    for name, value in runner.step_trainer.falls.state_dict().items():
+        assert torch.equal(resumed.step_trainer.falls.state_dict()[name], value)
