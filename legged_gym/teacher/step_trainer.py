@@ -31,11 +31,11 @@ class StepTrainer:
         self.teacher, self.num_steps = teacher, num_steps
         self.cfg: StepChangeCfg = teacher.cfg.step_change
         template, n = teacher.geometry.abad_pos, teacher.num_envs
-        teacher.step_network = StepNetwork(self.cfg).to(template)
+        self.network = teacher.step_network = StepNetwork(self.cfg).to(template)
         self.falls = FallNetwork(self.cfg).to(template)
         rate = self.cfg.learning_rate
         self._optimizers = {
-            "step": torch.optim.Adam(teacher.step_network.parameters(), rate),
+            "step": torch.optim.Adam(self.network.parameters(), rate),
             "falls": torch.optim.Adam(self.falls.parameters(), rate),
         }
         self._horizon = round(self.cfg.horizon / teacher.cfg.control.dt)
@@ -50,9 +50,7 @@ class StepTrainer:
     def explore(self) -> None:
         """Draws what is added to the changes of steps that begin now."""
         draws = torch.randn_like(self.teacher.memory.change)
-        network = self.teacher.step_network
-        assert network is not None
-        self.teacher.exploration = self.cfg.exploration * network.bound.unsqueeze(-1) * draws
+        self.teacher.exploration = self.cfg.exploration * self.network.bound.unsqueeze(-1) * draws
 
     def record(self, output: TeacherOutput, fell: Tensor, ended: Tensor) -> None:
         """Stores one policy step.
@@ -77,7 +75,7 @@ class StepTrainer:
         """Trains on all steps so far whose outcome is known; returns means to log."""
         fell, known = outcomes(self._fell, self._ended, self._horizon)
         over = slice(self.num_steps)
-        chosen = (self._begun * known)[over] > 0.0
+        chosen = ((self._begun * known)[over] > 0.0) & self._inputs[over].isfinite().all(-1)
         self._remember(self._inputs[over][chosen], self._change[over][chosen], fell[over][chosen])
         for stored in (self._inputs, self._change, self._begun, self._fell, self._ended):
             stored[: self._open] = stored[self.num_steps :].clone()
@@ -105,15 +103,13 @@ class StepTrainer:
         kept = (torch.cat(pair)[-self.cfg.kept :] for pair in zip(old, new, strict=True))
         self._known_inputs, self._known_change, self._known_fell = kept
 
-    def _fit(self, inputs: Tensor, change: Tensor, fell: Tensor) -> tuple[Tensor, Tensor]:
+    def _fit(self, inputs: Tensor, taken: Tensor, fell: Tensor) -> tuple[Tensor, Tensor]:
         """One step of each optimiser; returns the loss of the fit, and the chance of a fall with the steps of now."""
-        network = self.teacher.step_network
-        assert network is not None
-        loss = binary_cross_entropy_with_logits(self.falls(inputs, change), fell)
+        loss = binary_cross_entropy_with_logits(self.falls(inputs, taken), fell)
         self._descend("falls", loss)
-        wanted = network(inputs)
-        chance = self.falls(inputs, wanted).sigmoid().mean()
-        self._descend("step", chance + self.cfg.w_effort * (wanted / network.bound).square().sum(-1).mean())
+        change = self.network(inputs)
+        chance = self.falls(inputs, change).sigmoid().mean()
+        self._descend("step", chance + self.cfg.w_effort * (change / self.network.bound).square().sum(-1).mean())
         return loss.detach().float(), chance.detach().float()
 
     def _descend(self, name: str, loss: Tensor) -> None:
@@ -123,16 +119,12 @@ class StepTrainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and optimisers, to be checkpointed."""
-        network = self.teacher.step_network
-        assert network is not None
         state = {f"{name}_optimizer": optimizer.state_dict() for name, optimizer in self._optimizers.items()}
-        return state | {"step_network": network.state_dict(), "fall_network": self.falls.state_dict()}
+        return state | {"step_network": self.network.state_dict(), "fall_network": self.falls.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`; steps that were remembered are not in it."""
-        network = self.teacher.step_network
-        assert network is not None
-        network.load_state_dict(state["step_network"])
+        self.network.load_state_dict(state["step_network"])
         self.falls.load_state_dict(state["fall_network"])
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state[f"{name}_optimizer"])
