@@ -225,7 +225,7 @@ class StepChangeCfg(Config):
     """The learned change of a step's time and swing height, and its training by `train_teacher.py --learn_steps`."""
 
     max_time: float = bounded(0.08, gt=0.0)
-    """Bound of the change of the step time that the timing prefers [s]."""
+    """By how much a step may be shorter than the timing has it [s]."""
     max_height: float = bounded(0.04, gt=0.0)
     """Bound of the change of the swing height [m]."""
     hidden_dims: tuple[int, ...] = bounded((64, 64), ge=1, le=4096)

@@ -134,7 +134,7 @@ class DcmTeacher:
         self.step_network: StepNetwork | None = None
         """Chooses changes of step time and swing height; None leaves steps as they are."""
         self.exploration: Tensor | None = None
-        """Added to the changes of steps that begin (2, N); None adds nothing."""
+        """Added to the changes of steps that begin (N, 2); None adds nothing."""
         self.on_plan: Callable[[StepFrame, StepPlan], None] | None = None
         """Called with every plan, for drawing."""
         self._ground_samples = template.new_tensor(GROUND_SAMPLES).view(-1, 1, 1)
@@ -329,11 +329,10 @@ class DcmTeacher:
             return memory.change.clone(), self._no_inputs
         omega = self.predictor.omega(frame)
         inputs = self.step_network.observe(frame, lipm.dcm(frame.com_xy, frame.com_vel_xy, omega), command)
-        chosen = self.step_network(inputs).t()
+        chosen = self.step_network(inputs)
         if self.exploration is not None:
-            bound = self.step_network.bound.unsqueeze(-1)
-            chosen = (chosen + self.exploration).clamp(-bound, bound)
-        return torch.where(lifted, chosen, memory.change), inputs
+            chosen = self.step_network.limit(chosen + self.exploration)
+        return torch.where(lifted, chosen.t(), memory.change), inputs
 
     def _over_ground(self, frame: StepFrame, memory: TeacherMemory, swing_height: Tensor) -> tuple[StepFrame, Tensor]:
         """Aims the swing foot at the ground under p* and lifts it over what lies on its way.

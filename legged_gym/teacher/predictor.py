@@ -102,7 +102,7 @@ class DcmPredictor:
             command: velocity to walk with, frame M (2, N) [m/s].
             turn_rate: filtered yaw rate in M (N,) [rad/s].
             yaw_force: fore-aft force added for the heading (N,) [N].
-            change: learned change of the step time that costs nothing (N,) [s].
+            change: learned change of the step time, not longer (N,) [s].
             offset: learned offset as a function of the network's named inputs that the predictor knows.
 
         Returns:
@@ -126,9 +126,9 @@ class DcmPredictor:
         if self.cfg.timing.enabled:
             b = lipm.rotate(unturned, turn_rate * nominal)
             swing, swing_vel = frame.swing[:2], frame.swing_vel[:2]
-            preferred = duration + change
-            best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, preferred, swing, swing_vel)
-            time_left = torch.where(adapts > 0.0, best, time_left)
+            best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, swing, swing_vel)
+            sooner = torch.maximum(best + change, self.timing.shortest(elapsed))
+            time_left = torch.where(adapts > 0.0, torch.where(change < 0.0, sooner, best), time_left)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         b = lipm.rotate(unturned, turn_rate * time_left)
         plan = xi_end - b

@@ -25,9 +25,10 @@ NUM_INPUTS = sum(width for _, width, _, _ in STEP_INPUTS)
 
 
 class StepNetwork(nn.Module):
-    """u = bound * tanh(net(o)): change of the step time that the timing prefers [s], and of the swing height [m].
+    """u = bound * tanh(net(o)): change of the step time, which is never longer [s], and of the swing height [m].
 
-    The last layer starts at zero: training begins with the gait's own steps.
+    The last layer starts at zero: training begins with the steps that the timing finds. Where the time is not longer,
+    gradients pass as if it were (straight-through).
 
     Args:
         cfg: bounds and layers.
@@ -63,7 +64,12 @@ class StepNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Change u (N, 2) for inputs (N, NUM_INPUTS)."""
-        return self.bound * self.net(inputs).tanh()
+        free = self.bound * self.net(inputs).tanh()
+        return free + (self.limit(free) - free).detach()
+
+    def limit(self, change: Tensor) -> Tensor:
+        """The nearest change (N, 2) within the bounds."""
+        return change.clamp(-self.bound, self.bound * self.bound.new_tensor((0.0, 1.0)))
 
 
 class FallNetwork(nn.Module):

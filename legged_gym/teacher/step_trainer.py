@@ -49,8 +49,8 @@ class StepTrainer:
 
     def explore(self) -> None:
         """Draws what is added to the changes of steps that begin now."""
-        draws = torch.randn_like(self.teacher.memory.change)
-        self.teacher.exploration = self.cfg.exploration * self.network.bound.unsqueeze(-1) * draws
+        draws = torch.randn_like(self.teacher.memory.change.t())
+        self.teacher.exploration = self.cfg.exploration * self.network.bound * draws
 
     def record(self, output: TeacherOutput, fell: Tensor, ended: Tensor) -> None:
         """Stores one policy step.

@@ -75,9 +75,13 @@ class StepTiming:
             elapsed: since the step began, by time and not by the clock (N,) [s].
             duration: nominal step duration T (N,) [s]. The clock is not turned back behind the beginning of the step.
         """
-        shortest = (self.timing.min_step - elapsed).clamp(min=self.timing.min_left)
+        shortest = self.shortest(elapsed)
         longest = torch.minimum(self.timing.max_step - elapsed, LATEST * duration)
         return shortest + self._share * (longest - shortest).clamp(min=0.0)
+
+    def shortest(self, elapsed: Tensor) -> Tensor:
+        """Least time left to touchdown (N,) [s] of steps that began some time ago (N,) [s]."""
+        return (self.timing.min_step - elapsed).clamp(min=self.timing.min_left)
 
     def time_left(
         self,
@@ -87,7 +91,6 @@ class StepTiming:
         omega: Tensor,
         elapsed: Tensor,
         duration: Tensor,
-        preferred: Tensor,
         swing: Tensor,
         swing_vel: Tensor,
     ) -> Tensor:
@@ -100,7 +103,6 @@ class StepTiming:
             omega: (N,) [rad/s].
             elapsed: since the step began (N,) [s].
             duration: nominal step duration T (N,) [s].
-            preferred: step duration that costs nothing: T, or what was learned (N,) [s].
             swing: swing foot (2, N) [m].
             swing_vel: its velocity (2, N) [m/s].
         """
@@ -109,7 +111,7 @@ class StepTiming:
         xi_end = lipm.propagate_dcm(xi, pivot, omega, times)  # (2, K, N)
         foothold = self.reach.in_time(self.reach.box(xi_end - b), swing, swing_vel, times)
         landed = xi_end - foothold
-        early = times - (preferred - elapsed)
+        early = times - (duration - elapsed)
         error = landed - b
         error = error - error.clamp(-self.timing.tolerance, self.timing.tolerance)
         cost = self.cost(landed, error, omega) + self.timing.w_time * early.square()

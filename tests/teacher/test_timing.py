@@ -32,7 +32,6 @@ def search(
     elapsed: float = 0.0,
     timing: TimingCfg | None = None,
     swing: tuple[float, float] = (-0.1, -0.13),
-    preferred: float = DURATION,
 ) -> float:
     stepping, timing = SteppingCfg(), timing or TimingCfg()
     b = lipm.GaitFamily(stepping.stance_width, 0.0, 0.0, TEMPLATE)(column(OMEGA)[0], column(DURATION)[0]).rest
@@ -44,7 +43,6 @@ def search(
         column(OMEGA)[0],
         column(elapsed)[0],
         column(DURATION)[0],
-        column(preferred)[0],
         column(*swing),
         column(0.0, 0.0),
     )
@@ -55,14 +53,6 @@ def resting_dcm() -> tuple[float, float]:
     """DCM at the beginning of a step in place."""
     gait = lipm.GaitFamily(SteppingCfg().stance_width, 0.0, 0.0, TEMPLATE)(column(OMEGA)[0], column(DURATION)[0])
     return 0.0, -float(gait.rest[1])
-
-
-def test_an_undisturbed_step_takes_the_time_that_costs_nothing() -> None:
-    """As far as the DCM's offset error stays below what is worth a change."""
-    spacing = (TimingCfg().max_step - TimingCfg().min_step) / (TimingCfg().candidates - 1)
-    loose = TimingCfg(tolerance=1.0, w_viable=0.0)
-    for preferred in (0.14, 0.17, 0.2):
-        assert search(resting_dcm(), timing=loose, preferred=preferred) == pytest.approx(preferred, abs=0.51 * spacing)
 
 
 def test_an_undisturbed_step_keeps_its_time() -> None:
