@@ -12,6 +12,7 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.frame import StepFrame
 from legged_gym.teacher.offset_network import OffsetNetwork
 from legged_gym.teacher.predictor import StepPlan
+from legged_gym.teacher.step_network import StepNetwork
 from legged_gym.teacher.trajectory import planned_trajectory
 from legged_gym.viewer.overlays import StepSketch
 
@@ -47,6 +48,7 @@ class StepPlanner:
         self._cfg, self._env, self._moves_clock = copy.deepcopy(cfg), env, moves_clock
         self._cfg.offset.enabled = False
         self._network: OffsetNetwork | None = None
+        self._steps: StepNetwork | None = None
         self._robot = 0
         self._planned: tuple[StepFrame, StepPlan] | None = None
         self._share = torch.linspace(0.0, 1.0, SAMPLES, device=env.device).unsqueeze(-1)
@@ -58,6 +60,7 @@ class StepPlanner:
             teacher = make_teacher(self._cfg, _OneRobot(self._env), self._env.device)
         if self._network is not None:
             teacher.network = self._network
+        teacher.step_network = self._steps
         teacher.on_plan = self._keep
         if not self._moves_clock:
             teacher.memory.adapts.zero_()
@@ -72,9 +75,9 @@ class StepPlanner:
             return
         self.follow_offset(network)
 
-    def follow_offset(self, network: OffsetNetwork) -> None:
-        """Add the offset of this network, which may keep learning."""
-        self._cfg.offset.enabled, self._network = True, network
+    def follow_offset(self, network: OffsetNetwork, steps: StepNetwork | None = None) -> None:
+        """Add the offset of this network, which may keep learning, and the step changes of another one."""
+        self._cfg.offset.enabled, self._network, self._steps = True, network, steps
         self._teacher = self._make_teacher()
 
     def _keep(self, frame: StepFrame, plan: StepPlan) -> None:

@@ -39,7 +39,7 @@ def make_planner(spec: RunSpec, env: Any, agent: Agent | None = None) -> StepPla
         return None
     if isinstance(agent, TeacherAgent):
         if agent.teacher.cfg.offset.enabled:
-            planner.follow_offset(agent.teacher.network)
+            planner.follow_offset(agent.teacher.network, agent.teacher.step_network)
     elif spec.checkpoint is not None and teacher.dcm.offset.enabled:
         saved = load_checked(spec.checkpoint).get("teacher_state") or {}
         planner.use_offset(saved.get("offset_network"))

@@ -5,7 +5,7 @@ serves as deployed, too, and better than what it learns of slips and delays (doc
 has those, `--randomize` the task's whole domain randomisation.
 
 The result, `offset_<iteration>.pt`, is used by `evaluate.py` and `play.py` with `--agent teacher --offset FILE`, and by
-`train.py` with `--train.teacher.offset_file=FILE`.
+`train.py` with `--train.teacher.offset_file=FILE`, which takes Δξ alone and no step times.
 """
 
 import functools

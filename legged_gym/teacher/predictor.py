@@ -127,8 +127,8 @@ class DcmPredictor:
             b = lipm.rotate(unturned, turn_rate * nominal)
             swing, swing_vel = frame.swing[:2], frame.swing_vel[:2]
             best = self.timing.time_left(xi, pivot, b, omega, elapsed, duration, swing, swing_vel)
-            sooner = torch.maximum(best + change, self.timing.shortest(elapsed))
-            time_left = torch.where(adapts > 0.0, torch.where(change < 0.0, sooner, best), time_left)
+            best = torch.maximum(best + change, self.timing.shortest(elapsed))
+            time_left = torch.where(adapts > 0.0, best, time_left)
         xi_end = lipm.propagate_dcm(xi, pivot, omega, time_left)
         b = lipm.rotate(unturned, turn_rate * time_left)
         plan = xi_end - b

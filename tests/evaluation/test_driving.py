@@ -11,6 +11,7 @@ from legged_gym.evaluation.spectator import Spectator
 from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.evaluation.tour import tour_cfg
 from legged_gym.teacher.config import DcmCfg
+from legged_gym.teacher.step_network import StepNetwork
 from legged_gym.viewer.controls import Controls
 from tests.envs.making import CLEAN, build, stand
 
@@ -138,10 +139,15 @@ def test_the_ground_is_brought_once_and_where_the_robot_is() -> None:
     assert flat.view().ground is None
 
 
-def test_the_plan_that_is_drawn_is_the_teachers() -> None:
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_plan_that_is_drawn_is_the_teachers(learned: bool) -> None:
     """Beside a teacher that drives two robots; after a change of the robot, once it has seen it step."""
     env = build(2, CLEAN, {"init_state.yaw": (0.4, 0.4)})
     agent, planner = TeacherAgent(env, DcmCfg()), StepPlanner(DcmCfg(), env, moves_clock=True)
+    if learned:  # steps of 30 ms less
+        steps = agent.teacher.step_network = StepNetwork(DcmCfg().step_change)
+        list(steps.net.children())[-1].bias.data[0] = -0.4
+        planner.follow_offset(agent.teacher.network, steps)
     state = torch.get_rng_state()
     planner.step(0)
     assert torch.equal(torch.get_rng_state(), state), "no random number of the run is taken"
