@@ -102,7 +102,7 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
     if rl_device == "cpu" and soon:  # decisions 043 and 046: no better on GPUs, or in longer training
         train = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
         if not many:
-            train |= {"algorithm.num_learning_epochs": 3, "policy.critic_hidden_dims": (256, 128, 64)}
+            train |= {"algorithm.num_learning_epochs": 4, "policy.critic_hidden_dims": (256, 128, 64)}
     return Scale(4096 if many else min(64 * machine.cores, 2048), train)
 
 
