@@ -89,7 +89,7 @@ class TeacherAgent:
         if offset is not None:
             data = load_offset(offset, self.teacher.network, env.device)
             self.teacher.network.load_state_dict(data["offset_network"])
-            use_steps(data, self.teacher)
+            use_steps(offset, data, self.teacher)
         self._shift = env.shift_gait_clock if cfg.timing.enabled else None
         self.output: TeacherOutput | None = None
         """Output of the last evaluation."""

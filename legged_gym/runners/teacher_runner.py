@@ -54,8 +54,10 @@ class TeacherRunner:
         """Goes on from a saved offset."""
         data = load_offset(path, self.teacher.network, self.teacher.geometry.abad_pos.device, trains=True)
         self.trainer.load_state_dict(data)
-        if self.step_trainer is not None and "step_network" in data:
-            with refusing_other_steps():
+        if "step_network" in data:
+            if self.step_trainer is None:
+                raise UserError(f"{path}: has learned step times, too: go on with --learn_steps")
+            with refusing_other_steps(path):
                 self.step_trainer.load_state_dict(data)
         self.iteration = int(data.get("iteration", 0))
 

@@ -80,8 +80,13 @@ def load_offset(
     return data
 
 
-def use_steps(data: dict[str, Any], teacher: DcmTeacher) -> None:
-    """Let a teacher change step times and swing heights as a file of `load_offset` has learned to, if it has.
+def use_steps(path: str | Path, data: dict[str, Any], teacher: DcmTeacher) -> None:
+    """Let a teacher change step times and swing heights as a file has learned to, if it has; with the config's bounds.
+
+    Args:
+        path: The file.
+        data: Its content, from `load_offset`.
+        teacher: The teacher.
 
     Raises:
         UserError: They were learned with other layers.
@@ -89,19 +94,20 @@ def use_steps(data: dict[str, Any], teacher: DcmTeacher) -> None:
     if "step_network" not in data:
         return
     network = StepNetwork(teacher.cfg.step_change).to(teacher.geometry.abad_pos)
-    with refusing_other_steps():
+    with refusing_other_steps(path):
         network.load_state_dict(data["step_network"])
     teacher.step_network = network
 
 
 @contextmanager
-def refusing_other_steps() -> Iterator[None]:
-    """Turn the error of a step network that does not fit into one line."""
+def refusing_other_steps(path: str | Path) -> Iterator[None]:
+    """Turn the error of a file's step networks that do not fit into one line."""
     try:
         yield
-    except (RuntimeError, KeyError, ValueError):
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError):
         raise UserError(
-            "the offset's step times do not fit: name their layers with --train.teacher.dcm.step_change.hidden_dims"
+            f"{path}: its step times do not fit this teacher: learned with other layers "
+            "(--train.teacher.dcm.step_change.hidden_dims), or incomplete"
         ) from None
 
 

@@ -68,7 +68,7 @@ def make_train_parser() -> Parser:
     add(
         "--learn_steps",
         action="store_true",
-        help="learn where to shorten steps and to swing higher, too, from who fell after which step",
+        help="learn where to shorten steps and how high to swing, too, from who fell after which step",
     )
     parser.set_defaults(headless=True, num_envs=256, max_iterations=20)
     return parser

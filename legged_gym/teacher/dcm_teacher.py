@@ -219,7 +219,7 @@ class DcmTeacher:
             adapts=memory.adapts.clone(),
             change=change,
         )
-        aim, swing_height = self._over_ground(frame, new, state.swing_height + change[1])
+        aim, swing_height = self._over_ground(frame, new, (state.swing_height + change[1]).clamp(min=self._zero))
         left = torch.where(lifted, frame.swing, liftoff)
         action, swing, swing_vel = self.act(
             aim,

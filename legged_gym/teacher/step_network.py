@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +26,23 @@ NUM_INPUTS = sum(width for _, width, _, _ in STEP_INPUTS)
 
 
 class StepNetwork(nn.Module):
-    """u = bound * tanh(net(o)): change of the step time, which is never longer [s], and of the swing height [m].
+    """u = bound * tanh(net(o)), limited: change of the step time, which is never longer, and of the swing height.
 
-    The last layer starts at zero: training begins with the steps that the timing finds. Where the time is not longer,
-    gradients pass as if it were (straight-through).
+    The last layer starts at zero: training begins with the steps that the timing finds.
 
     Args:
         cfg: bounds and layers.
     """
 
-    bound: Tensor
+    least: Tensor
+    most: Tensor
     mean: Tensor
     scale: Tensor
 
     def __init__(self, cfg: StepChangeCfg) -> None:
         super().__init__()
-        self.register_buffer("bound", torch.tensor((cfg.max_time, cfg.max_height)))
+        self.register_buffer("least", torch.tensor((-cfg.max_time, -cfg.max_height)), persistent=False)
+        self.register_buffer("most", torch.tensor((0.0, cfg.max_height)), persistent=False)
         self.register_buffer("mean", torch.cat([torch.full((w, 1), m) for _, w, m, _ in STEP_INPUTS]))
         self.register_buffer("scale", torch.cat([torch.full((w, 1), 1.0 / s) for _, w, _, s in STEP_INPUTS]))
         self.net = _perceptron((NUM_INPUTS, *cfg.hidden_dims, 2))
@@ -63,13 +65,33 @@ class StepNetwork(nn.Module):
         return ((rows - self.mean) * self.scale).clamp(-5.0, 5.0).t()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Change u (N, 2) for inputs (N, NUM_INPUTS)."""
-        free = self.bound * self.net(inputs).tanh()
-        return free + (self.limit(free) - free).detach()
+        """Change u of time [s] and swing height [m] (N, 2) for inputs (N, NUM_INPUTS)."""
+        return self.limit(-self.least * self.net(inputs).tanh())
 
     def limit(self, change: Tensor) -> Tensor:
-        """The nearest change (N, 2) within the bounds."""
-        return change.clamp(-self.bound, self.bound * self.bound.new_tensor((0.0, 1.0)))
+        """The nearest change (N, 2) that is allowed; see `_Limit`."""
+        return _Limit.apply(change, self.least, self.most)
+
+
+class _Limit(torch.autograd.Function):
+    """Clamps; beyond a limit gradients pass only if descending them leads back.
+
+    The gradient of `clamp` would be zero there, for ever. One that passed straight through would drive the value on and
+    on, to where no gradient brings it back in time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, least: Tensor, most: Tensor) -> Tensor:
+        """The nearest value between the limits."""
+        ctx.save_for_backward(value, least, most)
+        return value.clamp(least, most)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient, but where descending it leads farther out."""
+        value, least, most = ctx.saved_tensors
+        outwards = ((value > most) & (gradient < 0.0)) | ((value < least) & (gradient > 0.0))
+        return gradient.masked_fill(outwards, 0.0), None, None
 
 
 class FallNetwork(nn.Module):
@@ -83,7 +105,7 @@ class FallNetwork(nn.Module):
 
     def __init__(self, cfg: StepChangeCfg) -> None:
         super().__init__()
-        self.register_buffer("bound", torch.tensor((cfg.max_time, cfg.max_height)))
+        self.register_buffer("bound", torch.tensor((cfg.max_time, cfg.max_height)), persistent=False)
         self.net = _perceptron((NUM_INPUTS + 2, *cfg.hidden_dims, 1))
 
     def forward(self, inputs: Tensor, change: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Learns when a step should be shorter, and its foot swing higher, from who fell after which step."""
+"""Learns when a step should be shorter, and how high its foot should swing, from who fell after which step."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepTrainer:
             "step": torch.optim.Adam(self.network.parameters(), rate),
             "falls": torch.optim.Adam(self.falls.parameters(), rate),
         }
-        self._horizon = round(self.cfg.horizon / teacher.cfg.control.dt)
+        self._horizon = max(1, round(self.cfg.horizon / teacher.cfg.control.dt))
         self._open = self._horizon - 1
         rows = self._open + num_steps  # those of earlier rollouts whose outcome was open, then this one's
         self._inputs, self._change = template.new_zeros(rows, n, NUM_INPUTS), template.new_zeros(rows, n, 2)
@@ -50,7 +50,7 @@ class StepTrainer:
     def explore(self) -> None:
         """Draws what is added to the changes of steps that begin now."""
         draws = torch.randn_like(self.teacher.memory.change.t())
-        self.teacher.exploration = self.cfg.exploration * self.network.bound * draws
+        self.teacher.exploration = self.cfg.exploration * self.falls.bound * draws
 
     def record(self, output: TeacherOutput, fell: Tensor, ended: Tensor) -> None:
         """Stores one policy step.
@@ -60,6 +60,8 @@ class StepTrainer:
             fell: robots that fell in the step (N,).
             ended: robots whose episode ended in it, by a fall or otherwise (N,).
         """
+        if self._step >= self.num_steps:
+            raise RuntimeError(f"the rollout holds {self.num_steps} steps: call update() before recording more")
         k = self._open + self._step
         for stored, given in (
             (self._inputs, output.step_inputs),
@@ -72,7 +74,11 @@ class StepTrainer:
         self._step += 1
 
     def update(self) -> dict[str, float]:
-        """Trains on all steps so far whose outcome is known; returns means to log."""
+        """Trains on all steps so far whose outcome is known.
+
+        Returns:
+            Means to log: of the fit's loss, of the chance of a fall, of |u|, without what is added to explore [s, m].
+        """
         fell, known = outcomes(self._fell, self._ended, self._horizon)
         over = slice(self.num_steps)
         chosen = ((self._begun * known)[over] > 0.0) & self._inputs[over].isfinite().all(-1)
@@ -81,19 +87,19 @@ class StepTrainer:
             stored[: self._open] = stored[self.num_steps :].clone()
         self._step = 0
         count = len(self._known_fell)
-        if not count:
-            return {"step_loss": 0.0, "step_chance": 0.0, "step_time": 0.0, "step_height": 0.0, "steps_known": 0.0}
-        total = torch.zeros(2, device=self._known_fell.device)
-        for _ in range(self.cfg.updates):
-            rows = torch.randint(count, (min(self.cfg.batch_size, count),), device=total.device)
-            total += torch.stack(self._fit(self._known_inputs[rows], self._known_change[rows], self._known_fell[rows]))
+        device, kept = self._known_fell.device, self._known_inputs
+        total = torch.zeros(2, device=device)
+        for _ in range(self.cfg.updates if count else 0):
+            rows = torch.randint(count, (min(self.cfg.batch_size, count),), device=device)
+            total += torch.stack(self._fit(kept[rows], self._known_change[rows], self._known_fell[rows]))
+        with torch.no_grad():
+            time, height = self.network(kept).abs().sum(0).tolist()
         loss, chance = (total / self.cfg.updates).tolist()
-        mean = self._known_change.abs().mean(0).tolist()
         return {
             "step_loss": loss,
             "step_chance": chance,
-            "step_time": mean[0],
-            "step_height": mean[1],
+            "step_time": time / max(count, 1),
+            "step_height": height / max(count, 1),
             "steps_known": float(count),
         }
 
@@ -109,7 +115,7 @@ class StepTrainer:
         self._descend("falls", loss)
         change = self.network(inputs)
         chance = self.falls(inputs, change).sigmoid().mean()
-        self._descend("step", chance + self.cfg.w_effort * (change / self.network.bound).square().sum(-1).mean())
+        self._descend("step", chance + self.cfg.w_effort * (change / self.falls.bound).square().sum(-1).mean())
         return loss.detach().float(), chance.detach().float()
 
     def _descend(self, name: str, loss: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from legged_gym.teacher.dcm_teacher import DcmTeacher
 from legged_gym.teacher.kinematics import LegGeometry
 from legged_gym.teacher.step_network import NUM_INPUTS, StepNetwork
 from legged_gym.teacher.step_trainer import StepTrainer, outcomes
-from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 
 from .making import MakeObs, later, make_teacher, run, start
@@ -102,42 +103,63 @@ def test_a_time_moves_the_landing_and_a_height_the_swing_foot(geometry: LegGeome
     assert (actions["high"] != actions["none"]).any()
 
 
-def test_learns_to_leave_out_what_makes_robots_fall(robots: dict) -> None:
-    """Robots fall where a step is long, but only those whose DCM is ahead; the height does nothing."""
+def make_trainer(robots: dict, **changed: object) -> StepTrainer:
     cfg = TeacherCfg()
-    cfg.step_change = replace(cfg.step_change, updates=150, batch_size=512, horizon=0.1, hidden_dims=(16,))
+    small = {"updates": 150, "batch_size": 512, "horizon": 0.1, "hidden_dims": (16,)}
+    cfg.step_change = replace(cfg.step_change, **(small | changed))
     torch.manual_seed(0)
-    teacher = DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 512)
-    trainer = StepTrainer(teacher, 6)
-    network = teacher.step_network
-    assert network is not None
+    return StepTrainer(DcmTeacher(cfg, LegGeometry.from_model(robots["PF_TRON1A"]), 512), 6)
 
-    def inputs_ahead(ahead: Tensor) -> Tensor:
-        inputs = torch.randn(len(ahead), NUM_INPUTS)
-        inputs[:, 0] = torch.where(ahead, 1.0, -1.0)
-        return inputs
 
-    for _ in range(6):
+def inputs_of(ahead: Tensor) -> Tensor:
+    """Inputs of robots whose DCM is ahead, or behind."""
+    inputs = torch.randn(len(ahead), NUM_INPUTS)
+    inputs[:, 0] = torch.where(ahead, 1.0, -1.0)
+    return inputs
+
+
+def teach(trainer: StepTrainer, rollouts: int, slope: float) -> dict[str, float]:
+    """Robots whose DCM is ahead fall the more the longer a step is, times `slope`; others hardly fall."""
+    for _ in range(rollouts):
         with torch.inference_mode():
             for k in range(6):
                 ahead = torch.rand(512) < 0.5
                 trainer.explore()
-                assert teacher.exploration is not None
-                inputs = inputs_ahead(ahead)
-                change = network.limit(network(inputs) + teacher.exploration)
-                begun = torch.full((512,), float(k == 0))
-                chance = torch.where(ahead, (5.0 * change[:, 0] / network.bound[0]).sigmoid(), 0.02)
+                assert trainer.teacher.exploration is not None
+                inputs = inputs_of(ahead)
+                change = trainer.network.limit(trainer.network(inputs) + trainer.teacher.exploration)
+                chance = torch.where(ahead, (-slope * (change[:, 0] / trainer.network.least[0] - 0.5)).sigmoid(), 0.02)
                 fell = (torch.rand(512) < chance).float() if k == 0 else torch.zeros(512)
-                output = fake(change, inputs, begun)
-                trainer.record(output, fell, fell)
+                trainer.record(fake(change, inputs, torch.full((512,), float(k == 0))), fell, fell)  # type: ignore[arg-type]
         logs = trainer.update()
+    return logs
+
+
+@torch.no_grad()
+def learned(trainer: StepTrainer, ahead: bool) -> Tensor:
+    """Mean changes of time and height, by their bounds (2,)."""
+    return trainer.network(inputs_of(torch.full((256,), ahead))).mean(0) / -trainer.network.least
+
+
+def test_learns_to_leave_out_what_makes_robots_fall(robots: dict) -> None:
+    """Robots fall where a step is long, but only those whose DCM is ahead; the height does nothing."""
+    trainer = make_trainer(robots)
+    logs = teach(trainer, 6, slope=5.0)
     assert logs["steps_known"] == 6 * 512
-    with torch.no_grad():
-        ahead, behind = (
-            network(inputs_ahead(torch.full((256,), flag))).mean(0) / network.bound for flag in (True, False)
-        )
+    ahead, behind = learned(trainer, True), learned(trainer, False)
     assert ahead[0] < -0.7 and behind[0] > 0.5 * ahead[0]
     assert abs(ahead[1]) < 0.25 and abs(behind[1]) < 0.25
+    mean_time = 0.5 * (ahead[0] + behind[0]).abs() * trainer.cfg.max_time
+    assert logs["step_time"] == pytest.approx(mean_time.item(), rel=0.2), "without what is added to explore"
+
+
+def test_a_step_that_should_long_be_longer_can_get_shorter_again(robots: dict) -> None:
+    """It is never made longer, and does not run off to where no gradient brings it back."""
+    trainer = make_trainer(robots, kept=1024)
+    teach(trainer, 8, slope=-5.0)
+    assert learned(trainer, True)[0] > -0.02
+    teach(trainer, 5, slope=5.0)
+    assert learned(trainer, True)[0] < -0.5
 
 
 def fake(change: Tensor, inputs: Tensor, begun: Tensor) -> object:
@@ -174,7 +196,7 @@ def test_a_file_of_them_is_used_by_the_teacher(tmp_path: Path) -> None:
     cfg.step_change.updates, cfg.step_change.horizon = 3, 0.2
     runner = TeacherRunner(env, cfg, 30, tmp_path, learn_steps=True)
     scalars = runner.learn(2)
-    assert scalars["steps_known"] > 0 and scalars["step_time"] > 0.0
+    assert scalars["steps_known"] > 0 and math.isfinite(scalars["step_loss"])
     file = tmp_path / "offset_2.pt"
     agent = TeacherAgent(env, DcmCfg(), file)
     assert agent.teacher.step_network is not None and agent.teacher.exploration is None
@@ -187,11 +209,31 @@ def test_a_file_of_them_is_used_by_the_teacher(tmp_path: Path) -> None:
         TeacherAgent(env, other, file)
     with pytest.raises(UserError, match=r"step_change\.hidden_dims"):
         TeacherRunner(env, other, 30, None, learn_steps=True).load(file)
+    with pytest.raises(UserError, match="go on with --learn_steps"):
+        TeacherRunner(env, cfg, 30, None).load(file)
     resumed = TeacherRunner(env, cfg, 30, None, learn_steps=True)
     resumed.load(file)
-    assert resumed.step_trainer is not None
-    assert torch.equal(
-        resumed.step_trainer.falls.state_dict()["bound"], runner.step_trainer.falls.state_dict()["bound"]
-    )
-    for name, value in runner.step_trainer.falls.state_dict().items():
-        assert torch.equal(resumed.step_trainer.falls.state_dict()[name], value)
+    assert resumed.step_trainer is not None and runner.step_trainer is not None
+    state, before = resumed.step_trainer.state_dict(), runner.step_trainer.state_dict()
+    assert first_difference(state, before) is None and len(state) == 4
+    new = TeacherRunner(env, cfg, 30, None, learn_steps=True).step_trainer
+    assert new is not None and first_difference(new.state_dict(), before) is not None
+
+
+def first_difference(one: object, other: object, path: str = "") -> str | None:
+    """Where two nested states differ."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        found = (first_difference(one[key], other[key], f"{path}.{key}") for key in one)
+        return next(filter(None, found), None)
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return None if torch.equal(one, other) else path
+    return None if one == other else path
+
+
+@pytest.mark.parametrize("broken", [None, 3, {"net.0.weight": None}])
+def test_a_broken_file_of_steps_is_refused_in_a_line(tmp_path: Path, broken: object) -> None:
+    env = PointFootFlat(evaluation_cfg(PointFootFlatCfg(), 2, seed=0))
+    runner = TeacherRunner(env, DcmCfg(), 30, None)
+    save_atomically({**runner.trainer.state_dict(), "step_network": broken, "iteration": 0}, tmp_path / "broken.pt")
+    with pytest.raises(UserError, match=r"broken\.pt: its step times do not fit"):
+        TeacherAgent(env, DcmCfg(), tmp_path / "broken.pt")
