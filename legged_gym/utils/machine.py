@@ -99,7 +99,7 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
         return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16})
     many = machine.cores >= 16
     train: dict[str, Any] = {}
-    if rl_device == "cpu" and soon:  # decisions 043 and 046: no better on GPUs, or in longer training
+    if rl_device == "cpu" and soon:  # decisions 043 and 046: no better on GPUs, mixed in longer training
         train = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
         if not many:
             train |= {"algorithm.num_learning_epochs": 4, "policy.critic_hidden_dims": (256, 128, 64)}

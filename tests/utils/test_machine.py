@@ -44,7 +44,7 @@ def test_what_helps_on_a_processor_is_for_learning_there() -> None:
     few, many = (machine.suggest(size, "cpu", "cpu", soon=True).train for size in (SMALL, BIG))
     assert few["algorithm.input_scaling"] and many["algorithm.input_scaling"]
     assert few["algorithm.num_learning_epochs"] == 4 and "algorithm.num_learning_epochs" not in many
-    assert not machine.suggest(BIG, "cpu", "cuda:0", soon=True).train, "nothing of it was measured on a GPU"
+    assert not machine.suggest(BIG, "cpu", "cuda:0", soon=True).train, "it was no better on a GPU"
     assert not machine.suggest(SMALL, "cpu", "cpu").train, "a run that goes on learns to recover"
 
 
