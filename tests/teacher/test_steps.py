@@ -158,7 +158,7 @@ def test_a_step_that_should_long_be_longer_can_get_shorter_again(robots: dict) -
     trainer = make_trainer(robots, kept=1024)
     teach(trainer, 8, slope=-5.0)
     assert learned(trainer, True)[0] > -0.02
-    teach(trainer, 5, slope=5.0)
+    teach(trainer, 3, slope=5.0)
     assert learned(trainer, True)[0] < -0.5
 
 
