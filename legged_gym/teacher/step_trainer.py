@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from legged_gym.teacher.config import StepChangeCfg
 from legged_gym.teacher.dcm_teacher import DcmTeacher, TeacherOutput
 from legged_gym.teacher.step_network import NUM_INPUTS, FallNetwork, StepNetwork
+from legged_gym.utils.cuda_graph import load_adam, make_adam
+from legged_gym.utils.finite import GuardedStep
 
 
 class StepTrainer:
@@ -33,11 +36,10 @@ class StepTrainer:
         template, n = teacher.geometry.abad_pos, teacher.num_envs
         self.network = teacher.step_network = StepNetwork(self.cfg).to(template)
         self.falls = FallNetwork(self.cfg).to(template)
-        rate = self.cfg.learning_rate
-        self._optimizers = {
-            "step": torch.optim.Adam(self.network.parameters(), rate),
-            "falls": torch.optim.Adam(self.falls.parameters(), rate),
-        }
+        rate, device = self.cfg.learning_rate, template.device
+        networks = {"step": self.network, "falls": self.falls}
+        self._optimizers = {name: make_adam(each.parameters(), rate, device) for name, each in networks.items()}
+        self._guarded_steps = {name: GuardedStep(each, device) for name, each in self._optimizers.items()}
         self._horizon = max(1, round(self.cfg.horizon / teacher.cfg.control.dt))
         self._open = self._horizon - 1
         rows = self._open + num_steps  # those of earlier rollouts whose outcome was open, then this one's
@@ -112,16 +114,19 @@ class StepTrainer:
     def _fit(self, inputs: Tensor, taken: Tensor, fell: Tensor) -> tuple[Tensor, Tensor]:
         """One step of each optimiser; returns the loss of the fit, and the chance of a fall with the steps of now."""
         loss = binary_cross_entropy_with_logits(self.falls(inputs, taken), fell)
-        self._descend("falls", loss)
+        self._descend("falls", self.falls, loss)
         change = self.network(inputs)
         chance = self.falls(inputs, change).sigmoid().mean()
-        self._descend("step", chance + self.cfg.w_effort * (change / self.falls.bound).square().sum(-1).mean())
+        effort = (change / self.falls.bound).square().sum(-1).mean()
+        self._descend("step", self.network, chance + self.cfg.w_effort * effort)
         return loss.detach().float(), chance.detach().float()
 
-    def _descend(self, name: str, loss: Tensor) -> None:
+    def _descend(self, name: str, network: nn.Module, loss: Tensor) -> None:
+        """One step of an optimiser, left out if loss or gradients are not finite."""
         self._optimizers[name].zero_grad()
         loss.backward()
-        self._optimizers[name].step()
+        norm = nn.utils.clip_grad_norm_(network.parameters(), math.inf)
+        self._guarded_steps[name](loss, norm)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and optimisers, to be checkpointed."""
@@ -133,7 +138,7 @@ class StepTrainer:
         self.network.load_state_dict(state["step_network"])
         self.falls.load_state_dict(state["fall_network"])
         for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state[f"{name}_optimizer"])
+            load_adam(optimizer, state[f"{name}_optimizer"])
 
 
 def outcomes(fell: Tensor, ended: Tensor, horizon: int) -> tuple[Tensor, Tensor]:

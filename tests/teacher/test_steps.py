@@ -162,6 +162,16 @@ def test_a_step_that_should_long_be_longer_can_get_shorter_again(robots: dict) -
     assert learned(trainer, True)[0] < -0.5
 
 
+def test_a_loss_that_is_not_finite_changes_nothing(robots: dict) -> None:
+    trainer = make_trainer(robots)
+    teach(trainer, 1, slope=5.0)
+    networks = trainer.network, trainer.falls
+    before = [{name: value.clone() for name, value in network.state_dict().items()} for network in networks]
+    trainer._fit(torch.full((8, NUM_INPUTS), math.nan), torch.zeros(8, 2), torch.zeros(8))
+    for network, state in zip(networks, before, strict=True):
+        assert first_difference(network.state_dict(), state) is None
+
+
 def fake(change: Tensor, inputs: Tensor, begun: Tensor) -> object:
     """As much of a `TeacherOutput` as the trainer reads."""
 
