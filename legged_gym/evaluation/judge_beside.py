@@ -6,12 +6,10 @@ priority and takes what is left of the others.
 """
 
 import io
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import connection, resource_tracker
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,11 +17,12 @@ import psutil
 import torch
 from torch import nn
 
+from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import Row
 from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, run_row
-from legged_gym.utils.signals import NAMES
+from legged_gym.utils import early_server, signals
 
 READY = b"ready"
 """What the process says once its robots stand."""
@@ -42,12 +41,14 @@ def walk(env: Any, actor: nn.Module, row: Row, device: str, stop: bool) -> Resul
     """Walk a row with a policy.
 
     Args:
-        env: The robots.
+        env: The robots; they observe no more from now on than such a policy reads.
         actor: The policy, on `device`.
         row: What they are asked to do.
         device: Where the policy lives.
         stop: Whether only a policy that passes is of interest; otherwise the row is walked to its end.
     """
+    if isinstance(actor, EstimatorActor):
+        env.observer.keep(actor.obs_groups)
     return run_row(env, PolicyAgent(actor, device), row, seed=0, give_up=cannot_walk if stop else all_have_fallen)
 
 
@@ -62,12 +63,12 @@ class JudgeBeside:
             row: What they are asked to do.
             stop: See `walk`.
         """
-        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        context = early_server.context()
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make_env, row, stop), daemon=True)
         self._why = "its process has ended"
         try:
-            with _signals_for_training():
+            with signals.kept_from_children():
                 self._process.start()
         except Exception as error:  # noqa: BLE001  whatever a config of the user's cannot be pickled for
             self._why = f"{type(error).__name__}: {error}"
@@ -123,21 +124,6 @@ class JudgeBeside:
         if self._process.pid is not None:
             self._process.kill()
             self._process.join()
-
-
-@contextmanager
-def _signals_for_training() -> Iterator[None]:
-    """Keep the signals that end training from a process that is started here: training ends it, once it has saved."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where Ctrl-C alone reaches other processes
-        yield
-        return
-    resource_tracker.ensure_running()  # or it would start in there, and let two of the signals through
-    numbers = {getattr(signal, name) for name in NAMES if hasattr(signal, name)}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # is inherited
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, make_env: Callable[[], Any], row: Row, stop: bool) -> None:

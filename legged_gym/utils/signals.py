@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -70,6 +71,21 @@ class Watch:
 
 WATCH = Watch()
 """The handler of this process."""
+
+
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Keep the signals from processes that are started in the body: training ends them, once it has saved."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where Ctrl-C alone reaches other processes
+        yield
+        return
+    resource_tracker.ensure_running()  # or it would start in there, and let two of the signals through
+    numbers = {getattr(signal, name) for name in NAMES if hasattr(signal, name)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # is inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def watch() -> None:

@@ -292,3 +292,17 @@ def test_same_seed_same_trajectory(make_env: MakeEnv) -> None:
         assert torch.equal(reward, again[1]) and torch.equal(done, again[2])
         assert torch.equal(extras["time_outs"], again[3]["time_outs"])
     assert not torch.equal(first[0][0]["policy"], other.get_observations()["policy"])
+
+
+def test_groups_that_nobody_reads_are_left_out_and_change_nothing(make_env: MakeEnv) -> None:
+    """Noise is the policy's alone, so the others' observations stay the same bit for bit."""
+    envs = [make_env(4, BUSY) for _ in range(2)]
+    envs[1].observer.keep(("command",))
+    seen = []
+    for env in envs:
+        torch.manual_seed(3)
+        for _ in range(10):
+            last, *_ = env.step(torch.full((4, 6), 0.3))
+        seen.append(groups(last))
+    assert set(seen[0]) > set(seen[1]) == {"policy", "command", "history"}
+    assert all(torch.equal(seen[0][name], value) for name, value in seen[1].items())

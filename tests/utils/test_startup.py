@@ -1,7 +1,7 @@
 """Programs that train start without garbage collection, and train with it."""
 
 import gc
-import importlib
+import importlib.util
 import subprocess
 import sys
 import time
@@ -38,6 +38,28 @@ def test_what_is_there_at_the_end_is_not_looked_at_again() -> None:
     assert not gc.isenabled()
     startup.ends()
     assert gc.isenabled() and gc.get_freeze_count() > 1000
+
+
+@pytest.mark.parametrize(
+    ("argv", "rank", "judged"),
+    [
+        (["train.py", "--until_walking"], "0", True),
+        (["train.py", "--until_walking"], "1", False),
+        (["train.py", "--headless", "--evaluate_every=5000"], "0", True),
+        (["train.py", "--evaluate_every", "5000"], "0", True),
+        (["train.py", "--headless"], "0", False),
+    ],
+)
+def test_what_walks_the_gate_is_imported_beside(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], rank: str, judged: bool
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(startup.early_server, "begins", begun.append)
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setenv("RANK", rank)
+    startup.begins()
+    assert begun == ["legged_gym.evaluation.judge_imports"] * judged
+    assert all(importlib.util.find_spec(name) for name in begun)
 
 
 def test_when_this_process_began_is_known_to_a_fraction_of_a_second() -> None:

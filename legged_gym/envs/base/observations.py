@@ -1,7 +1,7 @@
 """Observations as ordered lists of named terms; widths, noise and slices follow from the list."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CLOCK = "clock_sin"
 """The term that is positive while the left foot is stance."""
+CLIPPED = {"policy", "critic"}
+"""Groups whose values are clipped."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Observer:
     def observe(self, env: "LeggedRobot", fresh: torch.Tensor) -> dict[str, torch.Tensor]:
         """Make all groups; the history of the robots in `fresh` (N,) starts with copies of the first observation."""
         groups = {name: group.compute(env) for name, group in self.groups.items()}
-        for name in ("policy", "critic"):
+        for name in groups.keys() & CLIPPED:
             groups[name].clamp_(-self._clip, self._clip)
         newest = groups["policy"].unsqueeze(1)  # (N, 1, 30)
         older = torch.lerp(self.history[:, 1:], newest, fresh.view(-1, 1, 1).float())  # many times faster than `where`
@@ -117,6 +119,10 @@ class Observer:
         self.history.copy_(history)
         groups["history"] = history.flatten(1)
         return groups
+
+    def keep(self, names: Collection[str]) -> None:
+        """Make no other groups from now on but these, and the policy's, which the history repeats."""
+        self.groups = {name: group for name, group in self.groups.items() if name in names or name == "policy"}
 
     def forget(self, mask: torch.Tensor) -> None:
         """Clear the history of the robots in `mask` (N,): values that get zero weight later must be finite."""
