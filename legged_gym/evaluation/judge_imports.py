@@ -1,9 +1,13 @@
-"""All that a process imports that walks the gate beside training, for the server that is forked for it."""
+"""All that a process imports that walks the gate beside training, for the server that is forked for it.
+
+The process imports the training script, too, where its functions are; then most of what that imports is there.
+"""
+
+import importlib
 
 from legged_gym.utils import startup
 
 startup.begins()
-import legged_gym.scripts.train  # noqa: E402  the process looks for its functions there
-import legged_gym.sim.mujoco.simulator  # noqa: E402, F401  otherwise imported with the first robots
-
+for name in ("evaluation.showing", "evaluation.walking_gate", "options.setup", "options.tasks", "sim.mujoco.simulator"):
+    importlib.import_module(f"legged_gym.{name}")
 startup.ends()
