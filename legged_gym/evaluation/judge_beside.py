@@ -22,7 +22,7 @@ from legged_gym.evaluation.agents import PolicyAgent
 from legged_gym.evaluation.metrics import Result
 from legged_gym.evaluation.rows import Row
 from legged_gym.evaluation.suites import all_have_fallen, cannot_walk, run_row
-from legged_gym.utils import early_server, signals
+from legged_gym.utils import early_server
 
 READY = b"ready"
 """What the process says once its robots stand."""
@@ -47,7 +47,7 @@ def walk(env: Any, actor: nn.Module, row: Row, device: str, stop: bool) -> Resul
         device: Where the policy lives.
         stop: Whether only a policy that passes is of interest; otherwise the row is walked to its end.
     """
-    if isinstance(actor, EstimatorActor):
+    if type(actor) is EstimatorActor:  # a user's own may read more
         env.observer.keep(actor.obs_groups)
     return run_row(env, PolicyAgent(actor, device), row, seed=0, give_up=cannot_walk if stop else all_have_fallen)
 
@@ -68,8 +68,7 @@ class JudgeBeside:
         self._process = context.Process(target=_serve, args=(theirs, make_env, row, stop), daemon=True)
         self._why = "its process has ended"
         try:
-            with signals.kept_from_children():
-                self._process.start()
+            early_server.start(self._process)
         except Exception as error:  # noqa: BLE001  whatever a config of the user's cannot be pickled for
             self._why = f"{type(error).__name__}: {error}"
         theirs.close()  # the end of the process is then the end of the pipe
@@ -122,7 +121,8 @@ class JudgeBeside:
         """End the process."""
         self._pipe.close()
         if self._process.pid is not None:
-            self._process.kill()
+            if self._process.is_alive():  # the pid of one that has ended may be another's
+                self._process.kill()
             self._process.join()
 
 

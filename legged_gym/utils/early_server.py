@@ -6,7 +6,12 @@ calls `begins` before it imports the rest.
 """
 
 import multiprocessing
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 from legged_gym.utils import signals
@@ -15,6 +20,8 @@ from legged_gym.utils.machine import usable_cores
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Variable with which Python does not look for modules in the working directory."""
 _begun = False
 
 
@@ -32,9 +39,42 @@ def begins(module: str) -> None:
     from multiprocessing import forkserver
 
     multiprocessing.set_forkserver_preload([module])
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
     with signals.kept_from_children():
         forkserver.ensure_running()
+    os.environ.pop(SAFE_PATH)
+    if before is not None:
+        os.environ[SAFE_PATH] = before
     _begun = True
+
+
+@contextmanager
+def leaving_with_parent() -> Iterator[None]:
+    """In the body, which imports for the server, end this process if the one that wants it ends."""
+    parent, done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            if os.getppid() != parent:
+                os._exit(0)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()  # a process with threads should not be forked
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process of `context`; the signals that end training do not reach it. Waits for the server's imports."""
+    if _begun:
+        process.start()  # the server has them blocked, and so have its forks
+        return
+    with signals.kept_from_children():
+        process.start()
 
 
 def context() -> "ForkServerContext | SpawnContext":

@@ -1,12 +1,13 @@
-"""Torch's compiler, imported once somebody compiles.
+"""Torch's compiler, imported once somebody compiles: for runs that are to walk soon, it is half of all imports.
 
-Tensordict and torch's optimisers import it to mark what it must not compile. Nothing here is compiled, and it is half
-of the time that imports take. So a module stands for it that leaves functions as they are; whoever asks it for anything
-else gets the real one.
+Tensordict and torch's optimisers import it to mark functions for it, and nothing here is compiled. So a module stands
+for it that only notes these marks. Whoever asks it for anything else gets the real one, with the marks.
 """
 
+import functools
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 NAME = "torch._dynamo"
+_lock = threading.Lock()
 
 
 def begins() -> None:
@@ -23,22 +25,61 @@ def begins() -> None:
 
 
 class _StandIn(ModuleType):
-    """Takes the calls that mark functions for the compiler."""
+    """Takes the calls that mark functions; passes them on once the compiler is there."""
 
-    @staticmethod
-    def _mark(function: Any = None, *_: Any, **__: Any) -> Any:
-        return function if function is not None else lambda marked: marked
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._marked: list[tuple[str, Any]] = []
 
-    allow_in_graph = assume_constant_result = disable = _mark
+    def _mark(self, how: str, function: Any) -> Any:
+        if _there():
+            return getattr(_real(), how)(function)
+        self._marked.append((how, function))
+        return function
 
-    @staticmethod
-    def graph_break(msg: str = "") -> None:
-        """Where nothing is compiled, nothing has to be broken."""
+    def allow_in_graph(self, function: Any) -> Any:
+        return self._mark("allow_in_graph", function)
+
+    def assume_constant_result(self, function: Any) -> Any:
+        return self._mark("assume_constant_result", function)
+
+    def disable(self, function: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Return a function that the compiler leaves out once there is one."""
+        if function is None:
+            return lambda marked: self.disable(marked, *args, **kwargs)
+        if _there():
+            return _real().disable(function, *args, **kwargs)
+        disabled = functools.cache(lambda: _real().disable(function, *args, **kwargs))
+
+        @functools.wraps(function)
+        def late(*inputs: Any, **named: Any) -> Any:
+            return (disabled() if _there() else function)(*inputs, **named)
+
+        return late
+
+    def graph_break(self, msg: str = "") -> None:
+        if _there():
+            _real().graph_break(msg)
+
+    @property
+    def trace_rules(self) -> Any:
+        """Its cache is cleared by torch's process groups, and is empty so far."""
+        return _real().trace_rules if _there() else _NoRules()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked for by those who look at all modules
             raise AttributeError(name)
         return getattr(_real(), name)
+
+
+class _NoRules:
+    """Rules of a compiler that is not there."""
+
+    def clear_lru_cache(self) -> None:
+        """There is nothing to clear."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_real().trace_rules, name)
 
 
 class _Finder(MetaPathFinder):
@@ -66,9 +107,20 @@ class _Made(Loader):
         pass
 
 
+def _there() -> bool:
+    """Whether the real compiler has been asked for."""
+    return not isinstance(sys.modules.get(NAME), _StandIn)
+
+
 def _real() -> ModuleType:
-    """Import the compiler, in the stand-in's place."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
-    if isinstance(sys.modules.get(NAME), _StandIn):
-        del sys.modules[NAME]
-    return importlib.import_module(NAME)
+    """Import the compiler, in the stand-in's place, and mark what was marked."""
+    with _lock:
+        stands = sys.modules.get(NAME)
+        if isinstance(stands, _StandIn):
+            sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
+            del sys.modules[NAME]
+    compiler = importlib.import_module(NAME)
+    if isinstance(stands, _StandIn):
+        for how, function in stands._marked:
+            getattr(compiler, how)(function)
+    return compiler

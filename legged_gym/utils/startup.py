@@ -1,8 +1,8 @@
 """A quick start of what trains: nothing is done that is in vain, and some things at the same time.
 
-What imports and set-up make stays, so nobody looks for garbage among it. Torch's compiler waits until somebody
-compiles. What the walking gate's processes need is imported beside. Imports nothing slow: a script calls `begins`
-before it imports the rest.
+What imports and set-up make stays, so nobody looks for garbage among it. What the walking gate's processes need is
+imported beside. In a run that ends with the first walk torch's compiler waits until somebody compiles. Imports nothing
+slow: a script calls `begins` before it imports the rest.
 """
 
 import gc
@@ -15,16 +15,19 @@ import psutil
 
 from legged_gym.utils import early_server, late_compiler
 
-JUDGED = {"--until_walking", "--evaluate_every"}
+SOON = "--until_walking"
+"""Option of a run that ends with the first walk."""
+JUDGED = {SOON, "--evaluate_every"}
 """Options with which other processes walk the gate."""
 
 
 def begins() -> None:
     """Stop collecting garbage, and prepare the imports."""
     gc.disable()
-    late_compiler.begins()
-    judged = any(argument.partition("=")[0] in JUDGED for argument in sys.argv)
-    if judged and os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one judges
+    asked = {argument.partition("=")[0] for argument in sys.argv}
+    if SOON in asked:
+        late_compiler.begins()
+    if asked & JUDGED and os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first one judges
         early_server.begins("legged_gym.evaluation.judge_imports")
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def tell(pipe):
     imported = "slow_to_import" in sys.modules
     import slow_to_import
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    pipe.send((imported, slow_to_import.PID == os.getppid(), signal.SIGINT in blocked and signal.SIGTERM in blocked))
+    pipe.send((imported, slow_to_import.PID == os.getppid(), blocked >= {signal.SIGINT, signal.SIGTERM}))
 
 
 if __name__ == "__main__":
@@ -28,7 +29,7 @@ if __name__ == "__main__":
     context = early_server.context()
     mine, theirs = context.Pipe()
     process = context.Process(target=tell, args=(theirs,))
-    process.start()
+    early_server.start(process)
     print(context.get_start_method(), *mine.recv())
     process.join()
 """
@@ -64,6 +65,22 @@ def test_a_process_is_forked_from_a_server_that_has_imported_its_modules(tmp_pat
 @linux
 def test_on_a_single_core_the_server_would_slow_the_start(tmp_path: Path) -> None:
     assert run(tmp_path, cores=1).startswith("spawn False")
+
+
+@linux
+def test_the_server_ends_with_who_wants_it(tmp_path: Path) -> None:
+    """Also while it imports: whoever reads what a refused command says does not wait for it."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import time\nfrom legged_gym.utils import early_server\n"
+        "with early_server.leaving_with_parent():\n    time.sleep(60)\n"
+    )
+    code = (
+        "from legged_gym.utils import early_server; early_server.begins('slow_to_import'); import time; time.sleep(2)"
+    )
+    start = time.monotonic()
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, timeout=50)
+    assert time.monotonic() - start < 30.0
 
 
 def test_without_a_server_processes_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ AWAY = """
     weight.sum().backward()
     adam.step()
     adam.zero_grad()
-    assert torch.compiler.disable(len) is len and torch.compiler.disable()(len) is len
+    assert torch.compiler.disable(len)([1]) == torch.compiler.disable()(len)([1]) == 1
+    torch._dynamo.graph_break()
+    torch._dynamo.trace_rules.clear_lru_cache()
     print("sympy" in sys.modules, len([name for name in sys.modules if name.startswith("torch._dynamo")]))
 """
 
@@ -36,6 +38,31 @@ def test_a_part_of_it_can_be_imported_by_name() -> None:
     parts = "    import torch._dynamo.config as config\n    from torch._dynamo.utils import counters\n"
     same = "    print(config is torch._dynamo.config, counters is torch._dynamo.utils.counters)\n"
     assert said(AWAY + parts + same) == ["False", "1", "True", "True"]
+
+
+def test_marks_from_before_the_first_compilation_count() -> None:
+    """A function that is left out splits the graph; one that is marked twice is marked in the real compiler."""
+    marks = """
+    @torch.compiler.disable
+    def left_out(x):
+        return x + 1
+
+    @torch.compiler.assume_constant_result
+    def constant():
+        return 3
+
+    sizes = []
+
+    def backend(graph, inputs):
+        sizes.append(len([node for node in graph.graph.nodes if node.op == "call_function"]))
+        return graph.forward
+
+    compiled = torch.compile(lambda x: left_out(x * 2) * 3, backend=backend)
+    print(compiled(torch.ones(1)).item(), *sizes, constant._dynamo_marked_constant, left_out(1))
+    later = torch.compiler.disable(len)
+    print(later is not len and later([1]), type(torch._dynamo).__name__)
+    """
+    assert said(AWAY + marks)[2:] == ["9.0", "1", "1", "True", "2", "1", "module"]
 
 
 def test_one_that_is_there_stays() -> None:

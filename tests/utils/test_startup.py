@@ -54,12 +54,15 @@ def test_what_walks_the_gate_is_imported_beside(
     monkeypatch: pytest.MonkeyPatch, argv: list[str], rank: str, judged: bool
 ) -> None:
     begun: list[str] = []
+    waits: list[bool] = []
     monkeypatch.setattr(startup.early_server, "begins", begun.append)
+    monkeypatch.setattr(startup.late_compiler, "begins", lambda: waits.append(True))
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.setenv("RANK", rank)
     startup.begins()
     assert begun == ["legged_gym.evaluation.judge_imports"] * judged
     assert all(importlib.util.find_spec(name) for name in begun)
+    assert bool(waits) == ("--until_walking" in argv), "longer training is a user's, who may compile"
 
 
 def test_when_this_process_began_is_known_to_a_fraction_of_a_second() -> None:
