@@ -6,6 +6,7 @@ for it that only notes these marks. Whoever asks it for anything else gets the r
 
 import functools
 import importlib
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ class _StandIn(ModuleType):
         """Return a function that the compiler leaves out once there is one."""
         if function is None:
             return lambda marked: self.disable(marked, *args, **kwargs)
-        if _there():
+        if _there() or not inspect.isroutine(function):  # a network or a class is more than a call
             return _real().disable(function, *args, **kwargs)
         disabled = functools.cache(lambda: _real().disable(function, *args, **kwargs))
 

@@ -65,6 +65,11 @@ def test_marks_from_before_the_first_compilation_count() -> None:
     assert said(AWAY + marks)[2:] == ["9.0", "1", "1", "True", "2", "1", "module"]
 
 
+def test_a_network_that_is_left_out_stays_one() -> None:
+    network = "    print(sum(p.numel() for p in torch.compiler.disable(torch.nn.Linear(2, 1)).parameters()))\n"
+    assert said(AWAY + network) == ["False", "1", "3"]
+
+
 def test_one_that_is_there_stays() -> None:
     code = """
         import torch._dynamo
