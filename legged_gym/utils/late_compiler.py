@@ -44,17 +44,17 @@ class _StandIn(ModuleType):
     def assume_constant_result(self, function: Any) -> Any:
         return self._mark("assume_constant_result", function)
 
-    def disable(self, function: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def disable(self, function: Any = None, *options: Any, **named: Any) -> Any:
         """Return a function that the compiler leaves out once there is one."""
         if function is None:
-            return lambda marked: self.disable(marked, *args, **kwargs)
+            return lambda marked: self.disable(marked, *options, **named)
         if _there() or not inspect.isroutine(function):  # a network or a class is more than a call
-            return _real().disable(function, *args, **kwargs)
-        disabled = functools.cache(lambda: _real().disable(function, *args, **kwargs))
+            return _real().disable(function, *options, **named)
+        disabled = functools.cache(lambda: _real().disable(function, *options, **named))
 
         @functools.wraps(function)
-        def late(*inputs: Any, **named: Any) -> Any:
-            return (disabled() if _there() else function)(*inputs, **named)
+        def late(*inputs: Any, **others: Any) -> Any:
+            return (disabled() if _there() else function)(*inputs, **others)
 
         return late
 
