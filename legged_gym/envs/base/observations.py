@@ -80,12 +80,16 @@ class ObservationGroup:
         parts = zip(self.terms, widths, strict=True)
         return Mirror.joined(term_mirror(term.name, term.reflection, width, joints) for term, width in parts)
 
-    def compute(self, env: "LeggedRobot") -> torch.Tensor:
-        """Assemble the observation in a fresh tensor. Shape (N, sum of widths)."""
+    def compute(self, env: "LeggedRobot", noisy: bool = True) -> torch.Tensor:
+        """Assemble the observation in a fresh tensor, with its noise unless `noisy` is False.
+
+        Returns:
+            Shape (N, sum of widths).
+        """
         observation = torch.cat([self._column(term, env) for term in self.terms], dim=-1)
         if self._scale is not None:
             observation *= self._scale
-        if self._noise is not None:
+        if noisy and self._noise is not None:
             # Not scaled by the curriculum: real sensors are noisy, and the walking gate is passed with this noise.
             observation.addcmul_(torch.empty_like(observation).uniform_(-1.0, 1.0), self._noise)
         return observation
@@ -119,6 +123,13 @@ class Observer:
         self.history.copy_(history)
         groups["history"] = history.flatten(1)
         return groups
+
+    def without_noise(self, env: "LeggedRobot") -> torch.Tensor:
+        """Return the policy's observation of this instant as it would be without noise; late and biased as it is.
+
+        Shape (N, width).
+        """
+        return self.groups["policy"].compute(env, noisy=False).clamp_(-self._clip, self._clip)
 
     def keep(self, names: Collection[str]) -> None:
         """Make no other groups from now on but these, and the policy's, which the history repeats."""

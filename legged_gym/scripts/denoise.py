@@ -1,0 +1,81 @@
+"""Teaches a run's policy to act through noise, see runners/denoising.py: `legged_gym/scripts/denoise.py --load_run=RUN`.
+
+Writes `<RUN>_denoised` beside the run, which can be calibrated, played, evaluated, shipped or trained on like any run.
+Robots are those of the run's training, with all that is random there.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+from legged_gym.evaluation.loading import load_actor
+from legged_gym.options.cli import Parser, run_main
+from legged_gym.options.commands import commands_for, note_command
+from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
+from legged_gym.options.spec import RunSpec
+from legged_gym.runners.denoising import Denoiser, DenoisingCfg
+from legged_gym.runners.on_policy_runner import NEWEST
+from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.errors import UserError
+
+SUFFIX = "_denoised"
+REPORTS = 10
+"""Lines of progress."""
+
+
+def make_denoise_parser() -> Parser:
+    """Build the parser of this script."""
+    parser = make_parser("Teach a run's policy to act through noise as it acts without.", runs=True)
+    parser.add_argument("--iterations", type=int, default=100, metavar="N", help="rollouts (default: %(default)s)")
+    parser.set_defaults(headless=True, num_envs=512, seed=0, agent="checkpoint")
+    return parser
+
+
+def run(spec: RunSpec, iterations: int) -> Path:
+    """Teach a run's policy; returns the new run's folder."""
+    source = spec.checkpoint
+    if source is None:
+        raise ValueError("there is no policy to teach")
+    folder = source.parent.with_name(source.parent.name + SUFFIX)
+    if folder.exists():
+        raise UserError(f"{folder}: is there already; move it away to do it again")
+    checkpoint = load_checked(source)
+    env = make_env(spec)
+    try:
+        env.load_state_dict(checkpoint["env_state"])  # as hard as it was in the end
+        actor = load_actor(spec, env)
+        begun = time.perf_counter()
+
+        def report(iteration: int, errors: dict[str, float]) -> None:
+            if iteration == 1 or iteration % max(1, iterations // REPORTS) == 0:
+                print(
+                    f"iteration {iteration}/{iterations}  median error of an action {errors['action']:.3f}, "
+                    f"of a velocity {errors['velocity']:.3f} m/s  {time.perf_counter() - begun:.0f} s",
+                    flush=True,
+                )
+
+        Denoiser(env, actor, DenoisingCfg(), spec.rl_device).learn(iterations, report)
+    finally:
+        env.sim.close()
+    learned = {name: value.detach().cpu() for name, value in actor.state_dict().items()}
+    for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
+        if name in checkpoint:
+            checkpoint[name] = checkpoint[name] | learned
+    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
+    save_atomically(checkpoint, folder / source.name)
+    note_command(folder, "denoise", spec)
+    return folder
+
+
+def main() -> None:
+    """Teach from the command line."""
+    args = parse_args(make_denoise_parser())
+    spec = resolve(args.request)
+    folder = run(spec, args.iterations)
+    print(f"run:      {folder}\n{commands_for(spec, folder)}")
+
+
+if __name__ == "__main__":
+    run_main(main)
