@@ -1,13 +1,15 @@
-"""Teaches a run's policy to act through noise, see runners/denoising.py: `legged_gym/scripts/denoise.py --load_run=RUN`.
+"""Teaches a policy to act through noise, see runners/denoising.py: `legged_gym/scripts/denoise.py --load_run=RUN`.
 
 Writes `<RUN>_denoised` beside the run, which can be calibrated, played, evaluated, shipped or trained on like any run.
-Robots are those of the run's training, with all that is random there.
+Robots are those of the run's training, with commands from their full ranges.
 """
 
+import copy
 import shutil
 import time
 from pathlib import Path
 
+from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.loading import load_actor
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
@@ -42,10 +44,14 @@ def run(spec: RunSpec, iterations: int) -> Path:
     if folder.exists():
         raise UserError(f"{folder}: is there already; move it away to do it again")
     checkpoint = load_checked(source)
-    env = make_env(spec)
+    cfg = copy.deepcopy(spec.env_cfg)
+    cfg.commands.initial_ranges = cfg.commands.ranges
+    env = make_env(spec, cfg)
     try:
-        env.load_state_dict(checkpoint["env_state"])  # as hard as it was in the end
+        env.load_state_dict(checkpoint["env_state"])
         actor = load_actor(spec, env)
+        if not isinstance(actor, EstimatorActor):
+            raise UserError(f"{spec.title}: its policy has no estimator of the velocity, so there is nothing to teach")
         begun = time.perf_counter()
 
         def report(iteration: int, errors: dict[str, float]) -> None:
@@ -72,6 +78,8 @@ def run(spec: RunSpec, iterations: int) -> Path:
 def main() -> None:
     """Teach from the command line."""
     args = parse_args(make_denoise_parser())
+    if args.iterations < 1:
+        raise UserError(f"--iterations: got {args.iterations}, expected at least 1")
     spec = resolve(args.request)
     folder = run(spec, args.iterations)
     print(f"run:      {folder}\n{commands_for(spec, folder)}")

@@ -1,0 +1,130 @@
+"""A policy that learns to act through noise: its teacher, its steps, and that it gets better."""
+
+import copy
+
+import pytest
+import torch
+
+from legged_gym.algorithms.networks import EstimatorActor
+from legged_gym.evaluation.loading import load_actor
+from legged_gym.options import runs
+from legged_gym.options.request import parse_args
+from legged_gym.options.resolve import resolve
+from legged_gym.options.setup import make_env
+from legged_gym.runners.denoising import Denoiser, DenoisingCfg
+from legged_gym.scripts.denoise import make_denoise_parser
+from tests.runners.making import small_run
+
+SHORT = DenoisingCfg(num_steps=4, epochs=1, mini_batches=2)
+
+
+def small(cfg: DenoisingCfg = SHORT) -> Denoiser:
+    """Of a policy that has not learned anything, and four robots."""
+    runner = small_run(None)
+    return Denoiser(runner.env, runner.alg.get_policy(), cfg, "cpu")
+
+
+def test_what_is_seen_without_noise_is_what_the_noise_is_added_to() -> None:
+    env = small_run(None).env
+    group, noise = env.observer.groups["policy"], env.cfg.noise.noise_scales
+    obs = env.step(torch.zeros(4, 6))[0]
+    clear = env.observer.without_noise(env)
+    assert torch.equal(clear, env.observer.without_noise(env))
+    off = (obs["policy"] - clear).abs()
+    rates = group.column("joint_vel")
+    width = noise.dof_vel * env.cfg.normalization.obs_scales.dof_vel
+    assert 0.0 < off[:, rates : rates + 6].max() <= width
+    assert torch.equal(off[:, group.column("last_action") :], torch.zeros(4, 12)), "nobody measures these"
+    assert torch.equal(obs["history"][:, -30:], obs["policy"])
+
+
+def test_the_teacher_is_the_policy_that_sees_clearly() -> None:
+    denoiser = small()
+    env, actor = denoiser.env, denoiser.actor
+    obs = env.reset()
+    clear = env.observer.without_noise(env)
+    known = torch.cat((obs["velocity"], clear, obs["command"]), dim=-1)
+    with torch.no_grad():
+        expected = actor.mlp(known)
+    _, samples = denoiser._collect(obs)
+    torch.testing.assert_close(samples["action"][:4], expected)
+    torch.testing.assert_close(samples["policy"][:4], obs["policy"])
+    assert not torch.equal(samples["policy"][:4], clear)
+    assert len(samples["action"]) == 4 * SHORT.num_steps
+
+
+def test_it_learns_in_place_and_its_teacher_does_not() -> None:
+    denoiser = small()
+    policy, teacher = copy.deepcopy(denoiser.actor.state_dict()), copy.deepcopy(denoiser.expert.state_dict())
+    said = []
+    denoiser.learn(2, lambda iteration, errors: said.append((iteration, errors)))
+    assert [iteration for iteration, _ in said] == [1, 2]
+    assert all(0.0 < errors["action"] < 10.0 and 0.0 < errors["velocity"] < 10.0 for _, errors in said)
+    for name, before in teacher.items():
+        assert torch.equal(denoiser.expert.state_dict()[name], before)
+    for name, before in policy.items():
+        learns = name.startswith(("mlp.", "estimator.")) and name.endswith(("weight", "bias"))
+        assert torch.equal(denoiser.actor.state_dict()[name], before) != learns, name
+
+
+def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser = small(DenoisingCfg(num_steps=1, share=0.25))
+
+    def learned(_: object) -> dict[str, float]:
+        with torch.no_grad():
+            for parameter in denoiser.actor.parameters():
+                parameter.add_(1.0)
+        return {}
+
+    monkeypatch.setattr(denoiser, "_learn", learned)
+    before = copy.deepcopy(denoiser.actor.state_dict())
+    denoiser.learn(2)
+    for name, value in denoiser.actor.state_dict().items():
+        if name.endswith(("weight", "bias")):
+            torch.testing.assert_close(value, before[name] + 0.5, msg=name)
+
+
+def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, seen = small(DenoisingCfg(num_steps=1)), []
+    difficulty = denoiser.env.curriculum.difficulty
+    monkeypatch.setattr(denoiser, "_learn", lambda _: seen.append(difficulty.item()) or {})
+    denoiser.learn(40)
+    assert min(seen) < 0.1 and max(seen) > 0.6 and sum(seen) / len(seen) == pytest.approx(1.0 / 3.0, abs=0.15)
+
+
+def test_the_rate_falls_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, rates = small(), []
+    monkeypatch.setattr(denoiser, "_learn", lambda samples: rates.append(denoiser._rate.item()) or {})
+    denoiser.learn(4)
+    cosine = 0.5 * (1.0 + torch.cos(torch.pi * torch.arange(4) / 4))
+    torch.testing.assert_close(torch.tensor(rates), SHORT.learning_rate * cosine)
+
+
+def test_numbers_that_are_not_finite_teach_nothing() -> None:
+    denoiser = small()
+    _, samples = denoiser._collect(denoiser.env.reset())
+    before = copy.deepcopy(denoiser.actor.state_dict())
+    denoiser._learn(samples | {"action": samples["action"] * torch.nan})
+    for name, value in denoiser.actor.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_the_shipped_policy_comes_nearer_to_what_it_does_without_noise() -> None:
+    """Bent by noise on its weights first: so there is something to learn, whatever policy is shipped."""
+    source = runs.policies_dir() / "PF_TRON1A" / "pointfoot_flat"
+    argv = [f"--load_run={source}", "--num_envs=48", "--sim_device=cpu", "--rl_device=cpu", "--sim=mujoco"]
+    spec = resolve(parse_args(make_denoise_parser(), argv).request)
+    env = make_env(spec)
+    actor = load_actor(spec, env)
+    assert isinstance(actor, EstimatorActor)
+    denoiser = Denoiser(env, actor, DenoisingCfg(), "cpu")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in actor.mlp.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    errors, obs = [], env.reset()
+    for _ in range(6):  # as hard in the end as at first
+        obs, samples = denoiser._collect(obs)
+        errors.append(denoiser._learn(samples)["action"])
+    assert errors[-1] < 0.75 * errors[0]
+    env.sim.close()
