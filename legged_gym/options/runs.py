@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from datetime import datetime, timedelta
@@ -24,6 +25,11 @@ _SAME_TIME = 5.0
 _CLOCK_ERROR = 60.0
 """Largest time ahead of this machine's clock that is not taken for an error [s]."""
 _MAX_LISTED = 8
+_OF_ITS_WEIGHTS = (
+    *("model_*", "simulation_*", "events.*", "trace.csv"),
+    *("exported", "*.onnx", "evaluate.json", "training.json"),
+)
+"""What a run's folder holds of its weights alone, also one that came with the package."""
 CONFIG_FILES = ("env_cfg.json", "train_cfg.json")
 """A run without these cannot be resumed; it is the newest only if no other run has them."""
 # Not strptime("%b"): the names must not change with the locale.
@@ -99,6 +105,11 @@ def remove_if_empty(run: Path | None) -> None:
     with contextlib.suppress(OSError):
         for path in (run, *run.parents[:2]) if run else ():
             path.rmdir()
+
+
+def copy_without_weights(run: Path, folder: Path) -> None:
+    """Copies a run's folder for other weights: without its checkpoints, curves, exported files and judgements."""
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns(*_OF_ITS_WEIGHTS))
 
 
 def runs_by_time(parent: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
+from legged_gym.options.runs import copy_without_weights
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.on_policy_runner import NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
@@ -79,7 +80,7 @@ def run(spec: RunSpec) -> Path:
     for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
         if name in checkpoint:
             calibrate_actor(checkpoint[name], response, scale)
-    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
+    copy_without_weights(source.parent, folder)
     try:
         save_atomically(checkpoint, folder / source.name)
         note_command(folder, "calibrate", spec)

@@ -5,7 +5,6 @@ Robots are those of the run's training, with commands from their full ranges.
 """
 
 import copy
-import shutil
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
+from legged_gym.options.runs import copy_without_weights
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.denoising import Denoiser, DenoisingCfg
@@ -69,7 +69,7 @@ def run(spec: RunSpec, iterations: int) -> Path:
     for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
         if name in checkpoint:
             checkpoint[name] = checkpoint[name] | learned
-    shutil.copytree(source.parent, folder, ignore=shutil.ignore_patterns("model_*", "simulation_*", "events.*"))
+    copy_without_weights(source.parent, folder)
     save_atomically(checkpoint, folder / source.name)
     note_command(folder, "denoise", spec)
     return folder

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import time
 from datetime import datetime
 from pathlib import Path
@@ -169,3 +170,15 @@ def test_empty_run_directories_go_again(tmp_path: Path) -> None:
     run = runs.new_run_dir(tmp_path / "experiment" / "robot", "")
     runs.remove_if_empty(run)
     assert [path.name for path in tmp_path.iterdir()] == ["keep"]
+
+
+def test_other_weights_get_nothing_that_was_said_of_these(tmp_path: Path) -> None:
+    """Else a second judge would walk the old policy.onnx that lies beside the new checkpoint."""
+    shipped = runs.policies_dir() / "PF_TRON1A" / "pointfoot_flat"
+    run = tmp_path / "run"
+    shutil.copytree(shipped, run)
+    for name in ("exported/policy.onnx", "command.txt", "events.out.1", "simulation_3.pt"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).touch()
+    runs.copy_without_weights(run, tmp_path / "other")
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"env_cfg.json", "train_cfg.json", "command.txt"}
