@@ -1,6 +1,7 @@
 """Command lines to be shown or saved, ready for pasting."""
 
 import contextlib
+import json
 import os
 import shlex
 import subprocess
@@ -16,6 +17,8 @@ from legged_gym.utils.package_version import package_version
 
 FILE = "command.txt"
 """In a run's directory: the command lines that trained it, one of each part if it was resumed, and of which code."""
+RECORD = "training.json"
+"""In a shipped policy's directory: the same as `commands`, and more."""
 _SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
@@ -37,15 +40,22 @@ def note_command(run: Path, script: str, spec: RunSpec) -> None:
         script: Name of the script that runs.
         spec: Its command line, and the run that it goes on from.
     """
-    before = spec.run / FILE if spec.run is not None else None
     robot = os.environ.get("ROBOT_TYPE")
     line = f"ROBOT_TYPE={shlex.quote(robot)} " if robot else ""
     line += shlex.join(["python", "-m", "legged_gym", script, *spec.argv])
-    lines = (
-        before.read_text(encoding="utf-8", errors="surrogateescape") if before is not None and before.is_file() else ""
-    )
+    lines = "" if spec.run is None else _noted(spec.run)
     with replacing(run / FILE) as temporary:
         temporary.write_text(f"{lines}{line}  # {revision()}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def _noted(run: Path) -> str:
+    """Returns the lines that a run noted, or those of the record that came with a shipped policy."""
+    with contextlib.suppress(OSError):
+        return (run / FILE).read_text(encoding="utf-8", errors="surrogateescape")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        return "".join(f"{command}\n" for command in record["commands"])
+    return ""
 
 
 def revision() -> str:

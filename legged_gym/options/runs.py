@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ _SAME_TIME = 5.0
 _CLOCK_ERROR = 60.0
 """Largest time ahead of this machine's clock that is not taken for an error [s]."""
 _MAX_LISTED = 8
-_OF_ITS_WEIGHTS = (
+_OF_ITS_WEIGHTS = shutil.ignore_patterns(
     *("model_*", "simulation_*", "events.*", "trace.csv"),
     *("exported", "*.onnx", "evaluate.json", "training.json"),
 )
@@ -107,9 +108,27 @@ def remove_if_empty(run: Path | None) -> None:
             path.rmdir()
 
 
-def copy_without_weights(run: Path, folder: Path) -> None:
-    """Copies a run's folder for other weights: without its checkpoints, curves, exported files and judgements."""
-    shutil.copytree(run, folder, ignore=shutil.ignore_patterns(*_OF_ITS_WEIGHTS))
+@contextlib.contextmanager
+def new_run_beside(run: Path, suffix: str) -> Iterator[Path]:
+    """Makes `<run><suffix>` for other weights of a run, and removes it again if the body fails.
+
+    It holds what the run's folder holds, without its checkpoints, curves, exported files and judgements.
+
+    Raises:
+        UserError: There is such a folder, or it cannot be written.
+    """
+    folder = run.with_name(run.name + suffix)
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"{folder}: is there already; move it away to do it again")
+    try:
+        try:
+            shutil.copytree(run, make_folder(folder), ignore=_OF_ITS_WEIGHTS, dirs_exist_ok=True)
+        except shutil.Error as error:
+            raise UserError(f"{folder}: cannot be written ({error.args[0][0][2]})") from None
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def runs_by_time(parent: Path) -> list[Path]:

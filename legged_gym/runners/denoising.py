@@ -19,8 +19,13 @@ from torch.nn.functional import smooth_l1_loss
 
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.runners.quarantine import Quarantine
 from legged_gym.utils.cuda_graph import make_adam
+from legged_gym.utils.errors import UserError
 from legged_gym.utils.finite import GuardedStep
+
+LARGEST_SHARE_SKIPPED = 0.5
+"""Share of the optimiser's steps that may be left out because something was not finite."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,31 @@ class Denoiser:
         self.env, self.actor, self.cfg, self.device = env, actor, cfg, device
         self.expert: nn.Module = copy.deepcopy(actor.mlp).requires_grad_(False)
         """Network from [true velocity, policy observation without noise, command] to the action."""
-        self._parameters = [*actor.mlp.parameters(), *actor.estimator.parameters()]
+        self._parameters = list(self.parameters().values())
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         self._rate = torch.full((), cfg.learning_rate, device=device)
         self._optimizer = make_adam(self._parameters, self._rate, device)
         self._step = GuardedStep(self._optimizer, device)
+        groups = ("policy", "history", "command", "velocity")
+        self._quarantine = Quarantine(groups, env.num_envs, device)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return what learns, in place, by its name in the actor: networks of actor and estimator."""
+        parts = {"mlp": self.actor.mlp, "estimator": self.actor.estimator}
+        return {f"{part}.{name}": p for part, net in parts.items() for name, p in net.named_parameters()}
 
     def learn(self, iterations: int, report: Callable[[int, dict[str, float]], None] = lambda *_: None) -> None:
-        """Collect and learn so many times; `report` is called with the mean errors of each iteration."""
+        """Collect and learn so many times.
+
+        Args:
+            iterations: How often.
+            report: Called after each with its number and the usual errors (medians of their magnitudes) of action and
+                velocity [m/s], before the weights are mixed.
+
+        Raises:
+            UserError: Nothing was learned, since most steps were not finite.
+        """
         obs = self.env.reset().to(self.device)
         before = [parameter.detach().clone() for parameter in self._parameters]
         longest = int(self.env.max_episode_length)
@@ -80,10 +101,15 @@ class Denoiser:
             self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
             # Easy more often than hard: how to see through noise is best learned while the robot walks.
             self.env.curriculum.difficulty.copy_(torch.rand((), device=self.env.device).square())
+            self.env.randomizer.refresh_bodies()
             obs, samples = self._collect(obs)
             report(iteration + 1, self._learn(samples))
+        steps = iterations * self.cfg.epochs * self.cfg.mini_batches
+        if (skipped := int(self._step.skipped)) > LARGEST_SHARE_SKIPPED * steps:
+            raise UserError(f"{skipped} of {steps} steps were not finite, so nothing was learned: is its policy sound?")
         with torch.no_grad():
-            torch._foreach_lerp_(self._parameters, before, 1.0 - self.cfg.share)
+            for parameter, value in zip(self._parameters, before, strict=True):
+                parameter.lerp_(value, 1.0 - self.cfg.share)
 
     @tensor_cores()
     def _collect(self, obs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
@@ -91,16 +117,18 @@ class Denoiser:
         steps: list[dict[str, torch.Tensor]] = []
         with torch.inference_mode():
             for _ in range(self.cfg.num_steps):
-                clear = self.env.observer.without_noise(self.env).to(self.device)
+                self._quarantine.check(obs)
+                clear = self.env.observer.without_noise(self.env).to(self.device).nan_to_num(0.0, 0.0, 0.0)
                 known = torch.cat((obs["velocity"], clear, obs["command"]), dim=-1)
                 sample = {name: obs[name].clone() for name in ("history", "policy", "command", "velocity")}
                 steps.append(sample | {"action": self.expert(known)})
-                obs = self.env.step(self.actor(obs, stochastic_output=True).to(self.env.device))[0].to(self.device)
+                action = self._quarantine.release(self.actor(obs, stochastic_output=True))
+                obs = self.env.step(action.to(self.env.device))[0].to(self.device)
         return obs, {name: torch.cat([step[name] for step in steps]).clone() for name in steps[0]}
 
     @tensor_cores()
     def _learn(self, samples: dict[str, torch.Tensor]) -> dict[str, float]:
-        """Regress on one rollout's samples; returns the mean errors."""
+        """Regress on one rollout's samples; returns the usual errors."""
         c, size = self.cfg, len(samples["action"])
         total = torch.zeros(2, device=self.device)
         for _ in range(c.epochs):

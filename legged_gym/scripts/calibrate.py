@@ -4,7 +4,6 @@ Writes `<RUN>_calibrated` beside the run. It differs in the actor's first layer 
 shipped or trained on like any run.
 """
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
-from legged_gym.options.runs import copy_without_weights
+from legged_gym.options.runs import new_run_beside
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.on_policy_runner import NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
-from legged_gym.utils.errors import UserError
 
 SUFFIX = "_calibrated"
 DAMPINGS = (2.5, 3.5)
@@ -69,26 +67,19 @@ def run(spec: RunSpec) -> Path:
     source = spec.checkpoint
     if source is None:
         raise ValueError("there is no policy to calibrate")
-    folder = source.parent.with_name(source.parent.name + SUFFIX)
-    if folder.exists():
-        raise UserError(f"{folder}: is there already; move it away to calibrate again")
-    print("before:")
-    response, scale = measure(spec)
-    if spec.train_cfg.policy.symmetric:  # the actor's first layer sees right steps reflected
-        response = response.symmetric()
-    checkpoint = load_checked(source)
-    for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
-        if name in checkpoint:
-            calibrate_actor(checkpoint[name], response, scale)
-    copy_without_weights(source.parent, folder)
-    try:
+    with new_run_beside(source.parent, SUFFIX) as folder:
+        print("before:")
+        response, scale = measure(spec)
+        if spec.train_cfg.policy.symmetric:  # the actor's first layer sees right steps reflected
+            response = response.symmetric()
+        checkpoint = load_checked(source)
+        for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
+            if name in checkpoint:
+                calibrate_actor(checkpoint[name], response, scale)
         save_atomically(checkpoint, folder / source.name)
         note_command(folder, "calibrate", spec)
         print("after:")
         measure(replace(spec, checkpoint=folder / source.name))
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
     return folder
 
 

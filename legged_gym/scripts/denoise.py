@@ -1,12 +1,16 @@
 """Teaches a policy to act through noise, see runners/denoising.py: `legged_gym/scripts/denoise.py --load_run=RUN`.
 
 Writes `<RUN>_denoised` beside the run, which can be calibrated, played, evaluated, shipped or trained on like any run.
-Robots are those of the run's training, with commands from their full ranges.
+Robots are those of the run's config, with commands from their full ranges. The config that comes with a shipped policy
+says nothing of randomisation and disturbances: these are the task's own.
 """
 
 import copy
 import time
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.loading import load_actor
@@ -14,11 +18,11 @@ from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
 from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
-from legged_gym.options.runs import copy_without_weights
+from legged_gym.options.runs import new_run_beside
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.denoising import Denoiser, DenoisingCfg
-from legged_gym.runners.on_policy_runner import NEWEST
+from legged_gym.runners.on_policy_runner import MISFITS, NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -35,43 +39,58 @@ def make_denoise_parser() -> Parser:
     return parser
 
 
-def run(spec: RunSpec, iterations: int) -> Path:
-    """Teach a run's policy; returns the new run's folder."""
-    source = spec.checkpoint
-    if source is None:
-        raise ValueError("there is no policy to teach")
-    folder = source.parent.with_name(source.parent.name + SUFFIX)
-    if folder.exists():
-        raise UserError(f"{folder}: is there already; move it away to do it again")
-    checkpoint = load_checked(source)
+def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, torch.Tensor]:
+    """Return the parameters of actor and estimator after so many rollouts, by name.
+
+    Args:
+        spec: The run.
+        state: The environment's part of its checkpoint.
+        iterations: Rollouts.
+
+    Raises:
+        UserError: The checkpoint does not fit, or its policy has no estimator.
+    """
     cfg = copy.deepcopy(spec.env_cfg)
     cfg.commands.initial_ranges = cfg.commands.ranges
     env = make_env(spec, cfg)
     try:
-        env.load_state_dict(checkpoint["env_state"])
         actor = load_actor(spec, env)
         if not isinstance(actor, EstimatorActor):
             raise UserError(f"{spec.title}: its policy has no estimator of the velocity, so there is nothing to teach")
+        try:
+            env.load_state_dict(state)
+        except MISFITS as error:
+            raise UserError(f"{spec.checkpoint}: its state of the task does not fit ({error})") from None
         begun = time.perf_counter()
 
         def report(iteration: int, errors: dict[str, float]) -> None:
             if iteration == 1 or iteration % max(1, iterations // REPORTS) == 0:
                 print(
-                    f"iteration {iteration}/{iterations}  median error of an action {errors['action']:.3f}, "
+                    f"iteration {iteration}/{iterations}  usual error of an action {errors['action']:.3f}, "
                     f"of a velocity {errors['velocity']:.3f} m/s  {time.perf_counter() - begun:.0f} s",
                     flush=True,
                 )
 
-        Denoiser(env, actor, DenoisingCfg(), spec.rl_device).learn(iterations, report)
+        denoiser = Denoiser(env, actor, DenoisingCfg(), spec.rl_device)
+        denoiser.learn(iterations, report)
+        return {name: value.detach().cpu() for name, value in denoiser.parameters().items()}
     finally:
         env.sim.close()
-    learned = {name: value.detach().cpu() for name, value in actor.state_dict().items()}
-    for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
-        if name in checkpoint:
-            checkpoint[name] = checkpoint[name] | learned
-    copy_without_weights(source.parent, folder)
-    save_atomically(checkpoint, folder / source.name)
-    note_command(folder, "denoise", spec)
+
+
+def run(spec: RunSpec, iterations: int) -> Path:
+    """Teach a run's policy; returns the new run's folder."""
+    source = spec.checkpoint
+    if source is None:
+        raise ValueError("there is no policy to teach")
+    with new_run_beside(source.parent, SUFFIX) as folder:
+        checkpoint = load_checked(source)
+        parameters = learned(spec, checkpoint.get("env_state", {}), iterations)
+        for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
+            if name in checkpoint:
+                checkpoint[name] = checkpoint[name] | parameters
+        save_atomically(checkpoint, folder / source.name)
+        note_command(folder, "denoise", spec)
     return folder
 
 

@@ -180,5 +180,26 @@ def test_other_weights_get_nothing_that_was_said_of_these(tmp_path: Path) -> Non
     for name in ("exported/policy.onnx", "command.txt", "events.out.1", "simulation_3.pt"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).touch()
-    runs.copy_without_weights(run, tmp_path / "other")
-    assert {path.name for path in (tmp_path / "other").iterdir()} == {"env_cfg.json", "train_cfg.json", "command.txt"}
+    with runs.new_run_beside(run, "_other") as folder:
+        assert {path.name for path in folder.iterdir()} == {"env_cfg.json", "train_cfg.json", "command.txt"}
+    assert folder == tmp_path / "run_other" and folder.is_dir()
+    with pytest.raises(UserError, match="is there already"), runs.new_run_beside(run, "_other"):
+        pass
+    assert folder.is_dir()
+
+
+def test_a_run_beside_another_is_removed_if_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, "run", None, 1)
+    with pytest.raises(KeyboardInterrupt), runs.new_run_beside(run, "_other"):
+        raise KeyboardInterrupt
+
+    def full(*_: object, **__: object) -> None:
+        raise shutil.Error([("run/env_cfg.json", "run_other/env_cfg.json", "No space left on device")])
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with (
+        pytest.raises(UserError, match=r"run_other: cannot be written \(No space left"),
+        runs.new_run_beside(run, "_other"),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

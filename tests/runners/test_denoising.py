@@ -13,6 +13,7 @@ from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
 from legged_gym.runners.denoising import Denoiser, DenoisingCfg
 from legged_gym.scripts.denoise import make_denoise_parser
+from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
 
 SHORT = DenoisingCfg(num_steps=4, epochs=1, mini_batches=2)
@@ -65,6 +66,69 @@ def test_it_learns_in_place_and_its_teacher_does_not() -> None:
     for name, before in policy.items():
         learns = name.startswith(("mlp.", "estimator.")) and name.endswith(("weight", "bias"))
         assert torch.equal(denoiser.actor.state_dict()[name], before) != learns, name
+
+
+def test_the_policy_drives_and_explores(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, done = small(DenoisingCfg(num_steps=1)), []
+    obs, step = denoiser.env.reset(), denoiser.env.step
+
+    def stepped(actions: torch.Tensor) -> object:
+        done.append(actions.clone())
+        return step(actions)
+
+    monkeypatch.setattr(denoiser.env, "step", stepped)
+    with torch.no_grad():
+        mean = denoiser.actor(obs).clone()
+    _, samples = denoiser._collect(obs)
+    noise = done[0] - mean
+    deviation = denoiser.actor.distribution.std_param.mean().item()
+    assert 0.4 * deviation < noise.std() < 2.0 * deviation, "its own mean action, and the noise of exploration"
+    assert not torch.allclose(done[0] - samples["action"], noise), "which is not its teacher's"
+
+
+def test_the_estimator_learns_the_velocity_too() -> None:
+    ends = []
+    for weight in (0.0, 10.0):
+        torch.manual_seed(0)
+        denoiser = small(DenoisingCfg(num_steps=4, velocity_weight=weight, learning_rate=0.01, share=1.0))
+        _, samples = denoiser._collect(denoiser.env.reset())
+        ends += [[denoiser._learn(samples)["velocity"] for _ in range(20)][-1]]
+    assert ends[1] < 0.8 * ends[0]
+
+
+def test_robots_get_new_bodies_and_ages(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, refreshed = small(), []
+    refresh = denoiser.env.randomizer.refresh_bodies
+    monkeypatch.setattr(denoiser.env.randomizer, "refresh_bodies", lambda: refreshed.append(refresh()))
+    denoiser.learn(3)
+    assert len(refreshed) == 1 + 3, "once by the reset, and once for each rollout"
+    assert len(set(denoiser.env.episode_length_buf.tolist())) > 1
+
+
+def test_a_broken_robot_begins_anew_and_the_others_teach(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, done = small(DenoisingCfg(num_steps=3, mini_batches=1)), []
+    obs, step = denoiser.env.reset(), denoiser.env.step
+
+    def broken(actions: torch.Tensor) -> object:
+        done.append(actions.clone())
+        seen, *rest = step(actions)
+        if len(done) == 1:
+            seen["history"][2, 5] = torch.nan
+        return seen, *rest
+
+    monkeypatch.setattr(denoiser.env, "step", broken)
+    _, samples = denoiser._collect(obs)
+    assert [bool(actions.isnan().any()) for actions in done] == [False, True, False]
+    assert done[1].isnan().all(dim=1).tolist() == [False, False, True, False]
+    assert all(values.isfinite().all() for values in samples.values())
+
+
+def test_a_policy_of_which_nothing_can_be_learned_is_refused() -> None:
+    denoiser = small()
+    with torch.no_grad():
+        list(denoiser.expert.parameters())[-1].fill_(torch.nan)
+    with pytest.raises(UserError, match="4 of 4 steps were not finite"):
+        denoiser.learn(2)
 
 
 def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:

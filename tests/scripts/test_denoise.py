@@ -1,5 +1,6 @@
 """A run's policy taught to act through noise, from the command line."""
 
+import errno
 import json
 import shutil
 import sys
@@ -10,7 +11,7 @@ import torch
 
 from legged_gym.options.cli import run_main
 from legged_gym.scripts import denoise
-from legged_gym.utils.checkpoint import load_checked
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 
 ON_CPU = ("--num_envs=4", "--sim_device=cpu", "--rl_device=cpu")
 
@@ -30,8 +31,10 @@ def test_it_leaves_a_run_of_its_own(
     shutil.copytree(trained_run, source)
     (checkpoint,) = sorted(source.glob("model_*.pt"))[-1:]
     old = load_checked(checkpoint)
+    old["newest_actor_state_dict"]["distribution.std_param"] += 0.01
+    save_atomically(old, checkpoint)
     assert run(monkeypatch, f"--load_run={source}", "--iterations=2") == 0
-    assert "iteration 2/2  median error of an action" in capsys.readouterr().out
+    assert "iteration 2/2  usual error of an action" in capsys.readouterr().out
     folder = tmp_path / "run_denoised"
     new = load_checked(folder / checkpoint.name)
     assert {path.name for path in folder.iterdir()} >= {"env_cfg.json", "train_cfg.json", "command.txt"}
@@ -40,7 +43,7 @@ def test_it_leaves_a_run_of_its_own(
         assert old[name].keys() == new[name].keys()
         assert not torch.equal(old[name]["mlp.0.weight"], new[name]["mlp.0.weight"])
         assert torch.equal(new[name]["mlp.0.weight"], new["actor_state_dict"]["mlp.0.weight"])
-        assert torch.equal(old["actor_state_dict"]["distribution.std_param"], new[name]["distribution.std_param"])
+        assert torch.equal(old[name]["distribution.std_param"], new[name]["distribution.std_param"])
     assert torch.equal(old["critic_state_dict"]["mlp.0.weight"], new["critic_state_dict"]["mlp.0.weight"])
     kept = load_checked(checkpoint)["actor_state_dict"]
     assert torch.equal(kept["mlp.0.weight"], old["actor_state_dict"]["mlp.0.weight"])
@@ -76,6 +79,34 @@ def test_what_is_broken_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(denoise.Denoiser, "_learn", interrupted)
     assert run(monkeypatch, f"--load_run={source}") == 130
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_full_disk_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "run"
+    shutil.copytree(trained_run, source)
+
+    def full(_: object, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(denoise, "save_atomically", full)
+    assert run(monkeypatch, f"--load_run={source}", "--iterations=1") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_checkpoint_of_another_task_is_refused_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "run"
+    shutil.copytree(trained_run, source)
+    (checkpoint,) = sorted(source.glob("model_*.pt"))[-1:]
+    data = load_checked(checkpoint)
+    data["env_state"] = {}
+    save_atomically(data, checkpoint)
+    assert run(monkeypatch, f"--load_run={source}") == 2
+    assert "its state of the task does not fit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "many"])

@@ -138,6 +138,18 @@ def test_the_command_is_what_the_run_noted(
     ]
 
 
+def test_a_run_that_goes_on_from_a_shipped_policy_notes_its_commands_too(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / shipping.TRAINING_FILE).write_text(json.dumps({"commands": ["first", "second"]}))
+    spec = replace(
+        resolve(Request("pointfoot_flat", argv=("--resume",))), checkpoint=tmp_path / "shipped" / "model_1.pt"
+    )
+    commands.note_command(tmp_path, "train", spec)
+    *before, last = (tmp_path / commands.FILE).read_text().splitlines()
+    assert before == ["first", "second"]
+    assert "legged_gym train --resume" in last
+
+
 def test_a_copy_that_is_not_installed_trains_without_a_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def not_installed(name: str) -> str:
         raise PackageNotFoundError(name)

@@ -125,9 +125,9 @@ class Observer:
         return groups
 
     def without_noise(self, env: "LeggedRobot") -> torch.Tensor:
-        """Return the policy's observation of this instant as it would be without noise; late and biased as it is.
+        """Return the policy's observation of this instant as it would be without the terms' noise.
 
-        Shape (N, width).
+        It is as late and as biased as the noisy one. Terms of the user's own are asked once more. Shape (N, width).
         """
         return self.groups["policy"].compute(env, noisy=False).clamp_(-self._clip, self._clip)
 
