@@ -67,15 +67,14 @@ class Denoiser:
         """
         self.env, self.actor, self.cfg, self.device = env, actor, cfg, device
         self.expert: nn.Module = copy.deepcopy(actor.mlp).requires_grad_(False)
-        """Network from [true velocity, policy observation without noise, command] to the action."""
+        """Network from [true velocity, policy observation without noise, command] to the action, as the actor's."""
         self._parameters = list(self.parameters().values())
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         self._rate = torch.full((), cfg.learning_rate, device=device)
         self._optimizer = make_adam(self._parameters, self._rate, device)
         self._step = GuardedStep(self._optimizer, device)
-        groups = ("policy", "history", "command", "velocity")
-        self._quarantine = Quarantine(groups, env.num_envs, device)
+        self._quarantine = Quarantine((*actor.obs_groups, "history", "velocity"), env.num_envs, device)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return what learns, in place, by its name in the actor: networks of actor and estimator."""
@@ -119,9 +118,11 @@ class Denoiser:
             for _ in range(self.cfg.num_steps):
                 self._quarantine.check(obs)
                 clear = self.env.observer.without_noise(self.env).to(self.device).nan_to_num(0.0, 0.0, 0.0)
-                known = torch.cat((obs["velocity"], clear, obs["command"]), dim=-1)
-                sample = {name: obs[name].clone() for name in ("history", "policy", "command", "velocity")}
-                steps.append(sample | {"action": self.expert(known)})
+                seen = {group: obs[group] for group in self.actor.obs_groups}
+                known = torch.cat((obs["velocity"], *(seen | {"policy": clear}).values()), dim=-1)
+                sample = {name: obs[name].clone() for name in ("history", "velocity")}
+                sample |= {"seen": torch.cat(list(seen.values()), dim=-1), "action": self.expert(known)}
+                steps.append(sample)
                 action = self._quarantine.release(self.actor(obs, stochastic_output=True))
                 obs = self.env.step(action.to(self.env.device))[0].to(self.device)
         return obs, {name: torch.cat([step[name] for step in steps]).clone() for name in steps[0]}
@@ -135,7 +136,7 @@ class Denoiser:
             for rows in torch.randperm(size, device=self.device).tensor_split(c.mini_batches):
                 batch = {name: values[rows] for name, values in samples.items()}
                 velocity = self.actor.estimator(batch["history"])
-                action = self.actor.mlp(torch.cat((velocity, batch["policy"], batch["command"]), dim=-1))
+                action = self.actor.mlp(torch.cat((velocity, batch["seen"]), dim=-1))
                 loss = smooth_l1_loss(action, batch["action"], beta=c.action_width)
                 loss = loss + c.velocity_weight * smooth_l1_loss(velocity, batch["velocity"], beta=c.velocity_width)
                 self._optimizer.zero_grad()

@@ -49,8 +49,8 @@ def test_the_teacher_is_the_policy_that_sees_clearly() -> None:
         expected = actor.mlp(known)
     _, samples = denoiser._collect(obs)
     torch.testing.assert_close(samples["action"][:4], expected)
-    torch.testing.assert_close(samples["policy"][:4], obs["policy"])
-    assert not torch.equal(samples["policy"][:4], clear)
+    torch.testing.assert_close(samples["seen"][:4], torch.cat((obs["policy"], obs["command"]), dim=-1))
+    assert not torch.equal(obs["policy"], clear)
     assert len(samples["action"]) == 4 * SHORT.num_steps
 
 
