@@ -124,7 +124,7 @@ class AlgorithmCfg(Config):
     max_grad_norm: float = bounded(1.0, gt=0)
     """Largest norm of a gradient, of policy and of value."""
     mixed_precision: bool = True
-    """Train critic and estimator with hidden layers in bfloat16 on devices with units for it: CUDA, CPUs with AMX."""
+    """Train critic and estimator with hidden layers in bfloat16 on devices with units for it: CUDA, newer CPUs."""
     input_scaling: bool = False
     """Divide steps of the first layers of actor and estimator by the size of their inputs: what only small inputs tell
     is then learned as fast. Nothing of a policy's files changes."""
@@ -134,3 +134,30 @@ class AlgorithmCfg(Config):
     polish_noise_std: float = bounded(0.12, gt=0)
     """Bound of the actions' standard deviation at the end of the run."""
     imitation: ImitationCfg = field(default_factory=ImitationCfg)
+
+
+@dataclass
+class DenoisingCfg(Config):
+    """The policy learns from itself to act through noise, see runners/denoising.py."""
+
+    run_share: float = bounded(0.04, ge=0, lt=1)
+    """Last share of a run's iterations that is spent on it; 0 for none."""
+    num_steps: int = bounded(24, ge=1, le=1000)
+    """Policy steps of a rollout."""
+    num_learning_epochs: int = bounded(2, ge=1, le=1000)
+    """Passes over a rollout."""
+    num_mini_batches: int = bounded(8, ge=1)
+    """Parts of a pass."""
+    learning_rate: float = bounded(5e-4, gt=0, le=1)
+    """At the beginning; it falls to zero by a cosine."""
+    max_grad_norm: float = bounded(1.0, gt=0)
+    """Largest norm of a gradient."""
+    action_width: float = bounded(0.5, gt=0)
+    """Errors of an action beyond this count linearly: robots that fall ask for much [action units]."""
+    velocity_weight: float = bounded(0.3, ge=0)
+    """Weight of the error of the estimated velocity, beside that of the action."""
+    velocity_width: float = bounded(0.2, gt=0)
+    """Errors of the velocity beyond this count linearly [m/s]."""
+    blend: float = bounded(0.65, ge=0, le=1)
+    """Weights go so far from what they were to what was learned: between the two a policy keeps what it could do in
+    states that were rare here (Wortsman et al., Robust fine-tuning of zero-shot models, 2022, arXiv 2109.01903)."""

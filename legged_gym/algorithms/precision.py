@@ -25,7 +25,8 @@ def tensor_cores() -> Iterator[None]:
 def multiplies_bfloat16(device_type: str) -> bool:
     """Whether devices of this type multiply bfloat16 in units of their own: CUDA, and CPUs with AMX."""
     if device_type == "cpu":
-        return getattr(torch.cpu, "_is_amx_tile_supported", bool)()  # older versions of torch cannot tell
+        units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, name, bool)() for name in units)  # older versions of torch cannot tell
     return device_type == "cuda"
 
 

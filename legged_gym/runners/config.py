@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from legged_gym.algorithms.config import AlgorithmCfg, EstimatorCfg, PolicyCfg
+from legged_gym.algorithms.config import AlgorithmCfg, DenoisingCfg, EstimatorCfg, PolicyCfg
 from legged_gym.teacher.config import DcmCfg, OffsetCfg
 from legged_gym.utils.config import Config, bounded, to_dict
 
@@ -112,6 +112,7 @@ class LeggedRobotCfgPPO(Config):
     policy: PolicyCfg = field(default_factory=PolicyCfg)
     estimator: EstimatorCfg = field(default_factory=EstimatorCfg)
     algorithm: AlgorithmCfg = field(default_factory=AlgorithmCfg)
+    denoising: DenoisingCfg = field(default_factory=DenoisingCfg)
     runner: RunnerCfg = field(default_factory=RunnerCfg)
     teacher: TeacherInLoopCfg = field(default_factory=TeacherInLoopCfg)
     trace: TraceCfg = field(default_factory=TraceCfg)

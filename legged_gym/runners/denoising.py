@@ -9,6 +9,7 @@ do in all the states that look alike to it.
 
 import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,46 +18,49 @@ import torch
 from torch import nn
 from torch.nn.functional import smooth_l1_loss
 
+from legged_gym.algorithms.config import DenoisingCfg
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.runners.episode_log import episode_tag, merged
 from legged_gym.runners.quarantine import Quarantine
 from legged_gym.utils.cuda_graph import make_adam
+from legged_gym.utils.distributed import ALONE, Group
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.finite import GuardedStep
+from legged_gym.utils.machine import torch_threads
 
 LARGEST_SHARE_SKIPPED = 0.5
 """Share of the optimiser's steps that may be left out because something was not finite."""
 
 
 @dataclass(frozen=True)
-class DenoisingCfg:
-    """How it learns."""
+class Learned:
+    """What an iteration has learned."""
 
-    num_steps: int = 24
-    """Policy steps of a rollout."""
-    epochs: int = 2
-    """Passes over a rollout."""
-    mini_batches: int = 8
-    """Parts of a pass."""
-    learning_rate: float = 5e-4
-    """At the beginning; it falls to zero by a cosine."""
-    max_grad_norm: float = 1.0
-    """Largest norm of a gradient."""
-    action_width: float = 0.5
-    """Errors of an action beyond this count linearly: robots that fall ask for much [action units]."""
-    velocity_weight: float = 0.3
-    """Weight of the error of the estimated velocity, beside that of the action."""
-    velocity_width: float = 0.2
-    """Errors of the velocity beyond this count linearly [m/s]."""
-    share: float = 0.65
-    """Weights go so far from what they were to what was learned: between the two a policy keeps what it could do in
-    states that were rare here (Wortsman et al., Robust fine-tuning of zero-shot models, 2022, arXiv 2109.01903)."""
+    iteration: int
+    """Its number, from 1."""
+    action: float
+    """Usual error of an action: median of the magnitudes [action units]."""
+    velocity: float
+    """Usual error of the estimated velocity [m/s]."""
+    collect_time: float
+    """Duration of the rollout [s]."""
+    learn_time: float
+    """Duration of learning from it [s]."""
 
 
 class Denoiser:
     """Drives the robots of an environment by a policy, and teaches it what it would do without noise."""
 
-    def __init__(self, env: Any, actor: EstimatorActor, cfg: DenoisingCfg, device: str) -> None:
+    def __init__(
+        self,
+        env: Any,
+        actor: EstimatorActor,
+        cfg: DenoisingCfg,
+        device: torch.device | str,
+        group: Group = ALONE,
+        on_step: Callable[..., None] = lambda *_: None,
+    ) -> None:
         """Take over a policy.
 
         Args:
@@ -64,8 +68,11 @@ class Denoiser:
             actor: The policy, which learns in place; its noise of exploration stays as it is.
             cfg: How it learns.
             device: Where the policy lives.
+            group: Processes that learn together.
+            on_step: Called after each step with its rewards, dones and extras.
         """
         self.env, self.actor, self.cfg, self.device = env, actor, cfg, device
+        self.group, self._on_step = group, on_step
         self.expert: nn.Module = copy.deepcopy(actor.mlp).requires_grad_(False)
         """Network from [true velocity, policy observation without noise, command] to the action, as the actor's."""
         self._parameters = list(self.parameters().values())
@@ -74,47 +81,71 @@ class Denoiser:
         self._rate = torch.full((), cfg.learning_rate, device=device)
         self._optimizer = make_adam(self._parameters, self._rate, device)
         self._step = GuardedStep(self._optimizer, device)
-        self._quarantine = Quarantine((*actor.obs_groups, "history", "velocity"), env.num_envs, device)
+        self._quarantine = Quarantine((*actor.obs_groups, "history", "velocity"), env.num_envs, device, group)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return what learns, in place, by its name in the actor: networks of actor and estimator."""
         parts = {"mlp": self.actor.mlp, "estimator": self.actor.estimator}
         return {f"{part}.{name}": p for part, net in parts.items() for name, p in net.named_parameters()}
 
-    def learn(self, iterations: int, report: Callable[[int, dict[str, float]], None] = lambda *_: None) -> None:
-        """Collect and learn so many times.
+    def learn(self, iterations: int, goes_on: Callable[[Learned], bool] = lambda _: True) -> bool:
+        """Collect and learn so many times, on robots that begin anew.
 
         Args:
             iterations: How often.
-            report: Called after each with its number and the usual errors (medians of their magnitudes) of action and
-                velocity [m/s], before the weights are mixed.
+            goes_on: Called after each; False breaks it off, and the policy is then what it was.
+
+        Returns:
+            Whether it was not broken off.
 
         Raises:
             UserError: Nothing was learned, since most steps were not finite.
         """
-        obs = self.env.reset().to(self.device)
         before = [parameter.detach().clone() for parameter in self._parameters]
-        longest = int(self.env.max_episode_length)
-        self.env.episode_length_buf = torch.randint_like(self.env.episode_length_buf, high=longest)
-        for iteration in range(iterations):
-            self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
-            # Easy more often than hard: how to see through noise is best learned while the robot walks.
-            self.env.curriculum.difficulty.copy_(torch.rand((), device=self.env.device).square())
-            self.env.randomizer.refresh_bodies()
-            obs, samples = self._collect(obs)
-            report(iteration + 1, self._learn(samples))
-        steps = iterations * self.cfg.epochs * self.cfg.mini_batches
+        difficulty = self.env.curriculum.difficulty
+        reached, whole = difficulty.clone(), True
+        with self.env.commands.no_narrower():
+            obs = self._begin()
+            for iteration in range(iterations):
+                self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
+                # Easy more often than hard: how to see through noise is best learned while the robot walks.
+                difficulty.copy_(reached * torch.rand((), device=self.env.device).square())
+                start = time.perf_counter()
+                obs, samples = self._collect(obs)
+                collected = time.perf_counter()
+                action, velocity = self._learn(samples)
+                times = collected - start, time.perf_counter() - collected
+                on = goes_on(Learned(iteration + 1, action, velocity, *times))
+                whole = iteration + 1 == iterations  # whoever breaks it off then is too late
+                if not on:
+                    break
+        difficulty.copy_(reached)
+        self._blend(before, self.cfg.blend if whole else 0.0)
+        steps = iterations * self.cfg.num_learning_epochs * self.cfg.num_mini_batches
         if (skipped := int(self._step.skipped)) > LARGEST_SHARE_SKIPPED * steps:
             raise UserError(f"{skipped} of {steps} steps were not finite, so nothing was learned: is its policy sound?")
+        return whole
+
+    def _blend(self, before: list[torch.Tensor], share: float) -> None:
+        """Set the weights to the given share of the way from what they were to what they are."""
         with torch.no_grad():
             for parameter, value in zip(self._parameters, before, strict=True):
-                parameter.lerp_(value, 1.0 - self.cfg.share)
+                parameter.lerp_(value, 1.0 - share)
+
+    @torch.inference_mode()  # where training steps, too: what is made in it can only be written in it
+    def _begin(self) -> Any:
+        """Reset all robots, and spread them over the episode; returns their observations."""
+        obs = self.env.reset().to(self.device)
+        ages = self.env.episode_length_buf
+        self.env.episode_length_buf = torch.randint_like(ages, high=int(self.env.max_episode_length))
+        return obs
 
     @tensor_cores()
     def _collect(self, obs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
         """Run one rollout; returns the last observations, and the samples by name (num_steps * N, ·)."""
         steps: list[dict[str, torch.Tensor]] = []
         with torch.inference_mode():
+            self.env.randomizer.refresh_bodies()
             for _ in range(self.cfg.num_steps):
                 self._quarantine.check(obs)
                 clear = self.env.observer.without_noise(self.env).to(self.device).nan_to_num(0.0, 0.0, 0.0)
@@ -124,16 +155,18 @@ class Denoiser:
                 sample |= {"seen": torch.cat(list(seen.values()), dim=-1), "action": self.expert(known)}
                 steps.append(sample)
                 action = self._quarantine.release(self.actor(obs, stochastic_output=True))
-                obs = self.env.step(action.to(self.env.device))[0].to(self.device)
+                obs, rewards, dones, extras = self.env.step(action.to(self.env.device))
+                obs = obs.to(self.device)
+                self._on_step(rewards.to(self.device), dones.to(self.device), extras)
         return obs, {name: torch.cat([step[name] for step in steps]).clone() for name in steps[0]}
 
     @tensor_cores()
-    def _learn(self, samples: dict[str, torch.Tensor]) -> dict[str, float]:
-        """Regress on one rollout's samples; returns the usual errors."""
+    def _learn(self, samples: dict[str, torch.Tensor]) -> tuple[float, float]:
+        """Regress on one rollout's samples; returns the usual errors of action and velocity."""
         c, size = self.cfg, len(samples["action"])
         total = torch.zeros(2, device=self.device)
-        for _ in range(c.epochs):
-            for rows in torch.randperm(size, device=self.device).tensor_split(c.mini_batches):
+        for _ in range(c.num_learning_epochs):
+            for rows in torch.randperm(size, device=self.device).tensor_split(c.num_mini_batches):
                 batch = {name: values[rows] for name, values in samples.items()}
                 velocity = self.actor.estimator(batch["history"])
                 action = self.actor.mlp(torch.cat((velocity, batch["seen"]), dim=-1))
@@ -141,8 +174,55 @@ class Denoiser:
                 loss = loss + c.velocity_weight * smooth_l1_loss(velocity, batch["velocity"], beta=c.velocity_width)
                 self._optimizer.zero_grad()
                 loss.backward()
-                self._step(loss, nn.utils.clip_grad_norm_(self._parameters, c.max_grad_norm))
                 errors = (action - batch["action"]).abs().median(), (velocity - batch["velocity"]).abs().median()
-                total += torch.stack(errors).detach()
-        action_error, velocity_error = (total / (c.epochs * c.mini_batches)).tolist()
-        return {"action": action_error, "velocity": velocity_error}
+                loss, *means = self.group.mean_gradients(self._parameters, loss, *errors)
+                self._step(loss, nn.utils.clip_grad_norm_(self._parameters, c.max_grad_norm))
+                total += torch.stack(means)
+        action_error, velocity_error = (total / (c.num_learning_epochs * c.num_mini_batches)).tolist()
+        return action_error, velocity_error
+
+
+def denoising_iterations(cfg: DenoisingCfg, env: Any, iterations: int) -> int:
+    """Return how many of a run's iterations are spent on it: none in environments that cannot leave their noise out."""
+    return int(cfg.run_share * iterations) if hasattr(env, "observer") else 0
+
+
+def denoise_last(runner: Any, iterations: int) -> None:
+    """Spend the last iterations of a run on its policy, the averaged one; it stays what it was if they are broken off.
+
+    Training that goes on from there begins with its weights.
+
+    Args:
+        runner: The runner, with the environment that it trains in.
+        iterations: How many.
+    """
+    print(f"the last {iterations} iterations: the policy learns from itself to act through noise", flush=True)
+    first, actor = runner.current_learning_iteration, copy.deepcopy(runner.averaged.actor)
+    runner.logger.forget_episodes()
+
+    def goes_on(learned: Learned) -> bool:
+        scalars = {"Denoising/action_error": learned.action, "Denoising/velocity_error": learned.velocity}
+        episodes = merged(runner.group.gather(runner.own_episodes()))
+        scalars |= {episode_tag(name): value for name, value in episodes.items()}
+        it, times = first + learned.iteration, (learned.collect_time, learned.learn_time)
+        runner.logger.log_iteration(it - 1, first, first + iterations, *times, scalars, runner.env.dt)
+        runner.current_learning_iteration = it
+        runner.interrupted = runner.group.any(runner.interrupted)
+        return not runner.interrupted
+
+    cfg, on_step = runner.train_cfg.denoising, runner.logger.process_env_step
+    denoiser = Denoiser(runner.env, actor, cfg, runner.device, runner.group, on_step)
+    try:
+        with torch_threads(runner.update_threads):
+            whole = denoiser.learn(iterations, goes_on)
+    except UserError as error:
+        print(f"warning: {error}", flush=True)
+        whole = False
+    if not whole:
+        runner.current_learning_iteration = first
+        return
+    with torch.no_grad():
+        for taught in (runner.averaged.actor, runner.alg.get_policy()):
+            weights = dict(taught.named_parameters())
+            for name, value in denoiser.parameters().items():
+                weights[name].copy_(value)

@@ -181,6 +181,11 @@ class Logger(RslLogger):
         self._window.extend(state.get("window", []))  # not in older checkpoints
         self._counts.zero_()
 
+    def forget_episodes(self) -> None:
+        """Leave out the episodes under way, and those that robots begin in their middle."""
+        for tensor in (self.cur_reward_sum, self.cur_episode_length, self._counts):
+            tensor.zero_()
+
     def exact_state(self) -> dict[str, torch.Tensor]:
         """Return the sums over the episodes that have not ended yet, in place."""
         own = {name: getattr(self, name) for name in ("cur_reward_sum", "cur_episode_length", "_counts")}

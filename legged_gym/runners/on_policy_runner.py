@@ -18,6 +18,7 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
+from legged_gym.runners.denoising import denoise_last, denoising_iterations
 from legged_gym.runners.episode_log import episode_tag, merged
 from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
@@ -34,8 +35,6 @@ from legged_gym.utils.machine import local_processes, torch_threads, usable_core
 
 MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 """Errors of torch and Python when the content of a checkpoint does not fit."""
-
-
 NEWEST = "newest_actor_state_dict"
 """Part of a checkpoint: the actor's weights as they were learned last."""
 RATE_WITHOUT_MOMENTS = 3e-4
@@ -164,6 +163,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = True) -> None:
         """Train, and save checkpoints at the ends of iterations, also of the last one unless it failed half-way.
 
+        The last iterations are not PPO's: in them the policy learns to act through noise, see `DenoisingCfg.run_share`.
+
         Args:
             num_learning_iterations: Iterations to add.
             init_at_random_ep_len: Spread the robots over the episode, so that time-outs do not come all at once; robots
@@ -189,17 +190,23 @@ class OnPolicyRunner(RslOnPolicyRunner):
             print(note)
         self.logger.init_logging_writer()
         start_it = self.current_learning_iteration
+        denoising = denoising_iterations(self.train_cfg.denoising, self.env, num_learning_iterations)
         total_it = start_it + num_learning_iterations
+        last = total_it - denoising
         try:
-            for it in range(start_it, total_it):
+            for it in range(start_it, last):
+                self.alg.set_progress((it - self._first_iteration) / (last - self._first_iteration))
                 obs = self._iterate(obs, it, start_it, total_it)
                 self.interrupted = self.group.any(self.interrupted)
-                if self.before_end is not None and (self.interrupted or it + 1 == total_it):
+                if self.before_end is not None and (self.interrupted or it + 1 == last):
                     self.before_end()
                 if self.checkpoints is not None and self.checkpoints.due(self.current_learning_iteration):
                     self.save_checkpoint()
                 if self.interrupted:
                     break
+            if denoising and not self.interrupted:
+                self.save_checkpoint()  # if the rest is broken off, this is what there is
+                denoise_last(self, denoising)
             self.save_checkpoint(last=True)
         except TrainingBrokenError as error:  # the weights are good ones again, in all processes
             path = self.save_checkpoint(last=True)
@@ -211,10 +218,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
     def _iterate(self, obs: TensorDict, it: int, start_it: int, total_it: int) -> TensorDict:
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
-        self.alg.set_progress((it - self._first_iteration) / (total_it - self._first_iteration))
         obs = self._collect(obs)
-        episodes = self.env.episode_log()
-        episodes |= {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
+        episodes = self.own_episodes()
         collected = time.perf_counter()
         with torch_threads(self.update_threads):
             means = self.alg.learn()
@@ -237,6 +242,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.after_iteration is not None:
             self.after_iteration(scalars)
         return obs
+
+    def own_episodes(self) -> dict[str, float]:
+        """Sum up what this process's robots did since the last call, and what overflowed."""
+        overflows = {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
+        return self.env.episode_log() | overflows
 
     def _look_after_weights(self, scalars: dict[str, float], iteration: int) -> None:
         """Take the iteration back if it spoilt the weights; adds the steps left out to `scalars`."""

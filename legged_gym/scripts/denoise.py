@@ -1,11 +1,10 @@
 """Teaches a policy to act through noise, see runners/denoising.py: `legged_gym/scripts/denoise.py --load_run=RUN`.
 
 Writes `<RUN>_denoised` beside the run, which can be calibrated, played, evaluated, shipped or trained on like any run.
-Robots are those of the run's config, with commands from their full ranges. The config that comes with a shipped policy
-says nothing of randomisation and disturbances: these are the task's own.
+Robots are those of the run's config, at most as hard as its curriculum has become. The config that comes with a shipped
+policy says nothing of randomisation and disturbances: these are the task's own.
 """
 
-import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from legged_gym.options.resolve import resolve
 from legged_gym.options.runs import new_run_beside
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
-from legged_gym.runners.denoising import Denoiser, DenoisingCfg
+from legged_gym.runners.denoising import Denoiser, Learned
 from legged_gym.runners.on_policy_runner import MISFITS, NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
@@ -50,9 +49,7 @@ def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, 
     Raises:
         UserError: The checkpoint does not fit, or its policy has no estimator.
     """
-    cfg = copy.deepcopy(spec.env_cfg)
-    cfg.commands.initial_ranges = cfg.commands.ranges
-    env = make_env(spec, cfg)
+    env = make_env(spec)
     try:
         actor = load_actor(spec, env)
         if not isinstance(actor, EstimatorActor):
@@ -63,15 +60,16 @@ def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, 
             raise UserError(f"{spec.checkpoint}: its state of the task does not fit ({error})") from None
         begun = time.perf_counter()
 
-        def report(iteration: int, errors: dict[str, float]) -> None:
-            if iteration == 1 or iteration % max(1, iterations // REPORTS) == 0:
+        def report(learned: Learned) -> bool:
+            if learned.iteration == 1 or learned.iteration % max(1, iterations // REPORTS) == 0:
                 print(
-                    f"iteration {iteration}/{iterations}  usual error of an action {errors['action']:.3f}, "
-                    f"of a velocity {errors['velocity']:.3f} m/s  {time.perf_counter() - begun:.0f} s",
+                    f"iteration {learned.iteration}/{iterations}  usual error of an action {learned.action:.3f}, "
+                    f"of a velocity {learned.velocity:.3f} m/s  {time.perf_counter() - begun:.0f} s",
                     flush=True,
                 )
+            return True
 
-        denoiser = Denoiser(env, actor, DenoisingCfg(), spec.rl_device)
+        denoiser = Denoiser(env, actor, spec.train_cfg.denoising, spec.rl_device)
         denoiser.learn(iterations, report)
         return {name: value.detach().cpu() for name, value in denoiser.parameters().items()}
     finally:

@@ -5,18 +5,19 @@ import copy
 import pytest
 import torch
 
+from legged_gym.algorithms.config import DenoisingCfg
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.loading import load_actor
 from legged_gym.options import runs
 from legged_gym.options.request import parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
-from legged_gym.runners.denoising import Denoiser, DenoisingCfg
+from legged_gym.runners.denoising import Denoiser
 from legged_gym.scripts.denoise import make_denoise_parser
 from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
 
-SHORT = DenoisingCfg(num_steps=4, epochs=1, mini_batches=2)
+SHORT = DenoisingCfg(num_steps=4, num_learning_epochs=1, num_mini_batches=2)
 
 
 def small(cfg: DenoisingCfg = SHORT) -> Denoiser:
@@ -58,9 +59,10 @@ def test_it_learns_in_place_and_its_teacher_does_not() -> None:
     denoiser = small()
     policy, teacher = copy.deepcopy(denoiser.actor.state_dict()), copy.deepcopy(denoiser.expert.state_dict())
     said = []
-    denoiser.learn(2, lambda iteration, errors: said.append((iteration, errors)))
-    assert [iteration for iteration, _ in said] == [1, 2]
-    assert all(0.0 < errors["action"] < 10.0 and 0.0 < errors["velocity"] < 10.0 for _, errors in said)
+    assert denoiser.learn(2, lambda learned: said.append(learned) or True)
+    assert [learned.iteration for learned in said] == [1, 2]
+    assert all(0.0 < learned.action < 10.0 and 0.0 < learned.velocity < 10.0 for learned in said)
+    assert all(0.0 < learned.collect_time < 60.0 and 0.0 < learned.learn_time < 60.0 for learned in said)
     for name, before in teacher.items():
         assert torch.equal(denoiser.expert.state_dict()[name], before)
     for name, before in policy.items():
@@ -90,9 +92,9 @@ def test_the_estimator_learns_the_velocity_too() -> None:
     ends = []
     for weight in (0.0, 10.0):
         torch.manual_seed(0)
-        denoiser = small(DenoisingCfg(num_steps=4, velocity_weight=weight, learning_rate=0.01, share=1.0))
+        denoiser = small(DenoisingCfg(num_steps=4, velocity_weight=weight, learning_rate=0.01))
         _, samples = denoiser._collect(denoiser.env.reset())
-        ends += [[denoiser._learn(samples)["velocity"] for _ in range(20)][-1]]
+        ends += [[denoiser._learn(samples)[1] for _ in range(20)][-1]]
     assert ends[1] < 0.8 * ends[0]
 
 
@@ -106,7 +108,7 @@ def test_robots_get_new_bodies_and_ages(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_broken_robot_begins_anew_and_the_others_teach(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, done = small(DenoisingCfg(num_steps=3, mini_batches=1)), []
+    denoiser, done = small(DenoisingCfg(num_steps=3, num_mini_batches=1)), []
     obs, step = denoiser.env.reset(), denoiser.env.step
 
     def broken(actions: torch.Tensor) -> object:
@@ -132,13 +134,13 @@ def test_a_policy_of_which_nothing_can_be_learned_is_refused() -> None:
 
 
 def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser = small(DenoisingCfg(num_steps=1, share=0.25))
+    denoiser = small(DenoisingCfg(num_steps=1, blend=0.25))
 
-    def learned(_: object) -> dict[str, float]:
+    def learned(_: object) -> tuple[float, float]:
         with torch.no_grad():
             for parameter in denoiser.actor.parameters():
                 parameter.add_(1.0)
-        return {}
+        return 0.0, 0.0
 
     monkeypatch.setattr(denoiser, "_learn", learned)
     before = copy.deepcopy(denoiser.actor.state_dict())
@@ -151,14 +153,45 @@ def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch
 def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
     denoiser, seen = small(DenoisingCfg(num_steps=1)), []
     difficulty = denoiser.env.curriculum.difficulty
-    monkeypatch.setattr(denoiser, "_learn", lambda _: seen.append(difficulty.item()) or {})
+    monkeypatch.setattr(denoiser, "_learn", lambda _: seen.append(difficulty.item()) or (0.0, 0.0))
+    difficulty.fill_(0.5)
     denoiser.learn(40)
-    assert min(seen) < 0.1 and max(seen) > 0.6 and sum(seen) / len(seen) == pytest.approx(1.0 / 3.0, abs=0.15)
+    assert difficulty == 0.5, "training may go on"
+    assert min(seen) < 0.05 and max(seen) > 0.3 and sum(seen) / len(seen) == pytest.approx(1.0 / 6.0, abs=0.08)
+
+
+def test_commands_come_from_ranges_as_wide_as_they_have_become(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, asked = small(DenoisingCfg(num_steps=1)), []
+    commands, everybody = denoiser.env.commands, torch.ones(4, dtype=torch.bool)
+
+    def largest() -> float:
+        denoiser.env.curriculum.difficulty.zero_()
+        drawn = []
+        for _ in range(50):
+            commands.resample(everybody)
+            drawn.append(commands.command[:, 0].min().item())
+        return -min(drawn)
+
+    monkeypatch.setattr(denoiser, "_learn", lambda _: asked.append(largest()) or (0.0, 0.0))
+    before = largest()
+    denoiser.env.curriculum.difficulty.fill_(0.8)  # back to -0.9 m/s
+    denoiser.learn(1)
+    assert before <= 0.5 and largest() <= 0.5, "those of the difficulty"
+    assert 0.8 < asked[0] <= 0.9
+
+
+def test_a_policy_that_is_broken_off_is_what_it_was() -> None:
+    denoiser, said = small(), []
+    before = copy.deepcopy(denoiser.actor.state_dict())
+    assert not denoiser.learn(5, lambda learned: said.append(learned) or len(said) < 2)
+    assert len(said) == 2
+    for name, value in denoiser.actor.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_the_rate_falls_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     denoiser, rates = small(), []
-    monkeypatch.setattr(denoiser, "_learn", lambda samples: rates.append(denoiser._rate.item()) or {})
+    monkeypatch.setattr(denoiser, "_learn", lambda samples: rates.append(denoiser._rate.item()) or (0.0, 0.0))
     denoiser.learn(4)
     cosine = 0.5 * (1.0 + torch.cos(torch.pi * torch.arange(4) / 4))
     torch.testing.assert_close(torch.tensor(rates), SHORT.learning_rate * cosine)
@@ -189,6 +222,6 @@ def test_the_shipped_policy_comes_nearer_to_what_it_does_without_noise() -> None
     errors, obs = [], env.reset()
     for _ in range(6):  # as hard in the end as at first
         obs, samples = denoiser._collect(obs)
-        errors.append(denoiser._learn(samples)["action"])
+        errors.append(denoiser._learn(samples)[0])
     assert errors[-1] < 0.75 * errors[0]
     env.sim.close()

@@ -1,7 +1,6 @@
 """A run's policy taught to act through noise, from the command line."""
 
 import errno
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -49,24 +48,6 @@ def test_it_leaves_a_run_of_its_own(
     assert torch.equal(kept["mlp.0.weight"], old["actor_state_dict"]["mlp.0.weight"])
     assert run(monkeypatch, f"--load_run={source}", "--iterations=1") == 2
     assert "is there already" in capsys.readouterr().err
-
-
-def test_commands_come_from_their_full_ranges(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path
-) -> None:
-    source, seen = tmp_path / "run", []
-    shutil.copytree(trained_run, source)
-
-    def learn(self: denoise.Denoiser, *_: object) -> None:
-        seen.append(self.env.cfg.commands)
-
-    monkeypatch.setattr(denoise.Denoiser, "learn", learn)
-    assert run(monkeypatch, f"--load_run={source}") == 0
-    (commands,) = seen
-    assert commands.initial_ranges == commands.ranges
-    assert commands.ranges.lin_vel_x == (-1.0, 1.0)
-    noted = json.loads((tmp_path / "run_denoised" / "env_cfg.json").read_text())["commands"]
-    assert noted["initial_ranges"] != noted["ranges"], "a run that goes on from it has the task's own"
 
 
 def test_what_is_broken_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path) -> None:

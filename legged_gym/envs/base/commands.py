@@ -1,5 +1,8 @@
 """Velocity commands and the gait clock: what is asked of each robot."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from legged_gym.envs.base.commands_config import CommandsCfg, GaitCfg
@@ -41,6 +44,16 @@ class Commands:
         command[:, :2].mul_(torch.where(reversing, self.cfg.reversing_lin_vel, 1.0).unsqueeze(-1))
         self.set(command.masked_fill_(standing.unsqueeze(-1), 0.0), mask)
         self.reversing.logical_or_(mask & reversing)
+
+    @contextmanager
+    def no_narrower(self) -> Iterator[None]:
+        """Draw in the body from ranges that are at least as wide as those of now, whatever the difficulty."""
+        initial = self._initial.clone()
+        self._initial.lerp_(self._full, self._difficulty)  # in place, for recorded work reads it
+        try:
+            yield
+        finally:
+            self._initial.copy_(initial)
 
     def set(self, command: torch.Tensor, mask: torch.Tensor) -> None:
         """Give the robots in `mask` (N,) a command (N, 3) that stays."""
