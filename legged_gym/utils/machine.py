@@ -83,8 +83,8 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
 
     On a CPU few robots make progress visible within minutes. On a GPU a rollout is 30 times as large, so the velocity
     estimator sees it less often. It still takes as many steps as on a CPU: while it is poor, no policy follows its
-    commands. To walk soon on a CPU, steps are scaled by the inputs' sizes; and few robots make fewer passes over a
-    rollout, with a smaller critic, for there learning takes longer than physics.
+    commands. On a GPU, and to walk soon on a CPU, steps are scaled by the inputs' sizes. To walk soon, few robots make
+    fewer passes over a rollout, with a smaller critic, for there learning takes longer than physics.
 
     Args:
         machine: Its resources.
@@ -95,12 +95,13 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
     Returns:
         The size.
     """
+    scaled = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
     if sim_device.startswith("cuda"):
-        return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16})
+        return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16} | scaled)
     many = machine.cores >= 16
     train: dict[str, Any] = {}
-    if rl_device == "cpu" and soon:  # decisions 043 and 046: no better on GPUs, mixed in longer training
-        train = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
+    if rl_device == "cpu" and soon:  # decision 043: mixed in longer training there
+        train = dict(scaled)
         if not many:
             train |= {"algorithm.num_learning_epochs": 4, "policy.critic_hidden_dims": (256, 128, 64)}
     return Scale(4096 if many else min(64 * machine.cores, 2048), train)

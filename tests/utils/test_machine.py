@@ -35,8 +35,8 @@ def test_sizes_grow_with_the_machine() -> None:
     assert machine.suggest(SMALL, "cpu", "cpu").num_envs == 128
     assert machine.suggest(BIG, "cpu", "cpu").num_envs == 4096
     assert machine.suggest(BIG, "cuda:0", "cuda:0").num_envs == 8192
-    passes, parts = machine.suggest(BIG, "cuda:0", "cuda:0").train.values()
-    usual = EstimatorCfg()
+    train, usual = machine.suggest(BIG, "cuda:0", "cuda:0").train, EstimatorCfg()
+    passes, parts = train["estimator.num_learning_epochs"], train["estimator.num_mini_batches"]
     assert passes < usual.num_learning_epochs and passes * parts >= usual.num_learning_epochs * usual.num_mini_batches
 
 
@@ -44,7 +44,8 @@ def test_what_helps_on_a_processor_is_for_learning_there() -> None:
     few, many = (machine.suggest(size, "cpu", "cpu", soon=True).train for size in (SMALL, BIG))
     assert few["algorithm.input_scaling"] and many["algorithm.input_scaling"]
     assert few["algorithm.num_learning_epochs"] == 4 and "algorithm.num_learning_epochs" not in many
-    assert not machine.suggest(BIG, "cpu", "cuda:0", soon=True).train, "it was no better on a GPU"
+    assert not machine.suggest(BIG, "cpu", "cuda:0", soon=True).train, "nobody has tried"
+    assert machine.suggest(SMALL, "cuda:0", "cuda:0").train["algorithm.input_scaling"], "there, always"
     assert not machine.suggest(SMALL, "cpu", "cpu").train, "a run that goes on learns to recover"
 
 

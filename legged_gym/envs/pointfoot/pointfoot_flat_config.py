@@ -49,7 +49,7 @@ class PointFootRewardScalesCfg(RewardScalesCfg):
     dof_acc: float = -2.5e-7
     action_rate: float = -0.03
     action_smooth: float = -0.02
-    collision: float = -3.0
+    collision: float = -30.0
     dof_pos_limits: float = -2.0
 
 
@@ -81,6 +81,8 @@ class PointFootFlatCfg(LeggedRobotCfg):
     commands: CommandsCfg = field(
         default_factory=lambda: CommandsCfg(
             resampling_time=4.0,
+            reversing_share=0.04,  # without any, a stick that is thrown about leaves the robot tilted
+            reversing_lin_vel=0.5,
             initial_ranges=CommandRangesCfg(lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.3, 0.3), ang_vel_yaw=(-0.5, 0.5)),
             ranges=CommandRangesCfg(lin_vel_x=(-1.0, 1.0), lin_vel_y=(-0.6, 0.6), ang_vel_yaw=(-1.0, 1.0)),
         )
