@@ -94,6 +94,7 @@ def warm_runner(env: Any, spec: RunSpec) -> Any:
     """Build a runner past its first iterations, in which it warms up and records its graphs."""
     env.reset()
     runner = make_runner(spec, env, write=False)
+    runner.train_cfg.denoising.run_share = 0.0  # iterations are PPO's here, the last ones, too
     with _silence():
         runner.learn(WARM_UP)
     return runner

@@ -14,6 +14,7 @@ from legged_gym.algorithms.ppo import PPO
 from legged_gym.envs.base.legged_robot import LeggedRobot
 from legged_gym.evaluation.walking_gate import WalkingGate
 from legged_gym.runners.checkpoints import Checkpoints
+from legged_gym.runners.denoising import Denoiser
 from legged_gym.runners.logger import Logger
 from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
@@ -35,6 +36,7 @@ WATCHED: tuple[tuple[type, tuple[str, ...], str], ...] = (
     (PPO, ("compute_returns",), "learning: returns"),
     (PPO, ("learn", "read_losses"), "learning: the rest"),
     (EstimatorTrainer, ("begin",), "learning: velocity estimator"),
+    (Denoiser, ("_learn",), "learning: to act through noise"),
     (Checkpoints, ("save", "save_last"), "checkpoints"),
     (Logger, ("init_logging_writer", "process_env_step", "log_iteration", "stop_logging_writer"), "logging"),
 )

@@ -100,6 +100,7 @@ class Plan:
         fields = ARMS[arm] | {"env.seed": str(seed), "train.seed": str(seed)}
         fields["train.runner.max_iterations"] = str(self.iterations)
         fields["train.runner.save_interval"] = str(max(1, self.iterations // CHECKPOINTS))
+        fields["train.denoising.run_share"] = "0"  # curves are of what PPO learns, to the last iteration
         found = {iteration: part for part in root.glob("*/*/*/") for iteration in checkpoints(part)}
         if found:
             last = max(found)
@@ -109,7 +110,10 @@ class Plan:
         return replace(self.request, settings=(*self.request.settings, *settings), log_root=root)
 
 
-_DECIDED_HERE = ("env.seed", "train.seed", *(f"train.runner.{name}" for name in ("resume", "load_run", "checkpoint")))
+_DECIDED_HERE = (
+    *("env.seed", "train.seed", "train.denoising.run_share"),
+    *(f"train.runner.{name}" for name in ("resume", "load_run", "checkpoint")),
+)
 
 
 def make_ablation_parser() -> Parser:
