@@ -23,7 +23,7 @@ def tensor_cores() -> Iterator[None]:
 
 @cache
 def multiplies_bfloat16(device_type: str) -> bool:
-    """Whether devices of this type multiply bfloat16 in units of their own: CUDA, and CPUs with AMX."""
+    """Whether devices of this type multiply bfloat16 in units of their own: CUDA, and CPUs with AMX or AVX512-BF16."""
     if device_type == "cpu":
         units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(getattr(torch.cpu, name, bool)() for name in units)  # older versions of torch cannot tell

@@ -21,7 +21,7 @@ from torch.nn.functional import smooth_l1_loss
 from legged_gym.algorithms.config import DenoisingCfg
 from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.algorithms.precision import tensor_cores
-from legged_gym.runners.episode_log import episode_tag, merged
+from legged_gym.runners.episode_log import episode_tag, merged, own_episodes
 from legged_gym.runners.quarantine import Quarantine
 from legged_gym.utils.cuda_graph import make_adam
 from legged_gym.utils.distributed import ALONE, Group
@@ -57,6 +57,7 @@ class Denoiser:
         env: Any,
         actor: EstimatorActor,
         cfg: DenoisingCfg,
+        num_steps: int,
         device: torch.device | str,
         group: Group = ALONE,
         on_step: Callable[..., None] = lambda *_: None,
@@ -67,11 +68,12 @@ class Denoiser:
             env: The environments, as they train.
             actor: The policy, which learns in place; its noise of exploration stays as it is.
             cfg: How it learns.
+            num_steps: Policy steps of a rollout.
             device: Where the policy lives.
             group: Processes that learn together.
             on_step: Called after each step with its rewards, dones and extras.
         """
-        self.env, self.actor, self.cfg, self.device = env, actor, cfg, device
+        self.env, self.actor, self.cfg, self.num_steps, self.device = env, actor, cfg, num_steps, device
         self.group, self._on_step = group, on_step
         self.expert: nn.Module = copy.deepcopy(actor.mlp).requires_grad_(False)
         """Network from [true velocity, policy observation without noise, command] to the action, as the actor's."""
@@ -81,7 +83,7 @@ class Denoiser:
         self._rate = torch.full((), cfg.learning_rate, device=device)
         self._optimizer = make_adam(self._parameters, self._rate, device)
         self._step = GuardedStep(self._optimizer, device)
-        self._quarantine = Quarantine((*actor.obs_groups, "history", "velocity"), env.num_envs, device, group)
+        self.quarantine = Quarantine((*actor.obs_groups, "history", "velocity"), env.num_envs, device, group)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return what learns, in place, by its name in the actor: networks of actor and estimator."""
@@ -102,29 +104,35 @@ class Denoiser:
             UserError: Nothing was learned, since most steps were not finite.
         """
         before = [parameter.detach().clone() for parameter in self._parameters]
-        difficulty = self.env.curriculum.difficulty
-        reached, whole = difficulty.clone(), True
-        with self.env.commands.no_narrower():
-            obs = self._begin()
-            for iteration in range(iterations):
-                self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
-                # Easy more often than hard: how to see through noise is best learned while the robot walks.
-                difficulty.copy_(reached * torch.rand((), device=self.env.device).square())
-                start = time.perf_counter()
-                obs, samples = self._collect(obs)
-                collected = time.perf_counter()
-                action, velocity = self._learn(samples)
-                times = collected - start, time.perf_counter() - collected
-                on = goes_on(Learned(iteration + 1, action, velocity, *times))
-                whole = iteration + 1 == iterations  # whoever breaks it off then is too late
-                if not on:
-                    break
-        difficulty.copy_(reached)
-        self._blend(before, self.cfg.blend if whole else 0.0)
+        reached = {name: state.clone() for name, state in self.env.state_dict().items()}
+        whole = False
+        try:
+            with self.env.commands.no_narrower():
+                whole = self._iterate(iterations, reached["difficulty"], goes_on)
+        finally:
+            for name, state in self.env.state_dict().items():
+                state.copy_(reached[name])
+            self._blend(before, self.cfg.blend if whole else 0.0)
         steps = iterations * self.cfg.num_learning_epochs * self.cfg.num_mini_batches
         if (skipped := int(self._step.skipped)) > LARGEST_SHARE_SKIPPED * steps:
             raise UserError(f"{skipped} of {steps} steps were not finite, so nothing was learned: is its policy sound?")
         return whole
+
+    def _iterate(self, iterations: int, hardest: torch.Tensor, goes_on: Callable[[Learned], bool]) -> bool:
+        """Collect and learn so many times, at a difficulty of at most `hardest`; returns whether that was all."""
+        obs, difficulty = self._begin(), self.env.curriculum.difficulty
+        for iteration in range(iterations):
+            self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
+            # Easy more often than hard: how to see through noise is best learned while the robot walks.
+            difficulty.copy_(hardest * torch.rand((), device=self.env.device).square())
+            start = time.perf_counter()
+            obs, samples = self._collect(obs)
+            collected = time.perf_counter()
+            action, velocity = self._learn(samples)
+            times = collected - start, time.perf_counter() - collected
+            if not goes_on(Learned(iteration + 1, action, velocity, *times)):
+                return iteration + 1 == iterations  # whoever breaks it off then is too late
+        return True
 
     def _blend(self, before: list[torch.Tensor], share: float) -> None:
         """Set the weights to the given share of the way from what they were to what they are."""
@@ -138,26 +146,27 @@ class Denoiser:
         obs = self.env.reset().to(self.device)
         ages = self.env.episode_length_buf
         self.env.episode_length_buf = torch.randint_like(ages, high=int(self.env.max_episode_length))
+        self.quarantine.check(obs)
         return obs
 
     @tensor_cores()
     def _collect(self, obs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
         """Run one rollout; returns the last observations, and the samples by name (num_steps * N, ·)."""
         steps: list[dict[str, torch.Tensor]] = []
-        with torch.inference_mode():
+        with torch.inference_mode(), torch_threads(1):
             self.env.randomizer.refresh_bodies()
-            for _ in range(self.cfg.num_steps):
-                self._quarantine.check(obs)
+            for _ in range(self.num_steps):
                 clear = self.env.observer.without_noise(self.env).to(self.device).nan_to_num(0.0, 0.0, 0.0)
                 seen = {group: obs[group] for group in self.actor.obs_groups}
                 known = torch.cat((obs["velocity"], *(seen | {"policy": clear}).values()), dim=-1)
                 sample = {name: obs[name].clone() for name in ("history", "velocity")}
                 sample |= {"seen": torch.cat(list(seen.values()), dim=-1), "action": self.expert(known)}
                 steps.append(sample)
-                action = self._quarantine.release(self.actor(obs, stochastic_output=True))
+                action = self.quarantine.release(self.actor(obs, stochastic_output=True))
                 obs, rewards, dones, extras = self.env.step(action.to(self.env.device))
-                obs = obs.to(self.device)
-                self._on_step(rewards.to(self.device), dones.to(self.device), extras)
+                obs, rewards = obs.to(self.device), rewards.to(self.device)
+                self.quarantine.check(obs, rewards)
+                self._on_step(rewards, dones.to(self.device), extras)
         return obs, {name: torch.cat([step[name] for step in steps]).clone() for name in steps[0]}
 
     @tensor_cores()
@@ -184,7 +193,8 @@ class Denoiser:
 
 def denoising_iterations(cfg: DenoisingCfg, env: Any, iterations: int) -> int:
     """Return how many of a run's iterations are spent on it: none in environments that cannot leave their noise out."""
-    return int(cfg.run_share * iterations) if hasattr(env, "observer") else 0
+    needed = ("observer", "commands", "curriculum", "randomizer")
+    return int(cfg.run_share * iterations) if all(hasattr(env, part) for part in needed) else 0
 
 
 def denoise_last(runner: Any, iterations: int) -> None:
@@ -199,19 +209,24 @@ def denoise_last(runner: Any, iterations: int) -> None:
     print(f"the last {iterations} iterations: the policy learns from itself to act through noise", flush=True)
     first, actor = runner.current_learning_iteration, copy.deepcopy(runner.averaged.actor)
     runner.logger.forget_episodes()
+    if runner.teacher is not None:
+        runner.teacher.driven.zero_()
+    cfg, steps, scalars = runner.train_cfg.denoising, runner.train_cfg.runner.num_steps_per_env, dict[str, float]()
+    on_step = runner.logger.process_env_step
+    denoiser = Denoiser(runner.env, actor, cfg, steps, runner.device, runner.group, on_step)
 
     def goes_on(learned: Learned) -> bool:
+        nonlocal scalars
         scalars = {"Denoising/action_error": learned.action, "Denoising/velocity_error": learned.velocity}
-        episodes = merged(runner.group.gather(runner.own_episodes()))
+        episodes = merged(runner.group.gather(own_episodes(runner.env)))
         scalars |= {episode_tag(name): value for name, value in episodes.items()}
+        scalars |= {f"Quarantine/{name}": count for name, count in denoiser.quarantine.log().items()}
         it, times = first + learned.iteration, (learned.collect_time, learned.learn_time)
         runner.logger.log_iteration(it - 1, first, first + iterations, *times, scalars, runner.env.dt)
         runner.current_learning_iteration = it
         runner.interrupted = runner.group.any(runner.interrupted)
         return not runner.interrupted
 
-    cfg, on_step = runner.train_cfg.denoising, runner.logger.process_env_step
-    denoiser = Denoiser(runner.env, actor, cfg, runner.device, runner.group, on_step)
     try:
         with torch_threads(runner.update_threads):
             whole = denoiser.learn(iterations, goes_on)
@@ -221,8 +236,13 @@ def denoise_last(runner: Any, iterations: int) -> None:
     if not whole:
         runner.current_learning_iteration = first
         return
+    runner.denoised_until = runner.current_learning_iteration
     with torch.no_grad():
         for taught in (runner.averaged.actor, runner.alg.get_policy()):
             weights = dict(taught.named_parameters())
             for name, value in denoiser.parameters().items():
                 weights[name].copy_(value)
+    if runner.after_iteration is not None:  # of the policy that is there now
+        runner.after_iteration(scalars)
+    if runner.before_end is not None:
+        runner.before_end()

@@ -1,5 +1,13 @@
 """What an environment logs of its episodes: names of the curves, and the entries of several processes as one."""
 
+from typing import Any
+
+
+def own_episodes(env: Any) -> dict[str, float]:
+    """Sum up what this process's robots did since the last call, and what overflowed."""
+    overflows = {f"overflow_{name}": count for name, count in env.sim.overflow_counts().items()}
+    return env.episode_log() | overflows
+
 
 def episode_tag(name: str) -> str:
     """Return the tag for an entry of an environment's episode log."""

@@ -19,7 +19,7 @@ from legged_gym.algorithms.ppo import PPO
 from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.denoising import denoise_last, denoising_iterations
-from legged_gym.runners.episode_log import episode_tag, merged
+from legged_gym.runners.episode_log import episode_tag, merged, own_episodes
 from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
@@ -111,6 +111,8 @@ class OnPolicyRunner(RslOnPolicyRunner):
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
         self._first_iteration = 0
         """Iteration at which the run began that this one goes on with, to know how much of it is done."""
+        self.denoised_until = 0
+        """Iteration at which the policy had last learned to act through noise; 0: never."""
         self._robots_go_on = False
         """The robots continue from a checkpoint."""
         self.interrupted = False
@@ -190,8 +192,9 @@ class OnPolicyRunner(RslOnPolicyRunner):
             print(note)
         self.logger.init_logging_writer()
         start_it = self.current_learning_iteration
-        denoising = denoising_iterations(self.train_cfg.denoising, self.env, num_learning_iterations)
         total_it = start_it + num_learning_iterations
+        whole = total_it - max(self._first_iteration, self.denoised_until)
+        denoising = min(denoising_iterations(self.train_cfg.denoising, self.env, whole), num_learning_iterations)
         last = total_it - denoising
         try:
             for it in range(start_it, last):
@@ -204,6 +207,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
                     self.save_checkpoint()
                 if self.interrupted:
                     break
+            self.interrupted = self.group.any(self.interrupted)  # `before_end` is the first rank's alone
             if denoising and not self.interrupted:
                 self.save_checkpoint()  # if the rest is broken off, this is what there is
                 denoise_last(self, denoising)
@@ -219,7 +223,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """Run one iteration; returns the last observations."""
         start = time.perf_counter()
         obs = self._collect(obs)
-        episodes = self.own_episodes()
+        episodes = own_episodes(self.env)
         collected = time.perf_counter()
         with torch_threads(self.update_threads):
             means = self.alg.learn()
@@ -242,11 +246,6 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.after_iteration is not None:
             self.after_iteration(scalars)
         return obs
-
-    def own_episodes(self) -> dict[str, float]:
-        """Sum up what this process's robots did since the last call, and what overflowed."""
-        overflows = {f"overflow_{name}": count for name, count in self.env.sim.overflow_counts().items()}
-        return self.env.episode_log() | overflows
 
     def _look_after_weights(self, scalars: dict[str, float], iteration: int) -> None:
         """Take the iteration back if it spoilt the weights; adds the steps left out to `scalars`."""
@@ -325,6 +324,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             NEWEST: learned["actor_state_dict"],
             "iter": self.current_learning_iteration,
             "first_iteration": self._first_iteration,
+            "denoised_until": self.denoised_until,
             "infos": infos,
             "env_state": self.env.state_dict(),
             "teacher_state": None if self.teacher is None else self.teacher.state_dict(),
@@ -446,6 +446,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
                 self.teacher.load_state_dict(checkpoint["teacher_state"])
             self.logger.load_state_dict(checkpoint)
             self._first_iteration = checkpoint.get("first_iteration", checkpoint["iter"])
+            self.denoised_until = checkpoint.get("denoised_until", 0)
             torch.set_rng_state(checkpoint["rng_state"].cpu())
             if not self.group.first:
                 torch.manual_seed(self.group.own_seed(self.train_cfg.seed, self.current_learning_iteration))

@@ -60,16 +60,17 @@ def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, 
             raise UserError(f"{spec.checkpoint}: its state of the task does not fit ({error})") from None
         begun = time.perf_counter()
 
-        def report(learned: Learned) -> bool:
-            if learned.iteration == 1 or learned.iteration % max(1, iterations // REPORTS) == 0:
+        def report(step: Learned) -> bool:
+            if step.iteration == 1 or step.iteration % max(1, iterations // REPORTS) == 0:
                 print(
-                    f"iteration {learned.iteration}/{iterations}  usual error of an action {learned.action:.3f}, "
-                    f"of a velocity {learned.velocity:.3f} m/s  {time.perf_counter() - begun:.0f} s",
+                    f"iteration {step.iteration}/{iterations}  usual error of an action {step.action:.3f}, "
+                    f"of a velocity {step.velocity:.3f} m/s  {time.perf_counter() - begun:.0f} s",
                     flush=True,
                 )
             return True
 
-        denoiser = Denoiser(env, actor, spec.train_cfg.denoising, spec.rl_device)
+        train_cfg = spec.train_cfg
+        denoiser = Denoiser(env, actor, train_cfg.denoising, train_cfg.runner.num_steps_per_env, spec.rl_device)
         denoiser.learn(iterations, report)
         return {name: value.detach().cpu() for name, value in denoiser.parameters().items()}
     finally:

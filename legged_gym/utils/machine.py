@@ -83,8 +83,8 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
 
     On a CPU few robots make progress visible within minutes. On a GPU a rollout is 30 times as large, so the velocity
     estimator sees it less often. It still takes as many steps as on a CPU: while it is poor, no policy follows its
-    commands. On a GPU, and to walk soon on a CPU, steps are scaled by the inputs' sizes. To walk soon, few robots make
-    fewer passes over a rollout, with a smaller critic, for there learning takes longer than physics.
+    commands. Its steps are scaled by the inputs' sizes. On a CPU they are in runs that are to walk soon. There few
+    robots make fewer passes over a rollout, with a smaller critic, for learning takes longer than physics.
 
     Args:
         machine: Its resources.

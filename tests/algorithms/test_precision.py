@@ -36,6 +36,17 @@ def test_cuda_has_such_units_and_unknown_devices_have_none() -> None:
     assert multiplies_bfloat16("cuda") and not multiplies_bfloat16("meta")
 
 
+@pytest.mark.parametrize("units", [None, "_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_processors_have_them_as_amx_or_in_avx512(monkeypatch: pytest.MonkeyPatch, units: str | None) -> None:
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name == units, raising=False)
+    multiplies_bfloat16.cache_clear()
+    try:
+        assert multiplies_bfloat16("cpu") == (units is not None)
+    finally:
+        multiplies_bfloat16.cache_clear()
+
+
 def test_the_actor_is_never_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """With little noise, rounding would look like a change of the policy; values and estimates are rounded."""
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda kind: True)

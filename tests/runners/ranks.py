@@ -53,6 +53,9 @@ OPTIONS: dict[str, Any] = {
 }
 """The teacher, what is replayed of it, its own learning, and a curriculum that moves within a few iterations."""
 
+LAST = {"train.denoising.run_share": 0.4}
+"""Two of five iterations are the last ones, in which the policy learns to act through noise."""
+
 Work = Callable[..., None]
 
 
@@ -273,6 +276,40 @@ def stop(size: int, folder: Path) -> None:
     assert (folder / "gate" / "model_2.pt").is_file() and (folder / "signal" / "model_1.pt").is_file()
 
 
+def last(size: int, folder: Path) -> None:
+    """In the last iterations, too, all ranks hold the same; who is stopped before them stops the others."""
+
+    def work(group: Group) -> None:
+        run = small_run(folder / "run" if group.first else None, **OPTIONS, **LAST)
+        run.learn(5)
+        must_be_equal(group, run)
+        averaged = b"".join(p.detach().numpy().tobytes() for p in run.averaged.actor.parameters())
+        assert len(set(group.gather(averaged))) == 1, "policies that are saved differ"
+        assert group.gather(run.current_learning_iteration) == [5] * size
+        assert run.logger.tot_timesteps == 5 * size * run.env.num_envs * ROLLOUT
+
+    def stopped(group: Group) -> None:
+        run = small_run(folder / "stopped" if group.first else None, **OPTIONS, **LAST)
+        if group.first:
+            run.before_end = lambda: setattr(run, "interrupted", True)  # as the gate's last look may
+        run.learn(5)
+        assert group.gather(run.current_learning_iteration) == [3] * size
+
+    def interrupted(group: Group) -> None:
+        run = small_run(folder / "interrupted" if group.first else None, **OPTIONS, **LAST)
+        log = run.logger.log_iteration
+        if group.rank == size - 1:
+            run.logger.log_iteration = lambda it, *more: setattr(run, "interrupted", it >= 3) or log(it, *more)
+        run.learn(5)
+        assert group.gather(run.current_learning_iteration) == [3] * size
+
+    for part in (work, stopped, interrupted):
+        together(size, folder, part)
+    assert (folder / "run" / "model_5.pt").is_file()
+    for name in ("stopped", "interrupted"):
+        assert {path.name for path in (folder / name).glob("model_*.pt")} == {"model_3.pt"}
+
+
 def broken(size: int, folder: Path) -> None:
     """Numbers that are not finite in the last rank's rollouts are left out by all, and in the end all give up."""
 
@@ -374,7 +411,7 @@ def refused(size: int, folder: Path) -> None:
 
 
 CASES: dict[str, Callable[[int, Path], None]] = {
-    case.__name__: case for case in (equal, as_one, stop, broken, resume, dead, refused)
+    case.__name__: case for case in (equal, as_one, stop, last, broken, resume, dead, refused)
 }
 
 

@@ -17,13 +17,15 @@ from legged_gym.scripts.denoise import make_denoise_parser
 from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
 
-SHORT = DenoisingCfg(num_steps=4, num_learning_epochs=1, num_mini_batches=2)
+SHORT = DenoisingCfg(num_learning_epochs=1, num_mini_batches=2)
+STEPS = 4
+"""Of a rollout."""
 
 
-def small(cfg: DenoisingCfg = SHORT) -> Denoiser:
+def small(cfg: DenoisingCfg = SHORT, num_steps: int = STEPS) -> Denoiser:
     """Of a policy that has not learned anything, and four robots."""
     runner = small_run(None)
-    return Denoiser(runner.env, runner.alg.get_policy(), cfg, "cpu")
+    return Denoiser(runner.env, runner.alg.get_policy(), cfg, num_steps, "cpu")
 
 
 def test_what_is_seen_without_noise_is_what_the_noise_is_added_to() -> None:
@@ -52,7 +54,7 @@ def test_the_teacher_is_the_policy_that_sees_clearly() -> None:
     torch.testing.assert_close(samples["action"][:4], expected)
     torch.testing.assert_close(samples["seen"][:4], torch.cat((obs["policy"], obs["command"]), dim=-1))
     assert not torch.equal(obs["policy"], clear)
-    assert len(samples["action"]) == 4 * SHORT.num_steps
+    assert len(samples["action"]) == 4 * STEPS
 
 
 def test_it_learns_in_place_and_its_teacher_does_not() -> None:
@@ -71,7 +73,7 @@ def test_it_learns_in_place_and_its_teacher_does_not() -> None:
 
 
 def test_the_policy_drives_and_explores(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, done = small(DenoisingCfg(num_steps=1)), []
+    denoiser, done = small(num_steps=1), []
     obs, step = denoiser.env.reset(), denoiser.env.step
 
     def stepped(actions: torch.Tensor) -> object:
@@ -92,7 +94,7 @@ def test_the_estimator_learns_the_velocity_too() -> None:
     ends = []
     for weight in (0.0, 10.0):
         torch.manual_seed(0)
-        denoiser = small(DenoisingCfg(num_steps=4, velocity_weight=weight, learning_rate=0.01))
+        denoiser = small(DenoisingCfg(velocity_weight=weight, learning_rate=0.01))
         _, samples = denoiser._collect(denoiser.env.reset())
         ends += [[denoiser._learn(samples)[1] for _ in range(20)][-1]]
     assert ends[1] < 0.8 * ends[0]
@@ -108,7 +110,7 @@ def test_robots_get_new_bodies_and_ages(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_broken_robot_begins_anew_and_the_others_teach(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, done = small(DenoisingCfg(num_steps=3, num_mini_batches=1)), []
+    denoiser, done = small(DenoisingCfg(num_mini_batches=1), num_steps=3), []
     obs, step = denoiser.env.reset(), denoiser.env.step
 
     def broken(actions: torch.Tensor) -> object:
@@ -134,7 +136,7 @@ def test_a_policy_of_which_nothing_can_be_learned_is_refused() -> None:
 
 
 def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser = small(DenoisingCfg(num_steps=1, blend=0.25))
+    denoiser = small(DenoisingCfg(blend=0.25), num_steps=1)
 
     def learned(_: object) -> tuple[float, float]:
         with torch.no_grad():
@@ -151,7 +153,7 @@ def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch
 
 
 def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, seen = small(DenoisingCfg(num_steps=1)), []
+    denoiser, seen = small(num_steps=1), []
     difficulty = denoiser.env.curriculum.difficulty
     monkeypatch.setattr(denoiser, "_learn", lambda _: seen.append(difficulty.item()) or (0.0, 0.0))
     difficulty.fill_(0.5)
@@ -161,7 +163,7 @@ def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_commands_come_from_ranges_as_wide_as_they_have_become(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, asked = small(DenoisingCfg(num_steps=1)), []
+    denoiser, asked = small(num_steps=1), []
     commands, everybody = denoiser.env.commands, torch.ones(4, dtype=torch.bool)
 
     def largest() -> float:
@@ -186,6 +188,26 @@ def test_a_policy_that_is_broken_off_is_what_it_was() -> None:
     assert not denoiser.learn(5, lambda learned: said.append(learned) or len(said) < 2)
     assert len(said) == 2
     for name, value in denoiser.actor.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_an_exception_leaves_the_curriculum_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = small_run(None, **{"env.terrain.profile": "mixed"})
+    denoiser = Denoiser(runner.env, runner.alg.get_policy(), SHORT, STEPS, "cpu")
+    state = denoiser.env.state_dict()
+    state["difficulty"].fill_(0.5)
+    before = {name: value.clone() for name, value in state.items()}
+    assert before.keys() == {"difficulty", "terrain_levels"}
+
+    def interrupted(_: object) -> None:
+        for value in state.values():
+            value.add_(1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(denoiser, "_learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        denoiser.learn(1)
+    for name, value in denoiser.env.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
@@ -214,7 +236,7 @@ def test_the_shipped_policy_comes_nearer_to_what_it_does_without_noise() -> None
     env = make_env(spec)
     actor = load_actor(spec, env)
     assert isinstance(actor, EstimatorActor)
-    denoiser = Denoiser(env, actor, DenoisingCfg(), "cpu")
+    denoiser = Denoiser(env, actor, DenoisingCfg(), 24, "cpu")
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in actor.mlp.parameters():

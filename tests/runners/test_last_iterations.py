@@ -10,11 +10,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from legged_gym.algorithms.config import DenoisingCfg
 from legged_gym.runners.denoising import Denoiser, denoising_iterations
+from legged_gym.runners.on_policy_runner import OnPolicyRunner
 from legged_gym.utils.checkpoint import load_checked
 from tests.runners.making import small_run
 
-LAST_TWO = {"train.denoising.run_share": 0.4}
-"""Of five."""
+LAST_TWO = LAST_FOUR_TENTHS = {"train.denoising.run_share": 0.4}
+"""Two of five iterations, four of ten."""
 
 
 def saved(folder: Path) -> set[str]:
@@ -105,8 +106,100 @@ def test_where_nothing_can_be_learned_the_policy_stays_and_a_line_says_so(
     assert saved(tmp_path / "run") == {"model_3.pt"}
 
 
+def stopped_at(folder: Path, iteration: int, **options: object) -> OnPolicyRunner:
+    """A run of ten iterations that the user stops after one of them."""
+    run = small_run(folder, **options)
+    log = run.logger.log_iteration
+
+    def logged(it: int, *more: object) -> None:
+        log(it, *more)
+        run.interrupted = it + 1 == iteration
+
+    run.logger.log_iteration = logged  # type: ignore[method-assign]
+    run.learn(10)
+    return run
+
+
+@pytest.mark.parametrize("iteration", [3, 8])
+def test_a_run_that_was_stopped_goes_on_as_the_whole_one(tmp_path: Path, iteration: int) -> None:
+    """Before the last four of ten iterations, and in them, which then are done from their beginning."""
+    whole = small_run(tmp_path / "whole", **LAST_FOUR_TENTHS)
+    whole.learn(10)
+    first = stopped_at(tmp_path / "first", iteration, **LAST_FOUR_TENTHS)
+    reached = first.current_learning_iteration
+    assert reached == min(iteration, 6)
+    second = small_run(tmp_path / "second", **LAST_FOUR_TENTHS)
+    second.load(str(tmp_path / "first" / f"model_{reached}.pt"))
+    second.learn(10 - reached)
+    assert second.alg.iteration == whole.alg.iteration == 6
+    mine, theirs = second._learned_tensors(), whole._learned_tensors()
+    assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
+    ours, others = second.averaged.actor.state_dict(), whole.averaged.actor.state_dict()
+    assert [name for name in ours if not torch.equal(ours[name], others[name])] == []
+
+
+def test_a_run_that_had_them_counts_from_there(tmp_path: Path) -> None:
+    small_run(tmp_path / "first", **LAST_FOUR_TENTHS).learn(10)
+    second = small_run(tmp_path / "second", **LAST_FOUR_TENTHS)
+    second.load(str(tmp_path / "first" / "model_10.pt"))
+    second.learn(5)
+    assert second.alg.iteration == 6 + 3
+
+
+def test_robots_are_the_policys_and_all_is_logged(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run", **LAST_TWO, **{"train.teacher.driven_decay_steps": 1000})
+    assert run.teacher is not None
+    seen, lengths, own = [], [], run.logger.process_env_step
+
+    def noted(*step: object) -> None:
+        seen.append(run.teacher.driven.sum().item())
+        lengths.append(run.logger.cur_episode_length.max().item())
+        own(*step)
+
+    run.logger.process_env_step = noted  # type: ignore[method-assign]
+    run.learn(5)
+    assert seen == [4.0] * 48 + [0.0] * 32, "the teacher drives nobody at the end"
+    assert lengths[47] > 0.0 and lengths[48] == 0.0, "robots have begun anew"
+    curves = EventAccumulator(str(tmp_path / "run")).Reload()
+    steps = [event.step for event in curves.Scalars("Denoising/action_error")]
+    assert steps == [4 * 16 * 4, 5 * 16 * 4]
+    assert [event.step for event in curves.Scalars("Metrics/survival")] == steps
+
+
+def test_what_is_there_in_the_end_is_looked_at(tmp_path: Path) -> None:
+    run, seen = small_run(None, **LAST_TWO), []
+
+    def weights() -> torch.Tensor:
+        return run.averaged.actor.mlp[0].weight.clone()
+
+    run.after_iteration = lambda scalars: seen.append((run.current_learning_iteration, weights(), dict(scalars)))
+    run.before_end = lambda: seen.append(("end", weights(), {}))
+    run.learn(5)
+    assert [entry[0] for entry in seen] == [1, 2, 3, "end", 5, "end"]
+    assert torch.equal(seen[-1][1], weights()) and torch.equal(seen[-2][1], weights())
+    assert not torch.equal(seen[2][1], weights())
+    assert {"Perf/total_steps", "Denoising/action_error"} <= seen[-2][2].keys()
+
+
+def test_a_reward_that_is_no_number_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small_run(tmp_path / "run", **LAST_TWO)
+    step, calls = run.env.step, []
+
+    def broken(actions: torch.Tensor) -> object:
+        obs, rewards, *rest = step(actions)
+        calls.append(0)
+        return obs, rewards * torch.nan if len(calls) == 3 * 16 + 2 else rewards, *rest
+
+    monkeypatch.setattr(run.env, "step", broken)
+    run.learn(5)
+    assert saved(tmp_path / "run") == {"model_3.pt", "model_5.pt"}
+    curves = EventAccumulator(str(tmp_path / "run")).Reload()
+    assert [event.value for event in curves.Scalars("Quarantine/reward")] == [4.0]
+
+
 def test_so_many_of_a_run() -> None:
-    ours, other = SimpleNamespace(observer=None), SimpleNamespace()
+    ours = SimpleNamespace(observer=None, commands=None, curriculum=None, randomizer=None)
+    other = SimpleNamespace(observer=None)
     assert denoising_iterations(DenoisingCfg(), ours, 3600) == 144
     assert denoising_iterations(DenoisingCfg(), ours, 24) == 0, "too few to be worth it"
     assert denoising_iterations(DenoisingCfg(run_share=0.0), ours, 3600) == 0
