@@ -140,8 +140,8 @@ class AlgorithmCfg(Config):
 class DenoisingCfg(Config):
     """The policy learns from itself to act through noise, see runners/denoising.py."""
 
-    run_share: float = bounded(0.04, ge=0, le=0.5)
-    """Last share of a run's iterations that is spent on it; 0 for none."""
+    run_share: float = bounded(0.0, ge=0, le=0.5)
+    """Last share of a run's iterations that is spent on it; 0 for none. By default a little of one on a GPU."""
     num_learning_epochs: int = bounded(2, ge=1, le=1000)
     """Passes over a rollout."""
     num_mini_batches: int = bounded(8, ge=1)

@@ -83,8 +83,9 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
 
     On a CPU few robots make progress visible within minutes. On a GPU a rollout is 30 times as large, so the velocity
     estimator sees it less often. It still takes as many steps as on a CPU: while it is poor, no policy follows its
-    commands. Its steps are scaled by the inputs' sizes. On a CPU they are in runs that are to walk soon. There few
-    robots make fewer passes over a rollout, with a smaller critic, for learning takes longer than physics.
+    commands. Its steps are scaled by the inputs' sizes, and in the end it learns to act through noise. On a CPU steps
+    are scaled in runs that are to walk soon. There few robots make fewer passes over a rollout, with a smaller critic,
+    for learning takes longer than physics.
 
     Args:
         machine: Its resources.
@@ -97,7 +98,8 @@ def suggest(machine: Machine, sim_device: str, rl_device: str, soon: bool = Fals
     """
     scaled = {"algorithm.input_scaling": True, "estimator.huber_width": 0.2}
     if sim_device.startswith("cuda"):
-        return Scale(8192, {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16} | scaled)
+        passes = {"estimator.num_learning_epochs": 3, "estimator.num_mini_batches": 16}
+        return Scale(8192, passes | scaled | {"denoising.run_share": 0.04})  # decision 051
     many = machine.cores >= 16
     train: dict[str, Any] = {}
     if rl_device == "cpu" and soon:  # decision 043: mixed in longer training there

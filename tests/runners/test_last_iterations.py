@@ -200,7 +200,8 @@ def test_a_reward_that_is_no_number_costs_nothing(tmp_path: Path, monkeypatch: p
 def test_so_many_of_a_run() -> None:
     ours = SimpleNamespace(observer=None, commands=None, curriculum=None, randomizer=None)
     other = SimpleNamespace(observer=None)
-    assert denoising_iterations(DenoisingCfg(), ours, 3600) == 144
-    assert denoising_iterations(DenoisingCfg(), ours, 24) == 0, "too few to be worth it"
-    assert denoising_iterations(DenoisingCfg(run_share=0.0), ours, 3600) == 0
-    assert denoising_iterations(DenoisingCfg(), other, 3600) == 0, "its noise is not known"
+    cfg = DenoisingCfg(run_share=0.04)
+    assert denoising_iterations(cfg, ours, 3600) == 144
+    assert denoising_iterations(cfg, ours, 24) == 0, "too few to be worth it"
+    assert denoising_iterations(DenoisingCfg(), ours, 3600) == 0
+    assert denoising_iterations(cfg, other, 3600) == 0, "its noise is not known"

@@ -45,7 +45,8 @@ def test_what_helps_on_a_processor_is_for_learning_there() -> None:
     assert few["algorithm.input_scaling"] and many["algorithm.input_scaling"]
     assert few["algorithm.num_learning_epochs"] == 4 and "algorithm.num_learning_epochs" not in many
     assert not machine.suggest(BIG, "cpu", "cuda:0", soon=True).train, "nobody has tried"
-    assert machine.suggest(SMALL, "cuda:0", "cuda:0").train["algorithm.input_scaling"], "there, always"
+    on_a_gpu = machine.suggest(SMALL, "cuda:0", "cuda:0").train
+    assert on_a_gpu["algorithm.input_scaling"] and on_a_gpu["denoising.run_share"] > 0.0, "there, always"
     assert not machine.suggest(SMALL, "cpu", "cpu").train, "a run that goes on learns to recover"
 
 
