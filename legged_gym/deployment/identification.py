@@ -31,6 +31,9 @@ RELATIVE = 0.03
 MOVING = 0.2
 """A joint whose rate has a smaller rms in the air [rad/s] mostly sticks. It only shows a lower bound of its friction,
 and least squares would take that bound for its value."""
+LEAST_EXPLAINED = 0.75
+"""Share of the difference between simulated and logged rates, beyond the noise, that the fit must take away. Errors are
+those of a model that holds; where it does not, a value may be far off and its error small."""
 NOISE_FLOOR = np.array([2e-4, 1e-2])
 """No encoder is better than this [rad, rad/s]. Else a simulated log without noise would explain everything."""
 HANGING = 0.05
@@ -291,16 +294,18 @@ def identify(
         x = np.asarray(x).reshape(-1)
     errors = standard_errors(problem.jacobian(x), problem.residuals(x)[:, 0], problem.blocks)
     rates = problem.rates()
+    before, after = problem.rms(JointParameters()), problem.rms(problem.joints(x))
+    left = _share_left(before[1], after[1], float(np.sqrt(np.mean(problem.noise[1] ** 2))))
     parameters = {
-        name: _judge(name, float(value), float(error), rates)
+        name: _judge(name, float(value), float(error), rates, left)
         for name, value, error in zip(NAMES, x * problem.scales, errors * problem.scales, strict=True)
     }
     lasting = [(stretch.rows.stop - stretch.rows.start) * log.dt for stretch in stretches]
     counted = np.array(lasting) @ np.array([stretch.legs for stretch in stretches])
     return Identification(
         parameters,
-        problem.rms(JointParameters()),
-        problem.rms(problem.joints(x)),
+        before,
+        after,
         (float(counted[0]), float(counted[1])),
         hanging,
     )
@@ -342,9 +347,26 @@ def standard_errors(
     return errors
 
 
-def _judge(name: str, value: float, error: float, rates: dict[str, float]) -> Estimate:
-    """Judge whether a parameter is known; `rates` are those of each kind of joint [rad/s]."""
+def _share_left(before: float, after: float, noise: float) -> float:
+    """Return the share of a difference beyond the noise that a fit leaves; 0 where there is hardly any [rad/s]."""
+    if after < 1.2 * noise:
+        return 0.0
+    return float(np.sqrt((after**2 - noise**2) / max(before**2 - noise**2, 1e-12)))
+
+
+def _judge(name: str, value: float, error: float, rates: dict[str, float], left: float) -> Estimate:
+    """Judge whether a parameter is known.
+
+    Args:
+        name: The parameter.
+        value: Its estimate.
+        error: Standard error of that.
+        rates: Rms rate of each kind of joint [rad/s].
+        left: Share of the difference to the log that the fit has left.
+    """
     kind, _, group = name.partition("_")
+    if left > 1.0 - LEAST_EXPLAINED:
+        return Estimate(value, error, False, f"the fit leaves {left:.0%} of the difference to the log")
     if group and rates[group] < MOVING:
         return Estimate(value, error, False, f"the joint hardly moves in the air, {rates[group]:.2f} rad/s rms")
     if not error <= max(RELATIVE * value, RESOLUTION[kind]):
