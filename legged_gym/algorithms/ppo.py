@@ -37,7 +37,7 @@ from legged_gym.algorithms.losses import (
 from legged_gym.algorithms.networks import VELOCITY_ESTIMATE, EstimatorActor
 from legged_gym.algorithms.precision import forward, tensor_cores
 from legged_gym.algorithms.replay import Replay
-from legged_gym.algorithms.rollout import gather, shuffled
+from legged_gym.algorithms.rollout import packed, shuffled, unpacked
 from legged_gym.algorithms.skipped_steps import LEARNED, SkippedSteps
 from legged_gym.algorithms.widening import widen_critic
 from legged_gym.utils.checkpoint import check_alike
@@ -244,11 +244,11 @@ class PPO(RslPPO):
         total = torch.zeros(len(LOSSES) if has_reference else len(LOSSES) - 1, device=self.device)
         estimator_loss = self.estimator_trainer.begin()
         skipped = self._policy_step.skipped.clone()
-        rows = shuffled(self.storage, self.num_mini_batches)
-        counts = self._own_samples(rows)
+        batches = packed(self.storage)[shuffled(self.storage, self.num_mini_batches)]
+        counts = self._own_samples(batches)
         for _ in range(self.num_learning_epochs):
-            for batch, count in zip(rows, counts, strict=True):
-                total += self._learning(batch, count)
+            for samples, count in zip(batches, counts, strict=True):
+                total += self._learning(samples, count)
         self.estimator_trainer.join()
         replayed = self._imitate_replayed(share)
         self._update_normalization()
@@ -291,24 +291,24 @@ class PPO(RslPPO):
         tensors |= adam_tensors(self.estimator_trainer.optimizer, "estimator_optimizer")
         return tensors | {"learning_rate": self._rate}
 
-    def _own_samples(self, rows: torch.Tensor) -> torch.Tensor:
-        """Count the samples of each mini-batch (K, B) in which the policy acted, not the teacher; mean of processes.
+    def _own_samples(self, batches: torch.Tensor) -> torch.Tensor:
+        """Count the samples of each mini-batch (K, B, F) in which the policy acted, not the teacher; mean of processes.
 
         Shape (K,).
         """
-        driven = self.storage.observations.get("teacher_driven", None)
+        driven = unpacked(self.storage, batches.flatten(0, 1)).observations.get("teacher_driven", None)
         if driven is None:
-            return torch.full((len(rows),), float(rows.shape[1]), device=self.device)
-        return self.group.mean((1.0 - driven.flatten()[rows]).sum(-1))
+            return torch.full((len(batches),), float(batches.shape[1]), device=self.device)
+        return self.group.mean((1.0 - driven.view(batches.shape[:2])).sum(-1))
 
     @tensor_cores()
-    def _learn(self, rows: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        """Take one optimiser step on the samples `rows` (B,), `count` of which the policy acted in.
+    def _learn(self, samples: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """Take one optimiser step on `packed` samples (B, F), `count` of which the policy acted in.
 
         Returns:
             The losses, see `LOSSES`.
         """
-        batch = gather(self.storage, rows)
+        batch = unpacked(self.storage, samples)
         values = self._evaluate(batch.observations)
         log_prob = self.actor.get_output_log_prob(batch.actions)
         driven = batch.observations.get("teacher_driven", None)

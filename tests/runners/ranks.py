@@ -19,6 +19,7 @@ import torch
 from tensordict import TensorDict
 
 from legged_gym.algorithms.ppo import PPO
+from legged_gym.algorithms.rollout import packed
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.rows import GATE
@@ -204,8 +205,9 @@ def _same_policy_step(group: Group) -> None:
     for alg, batch in ((whole, torch.cat(everywhere)), (own, rows)):
         for weight in (alg._imitation_weight, alg._imitation_share):
             weight.fill_(0.5)
-        (count,) = alg._own_samples(batch.unsqueeze(0))
-        alg.losses = alg._learn(batch, count)
+        samples = packed(alg.storage)[batch]
+        (count,) = alg._own_samples(samples.unsqueeze(0))
+        alg.losses = alg._learn(samples, count)
         alg.estimator_loss = alg.estimator_trainer.step(batch)
         alg._update_normalization()
     driven = own.storage.observations["teacher_driven"].flatten()[rows].sum().item()
