@@ -20,25 +20,25 @@ from legged_gym.runners.checkpoints import Checkpoints, simulation_file
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.runners.denoising import denoise_last, denoising_iterations
 from legged_gym.runners.episode_log import episode_tag, merged, own_episodes
-from legged_gym.runners.fitting import check_counters, misfit
 from legged_gym.runners.health import Health, TrainingBrokenError
 from legged_gym.runners.logger import Logger, check_logger
 from legged_gym.runners.quarantine import Quarantine
+from legged_gym.runners.run_state import (
+    MISFITS,
+    begin_from,
+    checkpoint_of,
+    simulation_of,
+    take_over,
+    take_over_simulation,
+)
 from legged_gym.runners.teacher_in_loop import TeacherInLoop
 from legged_gym.runners.threads import busy_note, update_threads
 from legged_gym.runners.trace import Trace
-from legged_gym.utils.checkpoint import SIMULATION, load_checked, save_atomically
+from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.config import Config, fields_of, save_json, to_dict
 from legged_gym.utils.distributed import current
 from legged_gym.utils.errors import UserError
 from legged_gym.utils.machine import local_processes, torch_threads, usable_cores
-
-MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
-"""Errors of torch and Python when the content of a checkpoint does not fit."""
-NEWEST = "newest_actor_state_dict"
-"""Part of a checkpoint: the actor's weights as they were learned last."""
-RATE_WITHOUT_MOMENTS = 3e-4
-"""Highest learning rate with which training begins from networks that come without an optimiser."""
 
 
 class OnPolicyRunner(RslOnPolicyRunner):
@@ -109,11 +109,11 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.checkpoints = None
         if log_dir is not None and not self.logger.disable_logs:
             self.checkpoints = Checkpoints(Path(log_dir), train_cfg.runner, self._write_configs)
-        self._first_iteration = 0
+        self.first_iteration = 0
         """Iteration at which the run began that this one goes on with, to know how much of it is done."""
         self.denoised_until = 0
         """Iteration at which the policy had last learned to act through noise; 0: never."""
-        self._robots_go_on = False
+        self.robots_go_on = False
         """The robots continue from a checkpoint."""
         self.interrupted = False
         """Set from outside (a signal handler, say) to stop after the current iteration."""
@@ -177,7 +177,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
         """
         self.group.copy_first(self._learned_tensors().values())
         self.health.forget()
-        if init_at_random_ep_len and not self._robots_go_on:
+        if init_at_random_ep_len and not self.robots_go_on:
             self.env.episode_length_buf = torch.randint_like(
                 self.env.episode_length_buf, high=int(self.env.max_episode_length)
             )
@@ -193,12 +193,12 @@ class OnPolicyRunner(RslOnPolicyRunner):
         self.logger.init_logging_writer()
         start_it = self.current_learning_iteration
         total_it = start_it + num_learning_iterations
-        whole = total_it - max(self._first_iteration, self.denoised_until)
+        whole = total_it - max(self.first_iteration, self.denoised_until)
         denoising = min(denoising_iterations(self.train_cfg.denoising, self.env, whole), num_learning_iterations)
         last = total_it - denoising
         try:
             for it in range(start_it, last):
-                self.alg.set_progress((it - self._first_iteration) / (last - self._first_iteration))
+                self.alg.set_progress((it - self.first_iteration) / (last - self.first_iteration))
                 obs = self._iterate(obs, it, start_it, total_it)
                 self.interrupted = self.group.any(self.interrupted)
                 if self.before_end is not None and (self.interrupted or it + 1 == last):
@@ -240,7 +240,7 @@ class OnPolicyRunner(RslOnPolicyRunner):
             scalars |= self.teacher.log(self.cfg["num_steps_per_env"])
         scalars |= {f"Quarantine/{name}": count for name, count in self.quarantine.log().items()}
         self._look_after_weights(scalars, it + 1)
-        self.averaged.add(it + 1 - self._first_iteration)
+        self.averaged.add(it + 1 - self.first_iteration)
         self.logger.log_iteration(it, start_it, total_it, collected - start, learned - collected, scalars, self.env.dt)
         self.current_learning_iteration = it + 1
         if self.after_iteration is not None:
@@ -308,77 +308,19 @@ class OnPolicyRunner(RslOnPolicyRunner):
         if self.checkpoints is None:
             return None
         save = self.checkpoints.save_last if last else self.checkpoints.save
-        path = save(self.current_learning_iteration, self.checkpoint, self._simulation if self._exact else None)
+        path = save(self.current_learning_iteration, self.checkpoint, simulation_of(self))
         if path is not None:
             self.logger.reopen()
         return path
 
     def checkpoint(self, infos: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return networks, optimisers, normalisers, counters and random state.
-
-        The actor in it has the averaged weights; training goes on from the newest ones.
-        """
-        learned = self.alg.save()
-        checkpoint = learned | {
-            "actor_state_dict": self.averaged.actor.state_dict(),
-            NEWEST: learned["actor_state_dict"],
-            "iter": self.current_learning_iteration,
-            "first_iteration": self._first_iteration,
-            "denoised_until": self.denoised_until,
-            "infos": infos,
-            "env_state": self.env.state_dict(),
-            "teacher_state": None if self.teacher is None else self.teacher.state_dict(),
-            "rng_state": torch.get_rng_state(),
-            **self.logger.state_dict(),
-        }
-        if torch.cuda.is_available():
-            checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state()
-        return checkpoint
+        """Return networks, optimisers, normalisers, counters and random state; `load` takes them over."""
+        return checkpoint_of(self, infos)
 
     def save(self, path: str, infos: dict[str, Any] | None = None) -> None:
         """Write a checkpoint atomically, replacing what is there."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         save_atomically(self.checkpoint(infos), path)
-
-    @property
-    def _exact(self) -> bool:
-        """Whether checkpoints let a run resume bit for bit; never if several processes share the run."""
-        asked = self.train_cfg.runner.exact_resume
-        if asked is None:
-            asked = {str(self.device), str(self.env.device)} == {"cpu"}
-        return asked and self.group.alone and getattr(self.env, "exact_state", lambda: None)() is not None
-
-    def _simulation(self) -> dict[str, Any]:
-        """Return what an exact resume needs besides the checkpoint: the robots' state and the replayed samples."""
-        state = {
-            "environment": self.env.exact_state(),
-            "teacher": None if self.teacher is None else self.teacher.exact_state(),
-            "quarantine": self.quarantine.exact_state(),
-            "replay": self.alg.replay.state_dict(),
-            "logger": self.logger.exact_state(),
-        }
-        return {"iter": self.current_learning_iteration, SIMULATION: state}
-
-    def _load_simulation(self, path: Path) -> None:
-        """Restore the robots' saved state, if there is one; prints a note if it does not fit."""
-        if not self._exact or not path.is_file():
-            return
-        try:
-            saved = load_checked(path, self.device)
-            if saved["iter"] != self.current_learning_iteration:
-                raise ValueError(f"it is of iteration {saved['iter']}")
-            state = saved[SIMULATION]
-            self.env.load_exact_state(state["environment"])
-            if self.teacher is not None:
-                self.teacher.load_exact_state(state["teacher"])
-            self.quarantine.load_exact_state(state["quarantine"])
-            self.alg.load_replay(state["replay"])
-            self.logger.load_exact_state(state["logger"])
-        except MISFITS as error:
-            self.env.reset()
-            print(f"note: {path.name} does not fit, so all robots begin anew: {' '.join(str(error).split())[:200]}")
-            return
-        self._robots_go_on = True
 
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
@@ -401,57 +343,17 @@ class OnPolicyRunner(RslOnPolicyRunner):
         whole = load_cfg is None and "optimizer_state_dict" in checkpoint
         try:
             if load_cfg is None and not whole:
-                self._begin_from(checkpoint)
+                begin_from(self, checkpoint)
                 print(f"note: {Path(path).name} holds networks only, so optimisers, rates and robots begin anew")
             else:
-                self._take_over(checkpoint, load_cfg, strict)
+                take_over(self, checkpoint, load_cfg, strict)
         except MISFITS as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
             raise UserError(f"{path}: does not fit this task, its networks or its config ({reason})") from None
         if whole:
-            self._load_simulation(simulation_file(Path(path)))
+            take_over_simulation(self, simulation_file(Path(path)))
         self.health.forget()
         return checkpoint.get("infos")
-
-    def _begin_from(self, checkpoint: dict[str, Any]) -> None:
-        """Take over the networks and the difficulty of a policy that was shipped.
-
-        Schedules continue from the policy's iteration. While the optimiser has no moments, a high learning rate would
-        spoil the policy, so an adaptive rate begins low.
-        """
-        self._take_over(checkpoint, {"actor": True, "critic": True, "iteration": True}, strict=True)
-        self.env.load_state_dict(checkpoint["env_state"])
-        self.alg.iteration = self.alg.imitation_clock = self._first_iteration = self.current_learning_iteration
-        if self.alg.schedule == "adaptive":
-            self.alg.learning_rate = min(self.alg.learning_rate, RATE_WITHOUT_MOMENTS)
-
-    def _take_over(self, checkpoint: dict[str, Any], load_cfg: dict | None, strict: bool) -> None:
-        """Take over what `checkpoint` returned."""
-        if load_cfg is None:
-            check_counters(checkpoint)
-        own = {"actor_state_dict": self.alg.get_policy().state_dict()}
-        if load_cfg is None or load_cfg.get("critic"):
-            own["critic_state_dict"] = self.alg.critic.state_dict()
-        if strict and (reason := misfit(checkpoint, own)) is not None:
-            raise ValueError(reason)
-        averaged = checkpoint["actor_state_dict"]
-        newest = {"actor_state_dict": checkpoint.get(NEWEST, averaged)}
-        counts = self.alg.load(checkpoint | newest, load_cfg, strict)
-        self.averaged.load_state_dict(averaged)
-        if counts:
-            self.current_learning_iteration = checkpoint["iter"]
-        if load_cfg is None:
-            self.env.load_state_dict(checkpoint["env_state"])
-            if self.teacher is not None and checkpoint["teacher_state"] is not None:
-                self.teacher.load_state_dict(checkpoint["teacher_state"])
-            self.logger.load_state_dict(checkpoint)
-            self._first_iteration = checkpoint.get("first_iteration", checkpoint["iter"])
-            self.denoised_until = checkpoint.get("denoised_until", 0)
-            torch.set_rng_state(checkpoint["rng_state"].cpu())
-            if not self.group.first:
-                torch.manual_seed(self.group.own_seed(self.train_cfg.seed, self.current_learning_iteration))
-            elif torch.cuda.is_available() and "cuda_rng_state" in checkpoint:
-                torch.cuda.set_rng_state(checkpoint["cuda_rng_state"].cpu())
 
     def get_inference_policy(self, device: str | None = None) -> EstimatorActor:
         """Return the averaged actor, which maps observations to mean actions (N, A), in evaluation mode."""

@@ -18,7 +18,7 @@ from legged_gym.options.request import make_parser, parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.runs import new_run_beside
 from legged_gym.options.spec import RunSpec
-from legged_gym.runners.on_policy_runner import NEWEST
+from legged_gym.runners.run_state import NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 
 SUFFIX = "_calibrated"

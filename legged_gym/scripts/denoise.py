@@ -21,7 +21,7 @@ from legged_gym.options.runs import new_run_beside
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
 from legged_gym.runners.denoising import Denoiser, Learned
-from legged_gym.runners.on_policy_runner import MISFITS, NEWEST
+from legged_gym.runners.run_state import MISFITS, NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 

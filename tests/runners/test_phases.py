@@ -90,6 +90,6 @@ def test_the_mean_counts_the_iterations_of_its_own_run(monkeypatch: pytest.Monke
     run, counted = small_run(None, **{"train.runner.averaged_share": 0.2}), []
     assert (run.averaged._iterations, run.averaged._share) == (10, 0.2), "as usual on a CPU"
     monkeypatch.setattr(run.averaged, "add", counted.append)
-    run.current_learning_iteration = run._first_iteration = 7  # it goes on from a policy that was shipped
+    run.current_learning_iteration = run.first_iteration = 7  # it goes on from a policy that was shipped
     run.learn(2)
     assert counted == [1, 2]
