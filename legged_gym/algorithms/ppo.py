@@ -40,7 +40,6 @@ from legged_gym.algorithms.replay import Replay
 from legged_gym.algorithms.rollout import packed, shuffled, unpacked
 from legged_gym.algorithms.skipped_steps import LEARNED, SkippedSteps
 from legged_gym.algorithms.widening import widen_critic
-from legged_gym.utils.checkpoint import check_alike
 from legged_gym.utils.config import to_dict
 from legged_gym.utils.cuda_graph import Branch, Graphed, adam_tensors, load_adam, make_adam
 from legged_gym.utils.distributed import ALONE, Group
@@ -411,27 +410,6 @@ class PPO(RslPPO):
         for group in saved["optimizer_state_dict"]["param_groups"]:
             group["lr"] = self.learning_rate
         return saved
-
-    def load_replay(self, state: dict[str, Any]) -> None:
-        """Take over what `replay.state_dict` returned.
-
-        Raises:
-            ValueError: The rollouts have another size, or other observations.
-        """
-        s = self.storage
-        samples = s.num_envs * s.num_transitions_per_env
-        if not state["kept"]:
-            self.replay.clear()
-            return
-        if state["size"] != samples:
-            raise ValueError(f"it replays rollouts of {state['size']!s:.20} samples, this run's have {samples}")
-        rollouts = len(next(iter(state["kept"].values()))) // samples
-        observed = {name: s.observations[name].flatten(0, 1)[:1] for name in self.replay.groups}
-        kept = {name: rows.expand(rollouts * samples, -1) for name, rows in observed.items()}
-        check_alike(state, {"kept": kept, "size": 0, "added": 0}, "replay")
-        if state["added"] < rollouts:
-            raise ValueError(f"replay.added is {state['added']}, but {rollouts} rollouts are kept")
-        self.replay.load_state_dict(state)
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
         """Take over what `save` returned, on whatever device; see rsl_rl's PPO for the selection."""

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from legged_gym.utils.checkpoint import check_alike
+
 
 class Replay:
     """Some observation groups of the last rollouts; once full, the newest rollout replaces the oldest."""
@@ -50,13 +52,30 @@ class Replay:
         kept = self._kept if len(self) == len(self._kept) else self._kept[: len(self)].clone()
         return {"kept": dict(kept.items()), "size": self._size, "added": self._added}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.clear()
+    def load_state_dict(self, state: dict[str, Any], observations: TensorDict) -> None:
+        """Take over what `state_dict` returned.
+
+        Args:
+            state: What it returned.
+            observations: A rollout's (S, N, ·) of this run, of whatever values.
+
+        Raises:
+            ValueError: The saved rollouts have another size, or other observations.
+        """
         if not state["kept"]:
+            self.clear()
             return
-        rows = TensorDict(dict(state["kept"]), batch_size=[len(next(iter(state["kept"].values())))])
-        for rollout in rows.split(state["size"]):
+        sample = observations.select(*self.groups).flatten(0, 1)
+        if state["size"] != len(sample):
+            raise ValueError(f"it replays rollouts of {state['size']!s:.20} samples, this run's have {len(sample)}")
+        rollouts = len(next(iter(state["kept"].values()))) // len(sample)
+        kept = {name: rows[:1].expand(rollouts * len(sample), -1) for name, rows in sample.items()}
+        check_alike(state, {"kept": kept, "size": 0, "added": 0}, "replay")
+        if state["added"] < rollouts:
+            raise ValueError(f"replay.added is {state['added']}, but {rollouts} rollouts are kept")
+        self.clear()
+        rows = TensorDict(dict(state["kept"]), batch_size=[rollouts * len(sample)])
+        for rollout in rows.split(len(sample)):
             self.add(rollout.unsqueeze(0))
         self._added = state["added"]
 

@@ -126,7 +126,7 @@ def take_over_simulation(runner: "OnPolicyRunner", path: Path) -> None:
         if runner.teacher is not None:
             runner.teacher.load_exact_state(state["teacher"])
         runner.quarantine.load_exact_state(state["quarantine"])
-        runner.alg.load_replay(state["replay"])
+        runner.alg.replay.load_state_dict(state["replay"], runner.alg.storage.observations)
         runner.logger.load_exact_state(state["logger"])
     except MISFITS as error:
         runner.env.reset()
