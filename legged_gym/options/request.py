@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from legged_gym.options import cli
@@ -69,6 +69,29 @@ class Request:
     def sets(self, field: str) -> bool:
         """Tells whether the user sets a config field."""
         return any(setting.field == field for setting in self.settings)
+
+
+def with_agent(request: Request, agent: str, option: str) -> Request:
+    """Return a request for another agent that differs in nothing else.
+
+    Args:
+        request: The request for the first agent.
+        agent: One of `AGENTS`, pretrained:NAME, a folder of ONNX files without checkpoints, or what `--load_run` takes.
+        option: The option that names it, for messages.
+    """
+    own = [setting for setting in request.settings if setting.field not in _AGENTS_OWN]
+    request = replace(request, onnx=None, offset=None, settings=tuple(own))
+    if agent.partition(":")[0] in AGENTS:
+        return replace(request, agent=agent)
+    path = Path(agent).expanduser()
+    if (path / "policy.onnx").is_file() and not any(path.glob("model_*.pt")):
+        return replace(request, agent="onnx", onnx=path)
+    setting = Setting(option, "train.runner.load_run", agent)
+    return replace(request, agent="checkpoint", settings=(*own, setting))
+
+
+_AGENTS_OWN = ("train.runner.load_run", "train.runner.checkpoint")
+"""Fields that choose the policy."""
 
 
 def make_parser(description: str, *, runs: bool = False, training: bool = False, agent: bool = False) -> Parser:

@@ -5,6 +5,9 @@ PPO passes more of it on to the motors than it has to. Here it is its own teache
 velocity and what its sensors would say without noise, tells what it should have done. The policy regresses on that in
 the states that it comes to itself (DAgger; Ross et al., 2011, arXiv 1011.0686), and so learns the mean of what it would
 do in all the states that look alike to it.
+
+Another policy can be its teacher where a robot is in trouble. PPO weighs exactness against sturdiness, and a run finds
+the one or the other; a policy can learn to walk as exactly as that of one run, and to recover as that of another.
 """
 
 import copy
@@ -31,6 +34,8 @@ from legged_gym.utils.machine import torch_threads
 
 LARGEST_SHARE_SKIPPED = 0.5
 """Share of the optimiser's steps that may be left out because something was not finite."""
+SLIPPERY = 0.35
+"""A robot is in trouble if a foot's coefficient of friction is less."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Denoiser:
         device: torch.device | str,
         group: Group = ALONE,
         on_step: Callable[..., None] = lambda *_: None,
+        walker: nn.Module | None = None,
+        recoverer: nn.Module | None = None,
     ) -> None:
         """Take over a policy.
 
@@ -72,11 +79,17 @@ class Denoiser:
             device: Where the policy lives.
             group: Processes that learn together.
             on_step: Called after each step with its rewards, dones and extras.
+            walker: Network of the policy that teaches where all is well; None for this one's, as it is now.
+            recoverer: Network of the policy that teaches robots in trouble; None for this one's.
         """
         self.env, self.actor, self.cfg, self.num_steps, self.device = env, actor, cfg, num_steps, device
         self.group, self._on_step = group, on_step
-        self.expert: nn.Module = copy.deepcopy(actor.mlp).requires_grad_(False)
-        """Network from [true velocity, policy observation without noise, command] to the action, as the actor's."""
+        self.walker, self.recoverer = (
+            copy.deepcopy(actor.mlp if network is None else network).requires_grad_(False)
+            for network in (walker, recoverer)
+        )
+        """Networks from [true velocity, policy observation without noise, command] to the action, as the actor's."""
+        self._learns_from_another = walker is not None or recoverer is not None
         self._parameters = list(self.parameters().values())
         for parameter in self._parameters:
             parameter.requires_grad_(True)
@@ -124,7 +137,8 @@ class Denoiser:
         for iteration in range(iterations):
             self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
             # Easy more often than hard: how to see through noise is best learned while the robot walks.
-            difficulty.copy_(hardest * torch.rand((), device=self.env.device).square())
+            share = torch.rand((), device=self.env.device)
+            difficulty.copy_(hardest * (share if self._learns_from_another else share.square()))
             start = time.perf_counter()
             obs, samples = self._collect(obs)
             collected = time.perf_counter()
@@ -160,7 +174,7 @@ class Denoiser:
                 seen = {group: obs[group] for group in self.actor.obs_groups}
                 known = torch.cat((obs["velocity"], *(seen | {"policy": clear}).values()), dim=-1)
                 sample = {name: obs[name].clone() for name in ("history", "velocity")}
-                sample |= {"seen": torch.cat(list(seen.values()), dim=-1), "action": self.expert(known)}
+                sample |= {"seen": torch.cat(list(seen.values()), dim=-1), "action": self._told(known)}
                 steps.append(sample)
                 action = self.quarantine.release(self.actor(obs, stochastic_output=True))
                 obs, rewards, dones, extras = self.env.step(action.to(self.env.device))
@@ -168,6 +182,13 @@ class Denoiser:
                 self.quarantine.check(obs, rewards)
                 self._on_step(rewards, dones.to(self.device), extras)
         return obs, {name: torch.cat([step[name] for step in steps]).clone() for name in steps[0]}
+
+    def _told(self, known: torch.Tensor) -> torch.Tensor:
+        """Return what each robot should do (N, A), by what is known of it (N, ·)."""
+        action = self.walker(known)
+        if not self._learns_from_another:
+            return action
+        return torch.where(in_trouble(self.env).to(self.device).unsqueeze(-1), self.recoverer(known), action)
 
     @tensor_cores()
     def _learn(self, samples: dict[str, torch.Tensor]) -> tuple[float, float]:
@@ -189,6 +210,12 @@ class Denoiser:
                 total += torch.stack(means)
         action_error, velocity_error = (total / (c.num_learning_epochs * c.num_mini_batches)).tolist()
         return action_error, velocity_error
+
+
+def in_trouble(env: Any) -> torch.Tensor:
+    """Tell which robots recover from a disturbance, slip, or are driven by a stick that is thrown about. Shape (N,)."""
+    slips = env.sim.parameters["friction"].amin(-1) < SLIPPERY
+    return (env.disturbances.undisturbed < 0.5) | env.commands.reversing | slips
 
 
 def denoising_iterations(cfg: DenoisingCfg, env: Any, iterations: int) -> int:

@@ -3,9 +3,13 @@
 Writes `<RUN>_denoised` beside the run, which can be calibrated, played, evaluated, shipped or trained on like any run.
 Robots are those of the run's config, at most as hard as its curriculum has become. The config that comes with a shipped
 policy says nothing of randomisation and disturbances: these are the task's own.
+
+With `--walk_as` or `--recover_as` another run's policy is the teacher: of robots with which all is well, or of those
+that were disturbed, slip, or are thrown about.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.loading import load_actor
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
-from legged_gym.options.request import make_parser, parse_args
+from legged_gym.options.request import Request, make_parser, parse_args, with_agent
 from legged_gym.options.resolve import resolve
 from legged_gym.options.runs import new_run_beside
 from legged_gym.options.setup import make_env
@@ -23,37 +27,53 @@ from legged_gym.options.spec import RunSpec
 from legged_gym.runners.denoising import Denoiser, Learned
 from legged_gym.runners.run_state import MISFITS, NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
+from legged_gym.utils.config import fields_of, to_dict
 from legged_gym.utils.errors import UserError
 
 SUFFIX = "_denoised"
 REPORTS = 10
 """Lines of progress."""
+ALONE, WITH_ANOTHER = 100, 400
+"""Rollouts: from itself a policy has little to learn, from another one much."""
+TEACHERS = {"walk_as": "walker", "recover_as": "recoverer"}
+"""Option that names another run -> what its policy is to the `Denoiser`."""
+ALIKE = ("asset.robot_type", "env.history_length", "sim.dt", "control", "init_state", "normalization")
+"""Parts of two runs' configs that must be equal for the policy of one to teach that of the other."""
 
 
 def make_denoise_parser() -> Parser:
     """Build the parser of this script."""
     parser = make_parser("Teach a run's policy to act through noise as it acts without.", runs=True)
-    parser.add_argument("--iterations", type=int, default=100, metavar="N", help="rollouts (default: %(default)s)")
+    add = parser.add_argument
+    add("--iterations", type=int, metavar="N", help=f"rollouts (default: {ALONE}, {WITH_ANOTHER} from another policy)")
+    add(
+        "--walk_as",
+        metavar="RUN",
+        help="learn to walk undisturbed as this run's policy does: as --load_run, or pretrained",
+    )
+    add("--recover_as", metavar="RUN", help="learn to recover from pushes, trips and slips as another run's policy")
     parser.set_defaults(headless=True, num_envs=512, seed=0, agent="checkpoint")
     return parser
 
 
-def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, torch.Tensor]:
+def learned(
+    spec: RunSpec, state: dict[str, Any], iterations: int, teachers: Mapping[str, RunSpec]
+) -> dict[str, torch.Tensor]:
     """Return the parameters of actor and estimator after so many rollouts, by name.
 
     Args:
         spec: The run.
         state: The environment's part of its checkpoint.
         iterations: Rollouts.
+        teachers: Other runs whose policies teach, see `TEACHERS`.
 
     Raises:
-        UserError: The checkpoint does not fit, or its policy has no estimator.
+        UserError: A checkpoint does not fit, or its policy has no estimator.
     """
     env = make_env(spec)
     try:
-        actor = load_actor(spec, env)
-        if not isinstance(actor, EstimatorActor):
-            raise UserError(f"{spec.title}: its policy has no estimator of the velocity, so there is nothing to teach")
+        actor = estimating_actor(spec, env)
+        others = {name: estimating_actor(other, env).mlp for name, other in teachers.items()}
         try:
             env.load_state_dict(state)
         except MISFITS as error:
@@ -70,21 +90,57 @@ def learned(spec: RunSpec, state: dict[str, Any], iterations: int) -> dict[str, 
             return True
 
         train_cfg = spec.train_cfg
-        denoiser = Denoiser(env, actor, train_cfg.denoising, train_cfg.runner.num_steps_per_env, spec.rl_device)
+        steps, device = train_cfg.runner.num_steps_per_env, spec.rl_device
+        walker, recoverer = others.get("walker"), others.get("recoverer")
+        denoiser = Denoiser(env, actor, train_cfg.denoising, steps, device, walker=walker, recoverer=recoverer)
         denoiser.learn(iterations, report)
         return {name: value.detach().cpu() for name, value in denoiser.parameters().items()}
     finally:
         env.sim.close()
 
 
-def run(spec: RunSpec, iterations: int) -> Path:
-    """Teach a run's policy; returns the new run's folder."""
+def estimating_actor(spec: RunSpec, env: Any) -> EstimatorActor:
+    """Load the actor of a run's checkpoint.
+
+    Raises:
+        UserError: It does not fit, or has no estimator.
+    """
+    actor = load_actor(spec, env)
+    if not isinstance(actor, EstimatorActor):
+        raise UserError(f"{spec.title}: its policy has no estimator of the velocity, so there is nothing to teach")
+    return actor
+
+
+def find_teacher(request: Request, spec: RunSpec, option: str, agent: str) -> RunSpec:
+    """Find the run of `--walk_as` or `--recover_as`.
+
+    Args:
+        request: The request for the run that learns.
+        spec: That run.
+        option: Which one, without its dashes.
+        agent: What the user gave.
+
+    Raises:
+        UserError: There is no such run, or its policy sees or moves the robot in another way.
+    """
+    other = resolve(with_agent(request, agent, f"--{option}"))
+    if other.checkpoint is None:
+        raise UserError(f"--{option}: got {agent}, expected a run, a checkpoint, pretrained or pretrained:NAME")
+    own, theirs = (fields_of(cfg, to_dict(cfg)) for cfg in (spec.env_cfg, other.env_cfg))
+    for path, value in own.items():
+        if path.startswith(ALIKE) and theirs.get(path) != value:
+            raise UserError(f"--{option}: {other.title} has {path} {theirs.get(path)}, {spec.title} has {value}")
+    return other
+
+
+def run(spec: RunSpec, iterations: int, teachers: Mapping[str, RunSpec]) -> Path:
+    """Teach a run's policy, see `learned`; returns the new run's folder."""
     source = spec.checkpoint
     if source is None:
         raise ValueError("there is no policy to teach")
     with new_run_beside(source.parent, SUFFIX) as folder:
         checkpoint = load_checked(source)
-        parameters = learned(spec, checkpoint.get("env_state", {}), iterations)
+        parameters = learned(spec, checkpoint.get("env_state", {}), iterations, teachers)
         for name in ("actor_state_dict", NEWEST):  # the policy, and the weights that training goes on from
             if name in checkpoint:
                 checkpoint[name] = checkpoint[name] | parameters
@@ -96,10 +152,15 @@ def run(spec: RunSpec, iterations: int) -> Path:
 def main() -> None:
     """Teach from the command line."""
     args = parse_args(make_denoise_parser())
-    if args.iterations < 1:
-        raise UserError(f"--iterations: got {args.iterations}, expected at least 1")
     spec = resolve(args.request)
-    folder = run(spec, args.iterations)
+    asked = {option: getattr(args, option) for option in TEACHERS if getattr(args, option) is not None}
+    teachers = {TEACHERS[option]: find_teacher(args.request, spec, option, agent) for option, agent in asked.items()}
+    iterations = (WITH_ANOTHER if teachers else ALONE) if args.iterations is None else args.iterations
+    if iterations < 1:
+        raise UserError(f"--iterations: got {iterations}, expected at least 1")
+    if teachers and "train.denoising.blend" not in spec.said:
+        spec.train_cfg.denoising.blend = 1.0  # half-way between two policies is neither
+    folder = run(spec, iterations, teachers)
     print(f"run:      {folder}\n{commands_for(spec, folder)}")
 
 

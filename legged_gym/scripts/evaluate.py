@@ -6,7 +6,6 @@ mapped, too, and everything goes into one HTML page; `--against` sets another ag
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, s
 from legged_gym.evaluation.suites import FIXED_SECTIONS, PHYSICS, evaluate
 from legged_gym.options import cli, runs
 from legged_gym.options.cli import Parser, run_main
-from legged_gym.options.request import AGENTS, Request, Setting, make_parser, parse_args
+from legged_gym.options.request import Request, make_parser, parse_args, with_agent
 from legged_gym.options.resolve import resolve
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.errors import UserError
@@ -108,28 +107,6 @@ def run(spec: RunSpec, rows: list[Row], physics: str = PHYSICS[0], time_scale: f
     return content | {"rows": results}
 
 
-def other_request(request: Request, agent: str) -> Request:
-    """Return the request for the agent of `--against`.
-
-    Args:
-        request: The request for the first agent; its other options are kept.
-        agent: One of `AGENTS`, pretrained:NAME, a folder of ONNX files, or what `--load_run` takes.
-    """
-    own = [setting for setting in request.settings if setting.field not in _AGENTS_OWN]
-    request = replace(request, onnx=None, offset=None, settings=tuple(own))
-    if agent.partition(":")[0] in AGENTS:
-        return replace(request, agent=agent)
-    path = Path(agent).expanduser()
-    if (path / "policy.onnx").is_file():
-        return replace(request, agent="onnx", onnx=path)
-    setting = Setting("--against", "train.runner.load_run", agent)
-    return replace(request, agent="checkpoint", settings=(*own, setting))
-
-
-_AGENTS_OWN = ("train.runner.load_run", "train.runner.checkpoint")
-"""Fields that choose the policy."""
-
-
 def write_report(
     folder: Path,
     specs: list[RunSpec],
@@ -191,7 +168,7 @@ def main() -> None:
     if args.sim2sim and args.report is None:
         raise UserError("--sim2sim: goes with --report=DIR")
     second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
-    requests = [args.request, *([other_request(args.request, args.against)] if args.against else [])]
+    requests = [args.request, *([with_agent(args.request, args.against, "--against")] if args.against else [])]
     specs = [resolve(request) for request in requests]
     if args.report is not None:
         runs.make_folder(args.report)

@@ -12,7 +12,7 @@ import pytest
 
 from legged_gym.options import cli, request
 from legged_gym.options.cli import run_main
-from legged_gym.options.request import Request, Setting, make_parser, parse_args
+from legged_gym.options.request import Request, Setting, make_parser, parse_args, with_agent
 from legged_gym.utils.errors import UserError
 
 NOT_OF_A_COMMAND_LINE = {
@@ -184,3 +184,21 @@ def test_args_are_seen_by_mains_only() -> None:
     readers = {name for name in found if not name.startswith(own)}
     assert readers <= NOT_OF_A_COMMAND_LINE, "all of it is in the request or the spec"
     assert {name for name in found if name.startswith("scripts/") and not name.endswith(":main")} == set()
+
+
+def test_the_other_agent_may_be_named_or_a_path(tmp_path: Path) -> None:
+    given = parse("--load_run=x", "--checkpoint=3", "--num_envs=7")
+    assert with_agent(given, "pretrained:mine", "--other").agent == "pretrained:mine"
+    onnx = tmp_path / "exported"
+    onnx.mkdir()
+    (onnx / "policy.onnx").touch()
+    found = with_agent(given, str(onnx), "--other")
+    assert (found.agent, found.onnx) == ("onnx", onnx) and not found.sets("train.runner.load_run")
+    (onnx / "model_3.pt").touch()
+    assert with_agent(given, str(onnx), "--other").agent == "checkpoint", "a run with what was exported of it"
+    found = with_agent(given, "another", "--other")
+    assert found.agent == "checkpoint" and not found.sets("train.runner.checkpoint")
+    assert [(s.field, s.text) for s in found.settings] == [
+        ("env.env.num_envs", "7"),
+        ("train.runner.load_run", "another"),
+    ]

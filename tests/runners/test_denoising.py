@@ -12,7 +12,7 @@ from legged_gym.options import runs
 from legged_gym.options.request import parse_args
 from legged_gym.options.resolve import resolve
 from legged_gym.options.setup import make_env
-from legged_gym.runners.denoising import Denoiser
+from legged_gym.runners.denoising import Denoiser, in_trouble
 from legged_gym.scripts.denoise import make_denoise_parser
 from legged_gym.utils.errors import UserError
 from tests.runners.making import small_run
@@ -57,16 +57,43 @@ def test_the_teacher_is_the_policy_that_sees_clearly() -> None:
     assert len(samples["action"]) == 4 * STEPS
 
 
+def test_another_policy_is_the_teacher_of_robots_in_trouble() -> None:
+    runner, other = small_run(None), copy.deepcopy(small_run(None).alg.get_policy().mlp)
+    with torch.no_grad():
+        other[-1].bias.add_(1.0)
+    env, actor = runner.env, runner.alg.get_policy()
+    denoiser = Denoiser(env, actor, SHORT, 1, "cpu", recoverer=other)
+    swapped = Denoiser(env, actor, SHORT, 1, "cpu", walker=other)
+    obs = env.reset()
+    env.sim.parameters["friction"].fill_(0.6)
+    env.commands.reversing.zero_()
+    env.disturbances.undisturbed.fill_(1.0)
+    assert not in_trouble(env).any()
+    env.disturbances.undisturbed[0] = 0.0
+    env.commands.reversing[1] = True
+    env.sim.parameters["friction"][2, 1] = 0.3
+    trouble = in_trouble(env)
+    assert trouble.tolist() == [True, True, True, False]
+    known = torch.cat((obs["velocity"], env.observer.without_noise(env), obs["command"]), dim=-1)
+    with torch.no_grad():
+        told, itself, another = denoiser._told(known), actor.mlp(known), other(known)
+        torch.testing.assert_close(swapped._told(known), torch.where(trouble.unsqueeze(-1), itself, another))
+    assert (another - itself).abs().max() > 0.5
+    torch.testing.assert_close(told, torch.where(trouble.unsqueeze(-1), another, itself))
+    _, samples = denoiser._collect(obs)
+    torch.testing.assert_close(samples["action"], told)
+
+
 def test_it_learns_in_place_and_its_teacher_does_not() -> None:
     denoiser = small()
-    policy, teacher = copy.deepcopy(denoiser.actor.state_dict()), copy.deepcopy(denoiser.expert.state_dict())
+    policy, teacher = copy.deepcopy(denoiser.actor.state_dict()), copy.deepcopy(denoiser.walker.state_dict())
     said = []
     assert denoiser.learn(2, lambda learned: said.append(learned) or True)
     assert [learned.iteration for learned in said] == [1, 2]
     assert all(0.0 < learned.action < 10.0 and 0.0 < learned.velocity < 10.0 for learned in said)
     assert all(0.0 < learned.collect_time < 60.0 and 0.0 < learned.learn_time < 60.0 for learned in said)
     for name, before in teacher.items():
-        assert torch.equal(denoiser.expert.state_dict()[name], before)
+        assert torch.equal(denoiser.walker.state_dict()[name], before)
     for name, before in policy.items():
         learns = name.startswith(("mlp.", "estimator.")) and name.endswith(("weight", "bias"))
         assert torch.equal(denoiser.actor.state_dict()[name], before) != learns, name
@@ -130,7 +157,7 @@ def test_a_broken_robot_begins_anew_and_the_others_teach(monkeypatch: pytest.Mon
 def test_a_policy_of_which_nothing_can_be_learned_is_refused() -> None:
     denoiser = small()
     with torch.no_grad():
-        list(denoiser.expert.parameters())[-1].fill_(torch.nan)
+        list(denoiser.walker.parameters())[-1].fill_(torch.nan)
     with pytest.raises(UserError, match="4 of 4 steps were not finite"):
         denoiser.learn(2)
 
@@ -152,14 +179,17 @@ def test_the_weights_end_between_what_they_were_and_what_was_learned(monkeypatch
             torch.testing.assert_close(value, before[name] + 0.5, msg=name)
 
 
-def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    denoiser, seen = small(num_steps=1), []
+@pytest.mark.parametrize(("another", "share"), [(False, 1.0 / 3.0), (True, 1.0 / 2.0)])
+def test_robots_are_disturbed_more_and_less(monkeypatch: pytest.MonkeyPatch, another: bool, share: float) -> None:
+    runner, seen = small_run(None), []
+    actor = runner.alg.get_policy()
+    denoiser = Denoiser(runner.env, actor, SHORT, 1, "cpu", walker=actor.mlp if another else None)
     difficulty = denoiser.env.curriculum.difficulty
     monkeypatch.setattr(denoiser, "_learn", lambda _: seen.append(difficulty.item()) or (0.0, 0.0))
     difficulty.fill_(0.5)
     denoiser.learn(40)
     assert difficulty == 0.5, "training may go on"
-    assert min(seen) < 0.05 and max(seen) > 0.3 and sum(seen) / len(seen) == pytest.approx(1.0 / 6.0, abs=0.08)
+    assert min(seen) < 0.05 and max(seen) > 0.3 and sum(seen) / len(seen) == pytest.approx(0.5 * share, abs=0.08)
 
 
 def test_commands_come_from_ranges_as_wide_as_they_have_become(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A run's policy taught to act through noise, from the command line."""
 
 import errno
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from legged_gym.options.cli import run_main
+from legged_gym.runners import denoising
 from legged_gym.scripts import denoise
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 
@@ -96,3 +98,67 @@ def test_a_number_that_makes_no_sense_is_refused(
 ) -> None:
     assert run(monkeypatch, f"--load_run={trained_run}", f"--iterations={number}") == 2
     assert "--iterations" in capsys.readouterr().err
+
+
+def another_run(tmp_path: Path, trained_run: Path, action_scale: float | None = None) -> Path:
+    """A run whose policy asks for other actions, and may scale them in another way."""
+    other = tmp_path / "other"
+    shutil.copytree(trained_run, other)
+    (checkpoint,) = sorted(other.glob("model_*.pt"))[-1:]
+    data = load_checked(checkpoint)
+    for name in ("actor_state_dict", "newest_actor_state_dict"):
+        last = max(part for part in data[name] if part.startswith("mlp.") and part.endswith("bias"))
+        data[name][last] += 5.0
+    save_atomically(data, checkpoint)
+    if action_scale is not None:
+        cfg = json.loads((other / "env_cfg.json").read_text())
+        cfg["control"]["action_scale"] = action_scale
+        (other / "env_cfg.json").write_text(json.dumps(cfg))
+    return other
+
+
+def test_it_learns_to_recover_as_another_run_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, other, told = tmp_path / "run", another_run(tmp_path, trained_run), []
+    shutil.copytree(trained_run, source)
+    monkeypatch.setattr(denoising, "in_trouble", lambda env: torch.ones(env.num_envs, dtype=torch.bool))
+    learn = denoise.Denoiser._learn
+    monkeypatch.setattr(
+        denoise.Denoiser, "_learn", lambda self, samples: told.append((samples, self.cfg.blend)) or learn(self, samples)
+    )
+    assert run(monkeypatch, f"--load_run={source}", f"--recover_as={other}", "--iterations=2") == 0
+    assert "iteration 2/2" in capsys.readouterr().out
+    (samples, blend), _ = told
+    assert samples["action"].abs().mean() > 3.0 and blend == 1.0
+    assert run(monkeypatch, f"--load_run={source}", f"--recover_as={other}", "--iterations=2") == 2, "it is there"
+    shutil.rmtree(tmp_path / "run_denoised")
+    options = ("--iterations=1", "--train.denoising.blend=0.4")
+    assert run(monkeypatch, f"--load_run={source}", f"--recover_as={other}", *options) == 0
+    assert told[-1][1] == 0.4
+
+
+@pytest.mark.parametrize("option", ["--walk_as", "--recover_as"])
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [("zero", "got zero, expected a run"), ("teacher", "as: got"), ("nowhere", "no run 'nowhere'")],
+)
+def test_what_is_no_run_cannot_be_learned_from(
+    monkeypatch: pytest.MonkeyPatch,
+    trained_run: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    other: str,
+    said: str,
+) -> None:
+    assert run(monkeypatch, f"--load_run={trained_run}", f"{option}={other}") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_policy_that_moves_the_robot_in_another_way_is_no_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = another_run(tmp_path, trained_run, action_scale=0.5)
+    assert run(monkeypatch, f"--load_run={trained_run}", f"--recover_as={other}") == 2
+    assert "control.action_scale 0.5" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]

@@ -15,8 +15,6 @@ from legged_gym import resources_dir
 from legged_gym.evaluation import loading, results
 from legged_gym.evaluation.rows import DEPLOYED_SURVIVAL, STANDARD_SUITES, SUITES, select_rows
 from legged_gym.options.cli import run_main
-from legged_gym.options.request import parse_args
-from legged_gym.options.resolve import resolve
 from legged_gym.runners.export import export_policy
 from legged_gym.scripts import evaluate
 from legged_gym.utils.checkpoint import load_checked
@@ -190,26 +188,6 @@ def test_a_report_compares_two_agents(
         assert {len(rings) for rings in maps["pushes"].values()} == {8} and len(maps["tracking"]["survival"]) == 7
     printed = capsys.readouterr().out
     assert printed.count("no verdict") == 2 and printed.splitlines()[-1].startswith("report: ")
-
-
-def test_the_other_agent_may_be_named_or_a_path(tmp_path: Path, trained_run: Path) -> None:
-    parser = evaluate.make_evaluate_parser()
-    request = parse_args(parser, ["--load_run=x", "--checkpoint=3", "--num_envs=7"]).request
-    assert evaluate.other_request(request, "pretrained:mine").agent == "pretrained:mine"
-    onnx = tmp_path / "exported"
-    onnx.mkdir()
-    (onnx / "policy.onnx").touch()
-    found = evaluate.other_request(request, str(onnx))
-    assert (found.agent, found.onnx) == ("onnx", onnx) and not found.sets("train.runner.load_run")
-    found = evaluate.other_request(request, str(trained_run))
-    assert found.agent == "checkpoint" and not found.sets("train.runner.checkpoint")
-    assert [(s.field, s.text) for s in found.settings] == [
-        ("env.env.num_envs", "7"),
-        ("env.seed", "0"),
-        ("train.seed", "0"),
-        ("train.runner.load_run", str(trained_run)),
-    ]
-    assert resolve(found).checkpoint == trained_run / "model_1.pt"
 
 
 def test_a_policy_whose_weights_are_no_numbers_is_refused(
