@@ -34,8 +34,9 @@ from legged_gym.utils.machine import torch_threads
 
 LARGEST_SHARE_SKIPPED = 0.5
 """Share of the optimiser's steps that may be left out because something was not finite."""
-SLIPPERY = 0.35
-"""A robot is in trouble if a foot's coefficient of friction is less."""
+SLIPPERY, TILTED = 0.35, math.radians(10.0)
+"""A robot is in trouble if a foot's coefficient of friction is less than the first, or its base tilts by more than the
+second [rad]."""
 
 
 @dataclass(frozen=True)
@@ -213,9 +214,10 @@ class Denoiser:
 
 
 def in_trouble(env: Any) -> torch.Tensor:
-    """Tell which robots recover from a disturbance, slip, or are driven by a stick that is thrown about. Shape (N,)."""
+    """Tell which robots recover from a disturbance, slip, tilt, or are driven by a stick that is thrown about. (N,)."""
     slips = env.sim.parameters["friction"].amin(-1) < SLIPPERY
-    return (env.disturbances.undisturbed < 0.5) | env.commands.reversing | slips
+    tilts = env.state.projected_gravity_b[:, :2].norm(dim=-1) > math.sin(TILTED)
+    return (env.disturbances.undisturbed < 0.5) | env.commands.reversing | slips | tilts
 
 
 def denoising_iterations(cfg: DenoisingCfg, env: Any, iterations: int) -> int:

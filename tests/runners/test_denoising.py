@@ -69,6 +69,10 @@ def test_another_policy_is_the_teacher_of_robots_in_trouble() -> None:
     env.commands.reversing.zero_()
     env.disturbances.undisturbed.fill_(1.0)
     assert not in_trouble(env).any()
+    upright = env.state.projected_gravity_b.clone()
+    env.state.projected_gravity_b[3] = torch.tensor([0.12, -0.14, -0.98])  # 10.6 degrees
+    assert in_trouble(env).tolist() == [False, False, False, True]
+    env.state.projected_gravity_b.copy_(upright)
     env.disturbances.undisturbed[0] = 0.0
     env.commands.reversing[1] = True
     env.sim.parameters["friction"][2, 1] = 0.3
