@@ -35,7 +35,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("--out=ablation", "all arms; the same command goes on where it was stopped"),
     ),
     "calibrate": (("--load_run=-1", "the newest run, as fast as it is asked to be"),),
-    "denoise": (("--load_run=-1", "the newest run, moved less by the noise of its sensors"),),
+    "denoise": (
+        ("--load_run=-1", "the newest run, moved less by the noise of its sensors"),
+        ("--load_run=EXACT --recover_as=STURDY", "walk as one run, recover as the other"),
+    ),
     "export_policy": (
         ("--load_run=-1 --out=resources/policies/PF_TRON1A/mine", "for --agent=pretrained:mine"),
         ("--load_run=-1 --replace", "in place of the shipped one"),

@@ -33,7 +33,7 @@ from legged_gym.utils.errors import UserError
 SUFFIX = "_denoised"
 REPORTS = 10
 """Lines of progress."""
-ALONE, WITH_ANOTHER = 100, 400
+ALONE, WITH_ANOTHER = 100, 300
 """Rollouts: from itself a policy has little to learn, from another one much."""
 TEACHERS = {"walk_as": "walker", "recover_as": "recoverer"}
 """Option that names another run -> what its policy is to the `Denoiser`."""
