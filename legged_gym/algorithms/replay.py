@@ -53,7 +53,7 @@ class Replay:
         return {"kept": dict(kept.items()), "size": self._size, "added": self._added}
 
     def load_state_dict(self, state: dict[str, Any], observations: TensorDict) -> None:
-        """Take over what `state_dict` returned.
+        """Take over what `state_dict` returned; where there is less room, the newest of it.
 
         Args:
             state: What it returned.
@@ -62,22 +62,28 @@ class Replay:
         Raises:
             ValueError: The saved rollouts have another size, or other observations.
         """
+        self.clear()
         if not state["kept"]:
-            self.clear()
             return
         sample = observations.select(*self.groups).flatten(0, 1)
         if state["size"] != len(sample):
             raise ValueError(f"it replays rollouts of {state['size']!s:.20} samples, this run's have {len(sample)}")
-        rollouts = len(next(iter(state["kept"].values()))) // len(sample)
-        kept = {name: rows[:1].expand(rollouts * len(sample), -1) for name, rows in sample.items()}
+        count = len(next(iter(state["kept"].values()))) // len(sample)
+        kept = {name: rows[:1].expand(count * len(sample), -1) for name, rows in sample.items()}
         check_alike(state, {"kept": kept, "size": 0, "added": 0}, "replay")
-        if state["added"] < rollouts:
-            raise ValueError(f"replay.added is {state['added']}, but {rollouts} rollouts are kept")
-        self.clear()
-        rows = TensorDict(dict(state["kept"]), batch_size=[rollouts * len(sample)])
-        for rollout in rows.split(len(sample)):
+        if state["added"] < count:
+            raise ValueError(f"replay.added is {state['added']}, but {count} rollouts are kept")
+        if count == 0:
+            return
+        rollouts = TensorDict(dict(state["kept"]), batch_size=[count * len(sample)]).split(len(sample))
+        if count == max(1, self._samples // len(sample)):  # full: each rollout stays where it was
+            for rollout in rollouts:
+                self.add(rollout.unsqueeze(0))
+            self._added = state["added"]
+            return
+        oldest = state["added"] % count
+        for rollout in (*rollouts[oldest:], *rollouts[:oldest]):
             self.add(rollout.unsqueeze(0))
-        self._added = state["added"]
 
     def draw(self, count: int, device: torch.device | str) -> torch.Tensor:
         """Choose samples at random, with repetitions. Shape (count,)."""

@@ -25,7 +25,8 @@ def packed(storage: RolloutStorage) -> torch.Tensor:
     Returns:
         A row per sample; `unpacked` knows its columns. Shape (samples, F).
     """
-    return torch.cat([part.flatten(0, 1) for part in (*_observed(storage).values(), *_done(storage))], dim=-1)
+    parts = (*_observed(storage).values(), *_done(storage))
+    return torch.cat([part.flatten(0, 1).float() for part in parts], dim=-1)
 
 
 def unpacked(storage: RolloutStorage, samples: torch.Tensor) -> RolloutStorage.Batch:

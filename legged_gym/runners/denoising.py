@@ -56,7 +56,7 @@ class Learned:
 
 
 class Denoiser:
-    """Drives the robots of an environment by a policy, and teaches it what it would do without noise."""
+    """Drives the robots of an environment by a policy, and teaches it what it, or another, would do without noise."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Denoiser:
         obs, difficulty = self._begin(), self.env.curriculum.difficulty
         for iteration in range(iterations):
             self._rate.fill_(0.5 * self.cfg.learning_rate * (1.0 + math.cos(math.pi * iteration / iterations)))
-            # Easy more often than hard: how to see through noise is best learned while the robot walks.
+            # How to see through noise is best learned while the robot walks: on easy ground more often than on hard.
             share = torch.rand((), device=self.env.device)
             difficulty.copy_(hardest * (share if self._learns_from_another else share.square()))
             start = time.perf_counter()
@@ -214,10 +214,10 @@ class Denoiser:
 
 
 def in_trouble(env: Any) -> torch.Tensor:
-    """Tell which robots recover from a disturbance, slip, tilt, or are driven by a stick that is thrown about. (N,)."""
-    slips = env.sim.parameters["friction"].amin(-1) < SLIPPERY
+    """Tell which robots recover, have a foot on slippery ground, tilt, or follow a stick that is thrown about. (N,)."""
+    slippery = env.sim.parameters["friction"].amin(-1) < SLIPPERY
     tilts = env.state.projected_gravity_b[:, :2].norm(dim=-1) > math.sin(TILTED)
-    return (env.disturbances.undisturbed < 0.5) | env.commands.reversing | slips | tilts
+    return env.disturbances.recovering | env.commands.reversing | slippery | tilts
 
 
 def denoising_iterations(cfg: DenoisingCfg, env: Any, iterations: int) -> int:

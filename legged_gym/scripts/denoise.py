@@ -5,7 +5,7 @@ Robots are those of the run's config, at most as hard as its curriculum has beco
 policy says nothing of randomisation and disturbances: these are the task's own.
 
 With `--walk_as` or `--recover_as` another run's policy is the teacher: of robots with which all is well, or of those
-that were disturbed, slip, or are thrown about.
+that were disturbed, tilt, have a foot on slippery ground, or are driven by a stick that is thrown about.
 """
 
 import time
@@ -27,7 +27,7 @@ from legged_gym.options.spec import RunSpec
 from legged_gym.runners.denoising import Denoiser, Learned
 from legged_gym.runners.run_state import MISFITS, NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
-from legged_gym.utils.config import fields_of, to_dict
+from legged_gym.utils.config import fields_of, read_json, to_dict
 from legged_gym.utils.errors import UserError
 
 SUFFIX = "_denoised"
@@ -37,8 +37,12 @@ ALONE, WITH_ANOTHER = 100, 300
 """Rollouts: from itself a policy has little to learn, from another one much."""
 TEACHERS = {"walk_as": "walker", "recover_as": "recoverer"}
 """Option that names another run -> what its policy is to the `Denoiser`."""
-ALIKE = ("asset.robot_type", "env.history_length", "sim.dt", "control", "init_state", "normalization")
-"""Parts of two runs' configs that must be equal for the policy of one to teach that of the other."""
+ALIKE = (
+    *("asset.robot_type", "env.history_length", "sim.dt", "normalization", "observations"),
+    *("control.action_scale", "control.decimation", "control.stiffness", "init_state.default_joint_angles"),
+)
+"""Parts of two runs' configs that must be equal for the policy of one to teach that of the other: what policies see, and
+what their actions mean."""
 
 
 def make_denoise_parser() -> Parser:
@@ -46,12 +50,8 @@ def make_denoise_parser() -> Parser:
     parser = make_parser("Teach a run's policy to act through noise as it acts without.", runs=True)
     add = parser.add_argument
     add("--iterations", type=int, metavar="N", help=f"rollouts (default: {ALONE}, {WITH_ANOTHER} from another policy)")
-    add(
-        "--walk_as",
-        metavar="RUN",
-        help="learn to walk undisturbed as this run's policy does: as --load_run, or pretrained",
-    )
-    add("--recover_as", metavar="RUN", help="learn to recover from pushes, trips and slips as another run's policy")
+    add("--walk_as", metavar="RUN", help="learn to walk undisturbed as another run does: as --load_run, or pretrained")
+    add("--recover_as", metavar="RUN", help="learn to recover, and to walk on slippery ground, as another run does")
     parser.set_defaults(headless=True, num_envs=512, seed=0, agent="checkpoint")
     return parser
 
@@ -107,7 +107,7 @@ def estimating_actor(spec: RunSpec, env: Any) -> EstimatorActor:
     """
     actor = load_actor(spec, env)
     if not isinstance(actor, EstimatorActor):
-        raise UserError(f"{spec.title}: its policy has no estimator of the velocity, so there is nothing to teach")
+        raise UserError(f"{spec.title}: its policy has no estimator of the velocity")
     return actor
 
 
@@ -123,13 +123,18 @@ def find_teacher(request: Request, spec: RunSpec, option: str, agent: str) -> Ru
     Raises:
         UserError: There is no such run, or its policy sees or moves the robot in another way.
     """
+    if not agent:
+        raise UserError(f"--{option}: got nothing, expected a run, a checkpoint, pretrained or pretrained:NAME")
     other = resolve(with_agent(request, agent, f"--{option}"))
     if other.checkpoint is None:
         raise UserError(f"--{option}: got {agent}, expected a run, a checkpoint, pretrained or pretrained:NAME")
-    own, theirs = (fields_of(cfg, to_dict(cfg)) for cfg in (spec.env_cfg, other.env_cfg))
-    for path, value in own.items():
-        if path.startswith(ALIKE) and theirs.get(path) != value:
-            raise UserError(f"--{option}: {other.title} has {path} {theirs.get(path)}, {spec.title} has {value}")
+    if other.checkpoint == spec.checkpoint:
+        raise UserError(f"--{option}: {agent} is the policy that learns; leave the option out, and it teaches itself")
+    own = fields_of(spec.env_cfg, to_dict(spec.env_cfg))
+    theirs = read_json(spec.env_cfg, other.checkpoint.parent / "env_cfg.json")  # whatever the user has set besides
+    for path, value in theirs.items():
+        if path.startswith(ALIKE) and own[path] != value:
+            raise UserError(f"--{option}: {other.title} has {path} {value}, {spec.title} has {own[path]}")
     return other
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from legged_gym.algorithms.networks import VELOCITY_ESTIMATE
 from legged_gym.algorithms.ppo import PPO
 from legged_gym.algorithms.precision import tensor_cores
+from legged_gym.algorithms.rollout import packed, unpacked
 from legged_gym.runners.config import LeggedRobotCfgPPO, rsl_rl_cfg
 from legged_gym.utils import cuda_graph
 from legged_gym.utils.distributed import ALONE, Group
@@ -133,3 +135,32 @@ def test_tensor_cores_are_put_back() -> None:
     with tensor_cores():
         assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32 == before
+
+
+def test_a_mini_batch_is_rows_of_the_rollout_and_knows_who_drove() -> None:
+    alg = algorithm("cpu")
+    with torch.inference_mode():
+        for _ in range(NUM_STEPS):
+            alg.act(obs := observations("cpu"))
+            alg.process_env_step(obs, torch.rand(NUM_ENVS), torch.zeros(NUM_ENVS), {})
+        alg.compute_returns(observations("cpu"))
+    storage = alg.storage
+    rows = torch.randperm(NUM_ENVS * NUM_STEPS)[:60].view(2, 30)
+    batches = packed(storage)[rows]
+    batch = unpacked(storage, batches[1])
+    assert set(batch.observations.keys()) == {*WIDTHS, VELOCITY_ESTIMATE} - {"history", "teacher", "velocity"}
+    for name, values in batch.observations.items():
+        assert torch.equal(values, storage.observations[name].flatten(0, 1)[rows[1]]), name
+    for given, stored in (
+        (batch.actions, storage.actions),
+        (batch.values, storage.values),
+        (batch.advantages, storage.advantages),
+        (batch.returns, storage.returns),
+        (batch.old_actions_log_prob, storage.actions_log_prob),
+        *zip(batch.old_distribution_params, storage.distribution_params, strict=True),
+    ):
+        assert torch.equal(given, stored.flatten(0, 1)[rows[1]])
+    driven = storage.observations["teacher_driven"].flatten()[rows]
+    own = [(30.0 - part.sum()).item() for part in driven]
+    assert len({*own, 30.0, 0.0}) == 4, "otherwise nothing is tested"
+    assert alg._own_samples(batches).tolist() == own

@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 import torch
 from tensordict import TensorDict
 
@@ -64,3 +65,57 @@ def test_what_is_saved_is_no_larger_than_what_is_kept() -> None:
     for number in range(2, 102):
         replay.add(rollout(float(number)))
     assert replay.state_dict()["kept"]["policy"].data_ptr() == replay._kept["policy"].data_ptr(), "no copy of it all"
+
+
+def restored(room: int, saved_room: int, rollouts: int) -> Replay:
+    """A replay with room for some rollouts that has taken over what one with another room kept of so many."""
+    saved, replay = (Replay(["policy"], samples=n * STEPS * ROBOTS) for n in (saved_room, room))
+    for number in range(1, rollouts + 1):
+        saved.add(rollout(float(number)))
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    replay.load_state_dict(torch.load(io.BytesIO(file.getvalue())), rollout(0.0))
+    return replay
+
+
+@pytest.mark.parametrize(
+    ("room", "saved_room", "rollouts", "kept"),
+    [
+        (3, 3, 2, [1.0, 2.0]),
+        (3, 3, 5, [3.0, 4.0, 5.0]),
+        (9, 3, 5, [3.0, 4.0, 5.0]),
+        (2, 3, 5, [4.0, 5.0]),
+        (1, 3, 4, [4.0]),
+    ],
+)
+def test_what_was_saved_is_what_is_replayed(room: int, saved_room: int, rollouts: int, kept: list[float]) -> None:
+    replay = restored(room, saved_room, rollouts)
+    assert len(replay) == len(kept) * STEPS * ROBOTS, "no memory that nothing was written to"
+    assert replay.gather(torch.arange(len(replay)))["policy"][:, 0].unique().tolist() == kept
+    replay.add(rollout(99.0))
+    left = [*kept, 99.0][-room:]
+    assert replay.gather(torch.arange(len(replay)))["policy"][:, 0].unique().tolist() == left, "the oldest goes first"
+
+
+def test_a_full_replay_goes_on_in_the_same_order() -> None:
+    """A run that resumes draws what it would have drawn."""
+    saved, replay = (Replay(["policy"], samples=3 * STEPS * ROBOTS) for _ in range(2))
+    for number in range(5):
+        saved.add(rollout(float(number)))
+    replay.load_state_dict(saved.state_dict(), rollout(0.0))
+    rows = torch.arange(len(saved))
+    assert torch.equal(replay.gather(rows)["policy"], saved.gather(rows)["policy"])
+
+
+def test_what_cannot_be_replayed_is_refused() -> None:
+    saved = Replay(["policy"], samples=3 * STEPS * ROBOTS)
+    saved.add(rollout(1.0))
+    replay, state = Replay(["policy"], samples=3 * STEPS * ROBOTS), saved.state_dict()
+    wide = {"policy": state["kept"]["policy"].repeat(1, 2)}
+    for wrong in ({"size": STEPS}, {"added": 0}, {"kept": wide}, {"kept": {"history": state["kept"]["policy"]}}):
+        with pytest.raises(ValueError, match="replay"):
+            replay.load_state_dict(state | wrong, rollout(0.0))
+        assert len(replay) == 0
+    saved.clear()
+    replay.load_state_dict(saved.state_dict(), rollout(0.0))
+    assert len(replay) == 0

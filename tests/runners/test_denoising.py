@@ -67,15 +67,18 @@ def test_another_policy_is_the_teacher_of_robots_in_trouble() -> None:
     obs = env.reset()
     env.sim.parameters["friction"].fill_(0.6)
     env.commands.reversing.zero_()
-    env.disturbances.undisturbed.fill_(1.0)
+    env.disturbances.forget(torch.ones(4, dtype=torch.bool))
     assert not in_trouble(env).any()
     upright = env.state.projected_gravity_b.clone()
     env.state.projected_gravity_b[3] = torch.tensor([0.12, -0.14, -0.98])  # 10.6 degrees
     assert in_trouble(env).tolist() == [False, False, False, True]
+    env.state.projected_gravity_b[3] = torch.tensor([0.12, -0.12, -0.98])  # 9.8 degrees
+    assert not in_trouble(env).any()
     env.state.projected_gravity_b.copy_(upright)
-    env.disturbances.undisturbed[0] = 0.0
+    env.disturbances._recovery_left[0] = 0.5
     env.commands.reversing[1] = True
-    env.sim.parameters["friction"][2, 1] = 0.3
+    env.sim.parameters["friction"][2, 1] = 0.34
+    env.sim.parameters["friction"][3, 1] = 0.36
     trouble = in_trouble(env)
     assert trouble.tolist() == [True, True, True, False]
     known = torch.cat((obs["velocity"], env.observer.without_noise(env), obs["command"]), dim=-1)
@@ -281,3 +284,17 @@ def test_the_shipped_policy_comes_nearer_to_what_it_does_without_noise() -> None
         errors.append(denoiser._learn(samples)[0])
     assert errors[-1] < 0.75 * errors[0]
     env.sim.close()
+
+
+def test_trouble_begins_with_the_step_that_shows_it() -> None:
+    """The kick is in the velocity of the very observation that the policy is to answer."""
+    env = small_run(None, **{"env.domain_rand.push_interval_s": 0.1, "env.domain_rand.max_push_vel_xy": 1.0}).env
+    env.curriculum.difficulty.fill_(1.0)
+    env.reset()
+    kicked = 0
+    for _ in range(30):
+        env.step(torch.zeros(4, 6))
+        kick = env.disturbances.kick_w.norm(dim=-1) > 0.0
+        kicked += int(kick.sum())
+        assert in_trouble(env)[kick].all()
+    assert kicked > 0

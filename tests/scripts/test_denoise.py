@@ -159,6 +159,41 @@ def test_a_policy_that_moves_the_robot_in_another_way_is_no_teacher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = another_run(tmp_path, trained_run, action_scale=0.5)
-    assert run(monkeypatch, f"--load_run={trained_run}", f"--recover_as={other}") == 2
-    assert "control.action_scale 0.5" in capsys.readouterr().err
+    for options in ((), ("--env.control.action_scale=0.25",)):  # what its policy was trained with is what counts
+        assert run(monkeypatch, f"--load_run={trained_run}", f"--recover_as={other}", *options) == 2
+        assert "control.action_scale 0.5" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_a_policy_of_another_robot_is_no_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = another_run(tmp_path, trained_run)
+    cfg = json.loads((other / "env_cfg.json").read_text())
+    cfg["asset"]["robot_type"] = "PF_P441A"
+    (other / "env_cfg.json").write_text(json.dumps(cfg))
+    assert run(monkeypatch, f"--load_run={trained_run}", f"--walk_as={other}", "--robot=PF_TRON1A") == 2
+    assert "asset.robot_type PF_P441A" in capsys.readouterr().err
+
+
+def test_a_policy_is_not_its_own_other_teacher(
+    monkeypatch: pytest.MonkeyPatch, trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, f"--load_run={trained_run}", f"--walk_as={trained_run}") == 2
+    assert "is the policy that learns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "role"), denoise.TEACHERS.items())
+def test_each_option_names_its_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, option: str, role: str
+) -> None:
+    source, given = tmp_path / "run", []
+    shutil.copytree(trained_run, source)
+    monkeypatch.setattr(
+        denoise, "run", lambda spec, iterations, teachers: given.append((iterations, teachers)) or source
+    )
+    for options in ((f"--{option}={trained_run}",), (), (f"--{option}={trained_run}", "--iterations=7")):
+        assert run(monkeypatch, f"--load_run={source}", *options) == 0
+    assert [iterations for iterations, _ in given] == [denoise.WITH_ANOTHER, denoise.ALONE, 7]
+    assert [list(teachers) for _, teachers in given] == [[role], [], [role]]
+    assert given[0][1][role].checkpoint.parent == trained_run

@@ -110,6 +110,11 @@ class Disturbances:
         self.undisturbed = (self._recovery_left <= 0.0).float()
         self._recovery_left.sub_(self._dt).clamp_(min=0.0)
 
+    @property
+    def recovering(self) -> torch.Tensor:
+        """Which robots were disturbed within the recovery time, up to now. Shape (N,), bool."""
+        return self._recovery_left > 0.0
+
     def forget(self, mask: torch.Tensor) -> None:
         """Let the robots in `mask` (N,) begin an episode undisturbed."""
         self._recovery_left.masked_fill_(mask, 0.0)
