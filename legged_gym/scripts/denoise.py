@@ -41,7 +41,7 @@ ALIKE = (
     *("asset.robot_type", "env.history_length", "sim.dt", "normalization", "observations"),
     *("control.action_scale", "control.decimation", "control.stiffness", "init_state.default_joint_angles"),
 )
-"""Parts of two runs' configs that must be equal for the policy of one to teach that of the other: what policies see, and
+"""Parts of two runs' configs that must be equal for the policy of one to teach that of the other: what policies see and
 what their actions mean."""
 
 
