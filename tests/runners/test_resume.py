@@ -110,3 +110,30 @@ def test_networks_without_optimisers_are_gone_on_from_at_a_low_rate(tmp_path: Pa
     mine, theirs = state(run), state(further)
     assert [n for n in mine if n.startswith(networks) and not torch.equal(mine[n], theirs[n])] == []
     assert not [name for name in theirs if "exp_avg" in name], "without moments"
+
+
+def test_the_robots_of_another_iteration_are_left_where_they_are(
+    trained: tuple[OnPolicyRunner, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(trained[1], tmp_path / "run")
+    saved = load_checked(folder / "simulation_1.pt")
+    save_atomically(saved | {"iter": 7}, folder / "simulation_1.pt")
+    second = small_run(None, **REPLAYED)
+    second.load(str(folder / "model_1.pt"))
+    assert (
+        "note: simulation_1.pt does not fit, so all robots begin anew: it is of iteration 7" in capsys.readouterr().out
+    )
+    assert not second.robots_go_on
+
+
+def test_a_run_knows_where_the_one_that_it_goes_on_with_began(
+    trained: tuple[OnPolicyRunner, Path], tmp_path: Path
+) -> None:
+    """The last share of its iterations is counted from there."""
+    folder = shutil.copytree(trained[1], tmp_path / "run")
+    saved = load_checked(folder / "model_1.pt")
+    save_atomically(saved | {"iter": 9, "ppo_iteration": 9, "first_iteration": 5}, folder / "model_9.pt")
+    second = small_run(None, **REPLAYED)
+    second.load(str(folder / "model_9.pt"))
+    assert (second.current_learning_iteration, second.first_iteration) == (9, 5)
+    assert second.checkpoint()["first_iteration"] == 5
