@@ -214,7 +214,10 @@ class Denoiser:
 
 
 def in_trouble(env: Any) -> torch.Tensor:
-    """Tell which robots recover, have a foot on slippery ground, tilt, or follow a stick that is thrown about. (N,)."""
+    """Tell which robots recover, have a foot on slippery ground, tilt, or follow a stick that is thrown about.
+
+    Shape (N,), bool.
+    """
     slippery = env.sim.parameters["friction"].amin(-1) < SLIPPERY
     tilts = env.state.projected_gravity_b[:, :2].norm(dim=-1) > math.sin(TILTED)
     return env.disturbances.recovering | env.commands.reversing | slippery | tilts

@@ -141,7 +141,7 @@ def test_it_learns_to_recover_as_another_run_does(
 @pytest.mark.parametrize("option", ["--walk_as", "--recover_as"])
 @pytest.mark.parametrize(
     ("other", "said"),
-    [("zero", "got zero, expected a run"), ("teacher", "as: got"), ("nowhere", "no run 'nowhere'")],
+    [("zero", "got 'zero', expected a run"), ("teacher", "as: got 'teacher'"), ("nowhere", "no run 'nowhere'")],
 )
 def test_what_is_no_run_cannot_be_learned_from(
     monkeypatch: pytest.MonkeyPatch,
