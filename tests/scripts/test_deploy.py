@@ -35,7 +35,7 @@ def test_the_shipped_policy_is_deployed(
     assert run(monkeypatch, "--agent=pretrained", f"--out={out}", *trial, *QUICK) == 0
     assert {path.name for path in out.iterdir()} == FILES and [path.name for path in tmp_path.iterdir()] == ["robot"]
     record = json.loads((out / "deploy.json").read_text())
-    assert record["training"]["commit"] == "aa386ee" and record["training"]["checkpoint"] == "model_5050.pt"
+    assert record["training"]["commit"] == "abb950e" and record["training"]["checkpoint"] == "model_6277.pt"
     assert record["results"]["sim2sim"]["mujoco"]["rows"]["track_slow"]["survival"] == 1.0
     assert record["results"]["evaluate"]["push_1.0"]["n"] == 256
     assert len(record["parity"]) == 9 and all(row["worst"] < 1e-4 for row in record["parity"].values())
