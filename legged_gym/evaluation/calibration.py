@@ -102,10 +102,11 @@ def measure_response(env: Any, agent: Agent, seed: int) -> Response:
 
 
 def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: torch.Tensor) -> None:
-    """Put the inverse of a response in front of an actor's first layer, in place.
+    """Put the inverse of a response in front of an actor's first layer.
 
     Args:
-        state: The actor's parameters; the last three inputs of its first layer are the command.
+        state: The actor's parameters; the last three inputs of its first layer are the command. That layer's are
+            replaced; the tensors themselves stay what they were, for two policies of a checkpoint may share them.
         response: The actor's response to commands.
         scale: Factors on the command in the actor's input. Shape (3,).
 
@@ -122,5 +123,5 @@ def calibrate_actor(state: dict[str, torch.Tensor], response: Response, scale: t
     weight, bias = state["mlp.0.weight"], state["mlp.0.bias"]
     columns = weight[:, -3:] * scale.to(weight)  # of the command in SI units
     inverse = torch.linalg.inv(response.gain).to(weight)
-    bias -= columns @ inverse @ response.offset.to(weight)
-    weight[:, -3:] = columns @ inverse / scale.to(weight)
+    state["mlp.0.bias"] = bias - columns @ inverse @ response.offset.to(weight)
+    state["mlp.0.weight"] = torch.cat((weight[:, :-3], columns @ inverse / scale.to(weight)), dim=1)

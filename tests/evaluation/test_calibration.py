@@ -37,7 +37,9 @@ def test_the_first_layer_sees_the_command_that_achieves_what_is_asked() -> None:
     wanted = (command - response.offset) @ torch.linalg.inv(response.gain).t()
     with torch.no_grad():
         expected = layer(torch.cat((others, SCALE * wanted), dim=-1))
-        calibrate_actor({f"mlp.0.{name}": x for name, x in layer.state_dict().items()}, response, SCALE)
+        state = {f"mlp.0.{name}": x for name, x in layer.state_dict().items()}
+        calibrate_actor(state, response, SCALE)
+        layer.load_state_dict({name: state[f"mlp.0.{name}"] for name in layer.state_dict()})
         torch.testing.assert_close(layer(torch.cat((others, SCALE * command), dim=-1)), expected)
 
 

@@ -86,12 +86,17 @@ def test_a_policy_that_falls_is_not_calibrated(
     assert not trained_run.with_name(trained_run.name + "_calibrated").exists()
 
 
+@pytest.mark.parametrize("shared", [False, True])
 def test_training_that_goes_on_begins_with_calibrated_weights(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trained_run: Path, shared: bool
 ) -> None:
+    """After `lg-denoise` these are the policy's own, one in memory with them: they are calibrated once."""
     source = tmp_path / "run"
     shutil.copytree(trained_run, source)
     (checkpoint,) = sorted(source.glob("model_*.pt"))[-1:]
+    if shared:
+        data = load_checked(checkpoint)
+        save_atomically(data | {"newest_actor_state_dict": data["actor_state_dict"] | {}}, checkpoint)
     short = Response(0.8 * torch.eye(3), torch.zeros(3), torch.zeros(3))
     monkeypatch.setattr(calibrate, "measure", lambda spec: (short, torch.ones(3)))
     assert run(monkeypatch, f"--load_run={source}") == 0
