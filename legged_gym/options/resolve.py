@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from legged_gym.options import runs
-from legged_gym.options.request import AGENTS, SCOPES, Request, Setting
+from legged_gym.options.request import AGENTS, SCOPES, Request, Setting, with_agent
 from legged_gym.options.spec import AgentSpec, RunSpec
 from legged_gym.options.tasks import load_tasks
 from legged_gym.runners.config import LeggedRobotCfgPPO
@@ -99,6 +99,23 @@ def resolve(
         imports=request.imports,
         argv=request.argv,
     )
+
+
+def resolve_other(request: Request, agent: str, option: str) -> RunSpec:
+    """Resolve a request for another agent that differs in nothing else.
+
+    Args:
+        request: The request for the first agent.
+        agent: Which one, see `with_agent`.
+        option: The option that names it.
+
+    Raises:
+        UserError: As `resolve` does; it begins with the option.
+    """
+    try:
+        return resolve(with_agent(request, agent, option))
+    except UserError as error:
+        raise UserError(f"{option}: {str(error).removeprefix('--load_run: ').removeprefix(f'{option}: ')}") from None
 
 
 def _read_settings(settings: Sequence[Setting], cfgs: Mapping[str, Config]) -> Fields:

@@ -19,8 +19,8 @@ from legged_gym.algorithms.networks import EstimatorActor
 from legged_gym.evaluation.loading import load_actor
 from legged_gym.options.cli import Parser, run_main
 from legged_gym.options.commands import commands_for, note_command
-from legged_gym.options.request import Request, make_parser, parse_args, with_agent
-from legged_gym.options.resolve import resolve
+from legged_gym.options.request import Request, make_parser, parse_args
+from legged_gym.options.resolve import resolve, resolve_other
 from legged_gym.options.runs import new_run_beside
 from legged_gym.options.setup import make_env
 from legged_gym.options.spec import RunSpec
@@ -123,7 +123,7 @@ def find_teacher(request: Request, spec: RunSpec, option: str, agent: str) -> Ru
     Raises:
         UserError: There is no such run, or its policy sees or moves the robot in another way.
     """
-    other = resolve(with_agent(request, agent, f"--{option}")) if agent else None  # not the newest run
+    other = resolve_other(request, agent, f"--{option}") if agent else None  # not the newest run
     if other is None or other.checkpoint is None:
         raise UserError(f"--{option}: got '{agent}', expected a run, a checkpoint, pretrained or pretrained:NAME")
     if other.checkpoint == spec.checkpoint:

@@ -16,8 +16,8 @@ from legged_gym.evaluation.rows import DEPLOYED, STANDARD_SUITES, SUITES, Row, s
 from legged_gym.evaluation.suites import FIXED_SECTIONS, PHYSICS, evaluate
 from legged_gym.options import cli, runs
 from legged_gym.options.cli import Parser, run_main
-from legged_gym.options.request import Request, make_parser, parse_args, with_agent
-from legged_gym.options.resolve import resolve
+from legged_gym.options.request import Request, make_parser, parse_args
+from legged_gym.options.resolve import resolve, resolve_other
 from legged_gym.options.spec import RunSpec
 from legged_gym.utils.errors import UserError
 
@@ -168,8 +168,8 @@ def main() -> None:
     if args.sim2sim and args.report is None:
         raise UserError("--sim2sim: goes with --report=DIR")
     second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
-    requests = [args.request, *([with_agent(args.request, args.against, "--against")] if args.against else [])]
-    specs = [resolve(request) for request in requests]
+    others = [resolve_other(args.request, args.against, "--against")] if args.against else []
+    specs = [resolve(args.request), *others]
     if args.report is not None:
         runs.make_folder(args.report)
         report.check_writable(args.report / "report.html")

@@ -141,7 +141,13 @@ def test_it_learns_to_recover_as_another_run_does(
 @pytest.mark.parametrize("option", ["--walk_as", "--recover_as"])
 @pytest.mark.parametrize(
     ("other", "said"),
-    [("zero", "got 'zero', expected a run"), ("teacher", "as: got 'teacher'"), ("nowhere", "no run 'nowhere'")],
+    [
+        ("zero", "got 'zero', expected a run"),
+        ("teacher", "got 'teacher'"),
+        ("nowhere", "no run 'nowhere'"),
+        ("nothing/here", "there is nothing at"),
+        ("pretrained:none", "no pretrained policy"),
+    ],
 )
 def test_what_is_no_run_cannot_be_learned_from(
     monkeypatch: pytest.MonkeyPatch,
@@ -152,7 +158,7 @@ def test_what_is_no_run_cannot_be_learned_from(
     said: str,
 ) -> None:
     assert run(monkeypatch, f"--load_run={trained_run}", f"{option}={other}") == 2
-    assert said in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"error: {option}: {said}")
 
 
 def test_a_policy_that_moves_the_robot_in_another_way_is_no_teacher(

@@ -208,7 +208,7 @@ def test_a_policy_whose_weights_are_no_numbers_is_refused(
     ("argv", "message"),
     [
         (["--suite=trak"], "unknown suite 'trak'"),
-        (["--agent=zero", "--against=zeroo"], "no run"),
+        (["--agent=zero", "--against=zeroo"], "error: --against: no run 'zeroo'"),
         (["--agent=zero", "--sim2sim=x.json"], "--sim2sim: goes with --report=DIR"),
         (["--agent=zero", "--report=x", "--sim2sim=/nowhere.json"], "/nowhere.json: cannot be read"),
         (["--agent=zeroo"], "unknown agent 'zeroo'; did you mean 'zero'?"),
