@@ -49,11 +49,11 @@ def test_while_it_walks_too_between_stances() -> None:
 
 
 def test_what_a_fit_does_not_explain_is_not_known() -> None:
-    """Under `pointfoot_flat` the legs hardly swing: the delay's error is 0.4 ms, and its value 2 ms off."""
-    found = found_in(with_sensor_noise(log_policy(20.0, lift=0.0)))
+    """Under `pointfoot_flat` the legs hardly swing: the delay is off by three times the error that the fit states."""
+    found = found_in(with_sensor_noise(log_policy(26.0, lift=0.0)))
     delay = found.parameters["delay"]
     assert delay.error < identification.RESOLUTION["delay"], "it looks known"
-    assert abs(delay.value / HIDDEN["delay"] - 1.0) > 0.1
+    assert abs(delay.value - HIDDEN["delay"]) > 2.0 * delay.error
     assert not any(estimate.identified for estimate in found.parameters.values())
     assert "of the difference to the log" in delay.why_not
     assert found.joints().values() == JointParameters().values()

@@ -89,7 +89,7 @@ def test_a_walk_is_compared_and_the_right_joints_fit_better(
     assert not (tmp_path / "a" / "simulator.csv").exists(), "without a policy"
     usual, right = (json.loads((tmp_path / name / "comparison.json").read_text()) for name in "ab")
     for name, error in right["joints_in_the_air"]["rms"].items():
-        assert error < 0.2 * usual["joints_in_the_air"]["rms"][name], name
+        assert error < 0.3 * usual["joints_in_the_air"]["rms"][name], name
     assert right["robot"]["step_rate"] == pytest.approx(4.0, abs=0.6)
     assert right["simulator"]["vx_asked"] == pytest.approx(right["robot"]["vx_asked"], abs=0.02)
 
