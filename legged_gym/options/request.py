@@ -78,7 +78,12 @@ def with_agent(request: Request, agent: str, option: str) -> Request:
         request: The request for the first agent.
         agent: One of `AGENTS`, pretrained:NAME, a folder of ONNX files without checkpoints, or what `--load_run` takes.
         option: The option that names it, for messages.
+
+    Raises:
+        UserError: It is "onnx", which does not say where the files are.
     """
+    if agent == "onnx" and not Path(agent).is_dir():
+        raise UserError(f"{option}: got 'onnx', expected the folder of the ONNX files")
     own = [setting for setting in request.settings if setting.field not in _AGENTS_OWN]
     request = replace(request, onnx=None, offset=None, settings=tuple(own))
     if agent.partition(":")[0] in AGENTS:

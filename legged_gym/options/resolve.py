@@ -110,12 +110,15 @@ def resolve_other(request: Request, agent: str, option: str) -> RunSpec:
         option: The option that names it.
 
     Raises:
-        UserError: As `resolve` does; it begins with the option.
+        UserError: As `resolve` does; it begins with the option, and tells of that one.
     """
+    if not agent:
+        raise UserError(f"{option}: got '', expected a run, a checkpoint or an agent")
     try:
         return resolve(with_agent(request, agent, option))
     except UserError as error:
-        raise UserError(f"{option}: {str(error).removeprefix('--load_run: ').removeprefix(f'{option}: ')}") from None
+        said = str(error).replace("--load_run", option).replace("--agent", option)
+        raise UserError(said if said.startswith(option) else f"{option}: {said}") from None
 
 
 def _read_settings(settings: Sequence[Setting], cfgs: Mapping[str, Config]) -> Fields:

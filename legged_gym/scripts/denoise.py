@@ -123,8 +123,8 @@ def find_teacher(request: Request, spec: RunSpec, option: str, agent: str) -> Ru
     Raises:
         UserError: There is no such run, or its policy sees or moves the robot in another way.
     """
-    other = resolve_other(request, agent, f"--{option}") if agent else None  # not the newest run
-    if other is None or other.checkpoint is None:
+    other = resolve_other(request, agent, f"--{option}")
+    if other.checkpoint is None:
         raise UserError(f"--{option}: got '{agent}', expected a run, a checkpoint, pretrained or pretrained:NAME")
     if other.checkpoint == spec.checkpoint:
         raise UserError(f"--{option}: {agent} is the policy that learns; leave the option out, and it teaches itself")

@@ -168,8 +168,9 @@ def main() -> None:
     if args.sim2sim and args.report is None:
         raise UserError("--sim2sim: goes with --report=DIR")
     second_opinions = [page.read_sim2sim(report.read_json(file), file) for file in args.sim2sim]
-    others = [resolve_other(args.request, args.against, "--against")] if args.against else []
-    specs = [resolve(args.request), *others]
+    specs = [resolve(args.request)]
+    if args.against is not None:
+        specs.append(resolve_other(args.request, args.against, "--against"))
     if args.report is not None:
         runs.make_folder(args.report)
         report.check_writable(args.report / "report.html")

@@ -57,8 +57,8 @@ def test_a_symmetric_actor_is_calibrated_alike_for_both_feet() -> None:
 
 def test_a_policy_that_does_not_follow_is_left_alone() -> None:
     layer = torch.nn.Linear(36, 8)
-    before = layer.weight.clone()
     state = {f"mlp.0.{name}": x for name, x in layer.state_dict().items()}
+    before = dict(state)
     with pytest.raises(UserError, match=r"achieves 0\.75, 0\.20, 0\.95"):
         calibrate_actor(state, Response(torch.diag(torch.tensor([0.75, 0.2, 0.95])), OFFSET, OFFSET), SCALE)
-    assert torch.equal(layer.weight, before)
+    assert all(state[name] is x for name, x in before.items())

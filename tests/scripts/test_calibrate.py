@@ -97,13 +97,15 @@ def test_training_that_goes_on_begins_with_calibrated_weights(
     if shared:
         data = load_checked(checkpoint)
         save_atomically(data | {"newest_actor_state_dict": data["actor_state_dict"] | {}}, checkpoint)
-    short = Response(0.8 * torch.eye(3), torch.zeros(3), torch.zeros(3))
+    short = Response(0.8 * torch.eye(3), torch.tensor([0.1, 0.0, 0.0]), torch.zeros(3))
     monkeypatch.setattr(calibrate, "measure", lambda spec: (short, torch.ones(3)))
     assert run(monkeypatch, f"--load_run={source}") == 0
     before, after = (load_checked(folder / checkpoint.name) for folder in (source, tmp_path / "run_calibrated"))
     for name in ("actor_state_dict", "newest_actor_state_dict"):
         old, new = (data[name]["mlp.0.weight"][:, -3:] for data in (before, after))
         torch.testing.assert_close(new, old / 0.8)
+        bias, moved = (data[name]["mlp.0.bias"] for data in (before, after))
+        torch.testing.assert_close(moved, bias - old[:, 0] * 0.1 / 0.8)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

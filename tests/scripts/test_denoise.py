@@ -146,6 +146,8 @@ def test_it_learns_to_recover_as_another_run_does(
         ("teacher", "got 'teacher'"),
         ("nowhere", "no run 'nowhere'"),
         ("nothing/here", "there is nothing at"),
+        ("", "got '', expected a run"),
+        ("onnx", "got 'onnx', expected the folder"),
         ("pretrained:none", "no pretrained policy"),
     ],
 )

@@ -209,6 +209,10 @@ def test_a_policy_whose_weights_are_no_numbers_is_refused(
     [
         (["--suite=trak"], "unknown suite 'trak'"),
         (["--agent=zero", "--against=zeroo"], "error: --against: no run 'zeroo'"),
+        (["--agent=zero", "--against="], "error: --against: got '', expected a run, a checkpoint or an agent"),
+        (["--agent=zero", "--against=zero:x"], "error: --against=zero:x: only pretrained:POLICY"),
+        (["--agent=zero", "--against=-1", "--log_root=/nowhere"], "or give --against=PATH, or --against=pretrained"),
+        (["--agent=zero", "--against=zero", "--robot=bogus"], "error: unknown ROBOT_TYPE 'bogus'"),
         (["--agent=zero", "--sim2sim=x.json"], "--sim2sim: goes with --report=DIR"),
         (["--agent=zero", "--report=x", "--sim2sim=/nowhere.json"], "/nowhere.json: cannot be read"),
         (["--agent=zeroo"], "unknown agent 'zeroo'; did you mean 'zero'?"),
