@@ -17,6 +17,7 @@ import torch
 
 from legged_gym.options import cli
 from legged_gym.options.cli import run_main
+from legged_gym.runners.run_state import NEWEST
 from legged_gym.utils.checkpoint import load_checked, save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -24,7 +25,7 @@ ACTOR = "actor_state_dict"
 
 
 def mean_of(files: list[Path]) -> dict:
-    """Load checkpoints; returns the last one with the mean of all actors.
+    """Load checkpoints; returns the last one with the mean of all actors, from which training goes on, too.
 
     Raises:
         UserError: One is missing or damaged, or they hold other networks.
@@ -37,7 +38,7 @@ def mean_of(files: list[Path]) -> dict:
         }:
             raise UserError(f"{file}: its networks are not those of {files[0]}")
     mean = {name: torch.stack([actor[name].float() for actor in actors]).mean(0) for name in actors[0]}
-    return checkpoints[-1] | {ACTOR: mean}
+    return {name: part for name, part in checkpoints[-1].items() if name != NEWEST} | {ACTOR: mean}
 
 
 def main() -> None:

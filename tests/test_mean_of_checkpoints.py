@@ -13,7 +13,8 @@ from legged_gym.utils.checkpoint import load_checked, save_atomically
 def save(run: Path, iteration: int, weight: float, width: int = 2) -> None:
     run.mkdir(exist_ok=True)
     actor = {"mlp.0.weight": torch.full((width, 3), weight)}
-    save_atomically({"actor_state_dict": actor, "iter": iteration}, str(run / f"model_{iteration}.pt"))
+    checkpoint = {"actor_state_dict": actor, "newest_actor_state_dict": actor, "iter": iteration}
+    save_atomically(checkpoint, str(run / f"model_{iteration}.pt"))
 
 
 def mean(run: Path, checkpoints: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -32,6 +33,7 @@ def test_the_last_checkpoint_gets_the_mean_weights(tmp_path: Path) -> None:
     checkpoint = load_checked(tmp_path / "run_mean_9_10" / "model_10.pt")
     assert checkpoint["iter"] == 10
     assert torch.equal(checkpoint["actor_state_dict"]["mlp.0.weight"], torch.full((2, 3), 2.5))
+    assert "newest_actor_state_dict" not in checkpoint, "training goes on from the mean, too"
     assert (tmp_path / "run_mean_9_10" / "env_cfg.json").read_text() == "{}"
 
 
