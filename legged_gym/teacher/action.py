@@ -116,7 +116,8 @@ class TeacherAction:
         com_acc = self.cfg.body.follow * (frame.com_xy - plan.pivot) / plan.height
         swing = self._around(frame, now, middle, com_acc)
         depth = self._foot_depth if raised is None else self._foot_depth - raised
-        feet, loads = self._into_base(frame, swing, com_acc, self._ground_force(frame, plan, yaw_force), depth)
+        force = self._ground_force(frame, plan, yaw_force, now.acceleration)
+        feet, loads = self._into_base(frame, swing, com_acc, force, depth)
         joints = self.inverse(feet.permute(1, 2, 0, 3).flatten(2)).view(6, len(swing), -1)
         before, target, after = joints.clamp(self._lower.unsqueeze(1), self._upper.unsqueeze(1)).unbind(1)
         velocity = (after - before) / (2.0 * STEP)
@@ -149,9 +150,21 @@ class TeacherAction:
         curve = position + 0.5 * STEP**2 * swing.acceleration
         return torch.stack((curve - STEP * velocity, position, curve + STEP * velocity))
 
-    def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor) -> Tensor:
-        """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N]."""
-        return frame.mass * frame.com_xy / plan.height + self._forward * yaw_force
+    def _ground_force(self, frame: StepFrame, plan: StepPlan, yaw_force: Tensor, swing_acc: Tensor) -> Tensor:
+        """LIP ground force from the foot through the CoM plus the yaw force, frame M, horizontally (2, N) [N].
+
+        A leg that is thrown forward turns the base to its side, and so does a force forward on the other foot. So that
+        one is held back while the swing foot gets faster, and helped while it gets slower (`swing_yaw`).
+
+        Args:
+            frame: the state at the stance foot.
+            plan: the step.
+            yaw_force: fore-aft force for the heading (N,) [N].
+            swing_acc: the swing foot's acceleration, frame M (3, N) [m/s^2].
+        """
+        body = self.cfg.body
+        against = (-body.swing_yaw * swing_acc[0]).clamp(-body.yaw_force_limit, body.yaw_force_limit)
+        return frame.mass * frame.com_xy / plan.height + self._forward * (yaw_force + against)
 
     def _into_base(
         self, frame: StepFrame, swing: Tensor, com_acc: Tensor, force: Tensor, depth: Tensor

@@ -129,6 +129,8 @@ class BodyCfg(Config):
     """Roll torque of the stance leg against a swing leg that is lifted, by the foot's acceleration upwards [kg m]."""
     swing_pitch: float = bounded(0.2, ge=0.0)
     """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
+    swing_yaw: float = bounded(0.0, ge=0.0)
+    """Fore-aft ground force against the way that one that swings turns the base, by the same acceleration [kg]."""
     lead: float = bounded(0.0295, ge=0.0)
     """Time ahead of the clock at which the stance leg's reference is sampled [s]."""
     follow: float = bounded(0.0, ge=0.0, le=1.0)
@@ -139,7 +141,7 @@ class BodyCfg(Config):
     yaw_filter: float = bounded(0.2, ge=0.0)
     """Time constant of the low-pass filter on the yaw rate, less than half a gait cycle [s]."""
     yaw_force_limit: float = bounded(24.5, ge=0.0)
-    """Largest fore-aft yaw force [N]."""
+    """Largest fore-aft yaw force, and largest one against the swing leg [N]."""
 
 
 @dataclass

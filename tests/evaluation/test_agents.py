@@ -12,8 +12,9 @@ from torch import nn
 from legged_gym.envs.pointfoot.pointfoot_flat import PointFootFlat
 from legged_gym.envs.pointfoot.pointfoot_flat_config import PointFootFlatCfg
 from legged_gym.evaluation.agents import OnnxAgent, OnnxNetwork, PolicyAgent, RandomAgent, TeacherAgent, ZeroAgent
+from legged_gym.evaluation.suites import evaluation_cfg
 from legged_gym.runners.export import export_policy
-from legged_gym.teacher.config import OffsetCfg, TeacherCfg
+from legged_gym.teacher.config import BodyCfg, DcmCfg, OffsetCfg, TeacherCfg
 from legged_gym.utils.checkpoint import save_atomically
 from legged_gym.utils.errors import UserError
 
@@ -108,3 +109,22 @@ def test_a_learned_offset_moves_the_teachers_foothold(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"other inputs or layers.*hidden_dims=64,64"):
         TeacherAgent(env, TeacherCfg(offset=OffsetCfg(hidden_dims=(8, 4))), tmp_path / "offset.pt")
     env.sim.close()
+
+
+def test_a_teacher_that_holds_against_its_swing_leg_turns_less_within_a_step() -> None:
+    cfg = PointFootFlatCfg()
+    cfg.asset.robot_type, cfg.sim.backend, cfg.sim.num_threads = "PF_TRON1A", "mujoco", 1
+    env = PointFootFlat(evaluation_cfg(cfg, 4, seed=0, physics="ideal"))
+    turning = []
+    for swing_yaw in (0.0, 0.5):
+        agent = TeacherAgent(env, DcmCfg(body=BodyCfg(swing_yaw=swing_yaw)))
+        obs = env.reset()
+        env.commands.set(torch.tensor([[0.6, 0.0, 0.0]]).expand(4, 3), torch.ones(4, dtype=torch.bool))
+        rates = []
+        with torch.inference_mode():
+            for _ in range(200):
+                obs, *_ = env.step(agent.act(obs))
+                rates.append(env.state.root_ang_vel_w[:, 2].clone())
+        turning.append(float(torch.stack(rates[50:]).square().mean().sqrt()))
+    env.sim.close()
+    assert turning[1] < 0.93 * turning[0]

@@ -216,7 +216,7 @@ def test_every_knob_is_live(geometry: LegGeometry, make_obs: MakeObs) -> None:
             "attitude_kp",
             "attitude_kd",
             "lead",
-            *("swing_reaction", "swing_roll", "swing_pitch"),
+            *("swing_reaction", "swing_roll", "swing_pitch", "swing_yaw"),
             "heading_gain",
             "heading_limit",
             "yaw_gain",
