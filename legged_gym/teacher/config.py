@@ -130,7 +130,7 @@ class BodyCfg(Config):
     swing_pitch: float = bounded(0.2, ge=0.0)
     """Pitch torque against one that swings, by the foot's acceleration forward [kg m]."""
     swing_yaw: float = bounded(0.0, ge=0.0)
-    """Fore-aft ground force against the way that one that swings turns the base, by the same acceleration [kg]."""
+    """Fore-aft ground force against the yaw that such a leg gives the base, by the same acceleration [kg]."""
     lead: float = bounded(0.0295, ge=0.0)
     """Time ahead of the clock at which the stance leg's reference is sampled [s]."""
     follow: float = bounded(0.0, ge=0.0, le=1.0)
